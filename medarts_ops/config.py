@@ -1,0 +1,330 @@
+"""Every setting of a search and of an evaluation: frozen, checked, each field with the origin of its default.
+
+Origins: *paper* is ME-DARTS, *DARTS* the original that it follows, *ours* a gap that we filled.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from medarts_ops.errors import ConfigError
+from medarts_ops.space.search_space import PRIMITIVES, SearchSpace
+from medarts_ops.value import Value
+
+Origin = Literal["paper", "DARTS", "ours"]
+
+
+def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
+    """A config field: its default, where that comes from, one sentence, and its bounds."""
+    return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
+
+
+class DatasetConfig(Value):
+    """Which images, and how the search approximates them (paper III.C.2)."""
+
+    name: str = setting("digits", "ours", "digits, cifar10, cifar100, folder or npz")
+    data: str | None = setting(None, "ours", "folder or file that holds the images; downloads go there too")
+    resolution: int | None = setting(None, "ours", "resize every image to this side; empty keeps the images' own", ge=8)
+    test_share: float = setting(0.2, "ours", "held out as test set, by class, where the data bring none", gt=0, lt=1)
+    sampling: Literal["balanced", "stratified"] = setting(
+        "balanced", "paper", "D_sample: equally many of each class, or the classes' own proportions"
+    )
+    low_resolution: bool = setting(True, "paper", "D_low: search at half width and height (LANCZOS)")
+
+
+class SpaceConfig(Value):
+    """The searched cell."""
+
+    nodes: int = setting(4, "DARTS", "intermediate nodes of a cell", ge=1)
+    primitives: tuple[str, ...] = setting(PRIMITIVES, "DARTS", "operations that an edge mixes, in order")
+
+    def search_space(self) -> SearchSpace:
+        """The space as a value of the `space` room."""
+        return SearchSpace(n_nodes=self.nodes, primitives=self.primitives)
+
+    @model_validator(mode="after")
+    def _is_a_space(self) -> Self:
+        self.search_space()
+        return self
+
+
+class StrategyConfig(Value):
+    """How α is improved within one individual."""
+
+    name: str = setting("darts", "paper", "registered strategy")
+    order: Literal["first", "second"] = setting(
+        "first", "ours", "first (ξ=0) or second order; the cost that the paper compares with is first-order DARTS"
+    )
+
+
+class WeightsConfig(Value):
+    """SGD on the weights w, cosine schedule over the epochs of a stage or of an evaluation."""
+
+    lr: float = setting(0.025, "DARTS", "learning rate of the first epoch", gt=0)
+    lr_min: float = setting(0.001, "DARTS", "learning rate that the cosine falls to", ge=0)
+    momentum: float = setting(0.9, "DARTS", "SGD momentum", ge=0, lt=1)
+    weight_decay: float = setting(3e-4, "DARTS", "L2 penalty on w", ge=0)
+    grad_clip: float = setting(5.0, "DARTS", "largest gradient norm", gt=0)
+
+
+class AlphaConfig(Value):
+    """Adam on α."""
+
+    lr: float = setting(3e-4, "DARTS", "learning rate", gt=0)
+    beta1: float = setting(0.5, "DARTS", "Adam's first decay", ge=0, lt=1)
+    beta2: float = setting(0.999, "DARTS", "Adam's second decay", ge=0, lt=1)
+    weight_decay: float = setting(1e-3, "DARTS", "L2 penalty on α", ge=0)
+    init_std: float = setting(1e-3, "DARTS", "standard deviation of a random α", ge=0)
+    warmup_epochs: int = setting(0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0)
+
+
+class AugmentConfig(Value):
+    """Augmentation of training images; test and validation images are only normalised."""
+
+    crop_padding: int | None = setting(None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0)
+    flip: bool = setting(True, "DARTS", "random horizontal flip")
+    cutout: int = setting(0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0)
+
+
+class StageConfig(Value):
+    """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
+
+    name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
+    cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3)
+    channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1)
+    epochs: int = setting(5, "paper", "epochs of search training", ge=1)
+    images: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, le=1)] = setting(
+        10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
+    )
+    batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1)
+    population: int | None = setting(None, "ours", "random individuals of the first stage", ge=1)
+    survivors: int | None = setting(None, "ours", "individuals that go on from the stage before", ge=1)
+    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0)
+
+    @property
+    def size(self) -> int:
+        """How many individuals the stage trains in one round."""
+        return self.population if self.population is not None else (self.survivors or 0) + self.children
+
+
+class ObjectiveConfig(Value):
+    """One objective of the selection (paper III.C.3)."""
+
+    name: str = setting("accuracy", "paper", "registered objective")
+    direction: Literal["maximize", "minimize"] = setting("maximize", "paper", "which way is better")
+
+
+class ParaAugConfig(Value):
+    """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
+
+    cells: int = setting(20, "paper", "cells of the counted network", ge=3)
+    channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1)
+
+
+class RangeConfig(Value):
+    """A log-uniform range of one hyperparameter."""
+
+    low: float = Field(gt=0, description="lower end")
+    high: float = Field(gt=0, description="upper end")
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+HYPERPARAMETERS = ("alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std")
+"""What differs between individuals, and the names of `proposals.space`."""
+
+
+class ProposalsConfig(Value):
+    """Optuna's part in the first stage: hyperparameters of the initial individuals."""
+
+    space: dict[Literal["alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std"], RangeConfig] = setting(
+        {}, "paper", "log-uniform ranges; empty is the paper's reading: one Θ for all, only seeds differ"
+    )
+    generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1)
+    study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
+
+
+class RuntimeConfig(Value):
+    """Where and how numbers are computed."""
+
+    device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    amp: Literal["auto", "off", "fp16", "bf16"] = setting(
+        "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
+    )
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+        "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
+    )
+    workers: int = setting(1, "ours", "processes that train individuals side by side; 1 trains in this process", ge=1)
+    channels_last: bool = setting(True, "ours", "NHWC memory layout")
+    tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
+
+
+TABLE_II = (
+    StageConfig(name="init", cells=4, epochs=5, images=10_000, population=8),
+    StageConfig(name="mid", cells=6, epochs=5, images=10_000, survivors=4, children=4),
+    StageConfig(name="final", cells=8, epochs=15, images=20_000, survivors=1),
+)
+
+
+class SearchConfig(Value):
+    """A whole search."""
+
+    preset: str = setting("digits", "ours", "the preset that these settings started from")
+    seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
+    dataset: DatasetConfig = DatasetConfig()
+    space: SpaceConfig = SpaceConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    weights: WeightsConfig = WeightsConfig()
+    alpha: AlphaConfig = AlphaConfig()
+    augment: AugmentConfig = AugmentConfig()
+    ranking_split: Literal["alpha", "holdout"] = setting(
+        "alpha", "paper", "where acc_valid is taken: the α half, or images that neither w nor α saw"
+    )
+    holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
+    stages: tuple[StageConfig, ...] = setting(TABLE_II, "paper", "Table II; populations and channels are ours")
+    objectives: tuple[ObjectiveConfig, ...] = setting(
+        (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; accuracy comes first"
+    )
+    para_aug: ParaAugConfig = ParaAugConfig()
+    proposals: ProposalsConfig = ProposalsConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        _check_stages(self.stages)
+        shortest = min(stage.epochs for stage in self.stages)
+        if self.alpha.warmup_epochs >= shortest:
+            raise ConfigError(
+                f"alpha.warmup_epochs is {self.alpha.warmup_epochs} and the shortest stage has {shortest} epochs: "
+                "allowed is fewer, since α would never be trained"
+            )
+        names = [objective.name for objective in self.objectives]
+        if not names or names[0] != "accuracy":
+            raise ConfigError(
+                f"objectives are {names}: the first must be accuracy, since ties and the final choice go by it"
+            )
+        if len(set(names)) != len(names):
+            raise ConfigError(f"objectives repeats a name: got {names}")
+        return self
+
+
+class AuxiliaryConfig(Value):
+    """The auxiliary classifier at two thirds of the depth."""
+
+    weight: float = setting(0.4, "DARTS", "its loss's weight; 0 builds no auxiliary head", ge=0)
+
+
+class EvaluateConfig(Value):
+    """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
+
+    preset: str = setting("digits", "ours", "the preset that these settings started from")
+    seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
+    dataset: DatasetConfig = DatasetConfig(low_resolution=False)
+    cells: int = setting(20, "DARTS", "cells of the network", ge=3)
+    channels: int = setting(36, "DARTS", "channels of the first cells", ge=1)
+    epochs: int = setting(600, "DARTS", "epochs of training", ge=1)
+    batch: int = setting(96, "DARTS", "images a step", ge=1)
+    weights: WeightsConfig = WeightsConfig(lr_min=0.0)
+    drop_path: float = setting(0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1)
+    auxiliary: AuxiliaryConfig = AuxiliaryConfig()
+    augment: AugmentConfig = AugmentConfig(cutout=16)
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+def _check_stages(stages: Sequence[StageConfig]) -> None:
+    if not stages:
+        raise ConfigError("stages is empty: allowed is one stage or more")
+    names = [stage.name for stage in stages]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"stages have the names {names}: each must be used once")
+    first = stages[0]
+    if first.population is None:
+        raise ConfigError("stages.0.population is missing: the first stage needs a number of random individuals")
+    if first.survivors is not None or first.children:
+        raise ConfigError("stages.0 has survivors or children: the first stage has a population only")
+    for index, (earlier, stage) in enumerate(zip(stages, stages[1:], strict=False), start=1):
+        _check_later_stage(f"stages.{index}", earlier, stage)
+
+
+def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> None:
+    if stage.population is not None:
+        raise ConfigError(f"{path}.population is set: later stages have survivors and children instead")
+    if stage.survivors is None:
+        raise ConfigError(f"{path}.survivors is missing: say how many individuals go on from stage {earlier.name!r}")
+    if stage.survivors > earlier.size:
+        raise ConfigError(
+            f"{path}.survivors is {stage.survivors}: stage {earlier.name!r} has {earlier.size} individuals, "
+            f"allowed are 1 to {earlier.size}"
+        )
+    most = stage.survivors * (stage.survivors - 1)
+    if stage.children > most:
+        raise ConfigError(
+            f"{path}.children is {stage.children}: {stage.survivors} survivors give at most {most} crossover children"
+        )
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
+    """Check `settings` against `model`.
+
+    Raises:
+        ConfigError: names every wrong field by its dotted path, with what was given, what is allowed
+            and, for an unknown key, the near miss.
+    """
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        lines = [_explain(model, detail) for detail in error.errors(include_url=False)]
+        raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    # Union members add parts such as "constrained-int" to the path; they are no keys of the user's.
+    parts = [str(part) for part in detail["loc"] if not _names_a_union_member(part)]
+    path = ".".join(parts) or "config"
+    if detail["type"] == "extra_forbidden":
+        allowed = _fields_at(model, parts[:-1])
+        near = difflib.get_close_matches(parts[-1], allowed, n=1)
+        hint = f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?" if near else ""
+        return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
+    message = detail["msg"].removeprefix("Value error, ")
+    got = detail["input"]
+    shown = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing" else ""
+    return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _names_a_union_member(part: int | str) -> bool:
+    return isinstance(part, str) and (part.startswith(("constrained-", "literal[")) or part in ("int", "float", "str"))
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    current: type[BaseModel] = model
+    for part in path:
+        if part.isdigit():
+            continue
+        found = _model_in(current.model_fields[part].annotation) if part in current.model_fields else None
+        if found is None:
+            return list(HYPERPARAMETERS) if part == "space" else []
+        current = found
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

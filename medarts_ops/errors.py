@@ -1,0 +1,54 @@
+"""The few kinds of error a user can meet, and how an unknown name is reported.
+
+Every message says what is wrong, what was given, what is allowed and what to do. They are caught
+once, in `cli/main.py`, and shown as one line; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MedartsError(Exception):
+    """Something a user can mend; `exit_code` is the process's exit status."""
+
+    exit_code = 1
+
+
+class ConfigError(MedartsError):
+    """A setting is unknown, out of range or contradicts another one."""
+
+    exit_code = 2
+
+
+class GenotypeError(MedartsError):
+    """A genotype can't be read or describes an impossible cell."""
+
+
+class DataError(MedartsError):
+    """The images can't be read or do not suffice for what was asked."""
+
+
+class StoreError(MedartsError):
+    """The tracking store or the study storage can't be used."""
+
+
+class RunError(MedartsError):
+    """A run is missing from the store or is of the wrong kind."""
+
+
+class SearchError(MedartsError):
+    """A search can't go on, for example because a whole stage diverged."""
+
+
+class TrainingDiverged(MedartsError):
+    """A loss or an α became NaN or infinite; names where."""
+
+
+def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> str:
+    """One line for a name that is not in a registry, with the near miss if there is one."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(got, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {got!r}: allowed are {', '.join(names)}{hint}"

@@ -1,0 +1,243 @@
+"""The values that travel through a search: α, individuals before and after training, stages, results."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from medarts_ops.config import AlphaConfig, SearchConfig, StageConfig, WeightsConfig
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.value import FloatArray, Value
+
+
+class CellAlpha(Value):
+    """Architecture parameters of one kind of cell.
+
+    `op_logits [edge, op]`; `edge_logits [edge]` where a strategy weighs edges (PC-DARTS), else None.
+    """
+
+    op_logits: FloatArray
+    edge_logits: FloatArray | None = None
+
+    @model_validator(mode="after")
+    def _axes_agree(self) -> Self:
+        if self.op_logits.ndim != 2:
+            raise ValueError(f"op_logits has {self.op_logits.ndim} axes, allowed are two: [edge, op]")
+        if self.edge_logits is not None and self.edge_logits.shape != self.op_logits.shape[:1]:
+            raise ValueError(f"edge_logits is {self.edge_logits.shape}, allowed is {self.op_logits.shape[:1]}")
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CellAlpha) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        edges = None if self.edge_logits is None else self.edge_logits.tobytes()
+        return self.op_logits.shape, self.op_logits.tobytes(), edges
+
+
+class Alpha(Value):
+    """α of a whole individual: normal and reduction cell."""
+
+    normal: CellAlpha
+    reduce: CellAlpha
+
+
+class Hyperparameters(Value):
+    """What may differ between the individuals of a stage, apart from α and seeds."""
+
+    alpha_lr: float
+    weights_lr: float
+    alpha_weight_decay: float
+    alpha_init_std: float
+
+    @classmethod
+    def from_config(cls, alpha: AlphaConfig, weights: WeightsConfig) -> Hyperparameters:
+        """The config's own values: DARTS's, unless they were changed."""
+        return cls(
+            alpha_lr=alpha.lr,
+            weights_lr=weights.lr,
+            alpha_weight_decay=alpha.weight_decay,
+            alpha_init_std=alpha.init_std,
+        )
+
+
+class Individual(Value):
+    """One supernet to be trained. α is drawn or inherited before training, so it is the same on every device.
+
+    `stage` is the stage's index; `parents` are ids of individuals of the stage before: none for a random
+    individual, one for an inherited one, two for a crossover child (the first gave the normal cell).
+    """
+
+    id: str
+    stage: int
+    number: int
+    origin: Literal["random", "inherited", "crossover"]
+    parents: tuple[str, ...]
+    alpha: Alpha
+    hyperparameters: Hyperparameters
+
+
+def individual_id(stage_name: str, number: int) -> str:
+    """`init-03`: unique within a search, and the name of the MLflow run."""
+    return f"{stage_name}-{number:02d}"
+
+
+class EpochRecord(Value):
+    """What one epoch of one individual looked like. Losses are means over images, accuracies lie in 0…1.
+
+    `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
+    while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
+    over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    alpha_loss: float | None
+    valid_loss: float
+    valid_accuracy: float
+    lr: float
+    normal_skips: int
+    reduce_skips: int
+    max_mixture_normal: float
+    max_mixture_reduce: float
+    seconds: float
+    images_per_second: float
+
+
+class TrainedIndividual(Value):
+    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth."""
+
+    individual: Individual
+    alpha: Alpha
+    genotype: Genotype
+    valid_accuracy: float
+    history: tuple[EpochRecord, ...]
+    seconds: float
+
+
+class FailedIndividual(Value):
+    """An individual whose training did not finish; never ranked. `epoch` is where it stopped, from 0."""
+
+    individual: Individual
+    reason: str
+    epoch: int | None = None
+
+
+Outcome = TrainedIndividual | FailedIndividual
+
+
+class EvaluatedIndividual(Value):
+    """A trained individual with its objectives in the config's order, each in its own direction and unit."""
+
+    trained: TrainedIndividual
+    objectives: dict[str, float]
+
+    @property
+    def id(self) -> str:
+        """The individual's id."""
+        return self.trained.individual.id
+
+
+class RankedIndividual(Value):
+    """An evaluated individual with its place: front 0 is non-dominated, ends of a front are infinitely far."""
+
+    evaluated: EvaluatedIndividual
+    front: int
+    crowding_distance: float
+
+    @property
+    def id(self) -> str:
+        """The individual's id."""
+        return self.evaluated.id
+
+    @property
+    def trained(self) -> TrainedIndividual:
+        """The trained individual inside."""
+        return self.evaluated.trained
+
+
+class StageResult(Value):
+    """A finished stage: `ranked` from best to worst, and those that failed."""
+
+    index: int
+    name: str
+    ranked: tuple[RankedIndividual, ...]
+    failed: tuple[FailedIndividual, ...]
+    seconds: float
+
+    @property
+    def best(self) -> RankedIndividual:
+        """Front 0's individual of highest acc_valid; equal ones by lower number (algorithm of the final choice)."""
+        front = [ranked for ranked in self.ranked if ranked.front == 0]
+        return max(front, key=lambda r: (r.trained.valid_accuracy, -r.trained.individual.number))
+
+
+class SearchResult(Value):
+    """A finished search. `seconds` is the search cost: the sum over stages."""
+
+    search_id: str
+    stages: tuple[StageResult, ...]
+
+    @property
+    def best(self) -> RankedIndividual:
+        """The individual that the search found: the best of the last stage."""
+        return self.stages[-1].best
+
+    @property
+    def seconds(self) -> float:
+        """The search cost in seconds."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+class TrainingTask(Value):
+    """What an executor is given: individuals of one stage, and the file that holds the stage's images."""
+
+    individuals: tuple[Individual, ...]
+    stage: StageConfig
+    config: SearchConfig
+    stage_data: str
+
+
+class EvaluationEpoch(Value):
+    """One epoch of full-size training; errors lie in 0…1, losses are means over images."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_error: float
+    lr: float
+    drop_path: float
+    seconds: float
+    images_per_second: float
+
+
+class EvaluationResult(Value):
+    """A trained genotype. `test_error` is the last epoch's, which is the result; the best is for comparison."""
+
+    genotype: Genotype
+    parameters: int
+    history: tuple[EvaluationEpoch, ...]
+    seconds: float
+
+    @property
+    def test_error(self) -> float:
+        """Test error of the last epoch, in 0…1."""
+        return self.history[-1].test_error
+
+    @property
+    def best_test_error(self) -> float:
+        """The lowest test error of any epoch: chosen on the test set, so no result, only a comparison."""
+        return min(epoch.test_error for epoch in self.history)
+
+
+def mixture_peak(mixture: np.ndarray) -> float:
+    """Mean over edges of the largest weight of `mixture [edge, op]`."""
+    return float(np.asarray(mixture).max(axis=1).mean())

@@ -1,0 +1,67 @@
+"""The cell that is searched: its nodes, its edges in order, and the operations on an edge (DARTS, section 2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medarts_ops.errors import ConfigError, unknown_name
+
+N_INPUTS = 2
+"""A cell reads the outputs of the two cells before it: state 0 is c_{k-2}, state 1 is c_{k-1}."""
+
+PRIMITIVES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""DARTS's eight operations, in its order."""
+
+EXTRA_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x1_1x3")
+"""Operations that only published genotypes use (NASNet, AmoebaNet, PNASNet, SETN)."""
+
+OPERATIONS = PRIMITIVES + EXTRA_OPERATIONS
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A cell's shape: `n_nodes` intermediate nodes, each fed by every earlier state, over `primitives`.
+
+    Raises:
+        ConfigError: fewer than one node, an unknown or a repeated operation, or `none` alone.
+    """
+
+    n_nodes: int = 4
+    primitives: tuple[str, ...] = PRIMITIVES
+
+    def __post_init__(self) -> None:
+        if self.n_nodes < 1:
+            raise ConfigError(f"space.nodes is {self.n_nodes}: allowed is 1 or more")
+        for name in self.primitives:
+            if name not in OPERATIONS:
+                raise ConfigError(f"space.primitives: {unknown_name('operation', name, OPERATIONS)}")
+        if len(set(self.primitives)) != len(self.primitives):
+            raise ConfigError(f"space.primitives repeats an operation: got {list(self.primitives)}")
+        if not set(self.primitives) - {"none"}:
+            raise ConfigError("space.primitives needs at least one operation beside 'none'")
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """All edges as (input state, node state), node by node, inputs ascending."""
+        return tuple(
+            (source, node) for node in range(N_INPUTS, N_INPUTS + self.n_nodes) for source in range(node)
+        )
+
+    @property
+    def n_edges(self) -> int:
+        """2 + 3 + … edges: 14 for four nodes."""
+        return len(self.edges)
+
+    @property
+    def n_primitives(self) -> int:
+        """How many operations an edge mixes."""
+        return len(self.primitives)
