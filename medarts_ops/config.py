@@ -60,6 +60,9 @@ class StrategyConfig(Value):
     order: Literal["first", "second"] = setting(
         "first", "ours", "first (ξ=0) or second order; the cost that the paper compares with is first-order DARTS"
     )
+    finite_difference: float = setting(
+        0.01, "DARTS", "second order: length of the step to w± along the validation gradient", gt=0
+    )
 
 
 class WeightsConfig(Value):
@@ -292,9 +295,11 @@ def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
 def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     # Union members add parts such as "constrained-int" to the path; they are no keys of the user's.
     parts = [str(part) for part in detail["loc"] if not _names_a_union_member(part)]
+    wrong_key = parts[-1:] == ["[key]"]  # pydantic's mark for a key that a dict does not allow
+    parts = parts[:-1] if wrong_key else parts
     path = ".".join(parts) or "config"
-    if detail["type"] == "extra_forbidden":
-        allowed = _fields_at(model, parts[:-1])
+    if wrong_key or detail["type"] == "extra_forbidden":
+        allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
         near = difflib.get_close_matches(parts[-1], allowed, n=1)
         hint = f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?" if near else ""
         return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"

@@ -123,11 +123,15 @@ class TrainedIndividual(Value):
 
 
 class FailedIndividual(Value):
-    """An individual whose training did not finish; never ranked. `epoch` is where it stopped, from 0."""
+    """An individual whose training did not finish; never ranked.
+
+    `epoch` is where it stopped, from 0 (None where that is not known), `seconds` what its finished epochs took.
+    """
 
     individual: Individual
     reason: str
     epoch: int | None = None
+    seconds: float = 0.0
 
 
 Outcome = TrainedIndividual | FailedIndividual

@@ -1,1 +1,1 @@
-
+"""Measurements, and the plain reference supernet that the fast one is held to."""

@@ -1,1 +1,1 @@
-
+"""Torch modules: operations, the supernet, the derived (evaluation) network, and counting."""

@@ -1,0 +1,98 @@
+"""`medarts config`: the settings in force with their origins, and their schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import yaml
+
+from medarts_ops.cli.options import config_options, config_request, json_option
+from medarts_ops.cli.output import print_json, results_console, table
+from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.configs.loader import Resolved, resolve_evaluate, resolve_search
+from medarts_ops.configs.origins import SettingRow, resolved_table
+from medarts_ops.configs.presets import SECTIONS
+
+DESCRIBED_FROM = 130
+"""Columns from which the table has room for descriptions."""
+
+section_argument = click.argument("section", type=click.Choice(SECTIONS), default="search")
+
+
+@click.group()
+def command() -> None:
+    """Print the settings of a search or an evaluation, or their JSON schema."""
+
+
+@command.command()
+@section_argument
+@config_options
+@json_option
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print a file that --config takes.")
+@click.pass_context
+def show(ctx: click.Context, *, section: str, as_json: bool, as_yaml: bool) -> None:
+    """Print every setting that these options give: value, who set it, and the origin of its default.
+
+    Origins are paper (ME-DARTS), DARTS (the original that the paper follows) and ours (a gap that we filled).
+
+    \b
+    Examples:
+      medarts config show
+      medarts config show --preset cifar10 --set alpha.lr=1e-3
+      medarts config show evaluate --dataset cifar10 --json
+      medarts config show --preset cifar10 --yaml > mine.yaml
+    """
+    if as_json and as_yaml:
+        raise click.UsageError("--json and --yaml exclude each other: give one")
+    request = config_request(ctx)
+    resolved: Resolved[Any] = resolve_search(request) if section == "search" else resolve_evaluate(request)
+    if as_yaml:
+        click.echo(settings_file(resolved.config), nl=False)
+    elif as_json:
+        print_json([_row_json(row) for row in resolved_table(*resolved)])
+    else:
+        _print_settings(resolved_table(*resolved))
+
+
+@command.command()
+@section_argument
+def schema(*, section: str) -> None:
+    """Print the JSON schema of a search's or an evaluation's settings.
+
+    \b
+    Examples:
+      medarts config schema
+      medarts config schema evaluate
+    """
+    print_json((SearchConfig if section == "search" else EvaluateConfig).model_json_schema())
+
+
+def settings_file(config: SearchConfig | EvaluateConfig) -> str:
+    """The config as a file that `--config` takes and that gives the same config again."""
+    section = "search" if isinstance(config, SearchConfig) else "evaluate"
+    content = {"extends": config.preset, section: config.model_dump(mode="json", exclude={"preset"})}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _row_json(row: SettingRow) -> dict[str, Any]:
+    value = list(row.value) if isinstance(row.value, tuple) else row.value
+    return {**row._asdict(), "value": value}
+
+
+def _print_settings(rows: list[SettingRow]) -> None:
+    console = results_console()
+    described = console.width >= DESCRIBED_FROM
+    settings = table("setting", "value", "set by", "default from", *(["what it is"] if described else []))
+    for row in rows:
+        cells = (row.path, _shown(row.value), row.changed_by, row.origin or "-")
+        settings.add_row(*cells, *([row.description] if described else []))
+    console.print(settings)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,123 @@
+"""The `medarts` command: its verbs, how errors and signals leave the process, and nothing heavy to import."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from medarts_ops.errors import MedartsError, unknown_name
+
+VERBS = {
+    "search": "Find an architecture by multi-stage evolution (the paper's main job).",
+    "evaluate": "Train a found or published architecture at full size and test it.",
+    "runs": "List the searches in the store and what came of them.",
+    "show": "Show one run: lineage, genotype, objectives.",
+    "genotypes": "List the published architectures, or print one.",
+    "ui": "Open the MLflow pages on the store in use.",
+    "config": "Print the settings with the origin of each, or their schema.",
+}
+"""Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; whoever cleans up after Ctrl-C cleans up after this."""
+
+
+class VerbGroup(click.Group):
+    """Loads a verb's module when the verb is used, and turns known errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of a user's way, not of the alphabet."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of one verb; None for what is no verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"medarts_ops.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that `args` begin with; a usage error with the near miss otherwise."""
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(unknown_name("command", args[0], VERBS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the verbs' lines; click's own way loads each verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the verb."""
+        try:
+            return super().invoke(ctx)
+        except MedartsError as error:
+            _leave(ctx, f"error: {' '.join(str(error).split())}", error.exit_code)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            path = (error.ctx or ctx).command_path
+            _leave(ctx, f"error: {error.format_message()}; see `{path} --help`", error.exit_code)
+        except Terminated:
+            _leave(ctx, "terminated: what was finished is in the store", TERMINATED)
+        except KeyboardInterrupt:
+            _leave(ctx, "interrupted: what was finished is in the store", INTERRUPTED)
+
+
+@click.command(
+    cls=VerbGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `medarts search`: it needs no options and takes minutes on a CPU.",
+)
+@click.option("--debug", is_flag=True, envvar="MEDARTS_DEBUG", show_envvar=True, help="Show the traceback of an error.")
+@click.version_option(package_name="medarts-ops", prog_name="medarts")
+def medarts(debug: bool) -> None:
+    """ME-DARTS: multi-stage evolution of differentiable architecture search.
+
+    Searches, evaluations and all that they measure go to an MLflow store (./mlflow.db by default).
+    """
+
+
+def main() -> NoReturn:
+    """Runs the command line of this process and exits."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        medarts.main(prog_name="medarts", standalone_mode=True)
+    except SystemExit as leaving:
+        sys.exit(_flushed(leaving.code))
+    raise AssertionError("click's standalone mode always exits")
+
+
+def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
+    if ctx.params["debug"]:
+        traceback.print_exc()
+    click.echo(line, err=True)
+    ctx.exit(exit_code)
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
+    # A second SIGTERM must not break the clean-up that the first one began; SIGKILL still can.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _flushed(exit_code: str | int | None) -> str | int | None:
+    """Writes out what stdout still holds; a reader that is gone (`| head`) is no error worth a traceback."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exit_code

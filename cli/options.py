@@ -1,0 +1,165 @@
+"""Options that several verbs share, and the settings that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from medarts_ops.configs.layers import Layer, deep_merge, nested
+from medarts_ops.configs.loader import Request
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+DATA_VARIABLE = "MEDARTS_DATA_DIR"
+
+SETTINGS = {
+    "dataset": "dataset.name",
+    "data": "dataset.data",
+    "resolution": "dataset.resolution",
+    "seed": "seed",
+    "device": "runtime.device",
+    "amp": "runtime.amp",
+}
+"""Which setting a named option is short for."""
+
+_NOTED = "medarts_ops.cli.options"
+
+
+def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
+
+
+def _absolute(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    # An evaluation reads the path from the stored search config, maybe from another folder.
+    _note(ctx, parameter, None if value is None else str(Path(value).expanduser().absolute()))
+
+
+_CONFIG_OPTIONS = (
+    click.option(
+        "--dataset",
+        metavar="NAME",
+        expose_value=False,
+        callback=_note,
+        help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
+    ),
+    click.option(
+        "--data",
+        metavar="PATH",
+        expose_value=False,
+        callback=_absolute,
+        envvar=DATA_VARIABLE,
+        show_envvar=True,
+        help="Folder or .npz file with the images; downloads go there, too.",
+    ),
+    click.option(
+        "--resolution",
+        type=int,
+        expose_value=False,
+        callback=_note,
+        help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
+    ),
+    click.option(
+        "--preset",
+        metavar="NAME",
+        expose_value=False,
+        callback=_note,
+        help="Settings to start from: digits, cifar10, cifar10-paper, cifar100, folder or npz.",
+    ),
+    click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_note,
+        help="YAML over the preset: sections search: and evaluate:, and extends: PRESET.",
+    ),
+    click.option(
+        "--set",
+        "sets",
+        metavar="KEY=VALUE",
+        multiple=True,
+        expose_value=False,
+        callback=_note,
+        help="One setting by its dotted path, such as stages.0.epochs=2. Repeatable; beats all others.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        expose_value=False,
+        callback=_note,
+        help="The one number that all randomness comes from.  [default: 0]",
+    ),
+    click.option(
+        "--device",
+        metavar="NAME",
+        expose_value=False,
+        callback=_note,
+        help="auto, cpu, cuda or cuda:N.  [default: auto, the GPU if there is one]",
+    ),
+    click.option(
+        "--amp",
+        metavar="MODE",
+        expose_value=False,
+        callback=_note,
+        help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]",
+    ),
+)
+
+tracking_uri_option = click.option(
+    "--tracking-uri",
+    metavar="URI",
+    envvar=["MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+    show_envvar=True,
+    help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
+)
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    envvar="OPTUNA_STORAGE",
+    show_envvar=True,
+    help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
+)
+work_dir_option = click.option(
+    "--work-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("medarts-work"),
+    show_default=True,
+    help="Where a running search keeps its journal and checkpoints.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+
+
+def config_options(command: Decorated) -> Decorated:
+    """Gives a command all options that shape its config; `config_request` reads them."""
+    for option in reversed(_CONFIG_OPTIONS):
+        command = option(command)
+    return command
+
+
+def config_request(ctx: click.Context) -> Request:
+    """What the options of a command with `config_options` ask for."""
+    noted: Mapping[str, Any] = ctx.meta[_NOTED]
+    options: dict[str, Any] = {}
+    below: tuple[Layer, ...] = ()
+    for name, path in SETTINGS.items():
+        value = noted[name]
+        if value is None:
+            continue
+        if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+            # A machine-wide folder says less than a run or a config file that names its own.
+            below = (Layer(DATA_VARIABLE, nested(path, value)),)
+        else:
+            options = deep_merge(options, nested(path, value))
+    return Request(noted["preset"], below, noted["config_file"], options, noted["sets"])
+
+
+def named_store(ctx: click.Context) -> str | None:
+    """The store that a following command has to name: the one given as an option; the environment's is found again."""
+    given = ctx.get_parameter_source("tracking_uri") is ParameterSource.COMMANDLINE
+    return ctx.params["tracking_uri"] if given else None

@@ -1,0 +1,191 @@
+"""Results on stdout: tables that are read without a terminal, too, or pure JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from medarts_ops.cli.quantities import SECONDS_PER_DAY, distance, duration, hours, objective, percent
+from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
+from medarts_ops.space.formats import format_darts
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.tracked import TrackedEvaluation, TrackedSearch
+
+PIPE_WIDTH = 1000
+"""Columns without a terminal: wide enough that nothing is broken or cut."""
+
+
+def results_console() -> Console:
+    """Where results go: stdout, at the terminal's width, or unbroken into a pipe or file."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False, soft_wrap=True)
+
+
+def progress_console() -> Console:
+    """Where progress goes: stderr."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Writes `value` as JSON. NaN and infinity are refused: they are no JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A table without lines; `numbers` are the columns that line up on the right. Words fold, none is cut."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold", justify="right" if column in numbers else "left")
+    return made
+
+
+def command_line(*words: str, tracking_uri: str | None = None) -> str:
+    """A command to copy; the store is named only where the next call would not find it by itself."""
+    return shlex.join(["medarts", *words, *([] if tracking_uri is None else ["--tracking-uri", tracking_uri])])
+
+
+def stage_table(stage: StageResult) -> Table:
+    """A stage's individuals, best first: origin, parents, objectives, front, crowding distance, skip-connects."""
+    names = list(stage.ranked[0].evaluated.objectives) if stage.ranked else []
+    last = ("front", "crowding", "skips")
+    made = table("individual", "origin", "parents", *names, *last, numbers=[*names, *last])
+    for ranked in stage.ranked:
+        individual = ranked.trained.individual
+        values = [objective(name, ranked.evaluated.objectives[name]) for name in names]
+        made.add_row(
+            ranked.id,
+            individual.origin,
+            " ".join(individual.parents) or "-",
+            *values,
+            str(ranked.front),
+            distance(ranked.crowding_distance),
+            _skips(ranked),
+        )
+    return made
+
+
+def print_search(console: Console, found: TrackedSearch, tracking_uri: str | None) -> None:
+    """A finished search: each stage's Pareto table, the genotype, cost, run id and what to do next.
+
+    Args:
+        console: where to.
+        found: what the search gave.
+        tracking_uri: the store, if commands have to name it.
+    """
+    result = found.result
+    for stage in result.stages:
+        console.print(
+            f"Stage {stage.name}: {len(stage.ranked)} ranked, {len(stage.failed)} failed; front 0 is the Pareto front"
+        )
+        console.print(stage_table(stage))
+        for failed in stage.failed:
+            console.print(f"{failed.individual.id} failed: {failed.reason}")
+        console.print()
+    best = result.best
+    console.print(f"Found {best.id}: the last stage's front 0, highest accuracy")
+    console.print(format_darts(best.trained.genotype))
+    console.print()
+    facts = table("", "")
+    facts.show_header = False
+    for name, value in best.evaluated.objectives.items():
+        facts.add_row(name, f"{value:,.0f}" if name == "params" else objective(name, value))
+    facts.add_row("skips", f"{_skips(best)} (normal/reduction cell)")
+    facts.add_row("search cost", _cost(result))
+    facts.add_row("run id", found.run_id)
+    console.print(facts)
+    console.print()
+    print_next(console, ["evaluate", found.run_id], ["show", found.run_id], ["ui"], tracking_uri=tracking_uri)
+
+
+def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
+    """A finished evaluation: test error, parameters, time, run id and what to do next."""
+    result = trained.result
+    facts = table("", "")
+    facts.show_header = False
+    facts.add_row("test error", f"{percent(result.test_error)} (last epoch)")
+    facts.add_row(
+        "lowest test error", f"{percent(result.best_test_error)} (chosen on the test set: for comparison only)"
+    )
+    facts.add_row("parameters", f"{result.parameters:,}")
+    facts.add_row("time", f"{duration(result.seconds)} for {len(result.history)} epochs")
+    facts.add_row("run id", trained.run_id)
+    console.print(facts)
+    console.print()
+    print_next(console, ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
+
+
+def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:
+    """The commands that make sense now, to copy."""
+    console.print("Next:")
+    for words in commands:
+        console.print(f"  {command_line(*words, tracking_uri=tracking_uri)}")
+
+
+def search_json(found: TrackedSearch) -> dict[str, Any]:
+    """A finished search as plain data; an infinite crowding distance is the string "Infinity"."""
+    result = found.result
+    return {
+        "run_id": found.run_id,
+        "experiment_id": found.experiment_id,
+        "search_id": result.search_id,
+        "seconds": result.seconds,
+        "best": _ranked_json(result.best, found.run_ids[result.best.id]),
+        "stages": [
+            {
+                "name": stage.name,
+                "seconds": stage.seconds,
+                "ranked": [_ranked_json(ranked, found.run_ids[ranked.id]) for ranked in stage.ranked],
+                "failed": [
+                    {"individual": failed.individual.id, "reason": failed.reason, "epoch": failed.epoch}
+                    for failed in stage.failed
+                ],
+            }
+            for stage in result.stages
+        ],
+    }
+
+
+def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
+    """A finished evaluation as plain data; errors lie in 0…1."""
+    result: EvaluationResult = trained.result
+    return {
+        "run_id": trained.run_id,
+        "experiment_id": trained.experiment_id,
+        "test_error": result.test_error,
+        "best_test_error": result.best_test_error,
+        "parameters": result.parameters,
+        "seconds": result.seconds,
+        "epochs": len(result.history),
+        "genotype": result.genotype.model_dump(mode="json"),
+    }
+
+
+def _ranked_json(ranked: RankedIndividual, run_id: str) -> dict[str, Any]:
+    individual = ranked.trained.individual
+    return {
+        "individual": ranked.id,
+        "run_id": run_id,
+        "origin": individual.origin,
+        "parents": list(individual.parents),
+        "objectives": ranked.evaluated.objectives,
+        **ranked.model_dump(mode="json", include={"front", "crowding_distance"}),
+        "genotype": ranked.trained.genotype.model_dump(mode="json"),
+    }
+
+
+def _skips(ranked: RankedIndividual) -> str:
+    genotype = ranked.trained.genotype
+    return f"{genotype.skip_count('normal')}/{genotype.skip_count('reduce')}"
+
+
+def _cost(result: SearchResult) -> str:
+    stages = ", ".join(f"{stage.name} {hours(stage.seconds)}" for stage in result.stages)
+    days = result.seconds / SECONDS_PER_DAY
+    return f"{hours(result.seconds)} ({days:.2g} days, {duration(result.seconds)}): {stages}"

@@ -1,0 +1,210 @@
+"""What a search or an evaluation is doing, on stderr: bars on a terminal, one line an event otherwise."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from medarts_ops.cli.quantities import duration, objective, percent
+from medarts_ops.cli.time_left import WorkLeft
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
+from medarts_ops.observers import (
+    EpochFinished,
+    EvaluationEpochFinished,
+    EvaluationEvent,
+    EvaluationFinished,
+    EvaluationStarted,
+    EvaluationStopped,
+    IndividualFinished,
+    PopulationBorn,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+    SearchStopped,
+    StageFinished,
+    StageStarted,
+)
+
+
+class ProgressBoard:
+    """Lines that stay, and on a terminal rows of bars below them. A context: the bars go when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: dict[str, TaskID] = {}
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether there are bars."""
+        return self._console.is_terminal
+
+    def say(self, line: str) -> None:
+        """Writes a line that stays; never broken, so that a log holds an event a line."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, row: str, done: int, total: int, note: str) -> None:
+        """Sets a row of the bars; without a terminal it is a line instead."""
+        if not self.is_terminal:
+            self.say(f"{row} {done}/{total}: {note}")
+            return
+        if row not in self._rows:
+            self._rows[row] = self._bars.add_task(row, total=total, note=note)
+        self._bars.update(self._rows[row], completed=done, total=total, note=note)
+
+    def total(self, row: str, done: int, total: int, note: str) -> None:
+        """Sets a row that sums up others: it is worth no line of its own without a terminal."""
+        if self.is_terminal:
+            self.show(row, done, total, note)
+
+    def drop(self, row: str) -> None:
+        """Takes a row away, if it is there."""
+        if row in self._rows:
+            self._bars.remove_task(self._rows.pop(row))
+
+
+class SearchProgress:
+    """Tells a person what a search does. Epochs of several individuals may interleave."""
+
+    def __init__(self, board: ProgressBoard) -> None:
+        self._board = board
+        self._started: SearchStarted | None = None
+        self._work: WorkLeft | None = None
+        self._stage = 0
+
+    def notify(self, event: SearchEvent) -> None:
+        """Shows one event."""
+        match event:
+            case SearchStarted():
+                self._started = event
+                self._work = WorkLeft(event.config, event.dataset.n_train)
+                self._board.say(_search_line(event))
+            case StageStarted():
+                self._stage_started(event)
+            case PopulationBorn():
+                self._of_started().born(event.stage, event.individuals)
+            case EpochFinished():
+                self._epoch_finished(event)
+            case IndividualFinished():
+                self._individual_finished(event)
+            case StageFinished(result=stage):
+                self._board.drop(self._stage_row())
+                self._board.say(_stage_line(stage))
+            case SearchFinished(result=result):
+                self._board.say(f"search finished in {duration(result.seconds)}")
+            case SearchStopped():
+                self._board.say(f"search stopped: {event.reason}")
+
+    def _of_started(self) -> WorkLeft:
+        assert self._work is not None, "a search's first event is SearchStarted"
+        return self._work
+
+    def _stage_row(self) -> str:
+        assert self._started is not None, "a search's first event is SearchStarted"
+        stages = self._started.config.stages
+        return f"stage {stages[self._stage].name} ({self._stage + 1} of {len(stages)})"
+
+    def _stage_started(self, event: StageStarted) -> None:
+        self._stage = event.index
+        self._of_started().stage_started(event.index, event.images)
+        assert self._started is not None
+        stage = self._started.config.stages[event.index]
+        came = f", from {', '.join(event.survivors)}" if event.survivors else ""
+        self._board.say(
+            f"{self._stage_row()}: {stage.cells} cells, {stage.channels} channels, {stage.epochs} epochs, "
+            f"{event.images:,} images{came}"
+        )
+
+    def _epoch_finished(self, event: EpochFinished) -> None:
+        work, record = self._of_started(), event.record
+        work.epoch_finished(event.individual_id, record)
+        note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
+        time_left = f"{duration(work.seconds_left())} left"
+        # A terminal has the time once, in the stage's row.
+        shown = note if self._board.is_terminal else f"{note}, {time_left}"
+        self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
+        self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
+
+    def _individual_finished(self, event: IndividualFinished) -> None:
+        name = event.individual.id
+        self._of_started().individual_finished(name)
+        self._board.drop(f"{name} epoch")
+        match event.outcome:
+            case EvaluatedIndividual(trained=trained, objectives=objectives):
+                values = ", ".join(f"{key} {objective(key, value)}" for key, value in objectives.items())
+                self._board.say(f"{name} finished in {duration(trained.seconds)}: {values}")
+            case FailedIndividual(reason=reason, epoch=epoch):
+                where = "" if epoch is None else f" in epoch {epoch + 1}"
+                self._board.say(f"{name} failed{where}: {reason}; the stage goes on without it")
+
+
+class EvaluationProgress:
+    """Tells a person what an evaluation does."""
+
+    def __init__(self, board: ProgressBoard) -> None:
+        self._board = board
+        self._epochs = 0
+        self._seconds = 0.0
+
+    def notify(self, event: EvaluationEvent) -> None:
+        """Shows one event."""
+        match event:
+            case EvaluationStarted(config=config, dataset=dataset):
+                self._epochs = config.epochs
+                self._board.say(
+                    f"evaluation on {dataset.name}: {dataset.n_train:,} images to train, {dataset.n_test:,} to test "
+                    f"({dataset.test_source}); {config.cells} cells, {config.channels} channels, "
+                    f"{event.parameters:,} parameters, {config.epochs} epochs on {config.runtime.device}"
+                )
+            case EvaluationEpochFinished(record=record):
+                self._seconds += record.seconds
+                done = record.epoch + 1
+                left = self._seconds / done * (self._epochs - done)
+                self._board.show(
+                    "epoch",
+                    done,
+                    self._epochs,
+                    f"train accuracy {percent(record.train_accuracy)}, test error {percent(record.test_error)}, "
+                    f"{record.images_per_second:,.0f} images/s, {duration(left)} left",
+                )
+            case EvaluationFinished(result=result):
+                self._board.say(f"evaluation finished in {duration(result.seconds)}")
+            case EvaluationStopped():
+                self._board.say(f"evaluation stopped: {event.reason}")
+
+
+def _search_line(event: SearchStarted) -> str:
+    dataset, config = event.dataset, event.config
+    height, width = dataset.search_resolution or dataset.resolution
+    return (
+        f"search {event.search_id} on {dataset.name}: {dataset.n_train:,} images to search with, {height}×{width}, "
+        f"{len(dataset.class_names)} classes; {dataset.n_test:,} kept for the test ({dataset.test_source}); "
+        f"{len(config.stages)} stages on {config.runtime.device}"
+    )
+
+
+def _stage_line(stage: StageResult) -> str:
+    line = f"stage {stage.name} finished in {duration(stage.seconds)}"
+    if not stage.ranked:
+        return f"{line}: no individual is left"
+    return f"{line}: best is {stage.best.id}, accuracy {percent(stage.best.trained.valid_accuracy)}"

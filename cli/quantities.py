@@ -1,0 +1,48 @@
+"""Numbers as people read them: shares, counts, times."""
+
+from __future__ import annotations
+
+import math
+
+SECONDS_PER_HOUR = 3600.0
+SECONDS_PER_DAY = 24 * SECONDS_PER_HOUR
+
+
+def percent(share: float) -> str:
+    """`61.25 %` for 0.6125."""
+    return f"{100 * share:.2f} %"
+
+
+def millions(count: float) -> str:
+    """`3.35 M` for 3,349,342; below a hundred thousand the number itself."""
+    return f"{count / 1e6:.2f} M" if abs(count) >= 1e5 else f"{count:,.0f}"
+
+
+def objective(name: str, value: float) -> str:
+    """An objective's value in its unit: accuracies in percent, counts in millions, others with four digits."""
+    if not math.isfinite(value):
+        return str(value)
+    if name == "accuracy":
+        return percent(value)
+    return millions(value) if name in ("params", "macs") else f"{value:.4g}"
+
+
+def distance(crowding: float) -> str:
+    """A crowding distance; both ends of a front are infinitely far."""
+    return f"{crowding:.3f}" if math.isfinite(crowding) else "∞"
+
+
+def hours(seconds: float) -> str:
+    """`1.25 h`, with enough digits that a short time is not 0."""
+    return f"{seconds / SECONDS_PER_HOUR:.3g} h"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 20 s` or `5 h 12 min`, rounded to the smaller unit shown."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < SECONDS_PER_HOUR:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,96 @@
+"""Reading what a store holds of a run: the search it belongs to, the individual that it stands for, its ancestors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from medarts_ops.errors import RunError
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.artifacts import CONFIG, GENOTYPE, read_genotype
+from medarts_ops.tracking.mlflow_search_observer import BEST_TAG
+from medarts_ops.tracking.tracked_run import TrackedRun
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
+
+PARENTS_TAG = "medarts.parents"
+EVALUATES_TAG = "medarts.evaluates"
+
+
+class Ancestor(NamedTuple):
+    """An individual's run and the run ids of its genetic parents, in order (the first gave the normal cell)."""
+
+    run: TrackedRun
+    parents: tuple[str, ...]
+
+
+def search_of(store: RunStore, run: TrackedRun) -> TrackedRun | None:
+    """The search that a run belongs to, itself if it is one; None for an evaluation of a given genotype."""
+    while run.kind != "search":
+        if run.parent_run_id is None:
+            return None
+        run = store.find_run(run.parent_run_id)
+    return run
+
+
+def evaluated_search(store: RunStore, run: TrackedRun) -> TrackedRun:
+    """The search of a run that can be evaluated.
+
+    Raises:
+        RunError: an evaluation, or a run without its search.
+    """
+    search = None if run.kind == "evaluation" else search_of(store, run)
+    if search is None:
+        raise RunError(
+            f"run {run.run_id} is of kind {run.kind}: allowed are search, stage and individual; see `medarts runs`"
+        )
+    return search
+
+
+def chosen_individual(store: RunStore, run: TrackedRun) -> TrackedRun | None:
+    """The individual that a run stands for: itself, the best of its stage or search, or the one it evaluates.
+
+    None where there is none yet, or an evaluation was given its genotype by hand.
+    """
+    if run.kind == "individual":
+        return run
+    named = chosen_run_id(run)
+    return chosen_individual(store, store.find_run(named)) if named else None
+
+
+def chosen_run_id(run: TrackedRun) -> str | None:
+    """The run that a search or stage names as its best, or that an evaluation evaluates."""
+    return run.tags.get(EVALUATES_TAG if run.kind == "evaluation" else BEST_TAG)
+
+
+def ancestry(store: RunStore, run: TrackedRun) -> dict[str, Ancestor]:
+    """An individual and all its ancestors by run id, nearest first, back to random individuals."""
+    found: dict[str, Ancestor] = {}
+    waiting = [run]
+    while waiting:
+        current = waiting.pop(0)
+        if current.run_id in found:
+            continue
+        parents = tuple(filter(None, current.tags.get(PARENTS_TAG, "").split(",")))
+        found[current.run_id] = Ancestor(current, parents)
+        waiting += [store.find_run(parent) for parent in parents if parent not in found]
+    return found
+
+
+def objective_names(store: RunStore, search: TrackedRun) -> tuple[str, ...]:
+    """The objectives of a search, which are metrics of its individuals' runs."""
+    config: Any = store.read_json_artifact(search.run_id, CONFIG)
+    return tuple(str(objective["name"]) for objective in config["objectives"])
+
+
+def objectives_of(run: TrackedRun, names: Sequence[str]) -> dict[str, float]:
+    """Those of a run's metrics that are objectives; empty before the run was trained."""
+    return {name: run.metrics[name] for name in names if name in run.metrics}
+
+
+def genotype_of(store: RunStore, run: TrackedRun) -> Genotype | None:
+    """The genotype that a run has found or trains; None if it ended before it had one or is still running."""
+    if run.kind != "evaluation" and run.status != "FINISHED":
+        return None
+    return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))

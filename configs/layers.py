@@ -1,0 +1,120 @@
+"""Layers of plain settings, later ones over earlier ones, and single settings by dotted path."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from medarts_ops.configs.yaml_text import parse_yaml
+from medarts_ops.errors import ConfigError
+
+
+class Layer(NamedTuple):
+    """Settings and where they come from: `settings` is a nested mapping, `source` a short name for people."""
+
+    source: str
+    settings: Mapping[str, Any]
+
+
+def deep_merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """`lower` with `upper` laid over it; neither is changed.
+
+    Mappings merge key by key; an empty mapping, a list or a single value in `upper` replaces what
+    was there, so `proposals: {space: {}}` clears the space.
+    """
+    merged = copy.deepcopy(dict(lower))
+    for key, value in upper.items():
+        merged[key] = _laid_over(merged.get(key), value)
+    return merged
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """`{"a": {"b": value}}` for the path `a.b`."""
+    first, _, rest = path.partition(".")
+    return {first: nested(rest, value) if rest else value}
+
+
+def replacements(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted path, value) of all that `settings` replaces when merged: single values, lists, empty mappings."""
+    if not isinstance(settings, Mapping) or not settings:
+        yield path, settings
+        return
+    for key, value in settings.items():
+        yield from replacements(value, f"{path}.{key}" if path else str(key))
+
+
+def leaves(settings: Any, path: str) -> Iterator[str]:
+    """The dotted path of every single setting in `settings`, those in a list of mappings included."""
+    for place, value in replacements(settings, path):
+        if isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
+            for index, entry in enumerate(value):
+                yield from leaves(entry, f"{place}.{index}")
+        else:
+            yield place
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Path and value of `dotted.path=value`, whose value is YAML.
+
+    Raises:
+        ConfigError: there is no `=`, a part of the path is empty, or the value is no YAML.
+    """
+    path, equals, raw = text.partition("=")
+    path = path.strip()
+    if not equals or not all(path.split(".")):
+        raise ConfigError(f"--set {text!r} is no assignment: allowed is dotted.path=value, such as stages.0.epochs=2")
+    return path, parse_yaml(raw, f"the value of --set {path}")
+
+
+def with_setting(settings: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """`settings` with `value` laid over what is at `path`; a number in `path` is an index into a list, from 0.
+
+    Missing mappings on the way are made: whether the setting exists is for the config to say.
+
+    Raises:
+        ConfigError: an index is no number or out of range, or a part of the path is a single value.
+    """
+    changed = copy.deepcopy(dict(settings))
+    *way, last = path.split(".")
+    place: Any = changed
+    walked: list[str] = []
+    for part in way:
+        place = _step(place, part, walked, path)
+        walked.append(part)
+    if isinstance(place, list):
+        index = _index(place, last, walked, path)
+        place[index] = _laid_over(place[index], value)
+    elif isinstance(place, dict):
+        place[last] = _laid_over(place.get(last), value)
+    else:
+        raise _not_a_group(place, walked, path)
+    return changed
+
+
+def _laid_over(below: Any, value: Any) -> Any:
+    if isinstance(value, Mapping) and value and isinstance(below, Mapping):
+        return deep_merge(below, value)
+    return copy.deepcopy(value)
+
+
+def _step(place: Any, part: str, walked: list[str], path: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, part, walked, path)]
+    if isinstance(place, dict):
+        return place.setdefault(part, {})
+    raise _not_a_group(place, walked, path)
+
+
+def _index(place: list[Any], part: str, walked: list[str], path: str) -> int:
+    name = ".".join(walked)
+    if not place:
+        raise ConfigError(f"{path}: {name} is empty, so no index is allowed; set {name} as a whole")
+    if not part.isdecimal() or int(part) >= len(place):
+        raise ConfigError(f"{path}: {name} is a list, got index {part!r}, allowed are 0 to {len(place) - 1}")
+    return int(part)
+
+
+def _not_a_group(place: Any, walked: list[str], path: str) -> ConfigError:
+    name = ".".join(walked)
+    return ConfigError(f"{path}: {name} is a single setting (now {place!r}) and has no parts; set {name} itself")

@@ -1,0 +1,178 @@
+"""From preset, config file, options and `--set` to one checked config, and who set what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from medarts_ops.config import EvaluateConfig, SearchConfig, parse_config
+from medarts_ops.configs.layers import Layer, deep_merge, leaves, parse_assignment, replacements, with_setting
+from medarts_ops.configs.presets import (
+    DEFAULT_PRESET,
+    Section,
+    SettingsFile,
+    preset_dataset,
+    preset_for_dataset,
+    preset_section,
+    read_settings_file,
+)
+from medarts_ops.errors import ConfigError
+
+Config = TypeVar("Config", SearchConfig, EvaluateConfig)
+
+
+class Request(NamedTuple):
+    """What is asked for, from the lowest layer to the highest.
+
+    Attributes:
+        preset: a preset's name; None takes the config file's `extends`, else the preset of the dataset
+            that is asked for, else `usual_preset`.
+        below: layers over the preset and under all that follows (an environment variable, a stored run).
+        config_file: a file of a preset's form.
+        options: settings that named options gave.
+        sets: `dotted.path=value`, later ones over earlier ones.
+        usual_preset: the preset where nothing above names one.
+    """
+
+    preset: str | None = None
+    below: tuple[Layer, ...] = ()
+    config_file: Path | None = None
+    options: Mapping[str, Any] | None = None
+    sets: Sequence[str] = ()
+    usual_preset: str = DEFAULT_PRESET
+
+
+class Resolved(NamedTuple, Generic[Config]):
+    """A config, and for every setting that some layer gave (by dotted path) the highest such layer."""
+
+    config: Config
+    changed_by: Mapping[str, str]
+
+
+def resolve_search(request: Request) -> Resolved[SearchConfig]:
+    """The search that `request` asks for, and who set what.
+
+    Raises:
+        ConfigError: an unknown preset, dataset or setting, a value out of range, or settings that contradict.
+    """
+    return _resolve(SearchConfig, "search", request)
+
+
+def resolve_evaluate(request: Request) -> Resolved[EvaluateConfig]:
+    """The evaluation that `request` asks for, and who set what.
+
+    Raises:
+        ConfigError: an unknown preset, dataset or setting, a value out of range, or settings that contradict.
+    """
+    return _resolve(EvaluateConfig, "evaluate", request)
+
+
+def load_search_config(
+    preset: str | None = None,
+    *,
+    config_file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+) -> SearchConfig:
+    """The search config of a preset, with a file, options and `dotted.path=value` settings over it.
+
+    Raises:
+        ConfigError: see `resolve_search`.
+    """
+    return resolve_search(Request(preset, (), config_file, options, sets)).config
+
+
+def load_evaluate_config(
+    preset: str | None = None,
+    *,
+    config_file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+) -> EvaluateConfig:
+    """The evaluation config of a preset, with a file, options and `dotted.path=value` settings over it.
+
+    Raises:
+        ConfigError: see `resolve_evaluate`.
+    """
+    return resolve_evaluate(Request(preset, (), config_file, options, sets)).config
+
+
+def named_preset(request: Request, section: Section) -> str | None:
+    """The preset that is asked for by its own name or by the dataset's; None where `usual_preset` steps in.
+
+    Raises:
+        ConfigError: `--preset` and the config file name different ones, or the dataset has none.
+    """
+    extends = _settings_file(request).extends
+    if request.preset is not None and extends not in (None, request.preset):
+        raise ConfigError(
+            f"the config file extends {extends!r} and --preset is {request.preset!r}: give one of the two"
+        )
+    dataset = _asked_dataset(request, section)
+    return request.preset or extends or (None if dataset is None else preset_for_dataset(dataset))
+
+
+def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> Request:
+    """The request for an evaluation of a stored search, which gives preset and dataset unless another is asked for.
+
+    Args:
+        request: what the user asks for.
+        preset: the search's preset.
+        dataset: the search's dataset settings, or some of them; `name` among them.
+
+    Raises:
+        ConfigError: an unknown preset or dataset is asked for.
+    """
+    named = named_preset(request, "evaluate")
+    asked = _asked_dataset(request, "evaluate") or (None if named is None else preset_dataset(named))
+    if asked not in (None, dataset["name"]):
+        return request  # its folder and resolution mean nothing to another dataset
+    stored = Layer("stored search", {"dataset": {key: value for key, value in dataset.items() if value is not None}})
+    return request._replace(below=(*request.below, stored), usual_preset=preset)
+
+
+def _asked_dataset(request: Request, section: Section) -> str | None:
+    named = dict(parse_assignment(text) for text in request.sets).get("dataset.name")
+    for settings in (request.options or {}, _settings_file(request).section(section)):
+        group = settings.get("dataset")
+        if named is None and isinstance(group, Mapping):
+            named = group.get("name")
+    return None if named is None else str(named)
+
+
+def _resolve(model: type[Config], section: Section, request: Request) -> Resolved[Config]:
+    preset = named_preset(request, section) or request.usual_preset
+    layers = (
+        Layer(f"preset {preset}", preset_section(preset, section)),
+        *request.below,
+        Layer("config file", _settings_file(request).section(section)),
+        Layer("option", request.options or {}),
+    )
+    settings = model().model_dump(mode="json")
+    changed_by: dict[str, str] = {}
+    for layer in layers:
+        settings = deep_merge(settings, layer.settings)
+        for path, value in replacements(layer.settings):
+            _note(changed_by, path, value, layer.source)
+    for text in request.sets:
+        path, value = parse_assignment(text)
+        settings = with_setting(settings, path, value)
+        for part, part_value in replacements(value, path):
+            _note(changed_by, part, part_value, "--set")
+    if "preset" in changed_by:
+        raise ConfigError("preset can't be set like the rest: name it by --preset, or by extends in a config file")
+    config = parse_config(model, settings | {"preset": preset})
+    return Resolved(config, changed_by | {"preset": f"preset {preset}"})
+
+
+def _settings_file(request: Request) -> SettingsFile:
+    return SettingsFile(None, {}, {}) if request.config_file is None else read_settings_file(request.config_file)
+
+
+def _note(changed_by: dict[str, str], path: str, value: Any, source: str) -> None:
+    """Records that `source` set all of `path`, which may replace a whole list or group."""
+    for covered in [known for known in changed_by if known == path or known.startswith(f"{path}.")]:
+        del changed_by[covered]
+    for leaf in leaves(value, path):
+        changed_by[leaf] = source

@@ -1,0 +1,132 @@
+"""The presets that ship, and files of the same form: sections `search` and `evaluate`, and `extends`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from medarts_ops.configs.layers import deep_merge
+from medarts_ops.configs.yaml_text import parse_yaml
+from medarts_ops.errors import ConfigError, unknown_name
+
+Section = Literal["search", "evaluate"]
+SECTIONS: tuple[Section, ...] = ("search", "evaluate")
+DEFAULT_PRESET = "digits"
+
+_SUFFIX = ".yaml"
+
+
+class SettingsFile(NamedTuple):
+    """What a preset or a `--config` file says: the preset below it, if any, and its sections (empty where absent)."""
+
+    extends: str | None
+    search: dict[str, Any]
+    evaluate: dict[str, Any]
+
+    def section(self, section: Section) -> dict[str, Any]:
+        """The settings of one section."""
+        return self.search if section == "search" else self.evaluate
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names of all presets, sorted."""
+    names = [
+        entry.name.removesuffix(_SUFFIX) for entry in files("medarts_ops.configs").iterdir() if _is_preset(entry.name)
+    ]
+    return tuple(sorted(names))
+
+
+def preset_for_dataset(name: str) -> str:
+    """The preset that a dataset takes when none is named: the one of its own name.
+
+    Raises:
+        ConfigError: there is none, so the dataset is unknown.
+    """
+    own = {preset: preset_dataset(preset) for preset in preset_names()}
+    datasets = [preset for preset, dataset in own.items() if preset == dataset]
+    if name not in datasets:
+        raise ConfigError(f"dataset.name: {unknown_name('dataset', name, datasets)}")
+    return name
+
+
+def preset_dataset(name: str) -> str:
+    """The dataset that a preset searches on."""
+    dataset = preset_section(name, "search").get("dataset", {})
+    return str(dataset.get("name", DEFAULT_PRESET))
+
+
+def preset_section(name: str, section: Section) -> dict[str, Any]:
+    """The settings of one section of a preset, with those of the presets it extends below.
+
+    Raises:
+        ConfigError: the preset, or one that it extends, is unknown or broken, or they extend each other in a circle.
+    """
+    return _stacked(name, section, ())
+
+
+def read_settings_file(path: Path) -> SettingsFile:
+    """What a `--config` file says.
+
+    Raises:
+        ConfigError: the file can't be read, is no YAML, or is not made of the sections that a preset has.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"config file {str(path)!r} can't be read: {reason}; give a YAML file") from error
+    return parse_settings_file(text, f"config file {path.name}")
+
+
+def parse_settings_file(text: str, source: str) -> SettingsFile:
+    """The parts of a preset's or config file's text; `source` is what errors call it.
+
+    Raises:
+        ConfigError: no YAML, an unknown part (with the near miss), or a part of the wrong kind.
+    """
+    parts = parse_yaml(text, source)
+    parts = {} if parts is None else parts
+    if not isinstance(parts, dict):
+        raise ConfigError(f"{source} holds {parts!r}: allowed are the sections {', '.join(SECTIONS)}")
+    allowed = ("extends", *SECTIONS)
+    for part in parts:
+        if part not in allowed:
+            raise ConfigError(
+                f"{source}: {unknown_name('section', part, allowed)}; settings stand inside search: or evaluate:"
+            )
+    extends = parts.get("extends")
+    if extends is not None and not isinstance(extends, str):
+        raise ConfigError(f"{source}: extends is {extends!r}, allowed is the name of one preset")
+    return SettingsFile(extends, _mapping(parts, "search", source), _mapping(parts, "evaluate", source))
+
+
+def _stacked(name: str, section: Section, above: tuple[str, ...]) -> dict[str, Any]:
+    if name in above:
+        raise ConfigError(f"presets extend each other in a circle: {' → '.join([*above, name])}; drop one extends")
+    preset = _read_preset(name)
+    own = preset.section(section)
+    if preset.extends is None:
+        return own
+    return deep_merge(_stacked(preset.extends, section, (*above, name)), own)
+
+
+def _read_preset(name: str) -> SettingsFile:
+    names = preset_names()
+    if name not in names:
+        raise ConfigError(unknown_name("preset", name, names))
+    text = files("medarts_ops.configs").joinpath(f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    return parse_settings_file(text, f"preset {name}")
+
+
+def _mapping(parts: dict[str, Any], section: Section, source: str) -> dict[str, Any]:
+    settings = parts.get(section)
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{source}: {section} is {settings!r}, allowed is a mapping of settings")
+    return settings
+
+
+def _is_preset(file_name: str) -> bool:
+    return file_name.endswith(_SUFFIX)

@@ -1,0 +1,94 @@
+"""The plain supernet: one module per edge and operation, as the original DARTS writes it.
+
+It ships as the oracle of `networks/supernet.py` in tests and as its rival in measurements; searches never use it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
+from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
+from medarts_ops.space.search_space import N_INPUTS
+
+
+class ReferenceMixedOperation(nn.Module):
+    """One edge: the weighted sum of its operations, each pool followed by a batch norm (DARTS)."""
+
+    def __init__(self, primitives: tuple[str, ...], mask: list[bool], channels: int, stride: int) -> None:
+        super().__init__()
+        self.columns = [column for column, present in enumerate(mask) if present]
+        self.operations = nn.ModuleList()
+        for column in self.columns:
+            operation = build_operation(primitives[column], channels, stride, affine=False)
+            if "pool" in primitives[column]:
+                operation = nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
+            self.operations.append(operation)
+
+    def forward(self, images: Tensor, weights: Tensor) -> Tensor:
+        """`weights [op]` over all primitives, those that the edge lacks included."""
+        terms = [weights[c] * op(images) for c, op in zip(self.columns, self.operations, strict=True)]
+        return torch.stack(terms).sum(dim=0)
+
+
+class ReferenceCell(nn.Module):
+    """A cell, edge by edge."""
+
+    def __init__(self, spec: SupernetSpec, place: CellPlace) -> None:
+        super().__init__()
+        self.reduction = place.reduction
+        self.space_edges = spec.space.edges
+        self.n_nodes = spec.space.n_nodes
+        preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
+        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=False)
+        self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=False)
+        mask = spec.mask(place.reduction)
+        self.edges = nn.ModuleList(
+            ReferenceMixedOperation(
+                spec.space.primitives,
+                mask[row].tolist(),
+                place.channels,
+                2 if place.reduction and source < N_INPUTS else 1,
+            )
+            for row, (source, _) in enumerate(spec.space.edges)
+        )
+
+    def forward(self, before_previous: Tensor, previous: Tensor, mixture: Tensor) -> Tensor:
+        """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
+        states = [self.preprocess0(before_previous), self.preprocess1(previous)]
+        for node in range(N_INPUTS, N_INPUTS + self.n_nodes):
+            incoming = [
+                self.edges[row](states[source], mixture[row])
+                for row, (source, target) in enumerate(self.space_edges)
+                if target == node
+            ]
+            states.append(torch.stack(incoming).sum(dim=0))
+        return torch.cat(states[N_INPUTS:], dim=1)
+
+
+class ReferenceSupernet(nn.Module):
+    """The original DARTS search network, with the mixtures as arguments."""
+
+    def __init__(
+        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(STEM_MULTIPLIER * channels),
+        )
+        n_nodes = spec.space.n_nodes
+        places = list(cell_places(cells, channels, (n_nodes, n_nodes)))
+        self.cells = nn.ModuleList(ReferenceCell(spec, place) for place in places)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(places[-1].channels * n_nodes, n_classes)
+
+    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+        """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
+        before_previous = previous = self.stem(images)
+        for cell in self.cells:
+            mixture = reduce_mixture if cell.reduction else normal_mixture
+            before_previous, previous = previous, cell(before_previous, previous, mixture)
+        logits: Tensor = self.classifier(self.pool(previous).flatten(1))
+        return logits

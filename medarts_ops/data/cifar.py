@@ -1,0 +1,62 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 RGB images of 32×32, by torchvision."""
+
+from __future__ import annotations
+
+import http.client
+import pickle
+import tarfile
+import warnings
+from typing import Any
+
+import numpy as np
+
+from medarts_ops.config import DatasetConfig
+from medarts_ops.data.dataset import LabelledImages, LoadedDataset
+from medarts_ops.errors import DataError
+
+DEFAULT_ROOT = "./data"
+
+
+def load_cifar10(config: DatasetConfig) -> LoadedDataset:
+    """CIFAR-10, from `data` (default `./data`), downloaded there when absent.
+
+    Raises:
+        DataError: it can't be downloaded, written or read.
+    """
+    from torchvision.datasets import CIFAR10
+
+    return _load(CIFAR10, config)
+
+
+def load_cifar100(config: DatasetConfig) -> LoadedDataset:
+    """CIFAR-100 with its 100 fine labels, from `data` (default `./data`), downloaded there when absent.
+
+    Raises:
+        DataError: it can't be downloaded, written or read.
+    """
+    from torchvision.datasets import CIFAR100
+
+    return _load(CIFAR100, config)
+
+
+def _load(source: Any, config: DatasetConfig) -> LoadedDataset:
+    root = config.data or DEFAULT_ROOT
+    try:
+        with warnings.catch_warnings():
+            # The archives were pickled by Python 2; NumPy 2.4 warns of their dtype's align=0.
+            warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
+            train = source(root, train=True, download=True)
+            test = source(root, train=False, download=False)
+    except (OSError, RuntimeError, http.client.HTTPException, tarfile.TarError, EOFError, pickle.PickleError) as error:
+        raise DataError(
+            f"{config.name} is not in {root!r} and can't be fetched there ({type(error).__name__}: {error}): "
+            f"give --data DIR with a folder that holds torchvision's {source.base_folder!r} or {source.filename!r}, "
+            "or keep the images in one file and give --dataset npz --data FILE"
+        ) from error
+    return LoadedDataset(
+        tuple(train.classes), _labelled(train), test=_labelled(test), test_source="the dataset's own test set"
+    )
+
+
+def _labelled(part: Any) -> LabelledImages:
+    return LabelledImages(np.ascontiguousarray(part.data), np.asarray(part.targets, np.int64))

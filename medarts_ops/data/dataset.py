@@ -1,0 +1,160 @@
+"""What a dataset is: labelled uint8 images for training and testing, checked on entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medarts_ops.config import DatasetConfig
+from medarts_ops.errors import ConfigError, DataError
+from medarts_ops.observers import DatasetSummary
+
+ALLOWED_CHANNELS = (1, 3)
+FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """`images [image, height, width, channel]` uint8 in 0…255, 1 or 3 channels, and `labels [image]` int64 from 0.
+
+    The arrays are taken as they are, not copied; nobody writes to them.
+
+    Raises:
+        DataError: another dtype or number of axes, no image, other channels, a label too few or below 0.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise DataError(
+                f"images are {images.dtype} {list(images.shape)}: allowed is uint8 [image, height, width, channel]"
+            )
+        if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+            raise DataError(
+                f"labels are {labels.dtype} {list(labels.shape)}: allowed is int64 [{len(images)}], one for each image"
+            )
+        if not images.size:
+            raise DataError(f"images are {list(images.shape)}: allowed is one image at least, no axis empty")
+        if images.shape[3] not in ALLOWED_CHANNELS:
+            raise DataError(f"images have {images.shape[3]} channels: allowed are 1 (grayscale) and 3 (RGB)")
+        if labels.min() < 0:
+            raise DataError(f"labels go down to {labels.min()}: allowed are 0, 1, 2, …")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: NDArray[np.int64]) -> LabelledImages:
+        """A copy of the images at `indices [image]`, in that order."""
+        return LabelledImages(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedDataset:
+    """What a loader found: `test` is None where the dataset brings no test set, else `test_source` names it.
+
+    Raises:
+        DataError: fewer than two classes, a class without training images, a test label without a class,
+            or test images of another shape.
+    """
+
+    class_names: tuple[str, ...]
+    train: LabelledImages
+    test: LabelledImages | None
+    test_source: str
+
+    def __post_init__(self) -> None:
+        _check_classes(self.class_names, self.train, self.test)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """A dataset that is ready for use. `test_source` says in words where the test set comes from.
+
+    Raises:
+        DataError: as for `LoadedDataset`.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: LabelledImages
+    test: LabelledImages
+    test_source: str
+
+    def __post_init__(self) -> None:
+        _check_classes(self.class_names, self.train, self.test)
+
+    @property
+    def in_channels(self) -> int:
+        """1 for grayscale, 3 for RGB."""
+        return int(self.train.images.shape[3])
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """Height and width of the images, as loaded and resized, before D_low."""
+        return self.train.images.shape[1], self.train.images.shape[2]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of a SHA-256 over class names, images and labels: equal data, equal fingerprint."""
+        digest = hashlib.sha256(json.dumps(self.class_names).encode())
+        for part in (self.train, self.test):
+            for array in (part.images, part.labels.astype("<i8")):
+                digest.update(json.dumps(array.shape).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:FINGERPRINT_DIGITS]
+
+    def summary(self, search_resolution: tuple[int, int] | None) -> DatasetSummary:
+        """The dataset in words and numbers; `search_resolution` is what the supernet sees, None in an evaluation."""
+        return DatasetSummary(
+            name=self.name,
+            class_names=self.class_names,
+            n_train=len(self.train),
+            n_test=len(self.test),
+            in_channels=self.in_channels,
+            resolution=self.resolution,
+            search_resolution=search_resolution,
+            test_source=self.test_source,
+            fingerprint=self.fingerprint,
+        )
+
+
+def required_data(config: DatasetConfig, what: str) -> str:
+    """`config.data` of a dataset that can't do without; `what` says what it must be.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    if not config.data:
+        raise ConfigError(f"dataset {config.name!r} needs dataset.data, which is empty: give --data with {what}")
+    return config.data
+
+
+def _check_classes(class_names: tuple[str, ...], train: LabelledImages, test: LabelledImages | None) -> None:
+    if len(class_names) < 2:
+        raise DataError(f"the dataset has one class, {list(class_names)}: allowed are two or more")
+    highest = max(int(part.labels.max()) for part in (train, test) if part is not None)
+    if highest >= len(class_names):
+        raise DataError(f"a label is {highest}: allowed are 0 to {len(class_names) - 1}, one for each class name")
+    empty = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
+    if empty.size:
+        raise DataError(
+            f"class {class_names[empty[0]]!r} has no training image: every class needs some; add them or drop the class"
+        )
+    if test is not None and test.images.shape[1:] != train.images.shape[1:]:
+        raise DataError(
+            f"test images are {list(test.images.shape[1:])} and training images {list(train.images.shape[1:])} "
+            "[height, width, channel]: both must be equal"
+        )

@@ -1,0 +1,118 @@
+"""A folder of images: one subfolder a class, with or without train/, val/ and test/ above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medarts_ops.config import DatasetConfig
+from medarts_ops.data.dataset import LabelledImages, LoadedDataset, required_data
+from medarts_ops.data.image_files import EXTENSIONS, read_images
+from medarts_ops.errors import DataError
+
+PARTS = ("train", "val", "test")
+MISNAMED_VAL = frozenset(("valid", "validation"))
+
+ClassFiles = dict[str, list[Path]]
+"""The image files of each class, classes and files in sorted order."""
+
+
+def load_folder(config: DatasetConfig) -> LoadedDataset:
+    """Read `data/CLASS/…` or `data/train/CLASS/…` with optional val/ and test/ beside train/.
+
+    A class is a subfolder's name, in sorted order; images may lie deeper inside. val/ joins the training
+    images, or serves as test set where test/ is absent. Hidden files and other extensions are passed over.
+
+    Raises:
+        ConfigError: `data` is missing, or images above 64×64 without a resolution.
+        DataError: no such folder, no class folders, no images, one class, a class without images, a class of
+            val/ or test/ that train/ lacks, or images that can't be read or differ in size.
+    """
+    root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
+    if not root.is_dir():
+        raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
+    parts = {name: _class_files(path) for name, path in _part_folders(root).items()}
+    class_names = tuple(parts["train"])
+    _check_parts(root, parts)
+    training, testing, source = _roles(parts)
+    labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
+    n_train = len(labelled)
+    labelled += [pair for part in testing for pair in _labelled(part, class_names)]
+    images = read_images([path for path, _ in labelled], config.resolution)
+    labels = np.array([label for _, label in labelled], np.int64)
+    test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
+    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source)
+
+
+def _part_folders(root: Path) -> dict[str, Path]:
+    """The folders that hold class folders: train/ and its companions, or `root` itself.
+
+    A class may be called "train" (beside "bus"): only a train/ with folders inside is a part.
+    """
+    names = [path.name for path in _subfolders(root)]
+    if "train" in names and _subfolders(root / "train"):
+        for name in MISNAMED_VAL.intersection(names):
+            raise DataError(f"{str(root)!r} holds {name}/ beside train/: allowed are val/ and test/; rename it to val/")
+        return {part: root / part for part in PARTS if part in names}
+    if names and set(names) <= set(PARTS):
+        raise DataError(
+            f"{str(root)!r} holds {', '.join(names)}, but no train/ with class folders in it: put the images into "
+            "train/CLASS/ (and val/CLASS/, test/CLASS/), or into CLASS/ directly"
+        )
+    return {"train": root}
+
+
+def _class_files(folder: Path) -> ClassFiles:
+    return {path.name: _image_files(path) for path in _subfolders(folder)}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _image_files(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    return sorted(path for path in found if not _is_hidden(path.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
+    extensions = " ".join(sorted(EXTENSIONS))
+    for part, classes in parts.items():
+        where = repr(str(root if len(parts) == 1 else root / part))
+        if not any(classes.values()):
+            raise DataError(f"{where} holds no images in class folders: allowed are {extensions} in one folder a class")
+        foreign = sorted(set(classes) - set(parts["train"]))
+        if foreign:
+            raise DataError(
+                f"{where} has a class {foreign[0]!r} that train/ lacks: allowed are {', '.join(parts['train'])}; "
+                "rename or remove it"
+            )
+    if len(parts["train"]) == 1:
+        raise DataError(f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders")
+    for name, files in parts["train"].items():
+        if not files:
+            raise DataError(
+                f"class {name!r} in {str(root)!r} has no images: add some ({extensions}) or remove the folder"
+            )
+
+
+def _roles(parts: Mapping[str, ClassFiles]) -> tuple[list[ClassFiles], list[ClassFiles], str]:
+    """(training parts, test parts, where the test set comes from)."""
+    train, val, test = (parts.get(name) for name in PARTS)
+    training = [part for part in (train,) if part is not None]
+    if test is not None:
+        joined = [val] if val is not None else []
+        return training + joined, [test], "test/, with val/ joined to train/" if joined else "test/"
+    if val is not None:
+        return training, [val], "val/, there being no test/"
+    return training, [], ""
+
+
+def _labelled(part: ClassFiles, class_names: Sequence[str]) -> list[tuple[Path, int]]:
+    return [(path, class_names.index(name)) for name, files in part.items() for path in files]

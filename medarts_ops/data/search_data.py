@@ -1,0 +1,33 @@
+"""All images of a search, drawn and approximated before anything is trained or stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.data.proxy import channel_statistics, search_images
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.data.stage_data import StageData, prepare_stage_data
+from medarts_ops.observers import DatasetSummary
+
+
+@dataclass(frozen=True, eq=False)
+class SearchData:
+    """The dataset in words, and one `StageData` per stage. The test set is not in here: a search never sees it."""
+
+    summary: DatasetSummary
+    stages: tuple[StageData, ...]
+
+
+def prepare_search_data(config: SearchConfig) -> SearchData:
+    """Load the dataset, bring it to the search's resolution (D_low) and draw every stage's sample (D_sample).
+
+    Raises:
+        ConfigError, DataError: for whatever is wrong with the data, in any stage.
+    """
+    dataset = load_dataset(config.dataset)
+    train = search_images(dataset.train, config.dataset)
+    statistics = channel_statistics(train.images)
+    stages = tuple(prepare_stage_data(train, dataset.class_names, stage, config, statistics) for stage in config.stages)
+    height, width = train.images.shape[1:3]
+    return SearchData(summary=dataset.summary((height, width)), stages=stages)

@@ -1,0 +1,125 @@
+"""The images of one stage: D_sample, its halves for w and α, and the statistics to normalise by."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.dataset import LabelledImages
+from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
+from medarts_ops.errors import DataError
+from medarts_ops.seeds import Stream, random_generator
+
+
+@dataclass(frozen=True, eq=False)
+class StageData:
+    """What every individual of a stage trains on.
+
+    `images [image, height, width, channel]` uint8 and `labels [image]` int64 are D_sample at the resolution
+    that the supernet sees. `weight_indices` step w, `alpha_indices` step α, `valid_indices` measure acc_valid:
+    all `[index]` int64 into the images. `mean [channel]` and `std [channel]`, float64 in 0…1, are of *all*
+    training images at that resolution.
+
+    Raises:
+        DataError: indices that are empty or out of range, or statistics that do not fit the channels.
+    """
+
+    images: NDArray[np.uint8]
+    labels: Indices
+    weight_indices: Indices
+    alpha_indices: Indices
+    valid_indices: Indices
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        n, channels = len(LabelledImages(self.images, self.labels)), self.images.shape[3]
+        for name in ("weight_indices", "alpha_indices", "valid_indices"):
+            indices: Indices = getattr(self, name)
+            if indices.dtype != np.int64 or indices.ndim != 1 or not indices.size:
+                raise DataError(
+                    f"{name} are {indices.dtype} {list(indices.shape)}: allowed is int64 [index], not empty"
+                )
+            if indices.min() < 0 or indices.max() >= n:
+                raise DataError(f"{name} go from {indices.min()} to {indices.max()}: allowed are 0 to {n - 1}")
+        if self.labels.max() >= self.n_classes:
+            raise DataError(f"a label is {self.labels.max()}: allowed are 0 to {self.n_classes - 1}")
+        if self.mean.shape != (channels,) or self.std.shape != (channels,) or (self.std <= 0).any():
+            raise DataError(
+                f"mean {self.mean} and std {self.std}: allowed is one of each of {channels} channels, std > 0"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write an uncompressed .npz; under its name there is either the whole file or the one before."""
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path) -> StageData:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: missing, torn or not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                found = {field.name: arrays[field.name] for field in fields(cls)}
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"stage data {str(path)!r} can't be read ({error}): delete the file and resume the search, "
+                "which writes it again"
+            ) from error
+        return cls(**{**found, "n_classes": int(found["n_classes"])})
+
+
+def prepare_stage_data(
+    train: LabelledImages,
+    class_names: Sequence[str],
+    stage: StageConfig,
+    config: SearchConfig,
+    statistics: ChannelStatistics,
+) -> StageData:
+    """Draw the images of `stage` from all training images, given at the resolution that the supernet sees.
+
+    Every individual of the stage shares them, so that accuracies compare. The sample's random order is the
+    same for all stages, so an earlier, smaller sample lies in a later, larger one; halves are drawn anew in
+    each stage. With `ranking_split: holdout`, `holdout_share` of each class is kept from both halves for
+    acc_valid; otherwise acc_valid is taken on the α half (paper).
+
+    Raises:
+        DataError: a class has too few images for D_sample, or a half would lack a class.
+    """
+    order = random_generator(config.seed, 0, 0, Stream.SAMPLE)
+    sample = train.take(sample_indices(train.labels, stage.images, config.dataset.sampling, order, class_names))
+    index = [each.name for each in config.stages].index(stage.name)
+    rng = random_generator(config.seed, index, 0, Stream.HALVES)
+    halved, held_out = np.arange(len(sample)), None
+    if config.ranking_split == "holdout":
+        halved, held_out = stratified_split(sample.labels, config.holdout_share, rng)
+    weight, alpha = (halved[half] for half in stratified_halves(sample.labels[halved], rng))
+    valid = alpha if held_out is None else held_out
+    for role, indices in (("half that steps w", weight), ("half that steps α", alpha), ("ranking split", valid)):
+        _check_holds_every_class(stage.name, role, sample.labels[indices], class_names)
+    return StageData(sample.images, sample.labels, weight, alpha, valid, *statistics, n_classes=len(class_names))
+
+
+def _check_holds_every_class(stage: str, role: str, labels: Indices, class_names: Sequence[str]) -> None:
+    missing = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
+    if missing.size:
+        raise DataError(
+            f"stage {stage!r}: the {role} has no image of class {class_names[missing[0]]!r}; raise the stage's images "
+            "to 2 a class or more (3 with ranking_split=holdout)"
+        )

@@ -1,0 +1,49 @@
+"""Crossover: two survivors exchange the α of their reduction cells (ME-DARTS, section III.B)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medarts_ops.individual import Alpha, Individual, RankedIndividual, individual_id
+
+
+def crossover_pairs(n_survivors: int, n_children: int) -> tuple[tuple[int, int], ...]:
+    """For each child, the places (from 0, best first) of the survivors that give its normal and its reduction cell.
+
+    Couples are taken best-ranked first: (0, 1), (0, 2), (1, 2), (0, 3), … Each gives g3 (normal cell of the better)
+    and then g4 (normal cell of the other); an odd count drops the last g4. There are at most n(n - 1) children, so
+    fewer come back when fewer survived than planned, and none from a single survivor.
+
+    The order of couples and the odd count are ours; the paper names only g3 and g4.
+    """
+    couples = [(better, other) for other in range(n_survivors) for better in range(other)]
+    givers = [pair for better, other in couples for pair in ((better, other), (other, better))]
+    return tuple(givers[:n_children])
+
+
+def crossover(
+    survivors: Sequence[RankedIndividual], n_children: int, stage_index: int, stage_name: str, first_number: int
+) -> tuple[Individual, ...]:
+    """The crossover children of a stage, numbered from `first_number`, from survivors that stand best first.
+
+    g1(α_n1, α_r1) and g2(α_n2, α_r2) give g3(α_n1, α_r2) and g4(α_n2, α_r1). A child carries its parents' trained α
+    bit for bit, names the parent that gave its normal cell first, and has that parent's hyperparameters (ours).
+    """
+    return tuple(
+        _child(survivors[normal], survivors[reduce], stage_index, stage_name, number)
+        for number, (normal, reduce) in enumerate(crossover_pairs(len(survivors), n_children), start=first_number)
+    )
+
+
+def _child(
+    normal_giver: RankedIndividual, reduce_giver: RankedIndividual, stage_index: int, stage_name: str, number: int
+) -> Individual:
+    return Individual(
+        id=individual_id(stage_name, number),
+        stage=stage_index,
+        number=number,
+        origin="crossover",
+        parents=(normal_giver.id, reduce_giver.id),
+        alpha=Alpha(normal=normal_giver.trained.alpha.normal, reduce=reduce_giver.trained.alpha.reduce),
+        hyperparameters=normal_giver.trained.individual.hyperparameters,
+    )

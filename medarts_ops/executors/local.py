@@ -1,0 +1,40 @@
+"""Train in this process, one individual after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from medarts_ops.config import RuntimeConfig
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.individual import Outcome, TrainingTask
+from medarts_ops.training.bilevel import EpochCallback, StageTensors, train_individual
+from medarts_ops.training.runtime import Runtime
+
+
+class LocalExecutor:
+    """Keeps the images of the stage at work on the device, for all of its individuals."""
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        self._runtime = Runtime.from_config(config)
+        self._path: str | None = None
+        self._tensors: StageTensors | None = None
+
+    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+        """Train in the tasks' order."""
+        self._runtime.apply_to_process()
+        for task in tasks:
+            tensors = self._stage_tensors(task.stage_data)
+            for individual in task.individuals:
+                yield train_individual(task, individual, tensors, self._runtime, on_epoch)
+
+    def close(self) -> None:
+        """Let go of the images."""
+        self._tensors = self._path = None
+
+    def _stage_tensors(self, path: str) -> StageTensors:
+        if self._tensors is None or self._path != path:
+            self._tensors = None  # free the last stage's images before the next ones come
+            self._tensors = StageTensors.place(StageData.load(Path(path)), self._runtime)
+            self._path = path
+        return self._tensors

@@ -1,0 +1,125 @@
+"""Train in worker processes, so that several individuals train side by side.
+
+A pool of our own, since `concurrent.futures` gives up all pending work when one process dies: here a dead worker
+costs its own individual, and a new one takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from medarts_ops.config import RuntimeConfig
+from medarts_ops.errors import MedartsError
+from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
+from medarts_ops.training.bilevel import EpochCallback
+
+Message = EpochRecord | Outcome | MedartsError
+"""What a worker sends: progress, then the outcome; or the error that ends the search."""
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    individual: Individual | None = None
+
+
+class ProcessExecutor:
+    """`workers` processes of `threads` threads each, started when first needed and kept for the next stage."""
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        self._config = config
+        self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
+        self._workers: list[_Worker] = []
+
+    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+        """Hand out individuals one by one; an outcome is yielded as soon as it arrives."""
+        waiting = deque(
+            task.model_copy(update={"individuals": (individual,)}) for task in tasks for individual in task.individuals
+        )
+        while waiting or any(worker.individual for worker in self._workers):
+            self._hand_out(waiting)
+            busy = {worker.connection: worker for worker in self._workers if worker.individual}
+            for connection in wait(list(busy)):
+                assert isinstance(connection, Connection)
+                outcome = self._receive(busy[connection], on_epoch)
+                if outcome is not None:
+                    yield outcome
+
+    def close(self) -> None:
+        """Ask idle workers to end, and end busy ones."""
+        for worker in self._workers:
+            if worker.individual is None:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(None)
+            else:
+                worker.process.terminate()
+            worker.process.join(timeout=10)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+
+    def _hand_out(self, waiting: deque[TrainingTask]) -> None:
+        while waiting:
+            worker = next((w for w in self._workers if w.individual is None), None)
+            if worker is None:
+                if len(self._workers) == self._config.workers:
+                    return
+                worker = self._start()
+            task = waiting.popleft()
+            worker.connection.send(task)
+            worker.individual = task.individuals[0]
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._config), daemon=True)
+        process.start()
+        theirs.close()  # so that the worker's death closes the pipe
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _receive(self, worker: _Worker, on_epoch: EpochCallback) -> Outcome | None:
+        individual = worker.individual
+        assert individual is not None
+        try:
+            message: Message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            self._workers.remove(worker)
+            reason = f"individual {individual.id}: its worker process died with exit code {worker.process.exitcode}"
+            return FailedIndividual(individual=individual, reason=reason)
+        if isinstance(message, EpochRecord):
+            on_epoch(individual, message)
+            return None
+        worker.individual = None
+        if isinstance(message, MedartsError):
+            raise message
+        return message
+
+
+def _work(connection: Connection, config: RuntimeConfig) -> None:
+    """A worker's life: train what comes through the pipe until it is told to end, or the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
+    executor = LocalExecutor(config)
+
+    def send_epoch(individual: Individual, record: EpochRecord) -> None:
+        connection.send(record)
+
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while (task := connection.recv()) is not None:
+            try:
+                for outcome in executor.run([task], send_epoch):
+                    connection.send(outcome)
+            except MedartsError as error:
+                connection.send(error)

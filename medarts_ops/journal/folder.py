@@ -1,0 +1,49 @@
+"""The folder of one search within the work directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from medarts_ops.errors import ConfigError, SearchError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def create_search_folder(work_dir: Path, name: str) -> Path:
+    """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
+
+    Raises:
+        ConfigError: the name holds more than letters, digits, `.`, `_` and `-`, starts with `.` or `-`, or has
+            more than 100 characters.
+        SearchError: the name is taken, or the work directory can't be written.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise ConfigError(
+            f"search name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
+            "the first a letter, digit or '_'"
+        )
+    folder = work_dir / name
+    _make_work_dir(work_dir)
+    try:
+        folder.mkdir(exist_ok=False)
+    except FileExistsError as error:
+        raise SearchError(
+            f"search name {name!r} is taken: {str(folder)!r} exists; choose another name, or resume that search"
+        ) from error
+    except OSError as error:
+        raise _unusable(work_dir, error) from error
+    return folder
+
+
+def _make_work_dir(work_dir: Path) -> None:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file in its place is a FileExistsError
+        raise _unusable(work_dir, error) from error
+
+
+def _unusable(work_dir: Path, error: OSError) -> SearchError:
+    return SearchError(
+        f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be written"
+    )

@@ -1,0 +1,123 @@
+"""The derived network: a genotype stacked to full size, with auxiliary head and drop path (DARTS's NetworkCIFAR)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
+from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
+from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
+from medarts_ops.space.search_space import N_INPUTS
+
+AUXILIARY_MAP = 8
+"""Side of the feature map on which DARTS's auxiliary pooling gives its 2×2 (32×32 images)."""
+
+
+def drop_path(images: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
+    """Zero whole images of a batch with `probability` in [0, 1) and rescale the rest; never in place (DARTS)."""
+    keep = 1.0 - probability
+    shape = (images.shape[0], 1, 1, 1)
+    kept = torch.rand(shape, device=images.device, generator=generator) < keep
+    return images * (kept.to(images.dtype) / keep)
+
+
+class DerivedCell(nn.Module):
+    """A cell of a genotype: every node sums two operations."""
+
+    def __init__(self, genotype: Genotype, place: CellPlace) -> None:
+        super().__init__()
+        kind: CellKind = "reduce" if place.reduction else "normal"
+        preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
+        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=True)
+        self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=True)
+        self.concat = genotype.concat(kind)
+        self.sources = [source for _, source in genotype.edges(kind)]
+        self.operations = nn.ModuleList(
+            build_operation(name, place.channels, 2 if place.reduction and source < N_INPUTS else 1, affine=True)
+            for name, source in genotype.edges(kind)
+        )
+
+    def forward(
+        self, before_previous: Tensor, previous: Tensor, probability: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """Two inputs → [image, concat · channel, height, width]; drop path on all but identities."""
+        states = [self.preprocess0(before_previous), self.preprocess1(previous)]
+        for first in range(0, len(self.operations), EDGES_PER_NODE):
+            node: Tensor | None = None
+            for position in range(first, first + EDGES_PER_NODE):
+                operation = self.operations[position]
+                term = operation(states[self.sources[position]])
+                if probability > 0 and not isinstance(operation, nn.Identity):
+                    term = drop_path(term, probability, generator)
+                node = term if node is None else node + term
+            assert node is not None
+            states.append(node)
+        return torch.cat([states[state] for state in self.concat], dim=1)
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier that helps the gradient on its way (DARTS's AuxiliaryHeadCIFAR).
+
+    On an 8×8 map it pools exactly as DARTS does; elsewhere it pools adaptively to the same 2×2 (ours).
+    """
+
+    def __init__(self, in_channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+        )
+        self.darts_pool = nn.AvgPool2d(5, stride=3, count_include_pad=False)
+        self.other_pool = nn.AdaptiveAvgPool2d(2)
+        self.classifier = nn.Linear(768, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[image, channel, height, width] → logits [image, class]."""
+        exact = images.shape[2:] == (AUXILIARY_MAP, AUXILIARY_MAP)
+        pooled = (self.darts_pool if exact else self.other_pool)(torch.relu(images))
+        logits: Tensor = self.classifier(self.features(pooled).flatten(1))
+        return logits
+
+
+class DerivedNetwork(nn.Module):
+    """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for."""
+
+    def __init__(
+        self, genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, auxiliary: bool
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(STEM_MULTIPLIER * channels),
+        )
+        outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
+        places = list(cell_places(cells, channels, outputs))
+        self.cells = nn.ModuleList(DerivedCell(genotype, place) for place in places)
+        widths = [place.channels * outputs[place.reduction] for place in places]
+        self.auxiliary_after = 2 * cells // 3 if auxiliary else None
+        if self.auxiliary_after is not None:
+            self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes)
+        self.classifier = nn.Linear(widths[-1], n_classes)
+
+    def forward(
+        self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits [image, class] of the classifier and, while training, of the auxiliary head.
+
+        Args:
+            images: [image, channel, height, width].
+            drop_probability: drop path, used as given: pass 0 outside of training.
+            generator: source of the drop paths, on the images' device.
+        """
+        auxiliary: Tensor | None = None
+        before_previous = previous = self.stem(images)
+        for index, cell in enumerate(self.cells):
+            before_previous, previous = previous, cell(before_previous, previous, drop_probability, generator)
+            if index == self.auxiliary_after and self.training:
+                auxiliary = self.auxiliary_head(previous)
+        return self.classifier(previous.mean(dim=(2, 3))), auxiliary

@@ -1,0 +1,77 @@
+"""How cells are stacked into a network: widths, reduction places, and the spec of a supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medarts_ops.errors import ConfigError
+from medarts_ops.space.search_space import SearchSpace
+
+STEM_MULTIPLIER = 3
+"""The stem has 3C channels (DARTS)."""
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """One cell of a network: its widths, and whether it or the cell before it reduces."""
+
+    index: int
+    before_previous_channels: int
+    previous_channels: int
+    channels: int
+    reduction: bool
+    previous_reduction: bool
+
+
+def cell_places(cells: int, channels: int, outputs: tuple[int, int]) -> Iterator[CellPlace]:
+    """The cells in order (DARTS): reductions at cells // 3 and 2 · cells // 3, where the width doubles.
+
+    Args:
+        outputs: how many states a normal and a reduction cell concatenate.
+    """
+    if cells < 3:
+        raise ConfigError(f"a network of {cells} cells has no normal cell of its own: allowed are 3 or more")
+    before_previous = previous = STEM_MULTIPLIER * channels
+    previous_reduction = False
+    for index in range(cells):
+        reduction = index in (cells // 3, 2 * cells // 3)
+        if reduction:
+            channels *= 2
+        yield CellPlace(index, before_previous, previous, channels, reduction, previous_reduction)
+        before_previous, previous = previous, channels * outputs[reduction]
+        previous_reduction = reduction
+
+
+@dataclass(frozen=True)
+class SupernetSpec:
+    """What a strategy asks of the supernet: the space, and which operations each edge has.
+
+    Attributes:
+        space: nodes, edges and operations.
+        normal_mask: bool [edge, op] of the normal cells; an edge without any operation contributes nothing.
+        reduce_mask: bool [edge, op] of the reduction cells.
+    """
+
+    space: SearchSpace
+    normal_mask: NDArray[np.bool_]
+    reduce_mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        expected = (self.space.n_edges, self.space.n_primitives)
+        for name, mask in (("normal_mask", self.normal_mask), ("reduce_mask", self.reduce_mask)):
+            if mask.shape != expected:
+                raise ConfigError(f"{name} is {mask.shape}: allowed is [edge, op] = {expected}")
+
+    @classmethod
+    def full(cls, space: SearchSpace) -> SupernetSpec:
+        """Every operation on every edge."""
+        mask = np.ones((space.n_edges, space.n_primitives), dtype=bool)
+        return cls(space, mask, mask)
+
+    def mask(self, reduction: bool) -> NDArray[np.bool_]:
+        """The mask of one kind of cell."""
+        return self.reduce_mask if reduction else self.normal_mask

@@ -1,0 +1,77 @@
+"""The supernet: every edge mixes all operations. It holds weights only; α comes in with each call as mixtures.
+
+It computes what `bench/reference.py` spells out edge by edge, and equals it exactly (up to rounding), but takes
+all edges that leave a state together: see `state_edges.py`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
+from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm
+from medarts_ops.networks.state_edges import StateEdges
+from medarts_ops.space.search_space import N_INPUTS
+
+
+class MixedCell(nn.Module):
+    """A cell whose edges mix operations; a node sums its edges, the output concatenates the nodes (Eq. 1, 2)."""
+
+    def __init__(self, spec: SupernetSpec, place: CellPlace) -> None:
+        super().__init__()
+        self.reduction = place.reduction
+        self.n_nodes = spec.space.n_nodes
+        preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
+        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=False)
+        self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=False)
+        mask = spec.mask(place.reduction)
+        self.states = nn.ModuleList()
+        self.edge_rows: list[list[int]] = []
+        self.targets: list[list[int]] = []
+        # The last node feeds no edge of its own cell.
+        for state in range(N_INPUTS + self.n_nodes - 1):
+            rows = [row for row, (source, _) in enumerate(spec.space.edges) if source == state]
+            stride = 2 if place.reduction and state < N_INPUTS else 1
+            self.states.append(StateEdges(spec.space.primitives, mask[rows], place.channels, stride))
+            self.edge_rows.append(rows)
+            self.targets.append([spec.space.edges[row][1] for row in rows])
+
+    def forward(self, before_previous: Tensor, previous: Tensor, mixture: Tensor) -> Tensor:
+        """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
+        inputs = [self.preprocess0(before_previous), self.preprocess1(previous)]
+        sums: list[Tensor | None] = [None] * (N_INPUTS + self.n_nodes)
+        for state, (edges, rows, targets) in enumerate(zip(self.states, self.edge_rows, self.targets, strict=True)):
+            source = inputs[state] if state < N_INPUTS else sums[state]
+            assert source is not None  # every node has an edge from state 0, which comes first
+            for target, contribution in zip(targets, edges(source, mixture[rows]), strict=True):
+                earlier = sums[target]
+                sums[target] = contribution if earlier is None else earlier + contribution
+        nodes = [node for node in sums[N_INPUTS:] if node is not None]
+        return torch.cat(nodes, dim=1)
+
+
+class Supernet(nn.Module):
+    """Stem, cells and classifier of a search network (DARTS). Only the stem's batch norm is affine."""
+
+    def __init__(
+        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(STEM_MULTIPLIER * channels),
+        )
+        n_nodes = spec.space.n_nodes
+        places = list(cell_places(cells, channels, (n_nodes, n_nodes)))
+        self.cells = nn.ModuleList(MixedCell(spec, place) for place in places)
+        self.classifier = nn.Linear(places[-1].channels * n_nodes, n_classes)
+
+    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+        """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
+        before_previous = previous = self.stem(images)
+        for cell in self.cells:
+            mixture = reduce_mixture if cell.reduction else normal_mixture
+            before_previous, previous = previous, cell(before_previous, previous, mixture)
+        logits: Tensor = self.classifier(previous.mean(dim=(2, 3)))
+        return logits

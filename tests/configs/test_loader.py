@@ -1,0 +1,179 @@
+"""From preset, file, options and --set to one config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medarts_ops.configs.layers import Layer
+from medarts_ops.configs.loader import (
+    Request,
+    after_search,
+    load_evaluate_config,
+    load_search_config,
+    named_preset,
+    resolve_evaluate,
+    resolve_search,
+)
+from medarts_ops.errors import ConfigError
+
+
+def config_file(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_anything_it_is_digits() -> None:
+    config = load_search_config()
+    assert (config.preset, config.dataset.name) == ("digits", "digits")
+
+
+def test_each_layer_lies_over_the_one_before(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "search: {seed: 1, alpha: {lr: 1e-3, beta1: 0.4}}")
+    config = load_search_config(
+        "digits", config_file=file, options={"seed": 2}, sets=["alpha.lr=2e-3", "alpha.lr=3e-3", "alpha.beta2=0.9"]
+    )
+    assert config.seed == 2
+    assert (config.alpha.lr, config.alpha.beta1, config.alpha.beta2) == (3e-3, 0.4, 0.9)
+
+
+def test_a_partial_group_keeps_the_rest_of_the_models_default() -> None:
+    config = load_evaluate_config("cifar10", sets=["weights.lr=0.1", "augment.flip=false"])
+    assert (config.weights.lr, config.weights.lr_min) == (0.1, 0.0)
+    assert config.augment.cutout == 16
+    assert not config.dataset.low_resolution
+
+
+def test_one_stage_can_be_changed_by_its_index() -> None:
+    config = load_search_config("cifar10", sets=["stages.0.epochs=2", "stages.2.images=0.5"])
+    assert [stage.epochs for stage in config.stages] == [2, 5, 15]
+    assert config.stages[2].images == 0.5
+
+
+def test_an_empty_space_clears_the_proposals(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "search: {proposals: {space: {}}}")
+    assert load_search_config("cifar10", config_file=file).proposals.space == {}
+    assert load_search_config("cifar10", sets=["proposals.space={}"]).proposals.space == {}
+
+
+@pytest.mark.parametrize("word", ["off", "no", "false"])
+def test_a_switch_and_a_word_may_both_be_off(word: str) -> None:
+    config = load_search_config("cifar10", sets=[f"dataset.low_resolution={word}", "runtime.amp=off"])
+    assert config.dataset.low_resolution is False
+    assert config.runtime.amp == "off"
+
+
+def test_a_dataset_takes_its_preset_wherever_it_is_named(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "search: {dataset: {name: cifar100}}")
+    assert load_search_config(options={"dataset": {"name": "cifar10"}}).preset == "cifar10"
+    assert load_search_config(config_file=file).preset == "cifar100"
+    assert load_search_config(config_file=file, sets=["dataset.name=npz"]).preset == "npz"
+
+
+def test_a_preset_keeps_the_dataset_that_is_named_beside_it() -> None:
+    config = load_search_config("cifar10", options={"dataset": {"name": "digits"}})
+    assert (config.preset, config.dataset.name) == ("cifar10", "digits")
+
+
+def test_a_config_file_may_extend_a_preset(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "extends: cifar10-paper\nsearch: {seed: 4}")
+    config = load_search_config(config_file=file)
+    assert (config.preset, config.dataset.name, config.seed) == ("cifar10-paper", "cifar10", 4)
+    assert load_evaluate_config(config_file=file).dataset.name == "cifar10"
+
+
+def test_two_different_presets_are_refused(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "extends: cifar10")
+    assert named_preset(Request(preset="cifar10", config_file=file), "search") == "cifar10"
+    with pytest.raises(ConfigError, match=r"extends 'cifar10' and --preset is 'digits'"):
+        load_search_config("digits", config_file=file)
+
+
+def test_the_preset_is_no_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"name it by --preset"):
+        load_search_config(sets=["preset=cifar10"])
+    with pytest.raises(ConfigError, match=r"name it by --preset"):
+        load_search_config(config_file=config_file(tmp_path, "search: {preset: cifar10}"))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("stages.0.epoch=2", r"unknown setting 'stages.0.epoch': .* did you mean 'stages.0.epochs'\?"),
+        ("dataset.nam=x", r"unknown setting 'dataset.nam': .* did you mean 'dataset.name'\?"),
+        ("alfa.lr=1", r"unknown setting 'alfa': .* did you mean 'alpha'\?"),
+        ("proposals.space.alpha_l.low=1", r"unknown setting 'proposals.space.alpha_l': .*'proposals.space.alpha_lr'"),
+        ("stages.0.epochs=0", r"^stages.0.epochs: .* greater than or equal to 1, got 0"),
+        ("stages.0.cells=2", r"^stages.0.cells: .* greater than or equal to 3, got 2"),
+        ("stages.0.population=0", r"^stages.0.population: .* greater than or equal to 1, got 0"),
+        ("stages.1.survivors=9", r"^stages.1.survivors is 9: stage 'init' has 6 individuals, allowed are 1 to 6"),
+        ("stages.1.children=7", r"^stages.1.children is 7: 3 survivors give at most 6"),
+        ("stages.3.epochs=1", r"^stages.3.epochs: stages is a list, got index '3', allowed are 0 to 2"),
+        ("weights.momentum=1", r"^weights.momentum: .* less than 1, got 1"),
+        ("dataset.resolution=4", r"^dataset.resolution: .* greater than or equal to 8, got 4"),
+        ("dataset.name=mnist", r"^dataset.name: unknown dataset 'mnist'"),
+        ("runtime.device=gpu", r"^runtime.device: .* got 'gpu'"),
+        ("runtime.amp=fp8", r"^runtime.amp: .* got 'fp8'"),
+        ("space.primitives=[none, skip]", r"space.primitives: unknown operation 'skip'"),
+        ("stages=[]", r"^stages is empty"),
+    ],
+)
+def test_a_bad_setting_is_named_by_its_path(assignment: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_search_config(sets=[assignment])
+    assert caught.value.exit_code == 2
+
+
+def test_a_typo_in_a_config_file_is_found_too(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'epoch': .* did you mean 'epochs'\?"):
+        load_evaluate_config(config_file=config_file(tmp_path, "evaluate: {epoch: 3}"))
+
+
+def test_every_change_is_laid_to_the_highest_layer_that_made_it(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "search: {alpha: {lr: 1e-3}, augment: {cutout: 8}}")
+    changed_by = resolve_search(Request("digits", (), file, {"seed": 1}, ["alpha.lr=2e-3"])).changed_by
+    assert changed_by["augment.flip"] == "preset digits"
+    assert changed_by["augment.cutout"] == "config file"
+    assert changed_by["seed"] == "option"
+    assert changed_by["alpha.lr"] == "--set"
+    assert "alpha.beta1" not in changed_by
+
+
+def test_a_replaced_list_is_laid_to_its_layer_as_a_whole() -> None:
+    one_stage = "stages=[{name: only, population: 2, epochs: 1}]"
+    changed_by = resolve_search(Request("digits", sets=[one_stage])).changed_by
+    stages = {path: source for path, source in changed_by.items() if path.startswith("stages.")}
+    assert stages == {"stages.0.name": "--set", "stages.0.population": "--set", "stages.0.epochs": "--set"}
+
+
+CIFAR10 = {"name": "cifar10", "data": "/images", "resolution": None, "test_share": 0.3}
+
+
+def test_an_evaluation_takes_preset_and_dataset_of_its_search() -> None:
+    config = resolve_evaluate(after_search(Request(), "cifar10-paper", CIFAR10)).config
+    assert (config.preset, config.dataset.name) == ("cifar10-paper", "cifar10")
+    assert (config.dataset.data, config.dataset.test_share) == ("/images", 0.3)
+    assert not config.dataset.low_resolution
+
+
+def test_options_go_over_the_stored_search_and_a_machines_folder_under_it() -> None:
+    machine = (Layer("MEDARTS_DATA_DIR", {"dataset": {"data": "/data"}}),)
+    assert resolve_evaluate(after_search(Request(below=machine), "cifar10", CIFAR10)).config.dataset.data == "/images"
+    given = Request(below=machine, options={"dataset": {"data": "/mine"}})
+    assert resolve_evaluate(after_search(given, "cifar10", CIFAR10)).config.dataset.data == "/mine"
+
+
+@pytest.mark.parametrize(
+    "request_for",
+    [
+        Request(options={"dataset": {"name": "cifar100"}}),
+        Request(preset="cifar100"),
+        Request(sets=["dataset.name=cifar100"]),
+    ],
+)
+def test_another_dataset_takes_nothing_from_the_stored_search(request_for: Request) -> None:
+    config = resolve_evaluate(after_search(request_for, "cifar10", CIFAR10)).config
+    assert (config.preset, config.dataset.name) == ("cifar100", "cifar100")
+    assert (config.dataset.data, config.dataset.test_share) == (None, 0.2)

@@ -1,0 +1,133 @@
+"""The presets that ship and files of their form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medarts_ops.config import TABLE_II, EvaluateConfig
+from medarts_ops.configs import presets
+from medarts_ops.configs.loader import load_evaluate_config, load_search_config
+from medarts_ops.configs.presets import (
+    SettingsFile,
+    parse_settings_file,
+    preset_for_dataset,
+    preset_names,
+    preset_section,
+    read_settings_file,
+)
+from medarts_ops.errors import ConfigError
+
+
+def test_these_presets_ship() -> None:
+    assert preset_names() == ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "npz")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_makes_a_search_and_an_evaluation_on_one_dataset(name: str) -> None:
+    search, evaluation = load_search_config(name), load_evaluate_config(name)
+    assert search.preset == evaluation.preset == name
+    assert search.dataset.name == evaluation.dataset.name
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_grows_from_stage_to_stage(name: str) -> None:
+    cells = [stage.cells for stage in load_search_config(name).stages]
+    assert len(cells) == 3
+    assert cells == sorted(set(cells))
+
+
+def test_cifar10_is_table_ii() -> None:
+    assert load_search_config("cifar10").stages == TABLE_II
+
+
+def test_cifar10_proposes_around_darts_values() -> None:
+    config = load_search_config("cifar10")
+    space = {name: (bounds.low, bounds.high) for name, bounds in config.proposals.space.items()}
+    assert space == {
+        "alpha_lr": (3e-4, 6e-3),
+        "weights_lr": (0.01, 0.05),
+        "alpha_weight_decay": (1e-4, 1e-2),
+        "alpha_init_std": (1e-4, 1e-2),
+    }
+    assert space["alpha_lr"][0] <= config.alpha.lr <= space["alpha_lr"][1]
+    assert space["weights_lr"][0] <= config.weights.lr <= space["weights_lr"][1]
+
+
+def test_the_papers_own_reading_differs_from_cifar10_in_the_proposals_alone() -> None:
+    paper, ours = load_search_config("cifar10-paper"), load_search_config("cifar10")
+    assert paper.proposals.space == {}
+    assert paper.model_copy(update={"preset": ours.preset, "proposals": ours.proposals}) == ours
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "folder", "npz"])
+def test_evaluation_is_darts_setting_except_on_digits(name: str) -> None:
+    config = load_evaluate_config(name)
+    defaults = EvaluateConfig()
+    assert config.model_copy(update={"preset": defaults.preset, "dataset": defaults.dataset}) == defaults
+
+
+def test_digits_are_neither_mirrored_nor_halved_nor_blanked() -> None:
+    search, evaluation = load_search_config("digits"), load_evaluate_config("digits")
+    assert not (search.augment.flip or evaluation.augment.flip or search.dataset.low_resolution)
+    assert evaluation.augment.cutout == 0
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10", "cifar100", "folder", "npz"])
+def test_a_dataset_has_the_preset_of_its_name(name: str) -> None:
+    assert preset_for_dataset(name) == name
+
+
+@pytest.mark.parametrize("name", ["cifar1O", "cifar10-paper"])
+def test_an_unknown_dataset_is_refused_with_the_near_miss(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"dataset.name: unknown dataset .* did you mean 'cifar10"):
+        preset_for_dataset(name)
+
+
+def test_an_unknown_preset_is_refused_with_the_near_miss() -> None:
+    with pytest.raises(ConfigError, match=r"unknown preset 'digit': allowed are .*; did you mean 'digits'\?"):
+        preset_section("digit", "search")
+
+
+def test_presets_that_extend_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    circle = {"a": "b", "b": "c", "c": "a"}
+    monkeypatch.setattr(presets, "_read_preset", lambda name: SettingsFile(circle[name], {}, {}))
+    with pytest.raises(ConfigError, match=r"circle: a → b → c → a"):
+        preset_section("a", "search")
+
+
+def test_a_preset_lies_over_the_one_that_it_extends() -> None:
+    assert preset_section("cifar100", "search")["proposals"] == preset_section("cifar10", "search")["proposals"]
+    assert preset_section("cifar100", "search")["dataset"] == {"name": "cifar100"}
+
+
+def test_an_unknown_section_is_refused_with_the_near_miss() -> None:
+    with pytest.raises(ConfigError, match=r"my file: unknown section 'serach': .* did you mean 'search'\?"):
+        parse_settings_file("serach: {seed: 1}", "my file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- search", r"my file holds \['search'\]"),
+        ("search: 3", r"my file: search is 3, allowed is a mapping"),
+        ("extends: [a, b]", r"my file: extends is \['a', 'b'\]"),
+    ],
+)
+def test_a_part_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_settings_file(text, "my file")
+
+
+@pytest.mark.parametrize("text", ["", "search:\nevaluate:\n"])
+def test_an_empty_file_sets_nothing(text: str) -> None:
+    assert parse_settings_file(text, "my file") == SettingsFile(None, {}, {})
+
+
+def test_a_config_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "a.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    for path, reason in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "Is a directory"), (binary, "no UTF-8")):
+        with pytest.raises(ConfigError, match=reason):
+            read_settings_file(path)

@@ -1,0 +1,268 @@
+"""Folders of images: layouts, pixel formats and each kind of bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medarts_ops.config import DatasetConfig
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.errors import ConfigError, DataError
+
+
+def _pixels(seed: int, height: int = 9, width: int = 11, channels: int = 3) -> np.ndarray:
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
+
+
+def _write(path: Path, pixels: np.ndarray, mode: str | None = None, **options: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+
+
+def _classes(root: Path, *names: str, n: int = 2, **size: int) -> Path:
+    for number, name in enumerate(names):
+        for index in range(n):
+            _write(root / name / f"{index}.png", _pixels(10 * number + index, **size))
+    return root
+
+
+def _load(root: Path, resolution: int | None = None) -> ImageDataset:
+    return load_dataset(DatasetConfig(name="folder", data=str(root), resolution=resolution))
+
+
+def test_class_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
+    dataset = _load(_classes(tmp_path, "dog", "cat", "Emu", n=5))
+    assert dataset.class_names == ("Emu", "cat", "dog")
+    assert np.bincount(dataset.train.labels).tolist() == [4, 4, 4]
+    assert "held out" in dataset.test_source
+
+
+def test_png_pixels_arrive_unchanged_with_their_labels(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    _classes(tmp_path / "test", "cat", "dog", n=1)
+    dataset = _load(tmp_path)
+    expected = [_pixels(0), _pixels(1), _pixels(10), _pixels(11)]
+    assert np.array_equal(dataset.train.images, np.stack(expected))
+    assert dataset.train.labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(dataset.test.images, np.stack([_pixels(0), _pixels(10)]))
+
+
+@pytest.mark.parametrize(
+    ("parts", "n_train", "n_test", "source"),
+    [
+        (("train", "test"), 4, 4, "test/"),
+        (("train", "val"), 4, 4, "val/, there being no test/"),
+        (("train", "val", "test"), 8, 4, "test/, with val/ joined to train/"),
+    ],
+)
+def test_val_joins_train_or_serves_as_test(
+    tmp_path: Path, parts: tuple[str, ...], n_train: int, n_test: int, source: str
+) -> None:
+    for part in parts:
+        _classes(tmp_path / part, "cat", "dog")
+    dataset = _load(tmp_path)
+    assert (len(dataset.train), len(dataset.test), dataset.summary(None).test_source) == (n_train, n_test, source)
+
+
+def test_train_alone_has_its_test_set_held_out(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog", n=5)
+    assert (len(_load(tmp_path).train), len(_load(tmp_path).test)) == (8, 2)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    assert _load(_classes(tmp_path, "bus", "train")).class_names == ("bus", "train")
+
+
+def test_train_and_test_without_class_folders_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no train/ with class folders"):
+        _load(_classes(tmp_path, "train", "test"))
+
+
+def test_a_validation_folder_by_another_name_is_not_passed_over(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    _classes(tmp_path / "valid", "cat", "dog")
+    with pytest.raises(DataError, match="holds valid/ beside train/: allowed are val/ and test/"):
+        _load(tmp_path)
+
+
+def test_a_class_that_only_the_test_set_has_is_named(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    _classes(tmp_path / "test", "cat", "emu")
+    with pytest.raises(DataError, match="test' has a class 'emu' that train/ lacks"):
+        _load(tmp_path)
+
+
+def test_hidden_files_other_files_and_case_do_not_matter(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    for name in ("cat/.0.png", "dog/notes.txt", ".cache/0.png", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
+    _write(tmp_path / "cat" / "deeper" / "3.PNG", _pixels(3))
+    dataset = _load(tmp_path)
+    assert (len(dataset.train) + len(dataset.test), dataset.n_classes) == (5, 2)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".webp", ".ppm", ".tif", ".jpg"])
+def test_every_format_is_decoded_as_pil_does(tmp_path: Path, suffix: str) -> None:
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            _write(tmp_path / part / name / f"0{suffix}", _pixels(1))
+    with Image.open(tmp_path / "test" / "cat" / f"0{suffix}") as image:
+        expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(_load(tmp_path).test.images[0], expected)
+
+
+def _load_one(root: Path, pixels: np.ndarray, mode: str | None = None, suffix: str = ".png", **options: Any) -> Any:
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            _write(root / part / name / f"0{suffix}", pixels, mode, **options)
+    return _load(root).test.images[0]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1"])
+def test_grayscale_images_have_one_channel(tmp_path: Path, mode: str) -> None:
+    gray = _pixels(0, channels=1)
+    expected = np.where(gray > 127, 255, 0) if mode == "1" else gray
+    loaded = _load_one(tmp_path, expected.astype(np.uint8), mode)
+    assert np.array_equal(loaded[:, :, 0], expected)
+
+
+def test_one_colour_image_makes_all_rgb(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", channels=1)
+    _write(tmp_path / "cat" / "9.png", _pixels(9))
+    assert _load(tmp_path).in_channels == 3
+
+
+def test_an_alpha_channel_is_dropped(tmp_path: Path) -> None:
+    rgba = _pixels(0, channels=4)
+    assert np.array_equal(_load_one(tmp_path, rgba), rgba[..., :3])
+
+
+def test_a_transparent_palette_becomes_rgb_without_a_warning(tmp_path: Path) -> None:
+    pixels = np.kron([[0, 255], [51, 102]], np.ones((8, 8))).astype(np.uint8)[..., np.newaxis].repeat(3, axis=2)
+    assert np.array_equal(_load_one(tmp_path, pixels, "P", transparency=bytes([0, 128, 255])), pixels)
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    loaded = _load_one(tmp_path, np.full((9, 9, 3), (255, 0, 0), np.uint8), "CMYK", ".jpg", quality=95)
+    assert np.abs(loaded.astype(int) - (255, 0, 0)).max() < 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_sixteen_bit_grayscale_is_scaled_and_not_clipped(tmp_path: Path, suffix: str) -> None:
+    levels = np.linspace(0, 65535, 99).reshape(9, 11).astype(np.uint16)
+    loaded = _load_one(tmp_path, levels, suffix=suffix)
+    assert np.array_equal(loaded[:, :, 0], np.rint(levels / 257))
+
+
+def test_a_floating_point_image_is_refused_by_name(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    _write(tmp_path / "cat" / "float.tif", np.zeros((9, 11), np.float32))
+    with pytest.raises(DataError, match=r"1 of 5 images .*float.tif' \(pixel format 'F' has no 8-bit meaning"):
+        _load(tmp_path)
+
+
+def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 270° to see it upright
+    lying = _pixels(0, height=9, width=12)
+    loaded = _load_one(tmp_path, lying, exif=exif)
+    assert np.array_equal(loaded, np.rot90(lying, -1))
+
+
+def test_corrupt_images_are_named_and_all_of_them_counted(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", n=4)
+    whole = (tmp_path / "cat" / "1.png").read_bytes()
+    (tmp_path / "cat" / "1.png").write_bytes(whole[: len(whole) // 2])  # the header is fine
+    (tmp_path / "dog" / "2.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 8 images can't be read, the first is '.*cat.1.png' \("):
+        _load(tmp_path)
+
+
+def test_a_torn_image_with_a_whole_header_is_found_by_decoding(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", n=4)
+    _write(tmp_path / "dog" / "5.jpg", _pixels(5, 9, 11))
+    whole = (tmp_path / "dog" / "5.jpg").read_bytes()
+    (tmp_path / "dog" / "5.jpg").write_bytes(whole[:-60])
+    with pytest.raises(DataError, match=r"1 of 9 images .*5.jpg"):
+        _load(tmp_path)
+
+
+def test_a_decompression_bomb_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _classes(tmp_path, "cat", "dog")
+    _write(tmp_path / "cat" / "vast.png", _pixels(1, height=20, width=20))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    with pytest.raises(DataError, match="1 of 5 images .*vast.png.*decompression bomb"):
+        _load(tmp_path, resolution=16)
+
+
+def test_mixed_sizes_ask_for_a_resolution_with_two_examples(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    _write(tmp_path / "dog" / "9.png", _pixels(9, height=20, width=30))
+    with pytest.raises(DataError, match="cat.0.png' is 9×11, .*dog.9.png' is 20×30 .*--resolution N"):
+        _load(tmp_path)
+
+
+def test_a_resolution_makes_mixed_sizes_one_as_pil_does(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    _write(tmp_path / "test" / "cat" / "0.png", _pixels(9, height=20, width=30))
+    expected = Image.fromarray(_pixels(9, height=20, width=30)).resize((16, 16), Image.Resampling.LANCZOS)
+    assert np.array_equal(_load(tmp_path, resolution=16).test.images[0], np.asarray(expected))
+
+
+def test_large_images_ask_for_a_resolution_and_tell_their_memory(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", height=200, width=300)
+    with pytest.raises(ConfigError, match="200×300: .*--resolution N.* 4 images take 1 MB"):
+        _load(tmp_path)
+    assert _load(tmp_path, resolution=96).resolution == (96, 96)
+
+
+def test_small_images_are_refused_or_enlarged(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", height=7, width=9)
+    with pytest.raises(DataError, match="7×9 images: allowed are 8×8 or more.*--resolution N"):
+        _load(tmp_path)
+    assert _load(tmp_path, resolution=8).resolution == (8, 8)
+
+
+def test_a_folder_without_images_says_what_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(DataError, match="no images in class folders: allowed are .*.png"):
+        _load(tmp_path)
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one class, 'cat': allowed are two"):
+        _load(_classes(tmp_path, "cat"))
+
+
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    (tmp_path / "emu").mkdir()
+    with pytest.raises(DataError, match="class 'emu' .* has no images"):
+        _load(tmp_path)
+
+
+def test_an_empty_test_folder_is_named(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DataError, match="test' holds no images in class folders"):
+        _load(tmp_path)
+
+
+def test_a_class_with_one_image_leaves_nothing_to_hold_out(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    _write(tmp_path / "emu" / "0.png", _pixels(0))
+    with pytest.raises(DataError, match="class 'emu' has 1 image"):
+        _load(tmp_path)
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere', which is no folder"):
+        _load(tmp_path / "nowhere")

@@ -1,0 +1,229 @@
+"""Small valid values for tests: α, individuals before and after training, a tiny search config, a search's events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from medarts_ops.config import (
+    DatasetConfig,
+    ObjectiveConfig,
+    ParaAugConfig,
+    RuntimeConfig,
+    SearchConfig,
+    SpaceConfig,
+    StageConfig,
+)
+from medarts_ops.individual import (
+    Alpha,
+    CellAlpha,
+    EpochRecord,
+    EvaluatedIndividual,
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    RankedIndividual,
+    SearchResult,
+    StageResult,
+    TrainedIndividual,
+    individual_id,
+)
+from medarts_ops.observers import (
+    DatasetSummary,
+    EpochFinished,
+    IndividualFinished,
+    PopulationBorn,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+    StageFinished,
+    StageStarted,
+)
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.search_space import SearchSpace
+
+DARTS_SPACE = SearchSpace()
+
+
+def make_cell_alpha(seed: int = 0, space: SearchSpace = DARTS_SPACE, edges_weighted: bool = False) -> CellAlpha:
+    """Random logits of one cell."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(space.n_edges, space.n_primitives))
+    return CellAlpha(op_logits=logits, edge_logits=rng.normal(size=space.n_edges) if edges_weighted else None)
+
+
+def make_alpha(seed: int = 0, space: SearchSpace = DARTS_SPACE, edges_weighted: bool = False) -> Alpha:
+    """Random α; equal seeds give equal bits."""
+    return Alpha(
+        normal=make_cell_alpha(2 * seed, space, edges_weighted),
+        reduce=make_cell_alpha(2 * seed + 1, space, edges_weighted),
+    )
+
+
+def make_mixture(seed: int = 0, space: SearchSpace = DARTS_SPACE) -> np.ndarray:
+    """A random mixture [edge, op] whose rows sum to 1."""
+    logits = np.random.default_rng(seed).normal(size=(space.n_edges, space.n_primitives))
+    weights: np.ndarray = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return weights
+
+
+def make_genotype(operation: str = "sep_conv_3x3", nodes: int = 4) -> Genotype:
+    """A genotype in which every node reads both inputs through one operation."""
+    pairs = ((operation, 0), (operation, 1)) * nodes
+    concat = tuple(range(2, 2 + nodes))
+    return Genotype(normal=pairs, normal_concat=concat, reduce=pairs, reduce_concat=concat)
+
+
+def make_hyperparameters(alpha_lr: float = 3e-4) -> Hyperparameters:
+    """DARTS's values, with another learning rate of α on request."""
+    return Hyperparameters(alpha_lr=alpha_lr, weights_lr=0.025, alpha_weight_decay=1e-3, alpha_init_std=1e-3)
+
+
+def make_individual(
+    number: int = 0,
+    stage: int = 0,
+    stage_name: str = "init",
+    *,
+    alpha: Alpha | None = None,
+    hyperparameters: Hyperparameters | None = None,
+    origin: Literal["random", "inherited", "crossover"] = "random",
+    parents: tuple[str, ...] = (),
+) -> Individual:
+    """An individual before training; its α is seeded by its number unless given."""
+    return Individual(
+        id=individual_id(stage_name, number),
+        stage=stage,
+        number=number,
+        origin=origin,
+        parents=parents,
+        alpha=make_alpha(number) if alpha is None else alpha,
+        hyperparameters=make_hyperparameters() if hyperparameters is None else hyperparameters,
+    )
+
+
+def make_epoch_record(epoch: int = 0, valid_accuracy: float = 0.5) -> EpochRecord:
+    """One plausible epoch."""
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=2.0 / (epoch + 1),
+        train_accuracy=0.4,
+        alpha_loss=1.9,
+        valid_loss=1.8,
+        valid_accuracy=valid_accuracy,
+        lr=0.025,
+        normal_skips=1,
+        reduce_skips=0,
+        max_mixture_normal=0.13,
+        max_mixture_reduce=0.14,
+        seconds=1.5,
+        images_per_second=1000.0,
+    )
+
+
+def make_trained(
+    individual: Individual | None = None,
+    *,
+    alpha: Alpha | None = None,
+    genotype: Genotype | None = None,
+    valid_accuracy: float = 0.5,
+    epochs: int = 2,
+) -> TrainedIndividual:
+    """A trained individual; its trained α differs from the one at birth."""
+    born = make_individual() if individual is None else individual
+    return TrainedIndividual(
+        individual=born,
+        alpha=make_alpha(1000 + born.number) if alpha is None else alpha,
+        genotype=make_genotype() if genotype is None else genotype,
+        valid_accuracy=valid_accuracy,
+        history=tuple(make_epoch_record(epoch, valid_accuracy) for epoch in range(epochs)),
+        seconds=3.0,
+    )
+
+
+def make_failed(number: int = 0, reason: str = "loss is NaN", epoch: int | None = 0) -> FailedIndividual:
+    """An individual whose training diverged."""
+    return FailedIndividual(individual=make_individual(number), reason=reason, epoch=epoch)
+
+
+def make_evaluated(
+    accuracy: float = 0.5,
+    params: float = 3e6,
+    number: int = 0,
+    *,
+    trained: TrainedIndividual | None = None,
+) -> EvaluatedIndividual:
+    """An evaluated individual with the paper's two objectives, in their order."""
+    made = make_trained(make_individual(number), valid_accuracy=accuracy) if trained is None else trained
+    return EvaluatedIndividual(trained=made, objectives={"accuracy": accuracy, "params": params})
+
+
+def make_ranked(
+    number: int = 0,
+    accuracy: float = 0.5,
+    params: float = 3e6,
+    *,
+    front: int = 0,
+    crowding_distance: float = float("inf"),
+    trained: TrainedIndividual | None = None,
+) -> RankedIndividual:
+    """A ranked individual with the place that the caller gives it."""
+    evaluated = make_evaluated(accuracy, params, number, trained=trained)
+    return RankedIndividual(evaluated=evaluated, front=front, crowding_distance=crowding_distance)
+
+
+def make_search_config_tiny(seed: int = 0) -> SearchConfig:
+    """Three stages on digits that a CPU trains in seconds."""
+    return SearchConfig(
+        seed=seed,
+        dataset=DatasetConfig(name="digits", low_resolution=False),
+        space=SpaceConfig(nodes=2, primitives=("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")),
+        stages=(
+            StageConfig(name="init", cells=3, channels=2, epochs=1, images=80, batch=20, population=3),
+            StageConfig(name="mid", cells=3, channels=2, epochs=1, images=80, batch=20, survivors=2, children=1),
+            StageConfig(name="final", cells=4, channels=2, epochs=1, images=80, batch=20, survivors=1),
+        ),
+        objectives=(ObjectiveConfig(), ObjectiveConfig(name="params")),
+        para_aug=ParaAugConfig(cells=3, channels=4),
+        runtime=RuntimeConfig(device="cpu", amp="off", threads=1),
+    )
+
+
+def make_dataset_summary() -> DatasetSummary:
+    """The digits in words and numbers."""
+    return DatasetSummary(
+        name="digits",
+        class_names=tuple(str(digit) for digit in range(10)),
+        n_train=1438,
+        n_test=359,
+        in_channels=1,
+        resolution=(8, 8),
+        search_resolution=None,
+        test_source="20 % of the images, by class",
+        fingerprint="0123456789ab",
+    )
+
+
+def make_stage_result(ranked: Sequence[RankedIndividual], failed: Sequence[FailedIndividual] = ()) -> StageResult:
+    """A finished first stage."""
+    return StageResult(index=0, name="init", ranked=tuple(ranked), failed=tuple(failed), seconds=9.0)
+
+
+def make_search_events(search_id: str = "search-test") -> tuple[SearchEvent, ...]:
+    """What a search of one stage with two good individuals and a failed one tells its observers, in order."""
+    first, second = make_ranked(0, 0.9, 2e6), make_ranked(1, 0.8, 3e6)
+    failed = make_failed(2)
+    stage = make_stage_result((first, second), (failed,))
+    born = (first.trained.individual, second.trained.individual, failed.individual)
+    return (
+        SearchStarted(search_id=search_id, config=make_search_config_tiny(), dataset=make_dataset_summary()),
+        StageStarted(index=0, name="init", survivors=(), images=80),
+        PopulationBorn(stage=0, round=0, individuals=born),
+        EpochFinished(individual_id=first.id, record=make_epoch_record()),
+        IndividualFinished(outcome=first.evaluated),
+        IndividualFinished(outcome=second.evaluated),
+        IndividualFinished(outcome=failed),
+        StageFinished(result=stage),
+        SearchFinished(result=SearchResult(search_id=search_id, stages=(stage,))),
+    )

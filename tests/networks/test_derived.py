@@ -1,0 +1,111 @@
+"""Derived networks: published sizes, and every published cell trains."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from medarts_ops.errors import ConfigError
+from medarts_ops.networks.counting import count_macs, count_parameters
+from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path
+from medarts_ops.space import Genotype
+from medarts_ops.space.zoo import zoo
+
+FULL = {"cells": 20, "channels": 36, "in_channels": 3}
+CONCAT = (2, 3, 4, 5)
+
+
+def one_operation(name: str) -> Genotype:
+    pairs = tuple((name, source) for node in range(4) for source in (0, 1))
+    return Genotype(normal=pairs, normal_concat=CONCAT, reduce=pairs, reduce_concat=CONCAT)
+
+
+@pytest.mark.parametrize("name", sorted(zoo()))
+def test_published_genotypes_have_their_published_parameters(name):
+    entry = zoo()[name]
+    assert count_parameters(entry.genotype, n_classes=10, **FULL) == entry.params_c10_C36_L20
+    assert count_parameters(entry.genotype, n_classes=100, **FULL) == entry.params_c100_C36_L20
+    with_head = count_parameters(entry.genotype, n_classes=10, auxiliary=True, **FULL)
+    assert with_head - entry.params_c10_C36_L20 == entry.aux_head_c10
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("max_pool_3x3", 1_370_134), ("sep_conv_5x5", 5_144_086)])
+def test_the_bounds_of_the_space_have_their_exact_parameters(name, parameters):
+    assert count_parameters(one_operation(name), n_classes=10, **FULL) == parameters
+
+
+def test_auxiliary_head_of_100_classes_adds_69210_parameters():
+    with torch.device("meta"):
+        ten, hundred = (AuxiliaryHead(576, n) for n in (10, 100))
+    assert sum(p.numel() for p in hundred.parameters()) - sum(p.numel() for p in ten.parameters()) == 69_210
+
+
+@pytest.mark.parametrize("name", sorted(zoo()))
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_published_genotypes_back_propagate_with_drop_path(name, auxiliary):
+    torch.manual_seed(0)
+    network = DerivedNetwork(
+        zoo()[name].genotype, cells=3, channels=4, n_classes=3, in_channels=3, auxiliary=auxiliary
+    )
+    logits, side = network(torch.randn(4, 3, 9, 9), 0.3)
+    assert (side is not None) == auxiliary
+    loss = F.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))
+    if side is not None:
+        loss = loss + 0.4 * F.cross_entropy(side, torch.tensor([0, 1, 2, 0]))
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    assert network.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_auxiliary_head_pools_an_8x8_map_exactly_as_darts_does():
+    head = AuxiliaryHead(4, 3)
+    images = torch.randn(2, 4, 8, 8)
+    expected = F.avg_pool2d(images.relu(), 5, stride=3)
+    seen = []
+    head.features.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    head(images)
+    torch.testing.assert_close(seen[0], expected)
+
+
+@pytest.mark.parametrize("side", [8, 28, 33])
+def test_odd_resolutions_train_with_the_auxiliary_head(side):
+    network = DerivedNetwork(
+        one_operation("skip_connect"), cells=5, channels=3, n_classes=100, in_channels=1, auxiliary=True
+    )
+    logits, auxiliary = network(torch.randn(2, 1, side, side))
+    assert logits.shape == auxiliary.shape == (2, 100)
+
+
+def test_drop_path_keeps_the_mean_and_leaves_its_input_alone():
+    images = torch.ones(4000, 2, 1, 1)
+    dropped = drop_path(images, 0.25, torch.Generator().manual_seed(0))
+    assert torch.equal(images, torch.ones_like(images))
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.03)
+    assert sorted(set(dropped.flatten().tolist())) == pytest.approx([0.0, 4 / 3])
+
+
+def test_an_identity_is_never_dropped():
+    network = DerivedNetwork(
+        one_operation("skip_connect"), cells=3, channels=2, n_classes=2, in_channels=1, auxiliary=False
+    )
+    images = torch.randn(8, 1, 8, 8)
+    before, previous = network.stem(images), network.stem(images)
+    cell = network.cells[0]
+    torch.testing.assert_close(cell(before, previous, 0.9, None), cell(before, previous, 0.0, None))
+
+
+def test_fewer_than_three_cells_are_refused():
+    with pytest.raises(ConfigError, match="3 or more"):
+        count_parameters(one_operation("max_pool_3x3"), cells=2, channels=4, n_classes=10, in_channels=3)
+
+
+def test_macs_agree_with_a_hand_count():
+    genotype = one_operation("max_pool_3x3")
+    sizes = {"cells": 3, "channels": 1, "n_classes": 2, "in_channels": 1}
+    # stem 3·9 at 64 pixels; three cells' 1×1 preprocessing; classifier 16·2.
+    cell0 = 64 * (3 * 1 + 3 * 1)
+    cell1 = 64 * (3 * 2 + 4 * 2)
+    cell2 = 16 * (4 * 4 + 8 * 4)
+    expected = 64 * 27 + cell0 + cell1 + cell2 + 16 * 2
+    assert count_macs(genotype, resolution=(8, 8), **sizes) == expected

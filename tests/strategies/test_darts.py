@@ -1,0 +1,110 @@
+"""The architecture gradients of DARTS against exact ones, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call
+
+from medarts_ops.config import StrategyConfig
+from medarts_ops.errors import ConfigError
+from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.networks.supernet import Supernet
+from medarts_ops.space import SearchSpace
+from medarts_ops.strategies.darts import FirstOrderDarts, SecondOrderDarts
+from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
+from medarts_ops.strategies.registry import build_strategy
+
+SPACE = SearchSpace(n_nodes=2)
+MOMENTUM, DECAY, LR = 0.9, 0.01, 0.2
+
+
+def no_autocast() -> torch.autocast:
+    return torch.autocast("cpu", enabled=False)
+
+
+@pytest.fixture
+def bilevel() -> tuple[BilevelProblem, Batch, Batch]:
+    """A small float64 problem whose optimizer has momentum from one step."""
+    torch.manual_seed(0)
+    network = Supernet(SupernetSpec.full(SPACE), cells=3, channels=2, n_classes=3, in_channels=1).double()
+    alpha = AlphaTensors(
+        *(torch.randn(SPACE.n_edges, SPACE.n_primitives).double().requires_grad_() for _ in range(2))
+    )
+    batches = [Batch(torch.randn(6, 1, 8, 8).double(), torch.tensor([0, 1, 2, 0, 1, 2])) for _ in range(3)]
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
+    problem = BilevelProblem(
+        network, alpha, FirstOrderDarts().mixture, optimizer, scale=lambda loss: loss, autocast=no_autocast
+    )
+    problem.loss(batches[2]).backward()
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] = 0.05  # a schedule has moved on: the virtual step takes the rate of now
+    return problem, batches[0], batches[1]
+
+
+def exact_unrolled_gradient(problem: BilevelProblem, train: Batch, valid: Batch) -> tuple[torch.Tensor, ...]:
+    """∇α Lval(w − ξ(μ buf + ∇w Ltrain(w, α) + λ w), α), differentiated through the step by autograd."""
+    weights = dict(problem.supernet.named_parameters())
+    mixtures = [alpha.softmax(-1) for alpha in problem.alpha.all()]
+
+    def loss(values: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
+        return F.cross_entropy(functional_call(problem.supernet, values, (batch.images, *mixtures)), batch.labels)
+
+    gradients = torch.autograd.grad(loss(weights, train), list(weights.values()), create_graph=True)
+    buffers = [problem.weights_optimizer.state[weight]["momentum_buffer"] for weight in weights.values()]
+    virtual = {
+        name: weight - 0.05 * (MOMENTUM * buffer + gradient + DECAY * weight)
+        for (name, weight), gradient, buffer in zip(weights.items(), gradients, buffers, strict=True)
+    }
+    return torch.autograd.grad(loss(virtual, valid), problem.alpha.all())
+
+
+def test_second_order_gradient_equals_the_exact_unrolled_one(bilevel):
+    problem, train, valid = bilevel
+    # So short a step that no ReLU of this tiny network changes side: then the difference is exact.
+    approximate = SecondOrderDarts(finite_difference=1e-6).architecture_gradient(problem, train, valid).gradients
+    exact = exact_unrolled_gradient(problem, train, valid)
+    first = FirstOrderDarts().architecture_gradient(problem, train, valid).gradients
+    for ours, theirs, without in zip(approximate, exact, first, strict=True):
+        error, correction = (ours - theirs).norm(), (theirs - without).norm()
+        assert correction > 0.05 * theirs.norm()  # second order says something else than first order
+        assert error < 1e-6 * correction
+
+
+def test_first_order_gradient_is_the_plain_validation_gradient(bilevel):
+    problem, train, valid = bilevel
+    expected = torch.autograd.grad(problem.loss(valid), problem.alpha.all())
+    got = FirstOrderDarts().architecture_gradient(problem, train, valid)
+    for ours, theirs in zip(got.gradients, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert got.loss.item() == pytest.approx(problem.loss(valid).item())
+
+
+def test_second_order_leaves_weights_statistics_and_gradients_alone(bilevel):
+    problem, train, valid = bilevel
+    problem.weights_optimizer.zero_grad(set_to_none=True)
+    before = {name: tensor.clone() for name, tensor in problem.supernet.state_dict().items()}
+    SecondOrderDarts(finite_difference=0.01).architecture_gradient(problem, train, valid)
+    assert all(torch.equal(before[name], tensor) for name, tensor in problem.supernet.state_dict().items())
+    assert all(parameter.grad is None for parameter in problem.supernet.parameters())
+
+
+def test_first_order_moves_the_statistics_as_an_ordinary_forward_does(bilevel):
+    problem, train, valid = bilevel
+    before = problem.supernet.stem[1].running_mean.clone()
+    FirstOrderDarts().architecture_gradient(problem, train, valid)
+    assert not torch.equal(before, problem.supernet.stem[1].running_mean)
+
+
+def test_initial_alpha_is_small_and_differs_between_cells_and_streams():
+    space = SearchSpace()
+    one, other = (FirstOrderDarts().initial_alpha(space, 1e-3, np.random.default_rng(seed)) for seed in (0, 1))
+    assert one != other and one.normal != one.reduce
+    assert one.normal.op_logits.std() == pytest.approx(1e-3, rel=0.3)
+
+
+def test_an_unknown_strategy_is_refused_with_its_near_miss():
+    with pytest.raises(ConfigError, match="did you mean 'darts'"):
+        build_strategy(StrategyConfig(name="dart"))

@@ -1,0 +1,103 @@
+"""What an evaluation leaves in MLflow."""
+
+from __future__ import annotations
+
+import pytest
+from factories import make_dataset_summary, make_genotype
+
+from medarts_ops.config import EvaluateConfig
+from medarts_ops.errors import RunError
+from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.observers import (
+    EvaluationEpochFinished,
+    EvaluationEvent,
+    EvaluationFinished,
+    EvaluationStarted,
+    EvaluationStopped,
+)
+from medarts_ops.tracking.artifacts import read_genotype
+from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
+from medarts_ops.tracking.run_store import RunStore
+
+
+def epoch(number: int, test_error: float) -> EvaluationEpoch:
+    return EvaluationEpoch(
+        epoch=number,
+        train_loss=1.0,
+        train_accuracy=0.6,
+        test_loss=1.1,
+        test_error=test_error,
+        lr=0.025,
+        drop_path=0.1 * number,
+        seconds=2.0,
+        images_per_second=500.0,
+    )
+
+
+HISTORY = (epoch(0, 0.3), epoch(1, 0.1), epoch(2, 0.2))
+STARTED = EvaluationStarted(
+    config=EvaluateConfig(), genotype=make_genotype(), parameters=1234, dataset=make_dataset_summary()
+)
+FINISHED = EvaluationFinished(
+    result=EvaluationResult(genotype=make_genotype(), parameters=1234, history=HISTORY, seconds=3600.0)
+)
+
+
+def told(store: RunStore, *events: EvaluationEvent, evaluates: str | None = None) -> MlflowEvaluationObserver:
+    observer = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=evaluates)
+    for event in events:
+        observer.notify(event)
+    return observer
+
+
+def finished(store: RunStore, evaluates: str | None = None) -> MlflowEvaluationObserver:
+    return told(store, STARTED, *map(_epoch_finished, HISTORY), FINISHED, evaluates=evaluates)
+
+
+def _epoch_finished(record: EvaluationEpoch) -> EvaluationEpochFinished:
+    return EvaluationEpochFinished(record=record)
+
+
+def test_an_evaluation_hangs_below_the_search_that_it_evaluates(store: RunStore) -> None:
+    search = store.create_run(experiment_id=store.experiment_id(), kind="search", name="s", tags={}, params={})
+    run_id = finished(store, search).run_id
+    found = store.children(store.find_run(search), "evaluation")
+    assert [(run.run_id, run.tags["medarts.evaluates"]) for run in found] == [(run_id, search)]
+
+
+def test_a_genotype_given_by_hand_has_no_parent(store: RunStore) -> None:
+    run = store.find_run(finished(store).run_id)
+    assert run.parent_run_id is None and "medarts.evaluates" not in run.tags
+    assert run.tags["mlflow.source.name"] == "medarts evaluate"
+
+
+def test_the_last_epochs_error_is_the_result_and_the_best_stands_beside_it(store: RunStore) -> None:
+    run = store.find_run(finished(store).run_id)
+    assert (run.metrics["test_error"], run.metrics["best_test_error"]) == (0.2, 0.1)
+    assert (run.metrics["params"], run.metrics["hours"], run.status) == (1234, 1, "FINISHED")
+    assert "20.00 %" in run.tags["mlflow.note.content"]
+
+
+def test_every_epoch_has_its_numbers(store: RunStore) -> None:
+    run_id = finished(store).run_id
+    assert [point.step for point in store._client.get_metric_history(run_id, "drop_path")] == [0, 1, 2]
+    assert {"train_loss", "train_accuracy", "test_loss", "lr", "epoch_seconds"} <= store.find_run(run_id).metrics.keys()
+
+
+def test_the_genotype_and_the_settings_are_kept(store: RunStore) -> None:
+    run_id = finished(store).run_id
+    assert read_genotype(store.read_json_artifact(run_id, "genotype.json")) == make_genotype()
+    assert store.find_run(run_id).params["auxiliary.weight"] == "0.4"
+
+
+@pytest.mark.parametrize(("interrupted", "status"), [(True, "KILLED"), (False, "FAILED")])
+def test_a_stopped_evaluation_says_why(store: RunStore, interrupted: bool, status: str) -> None:
+    observer = told(store, STARTED, EvaluationStopped(reason="out of memory", interrupted=interrupted))
+    run = store.find_run(observer.run_id)
+    assert (run.status, run.tags["medarts.failure"]) == (status, "out of memory")
+
+
+def test_stopping_before_the_start_is_no_error(store: RunStore) -> None:
+    observer = told(store, EvaluationStopped(reason="Ctrl-C", interrupted=True))
+    with pytest.raises(RunError, match="no evaluation has started"):
+        _ = observer.run_id

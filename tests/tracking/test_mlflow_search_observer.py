@@ -1,0 +1,213 @@
+"""What a search leaves in MLflow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from factories import make_alpha, make_epoch_record
+
+from medarts_ops.errors import RunError
+from medarts_ops.individual import FailedIndividual
+from medarts_ops.observers import (
+    EpochFinished,
+    IndividualFinished,
+    SearchEvent,
+    SearchFinished,
+    SearchStopped,
+)
+from medarts_ops.tracking.artifacts import read_alpha, read_genotype
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.run_store import RunStore
+
+Events = tuple[SearchEvent, ...]
+Tell = Callable[[Events], MlflowSearchObserver]
+
+
+def test_individuals_hang_below_their_stage_and_stages_below_the_search(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    observer = tell(events)
+    search = store.find_run(observer.search_run_id)
+    stages = store.children(search, "stage")
+    assert (search.kind, search.name, search.parent_run_id) == ("search", "search-test", None)
+    assert [stage.name for stage in stages] == ["stage-init", "stage-final"]
+    assert [run.name for run in store.children(stages[0], "individual")] == ["init-00", "init-01", "init-02"]
+
+
+def test_parents_are_run_ids_in_the_order_normal_cell_first(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    child = store.find_run(observer.run_id_of("final-02"))
+    assert child.tags["medarts.parents"] == f"{observer.run_id_of('init-00')},{observer.run_id_of('init-01')}"
+    assert store.find_run(observer.run_id_of("init-00")).tags["medarts.parents"] == ""
+
+
+def test_survivors_of_a_stage_are_tagged_selected(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    stage = store.find_run(observer.stage_run_id(0))
+    selected = {run.name for run in store.children(stage) if run.tags.get("medarts.selected") == "true"}
+    assert selected == {"init-00", "init-01"}
+
+
+def test_a_finished_search_has_no_running_run_and_failed_ones_say_why(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    observer = tell(events)
+    runs = store.runs_of_search(observer.experiment_id, "search-test")
+    failed = [run for run in runs if run.status != "FINISHED"]
+    assert len(runs) == 9
+    assert [(run.name, run.status, run.tags["medarts.failure"]) for run in failed] == [
+        ("init-02", "FAILED", "loss is NaN")
+    ]
+
+
+@pytest.mark.parametrize(("interrupted", "status"), [(True, "KILLED"), (False, "FAILED")])
+def test_a_stopped_search_leaves_no_run_open(
+    store: RunStore, tell: Tell, events: Events, interrupted: bool, status: str
+) -> None:
+    observer = tell((*events[:5], SearchStopped(reason="Ctrl-C", interrupted=interrupted)))
+    runs = store.runs_of_search(observer.experiment_id, "search-test")
+    assert {(run.status, run.tags["medarts.failure"]) for run in runs} == {(status, "Ctrl-C")}
+
+
+def test_stopping_leaves_finished_individuals_finished(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell((*events[:6], SearchStopped(reason="Ctrl-C", interrupted=True)))
+    assert store.find_run(observer.run_id_of("init-00")).status == "FINISHED"
+    assert store.find_run(observer.run_id_of("init-01")).status == "KILLED"
+
+
+def test_a_resumed_search_goes_on_in_its_own_runs(store: RunStore, tell: Tell, events: Events) -> None:
+    before = tell((*events[:5], SearchStopped(reason="Ctrl-C", interrupted=True)))
+    after = MlflowSearchObserver(store)
+    for event in events:
+        after.notify(event)
+    runs = store.runs_of_search(after.experiment_id, "search-test")
+    assert after.search_run_id == before.search_run_id
+    assert [run.status for run in runs].count("FINISHED") == 8
+    assert len(runs) == 9
+    assert "medarts.stopped" not in store.find_run(after.search_run_id).tags
+
+
+def test_events_told_twice_log_nothing_twice(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events + events)
+    run_id = observer.run_id_of("init-00")
+    history = store._client.get_metric_history(run_id, "train_loss")
+    assert [point.step for point in history] == [0, 1]
+    assert len(store.runs_of_search(observer.experiment_id, "search-test")) == 9
+
+
+def test_metrics_have_clear_names_and_are_finite(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    metrics = store.find_run(observer.run_id_of("init-00")).metrics
+    epoch = {"train_loss", "alpha_loss", "valid_accuracy", "lr", "normal_skips", "max_mixture_normal", "epoch_seconds"}
+    assert epoch | {"accuracy", "params", "front", "images_per_second"} <= metrics.keys()
+    everything = [run.metrics for run in store.runs_of_search(observer.experiment_id, "search-test")]
+    # MLflow turns infinity into ±1.8e308, which is finite.
+    assert all(math.isfinite(value) and abs(value) < 1e300 for found in everything for value in found.values())
+
+
+def test_an_infinite_crowding_distance_is_a_tag_and_no_metric(store: RunStore, tell: Tell, events: Events) -> None:
+    run = store.find_run(tell(events).run_id_of("init-00"))
+    assert run.tags["medarts.crowding"] == "inf"
+    assert "crowding" not in run.metrics and "medarts.diverged" not in run.tags
+
+
+def test_a_nan_loss_is_left_out_and_tagged(store: RunStore, tell: Tell, events: Events) -> None:
+    record = make_epoch_record().model_copy(update={"train_loss": math.nan, "valid_loss": math.inf})
+    observer = tell((*events[:3], EpochFinished(individual_id="init-00", record=record)))
+    run = store.find_run(observer.run_id_of("init-00"))
+    assert run.tags["medarts.diverged"] == "true"
+    assert "train_loss" not in run.metrics and "valid_loss" not in run.metrics and "lr" in run.metrics
+
+
+def test_individuals_share_numeric_parameters(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    first, last = (store.find_run(observer.run_id_of(name)).params for name in ("init-00", "final-02"))
+    sizes = {"cells", "channels", "epochs", "images", "batch"}
+    assert first.keys() == last.keys() == sizes | {"alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std"}
+    assert (first["images"], last["images"], last["cells"]) == ("80", "700", "4")
+    assert all(math.isfinite(float(value)) for value in [*first.values(), *last.values()])
+
+
+def test_alpha_at_birth_comes_back_bit_for_bit(store: RunStore, tell: Tell, events: Events) -> None:
+    data = store.read_json_artifact(tell(events).run_id_of("init-01"), "alpha_initial.json")
+    assert read_alpha(data) == make_alpha(1)
+    assert data["normal"]["edges"][:3] == [[0, 2], [1, 2], [0, 3]]
+    assert data["reduce"]["operations"][3] == "skip_connect"
+    assert np.shape(data["reduce"]["op_logits"]) == (14, 8)
+
+
+def test_the_search_run_carries_its_result(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    finished = events[-1]
+    assert isinstance(finished, SearchFinished)
+    run = store.find_run(observer.search_run_id)
+    assert run.tags["medarts.best_run_id"] == observer.run_id_of("final-02")
+    assert "final-02" in run.tags["mlflow.note.content"]
+    assert read_genotype(store.read_json_artifact(run.run_id, "genotype.json")) == finished.result.best.trained.genotype
+    assert run.metrics["hours"] == pytest.approx(finished.result.seconds / 3600)
+    assert run.metrics["best_accuracy"] == 0.95 and run.metrics["cpu_hours"] > 0
+
+
+def test_the_search_run_charts_every_stage(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    points = store._client.get_metric_history(observer.search_run_id, "best_accuracy")
+    assert [(point.step, point.value) for point in points] == [(0, 0.9), (1, 0.95)]
+
+
+def test_the_search_run_holds_config_dataset_and_parameters(store: RunStore, tell: Tell, events: Events) -> None:
+    run = store.find_run(tell(events).search_run_id)
+    assert run.params["stages.1.survivors"] == "2" and run.params["weights.lr"] == "0.025"
+    assert store.read_json_artifact(run.run_id, "config.json")["stages"][1]["images"] == 0.5
+    assert store.read_json_artifact(run.run_id, "dataset.json")["fingerprint"] == "0123456789ab"
+    assert store._client.get_run(run.run_id).inputs.dataset_inputs[0].dataset.name == "digits"
+
+
+def test_runs_say_who_made_them_with_what(store: RunStore, tell: Tell, events: Events) -> None:
+    tags = store.find_run(tell(events).search_run_id).tags
+    assert tags["mlflow.source.name"] == "medarts search" and tags["mlflow.source.type"] == "LOCAL"
+    assert {"mlflow.user", "medarts.version", "medarts.torch_version"} <= tags.keys()
+
+
+def test_the_lineage_goes_back_to_random_individuals(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    lineage = store.read_json_artifact(observer.search_run_id, "lineage.json")
+    assert [row["individual"] for row in lineage["individuals"]] == ["final-02", "init-00", "init-01"]
+    assert lineage["individuals"][0]["parent_run_ids"][1] == observer.run_id_of("init-01")
+    assert [row["origin"] for row in lineage["individuals"][1:]] == ["random", "random"]
+
+
+def test_a_stage_holds_its_ranking_and_its_best_genotype(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    stage = store.find_run(observer.stage_run_id(0))
+    table = store.read_json_artifact(stage.run_id, "population.json")
+    assert [(row["individual"], row["crowding_distance"]) for row in table["ranked"]] == [
+        ("init-00", "Infinity"),
+        ("init-01", "Infinity"),
+    ]
+    assert table["failed"][0]["run_id"] == observer.run_id_of("init-02")
+    assert stage.tags["medarts.best_run_id"] == observer.run_id_of("init-00")
+    assert stage.metrics["front_size"] == 2 and stage.metrics["n_failed"] == 1
+
+
+def test_an_individual_that_fails_in_an_epoch_says_which(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events[:3])
+    failed = next(event.outcome for event in events if isinstance(event, IndividualFinished) and _is_failed(event))
+    observer.notify(IndividualFinished(outcome=failed.model_copy(update={"epoch": 4})))
+    assert store.find_run(observer.run_id_of("init-02")).tags["medarts.failed_epoch"] == "4"
+
+
+def _is_failed(event: IndividualFinished) -> bool:
+    return isinstance(event.outcome, FailedIndividual)
+
+
+def test_an_event_before_its_search_is_refused(observer: MlflowSearchObserver, events: Events) -> None:
+    with pytest.raises(RunError, match="no search has started"):
+        observer.notify(events[1])
+
+
+def test_an_individual_that_was_never_born_is_named(tell: Tell, events: Events) -> None:
+    with pytest.raises(RunError, match="init-99"):
+        tell(events).run_id_of("init-99")

@@ -1,0 +1,210 @@
+"""Opening a store, finding runs in it, and reading their artifacts safely."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from medarts_ops.errors import ConfigError, RunError, StoreError
+from medarts_ops.tracking import store as store_module
+from medarts_ops.tracking.links import comparison_link
+from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.store import open_store, resolve_tracking_uri
+
+
+def start_run(store: RunStore, name: str = "search-a", **tags: str) -> str:
+    return store.create_run(
+        experiment_id=store.experiment_id(), kind="search", name=name, tags=tags, params={"seed": 1}
+    )
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_no_address_means_a_database_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path.as_posix()}/mlflow.db"
+
+
+def test_a_relative_sqlite_address_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve_tracking_uri("sqlite:///runs/m.db?timeout=9") == f"sqlite:///{tmp_path}/runs/m.db?timeout=9"
+
+
+@pytest.mark.parametrize("given", ["./mlruns", "file:./mlruns", "file:///data/mlruns", "mlflow.db", ""])
+def test_a_plain_path_is_refused_with_what_to_write_instead(given: str) -> None:
+    with pytest.raises(ConfigError, match=r"use 'sqlite:///.*\.db'"):
+        resolve_tracking_uri(given)
+
+
+def test_a_path_object_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"use 'sqlite:///{tmp_path}/runs/mlflow.db'"):
+        resolve_tracking_uri(tmp_path / "runs")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "databricks://x", "mongodb://h/db"])
+def test_an_address_that_keeps_nothing_or_is_unknown_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match="allowed"):
+        resolve_tracking_uri(given)
+
+
+def test_servers_pass() -> None:
+    assert resolve_tracking_uri("http://host:5000/") == "http://host:5000"
+    assert resolve_tracking_uri("postgresql://u@h/db").endswith("://u@h/db")
+
+
+def test_a_dead_server_is_reported_in_one_line_soon(closed_port: int) -> None:
+    start = time.monotonic()
+    with pytest.raises(StoreError, match="can't reach the tracking server http://127.0.0.1") as caught:
+        open_store(f"http://127.0.0.1:{closed_port}")
+    assert time.monotonic() - start < 30
+    assert "\n" not in str(caught.value)
+
+
+def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PROBE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(StoreError, match="can't reach"):
+        open_store(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_a_server_that_hangs_after_the_probe_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "SERVER_SECONDS", 0.2)
+    released = threading.Event()
+    monkeypatch.setattr(store_module, "_check_answers", lambda uri: None)
+    monkeypatch.setattr(RunStore, "check", lambda self: released.wait(10))
+    with pytest.raises(StoreError, match="no answer within 0.2 s"):
+        open_store("http://127.0.0.1:9")
+    released.set()
+
+
+def test_a_dead_database_server_is_reported_without_its_password(closed_port: int) -> None:
+    pytest.importorskip("psycopg2")
+    with pytest.raises(StoreError, match="can't reach the database") as caught:
+        open_store(f"postgresql://user:secret@127.0.0.1:{closed_port}/mlflow")
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_database_that_can_not_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="can't write the database"):
+        open_store(f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database at all, " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        open_store(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_the_experiment_is_made_once_and_keeps_artifacts_beside_the_database(store: RunStore, tmp_path: Path) -> None:
+    first, second = store.experiment_id(), store.experiment_id()
+    assert first == second
+    assert store._client.get_experiment(first).artifact_location == (tmp_path / "mlruns" / "medarts").as_uri()
+
+
+def test_an_experiment_that_another_process_makes_meanwhile_is_used(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    existing = store.experiment_id()
+    real = store._client.get_experiment_by_name
+    answers = iter([None, real("medarts")])
+    monkeypatch.setattr(store._client, "get_experiment_by_name", lambda name: next(answers))
+    assert store.experiment_id() == existing
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(store: RunStore) -> None:
+    store._client.delete_experiment(store.experiment_id())
+    with pytest.raises(StoreError, match="mlflow experiments restore"):
+        store.experiment_id()
+
+
+def test_a_search_is_found_by_id_and_by_name(store: RunStore) -> None:
+    run_id = start_run(store)
+    assert store.find_run(run_id) == store.find_run("search-a")
+
+
+@pytest.mark.parametrize("given", ["0" * 32, "search-b", "../x", "it's"])
+def test_an_unknown_run_is_reported(store: RunStore, given: str) -> None:
+    start_run(store)
+    with pytest.raises(RunError, match="no run"):
+        store.find_run(given)
+
+
+def test_a_near_miss_is_suggested(store: RunStore) -> None:
+    start_run(store, "search-digits")
+    with pytest.raises(RunError, match="did you mean 'search-digits'"):
+        store.find_run("search-digit")
+
+
+def test_two_searches_of_one_name_are_told_apart_by_id(store: RunStore) -> None:
+    ids = {start_run(store), start_run(store)}
+    with pytest.raises(RunError, match="2 searches") as caught:
+        store.find_run("search-a")
+    assert all(run_id in str(caught.value) for run_id in ids)
+
+
+def test_a_run_of_others_is_refused(store: RunStore) -> None:
+    foreign = store._client.create_run(store.experiment_id()).info.run_id
+    with pytest.raises(RunError, match="not of medarts"):
+        store.find_run(foreign)
+
+
+def test_searches_come_newest_first(store: RunStore) -> None:
+    start_run(store, "older")
+    time.sleep(0.002)
+    start_run(store, "newer")
+    assert [run.name for run in store.searches()] == ["newer", "older"]
+
+
+@pytest.mark.parametrize("path", ["../mlflow.db", "/etc/passwd", "a/../../x.json", "", "C:\\x.json", "file:///x"])
+def test_a_path_that_leaves_the_run_is_refused(store: RunStore, path: str) -> None:
+    with pytest.raises(RunError, match="not allowed"):
+        store.read_json_artifact(start_run(store), path)
+
+
+def test_an_absent_artifact_is_reported_with_those_that_are_there(store: RunStore) -> None:
+    run_id = start_run(store)
+    store.log_json(run_id, "config.json", {})
+    with pytest.raises(RunError, match="has no artifact 'alpha.json': it has config.json there"):
+        store.read_json_artifact(run_id, "alpha.json")
+
+
+def test_a_large_artifact_is_refused(store: RunStore) -> None:
+    run_id = start_run(store)
+    store.log_json(run_id, "big.json", list(range(100)))
+    with pytest.raises(RunError, match="allowed are 50"):
+        store.read_json_artifact(run_id, "big.json", max_bytes=50)
+
+
+def test_an_artifact_that_is_no_json_is_refused(store: RunStore) -> None:
+    run_id = start_run(store)
+    store.log_bytes(run_id, "pictures/cell.png", b"\x89PNG\r\n")
+    with pytest.raises(RunError, match="no JSON"):
+        store.read_json_artifact(run_id, "pictures/cell.png")
+
+
+def test_a_value_that_is_no_json_is_never_written(store: RunStore) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        store.log_json(start_run(store), "x.json", {"loss": float("nan")})
+
+
+def test_more_parameters_than_one_batch_takes_are_all_stored(store: RunStore) -> None:
+    params = {f"p{index}": index for index in range(250)} | {"long": "x" * 7000}
+    run_id = store.create_run(experiment_id=store.experiment_id(), kind="search", name="s", tags={}, params=params)
+    stored = store.find_run(run_id).params
+    assert len(stored) == 251 and len(stored["long"]) == 6000
+
+
+def test_the_comparison_link_asks_for_a_flat_list_with_charts() -> None:
+    link = comparison_link("http://localhost:5000/", "1", search_id="s")
+    assert link.startswith("http://localhost:5000/#/experiments/1/runs?workflowType=machine_learning")
+    assert "compareRunsMode=CHART" in link and "orderByKey=metrics.%60accuracy%60&orderByAsc=false" in link
+    assert "searchFilter=tags.%60medarts.kind%60%3D%27individual%27%20and%20tags.%60medarts.search_id%60" in link

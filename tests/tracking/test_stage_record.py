@@ -1,0 +1,81 @@
+"""A stage as an Optuna study."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from factories import (
+    make_failed,
+    make_individual,
+    make_ranked,
+    make_search_config_tiny,
+    make_stage_result,
+    make_trained,
+)
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from medarts_ops.individual import Hyperparameters, StageResult
+from medarts_ops.tracking.stage_record import record_stage
+
+
+@pytest.fixture
+def stage() -> StageResult:
+    """Three trade-offs on front 0, two dominated, one failed."""
+    return make_stage_result(
+        (
+            make_ranked(0, 0.9, 2e6, front=0),
+            make_ranked(1, 0.8, 3e6, front=0),
+            make_ranked(2, 0.7, 4e6, front=0),
+            make_ranked(3, 0.8, 2e6, front=1),
+            make_ranked(4, 0.6, 1e6, front=2),
+        ),
+        (make_failed(5, "loss is NaN"),),
+    )
+
+
+def recorded(stage: StageResult, times: int = 1) -> optuna.Study:
+    storage = InMemoryStorage()
+    for _ in range(times):
+        record_stage(storage, "search-a", stage, make_search_config_tiny(), str.upper)
+    return optuna.load_study(study_name="search-a/init", storage=storage)
+
+
+def test_best_trials_are_front_zero(stage: StageResult) -> None:
+    front = {ranked.id for ranked in stage.ranked if ranked.front == 0}
+    assert {trial.user_attrs["individual"] for trial in recorded(stage).best_trials} == front
+
+
+def test_trials_carry_run_genotype_and_values(stage: StageResult) -> None:
+    study = recorded(stage)
+    trial = study.trials[1]
+    assert trial.user_attrs["mlflow_run_id"] == "INIT-01" and trial.user_attrs["front"] == 0
+    assert trial.user_attrs["genotype_hash"] == stage.ranked[1].trained.genotype.identity
+    assert trial.values == [0.8, 3e6] and trial.params["weights_lr"] == 0.025
+    assert study.metric_names == ["accuracy", "params"]
+
+
+def test_a_failed_individual_is_a_failed_trial_with_its_reason(stage: StageResult) -> None:
+    failed = recorded(stage).trials[-1]
+    assert failed.state == TrialState.FAIL and failed.user_attrs["reason"] == "loss is NaN"
+
+
+def test_recording_twice_adds_nothing(stage: StageResult) -> None:
+    assert len(recorded(stage, times=2).trials) == 6
+
+
+def test_any_hyperparameters_find_room() -> None:
+    wild = Hyperparameters(alpha_lr=12.0, weights_lr=1e-9, alpha_weight_decay=0.0, alpha_init_std=0.0)
+    trained = make_trained(make_individual(0, hyperparameters=wild))
+    study = recorded(make_stage_result((make_ranked(0, trained=trained), make_ranked(1))))
+    assert study.trials[0].params == wild.model_dump()
+
+
+def test_a_minimized_objective_keeps_its_direction() -> None:
+    config = make_search_config_tiny()
+    objectives = (config.objectives[0], config.objectives[1].model_copy(update={"direction": "minimize"}))
+    storage = InMemoryStorage()
+    stage = make_stage_result((make_ranked(0, 0.9, 2e6, front=0), make_ranked(1, 0.8, 3e6, front=1)))
+    record_stage(storage, "s", stage, config.model_copy(update={"objectives": objectives}), str.upper)
+    best = optuna.load_study(study_name="s/init", storage=storage).best_trials
+    assert [trial.user_attrs["individual"] for trial in best] == ["init-00"]

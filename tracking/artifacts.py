@@ -1,0 +1,189 @@
+"""The JSON shapes of a run's artifacts, and the way back from them to values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from medarts_ops.errors import GenotypeError, RunError
+from medarts_ops.individual import Alpha, CellAlpha, FailedIndividual, Individual, RankedIndividual, StageResult
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.value import Value
+
+ALPHA = "alpha.json"
+ALPHA_INITIAL = "alpha_initial.json"
+CONFIG = "config.json"
+DATASET = "dataset.json"
+GENOTYPE = "genotype.json"
+HISTORY = "history.json"
+LINEAGE = "lineage.json"
+POPULATION = "population.json"
+
+Json = dict[str, Any]
+RunIdOf = Callable[[str], str]
+"""From an individual's id to the id of its MLflow run."""
+
+
+def plain(value: Value) -> Json:
+    """A value as plain data that is JSON: infinities and NaN as strings."""
+    data: Json = json.loads(value.model_dump_json())
+    return data
+
+
+def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
+    """α with the names that its rows and columns have: `edges` (input, node) and `operations`.
+
+    `op_logits [edge, op]`; `edge_logits [edge]` only where the strategy weighs edges. float32 survives exactly.
+    """
+    return {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
+
+
+def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
+    shape = {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
+    return shape | cell.model_dump(mode="json", exclude_none=True)
+
+
+def read_alpha(data: Any) -> Alpha:
+    """The inverse of `alpha_json`.
+
+    Raises:
+        RunError: not that shape.
+    """
+    try:
+        return Alpha(normal=_read_cell(data["normal"]), reduce=_read_cell(data["reduce"]))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(
+            f"this is no {ALPHA}: {_reason(error)}; allowed is an object with 'normal' and 'reduce'"
+        ) from error
+
+
+def _read_cell(data: Mapping[str, Any]) -> CellAlpha:
+    return CellAlpha(op_logits=data["op_logits"], edge_logits=data.get("edge_logits"))
+
+
+def genotype_json(genotype: Genotype) -> Json:
+    """The genotype in DARTS's flat form."""
+    return plain(genotype)
+
+
+def read_genotype(data: Any) -> Genotype:
+    """The inverse of `genotype_json`.
+
+    Raises:
+        GenotypeError: not that shape, or an impossible cell.
+    """
+    try:
+        return Genotype.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise GenotypeError(f"this is no {GENOTYPE}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return f"{type(error).__name__} {error}"
+
+
+def history_json(history: Sequence[Value]) -> list[Json]:
+    """One object an epoch."""
+    return [plain(record) for record in history]
+
+
+def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
+    """A stage's ranking as a table, best first, and those that failed.
+
+    `crowding_distance` is "Infinity" at the ends of a front.
+    """
+    return {
+        "stage": result.name,
+        "ranked": [_ranked_row(ranked, run_id_of) for ranked in result.ranked],
+        "failed": [_failed_row(failed, run_id_of) for failed in result.failed],
+    }
+
+
+def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
+    individual = ranked.trained.individual
+    return {
+        "individual": ranked.id,
+        "run_id": run_id_of(ranked.id),
+        "front": ranked.front,
+        "crowding_distance": _number(ranked.crowding_distance),
+        "origin": individual.origin,
+        "parents": list(individual.parents),
+        "genotype_hash": ranked.trained.genotype.identity,
+        "objectives": {name: _number(value) for name, value in ranked.evaluated.objectives.items()},
+    }
+
+
+def _number(value: float) -> float | str:
+    # As `Value` writes them: JSON has no word for infinity.
+    return value if math.isfinite(value) else str(value).replace("inf", "Infinity").replace("nan", "NaN")
+
+
+def _failed_row(failed: FailedIndividual, run_id_of: RunIdOf) -> Json:
+    return {
+        "individual": failed.individual.id,
+        "run_id": run_id_of(failed.individual.id),
+        "reason": failed.reason,
+        "epoch": failed.epoch,
+    }
+
+
+def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:
+    """The best individual and all its ancestors, from the last stage back to random individuals."""
+    individuals = {ranked.id: ranked.trained.individual for stage in stages for ranked in stage.ranked}
+    line: dict[str, Individual] = {}
+    waiting = [best_id]
+    while waiting:
+        individual = individuals[waiting.pop(0)]
+        line.setdefault(individual.id, individual)
+        waiting += [parent for parent in individual.parents if parent not in line]
+    return {"best": best_id, "individuals": [_lineage_row(individual, run_id_of) for individual in line.values()]}
+
+
+def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:
+    return {
+        "individual": individual.id,
+        "run_id": run_id_of(individual.id),
+        "stage": individual.stage,
+        "origin": individual.origin,
+        "parents": list(individual.parents),
+        "parent_run_ids": [run_id_of(parent) for parent in individual.parents],
+    }
+
+
+def inner_path(path: str) -> PurePosixPath:
+    """An artifact's path, held inside its run.
+
+    Raises:
+        RunError: empty, absolute, with a drive or scheme, or with `..`.
+    """
+    target = PurePosixPath(path)
+    if not target.parts or target.is_absolute() or ".." in target.parts or "\\" in path or ":" in path:
+        raise RunError(f"artifact path {path!r} is not allowed: give a relative path inside the run, without '..'")
+    return target
+
+
+def flattened(value: Value) -> dict[str, object]:
+    """A config as run parameters: dotted keys, numbered for lists of settings; plain lists stay one value."""
+    flat: dict[str, object] = {}
+    _flatten("", plain(value), flat)
+    return flat
+
+
+def _flatten(path: str, node: Any, flat: dict[str, object]) -> None:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            _flatten(f"{path}.{key}" if path else str(key), child, flat)
+    elif isinstance(node, list) and any(isinstance(child, dict) for child in node):
+        for index, child in enumerate(node):
+            _flatten(f"{path}.{index}", child, flat)
+    else:
+        flat[path] = json.dumps(node) if isinstance(node, list) else node

@@ -1,0 +1,234 @@
+"""Runs in an MLflow store, by explicit run ids: MLflow's fluent run stack is thread-local and reads the environment."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from medarts_ops.errors import RunError
+from medarts_ops.observers import DatasetSummary
+from medarts_ops.tracking.artifacts import inner_path
+from medarts_ops.tracking.databases import without_password
+from medarts_ops.tracking.experiments import experiment_id
+from medarts_ops.tracking.mlflow_entities import (
+    ABSENT,
+    dataset_input,
+    finite_metrics,
+    store_errors,
+    tracked_run,
+)
+from medarts_ops.tracking.source_tags import source_tags
+from medarts_ops.tracking.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
+
+EXPERIMENT = "medarts"
+MAX_ARTIFACT_BYTES = 8 * 2**20
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+
+
+class RunStore:
+    """One tracking store. Every method raises StoreError, in one line, when the store fails.
+
+    `open_store` makes it; `artifact_root` is the local folder for artifacts, None where a server keeps them.
+    """
+
+    def __init__(self, uri: str, artifact_root: Path | None) -> None:
+        self.uri = uri
+        self._artifact_root = artifact_root
+        self._source_tags = source_tags()
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # two lines for every new database
+        with store_errors(uri):
+            self._client = MlflowClient(tracking_uri=uri)
+
+    def check(self) -> None:
+        """Ask the store for something; a fresh database gets its tables here, which takes some seconds."""
+        with store_errors(self.uri):
+            self._client.search_experiments(max_results=1)
+
+    def experiment_id(self, name: str = EXPERIMENT) -> str:
+        """The experiment's id; created if need be.
+
+        Raises:
+            StoreError: the experiment was deleted.
+        """
+        with store_errors(self.uri):
+            return experiment_id(self._client, name, self._artifact_root)
+
+    def create_run(
+        self,
+        *,
+        experiment_id: str,
+        kind: RunKind,
+        name: str,
+        parent_run_id: str | None = None,
+        tags: Mapping[str, str],
+        params: Mapping[str, object],
+    ) -> str:
+        """Start a run and give its id. Parameters can't be changed later."""
+        command = "medarts evaluate" if kind == "evaluation" else "medarts search"
+        all_tags = {**self._source_tags, "mlflow.source.name": command, KIND_TAG: kind, **tags}
+        if parent_run_id is not None:
+            all_tags[PARENT_TAG] = parent_run_id
+        with store_errors(self.uri):
+            run = self._client.create_run(
+                experiment_id, run_name=name, tags={key: value[:LONGEST_TAG] for key, value in all_tags.items()}
+            )
+            run_id = str(run.info.run_id)
+            self._client.log_batch(
+                run_id, params=[Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()]
+            )
+        return run_id
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
+        """Log the finite ones of `values` at once; if one is not, the run is tagged `medarts.diverged`."""
+        metrics = finite_metrics(values, step)
+        tags = [RunTag("medarts.diverged", "true")] if len(metrics) < len(values) else []
+        with store_errors(self.uri):
+            self._client.log_batch(run_id, metrics=metrics, tags=tags)
+
+    def last_step(self, run_id: str, metric: str) -> int | None:
+        """The largest step at which a metric was logged; None if it never was."""
+        with store_errors(self.uri):
+            return max((point.step for point in self._client.get_metric_history(run_id, metric)), default=None)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or change tags; longer values than MLflow takes are cut."""
+        with store_errors(self.uri):
+            self._client.log_batch(run_id, tags=[RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()])
+
+    def delete_tags(self, run_id: str, keys: Iterable[str]) -> None:
+        """Take tags off a run that has them."""
+        with store_errors(self.uri):
+            for key in keys:
+                self._client.delete_tag(run_id, key)
+
+    def log_dataset(self, run_id: str, dataset: DatasetSummary, context: str) -> None:
+        """Name the dataset as an input of the run; `context` says what for."""
+        with store_errors(self.uri):
+            self._client.log_inputs(run_id, [dataset_input(dataset, context)])
+
+    def log_json(self, run_id: str, path: str, value: Any) -> None:
+        """Write plain data as a JSON artifact. NaN and infinity are refused: they are no JSON."""
+        self.log_text(run_id, path, json.dumps(value, indent=1, allow_nan=False))
+
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """Write a text artifact, replacing an earlier one."""
+        with store_errors(self.uri):
+            self._client.log_text(run_id, text, path)
+
+    def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
+        """Write a binary artifact, replacing an earlier one."""
+        target = PurePosixPath(path)
+        with store_errors(self.uri), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / target.name
+            file.write_bytes(content)
+            self._client.log_artifact(run_id, str(file), None if target.parent.name == "" else str(target.parent))
+
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """End a run."""
+        with store_errors(self.uri):
+            self._client.set_terminated(run_id, status)
+
+    def reopen(self, run_id: str) -> None:
+        """Let an ended run go on."""
+        with store_errors(self.uri):
+            self._client.update_run(run_id, "RUNNING")
+
+    def find_run(self, given: str) -> TrackedRun:
+        """The run with this id, or the search with this name.
+
+        Raises:
+            RunError: no such run, several searches of that name, a deleted run, or one that is not ours.
+        """
+        with store_errors(self.uri):
+            try:
+                run = self._client.get_run(given)
+            except MlflowException as error:
+                if error.error_code not in (ABSENT, "INVALID_PARAMETER_VALUE"):
+                    raise
+                return self._search_named(given)
+        if run.info.lifecycle_stage != "active":
+            raise RunError(f"run {given} was deleted: restore it with `mlflow runs restore --run-id {given}`")
+        found = tracked_run(run)
+        if not found.kind:
+            raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")
+        return found
+
+    def _search_named(self, name: str) -> TrackedRun:
+        searches = self.searches()
+        named = [run for run in searches if run.name == name]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            ids = ", ".join(run.run_id for run in named)
+            raise RunError(f"{len(named)} searches are named {name!r}: give one of the run ids {ids}")
+        known = [run.name for run in searches] + [run.run_id for run in searches]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RunError(
+            f"no run {name!r} in {without_password(self.uri)}: allowed are a run id or a search's name{hint}"
+        )
+
+    def searches(self) -> list[TrackedRun]:
+        """All searches of the store, newest first."""
+        with store_errors(self.uri):
+            experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
+        return self._matching(experiments, {KIND_TAG: "search"})[::-1]
+
+    def runs_of_search(self, experiment_id: str, search_id: str) -> list[TrackedRun]:
+        """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
+        return self._matching([experiment_id], {SEARCH_TAG: search_id})
+
+    def children(self, run: TrackedRun, kind: RunKind | None = None) -> list[TrackedRun]:
+        """A run's direct children, oldest first; only those of one kind if asked."""
+        tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
+        return self._matching([run.experiment_id], tags)
+
+    def _matching(self, experiment_ids: list[str], tags: Mapping[str, str]) -> list[TrackedRun]:
+        if any("'" in value for value in tags.values()):
+            return []  # a filter can't quote it, and no run of ours has such a tag
+        condition = " and ".join(f"tags.`{key}`='{value}'" for key, value in tags.items())
+        found: list[TrackedRun] = []
+        token: str | None = None
+        with store_errors(self.uri):
+            while True:
+                page = self._client.search_runs(
+                    experiment_ids, condition, order_by=["attributes.start_time ASC"], page_token=token
+                )
+                found += [tracked_run(run) for run in page]
+                token = page.token
+                if not token:
+                    return sorted(found, key=lambda run: (run.started, run.name))
+
+    def read_json_artifact(self, run_id: str, path: str, max_bytes: int = MAX_ARTIFACT_BYTES) -> Any:
+        """The data of a JSON artifact.
+
+        Raises:
+            RunError: a path that leaves the run's folder, no such artifact, a larger one, or no JSON.
+        """
+        target = inner_path(path)
+        with store_errors(self.uri), tempfile.TemporaryDirectory() as folder:
+            parent = None if len(target.parts) == 1 else str(target.parent)
+            sizes = {info.path: info.file_size for info in self._client.list_artifacts(run_id, parent)}
+            size = sizes.get(str(target))
+            if size is None:
+                raise RunError(
+                    f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there"
+                )
+            if size > max_bytes:
+                raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
+            file = Path(self._client.download_artifacts(run_id, str(target), folder))
+            content = file.read_bytes()[: max_bytes + 1]
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"artifact {path!r} of run {run_id} is no JSON: {error}") from error

@@ -1,0 +1,30 @@
+"""The summary of a finished search that MLflow shows on top of its run."""
+
+from __future__ import annotations
+
+from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
+
+
+def search_note(result: SearchResult, best_run_id: str) -> str:
+    """Markdown: what was found, and a line for each stage."""
+    best = result.best
+    objectives = ", ".join(f"{name} {value:.6g}" for name, value in best.evaluated.objectives.items())
+    lines = [
+        f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {objectives}.",
+        "",
+        f"Search cost {result.seconds / 3600:.2f} h.",
+        "",
+        "| stage | individuals | failed | front 0 | best | acc_valid | hours |",
+        "|---|---|---|---|---|---|---|",
+        *(_stage_line(stage) for stage in result.stages),
+        "",
+        f"Skips of the normal cell: {best.trained.genotype.skip_count('normal')}. Ancestors: `lineage.json`.",
+    ]
+    return "\n".join(lines)
+
+
+def _stage_line(stage: StageResult) -> str:
+    best: RankedIndividual | None = stage.best if stage.ranked else None
+    named = "none | " if best is None else f"{best.id} | {best.trained.valid_accuracy:.4f}"
+    total, front = len(stage.ranked) + len(stage.failed), sum(ranked.front == 0 for ranked in stage.ranked)
+    return f"| {stage.name} | {total} | {len(stage.failed)} | {front} | {named} | {stage.seconds / 3600:.3f} |"

@@ -1,0 +1,144 @@
+"""Opening the tracking store: its address made unambiguous, MLflow's patience limited, the store tried once.
+
+No module of this room but `run_store` imports MLflow, and only `open_store` imports that one, since MLflow reads
+`MLFLOW_DISABLE_TELEMETRY` while it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medarts_ops.errors import ConfigError, MedartsError, StoreError
+from medarts_ops.tracking.databases import (
+    POSTGRES_SCHEMES,
+    PROBE_SECONDS,
+    SQLITE,
+    absolute_sqlite,
+    check_database,
+    default_sqlite,
+    scheme_of,
+    sqlite_file,
+    with_installed_driver,
+    without_password,
+)
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
+
+MLFLOW_ENVIRONMENT = {
+    # The defaults, 7 retries of 120 s, let one call to a dead server block for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Queued metrics are lost when the process is killed.
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+}
+SERVER_SECONDS = 20
+"""How long a server may take over its first answer, beside the probe."""
+
+
+def open_store(tracking_uri: str | None) -> RunStore:
+    """Open the tracking store and try it once; takes at most 30 s to find out that it can't be reached.
+
+    Args:
+        tracking_uri: `sqlite:///<file>`, `postgresql://…` or `http(s)://…`; None is `mlflow.db` in the current folder.
+
+    Raises:
+        ConfigError: a plain folder or an unknown kind of address; says what to write instead.
+        StoreError: the store can't be reached or written, or has another MLflow's schema.
+    """
+    uri = resolve_tracking_uri(tracking_uri)
+    for name, value in MLFLOW_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    served = scheme_of(uri) in ("http", "https")
+    if served:
+        _check_answers(uri)
+    else:
+        check_database(uri)
+    from medarts_ops.tracking.run_store import RunStore
+
+    store = RunStore(uri, _artifact_root(uri))
+    if served:
+        _check_within(SERVER_SECONDS, store)
+    else:
+        store.check()
+    return store
+
+
+def resolve_tracking_uri(tracking_uri: str | None) -> str:
+    """The address that `open_store` uses, absolute and with its driver; also what `mlflow server` has to be given.
+
+    Raises:
+        ConfigError: a plain folder or an unknown kind of address.
+    """
+    if tracking_uri is None:
+        return default_sqlite("mlflow.db")
+    given = str(tracking_uri)
+    scheme = scheme_of(given)
+    if scheme == "sqlite":
+        return absolute_sqlite(given)
+    if scheme in POSTGRES_SCHEMES:
+        return with_installed_driver(given)
+    if scheme in ("http", "https"):
+        return given.rstrip("/")
+    if scheme in ("", "file"):
+        raise ConfigError(
+            f"tracking URI {given!r} is a plain path, which MLflow no longer writes: use {_as_sqlite(given)!r}"
+        )
+    raise ConfigError(
+        f"tracking URI {without_password(given)!r} has an unknown kind: allowed are {SQLITE}<file>, postgresql:// and http(s)://"
+    )
+
+
+def _as_sqlite(given: str) -> str:
+    path = Path(given.removeprefix("file:").removeprefix("//") or ".").resolve()
+    file = path if path.suffix in (".db", ".sqlite", ".sqlite3") else path / "mlflow.db"
+    return SQLITE + file.as_posix()
+
+
+def _artifact_root(uri: str) -> Path | None:
+    # Left to MLflow, artifacts would land in whatever folder is current when the experiment is created.
+    if scheme_of(uri) in ("http", "https"):
+        return None
+    file = sqlite_file(uri)
+    return (file.parent if file is not None else Path.cwd()) / "mlruns"
+
+
+def _check_answers(uri: str) -> None:
+    shown = without_password(uri)
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=PROBE_SECONDS):
+            return
+    except urllib.error.HTTPError:
+        return  # it answers; whether it is MLflow, the client finds out
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLError):
+            return  # MLflow has its own settings for certificates
+        raise StoreError(f"can't reach the tracking server {shown}: {error.reason}; is it up?") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"can't reach the tracking server {shown}: {error}; is it up?") from error
+
+
+def _check_within(seconds: float, store: RunStore) -> None:
+    failures: list[MedartsError] = []
+
+    def check() -> None:
+        try:
+            store.check()
+        except MedartsError as error:
+            failures.append(error)
+
+    # A server that accepts and never answers would hold the client for all its retries.
+    thread = threading.Thread(target=check, daemon=True, name="medarts-store-check")
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise StoreError(f"the tracking server {without_password(store.uri)} gave no answer within {seconds:g} s")
+    if failures:
+        raise failures[0]
