@@ -76,9 +76,9 @@ def published_genotype(given: str) -> Genotype:
 
 
 def _of_search(request: Request, run_id: str, tracking_uri: str | None) -> Request:
-    from medarts_ops.cli.stored_runs import evaluated_search
     from medarts_ops.tracking.artifacts import CONFIG
     from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.stored_runs import evaluated_search
 
     store = open_store(tracking_uri)
     search = evaluated_search(store, store.find_run(run_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from medarts_ops.cli.quantities import SECONDS_PER_DAY, distance, duration, hours, objective, percent
+from medarts_ops.cli.quantities import SECONDS_PER_DAY, counted, distance, duration, hours, objective, percent
 from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
 from medarts_ops.space.formats import format_darts
 
@@ -114,7 +115,7 @@ def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri:
         "lowest test error", f"{percent(result.best_test_error)} (chosen on the test set: for comparison only)"
     )
     facts.add_row("parameters", f"{result.parameters:,}")
-    facts.add_row("time", f"{duration(result.seconds)} for {len(result.history)} epochs")
+    facts.add_row("time", f"{duration(result.seconds)} for {counted(len(result.history), 'epoch')}")
     facts.add_row("run id", trained.run_id)
     console.print(facts)
     console.print()
@@ -174,10 +175,16 @@ def _ranked_json(ranked: RankedIndividual, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "origin": individual.origin,
         "parents": list(individual.parents),
-        "objectives": ranked.evaluated.objectives,
-        **ranked.model_dump(mode="json", include={"front", "crowding_distance"}),
+        "objectives": {name: _json_number(value) for name, value in ranked.evaluated.objectives.items()},
+        "front": ranked.front,
+        "crowding_distance": _json_number(ranked.crowding_distance),
         "genotype": ranked.trained.genotype.model_dump(mode="json"),
     }
+
+
+def _json_number(value: float) -> float | str:
+    """JSON has no infinity: it travels as the word that our values use, too."""
+    return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
 
 
 def _skips(ranked: RankedIndividual) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from medarts_ops.cli.quantities import duration, objective, percent
+from medarts_ops.cli.quantities import counted, duration, objective, percent
 from medarts_ops.cli.time_left import WorkLeft
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.observers import (
@@ -68,9 +68,10 @@ class ProgressBoard:
         if not self.is_terminal:
             self.say(f"{row} {done}/{total}: {note}")
             return
-        if row not in self._rows:
-            self._rows[row] = self._bars.add_task(row, total=total, note=note)
-        self._bars.update(self._rows[row], completed=done, total=total, note=note)
+        if row in self._rows:
+            self._bars.update(self._rows[row], completed=done, total=total, note=note)
+        else:
+            self._rows[row] = self._bars.add_task(row, completed=done, total=total, note=note)
 
     def total(self, row: str, done: int, total: int, note: str) -> None:
         """Sets a row that sums up others: it is worth no line of its own without a terminal."""
@@ -131,7 +132,7 @@ class SearchProgress:
         stage = self._started.config.stages[event.index]
         came = f", from {', '.join(event.survivors)}" if event.survivors else ""
         self._board.say(
-            f"{self._stage_row()}: {stage.cells} cells, {stage.channels} channels, {stage.epochs} epochs, "
+            f"{self._stage_row()}: {stage.cells} cells, {stage.channels} channels, {counted(stage.epochs, 'epoch')}, "
             f"{event.images:,} images{came}"
         )
 
@@ -142,8 +143,8 @@ class SearchProgress:
         time_left = f"{duration(work.seconds_left())} left"
         # A terminal has the time once, in the stage's row.
         shown = note if self._board.is_terminal else f"{note}, {time_left}"
-        self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
         self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
+        self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
 
     def _individual_finished(self, event: IndividualFinished) -> None:
         name = event.individual.id
@@ -174,7 +175,7 @@ class EvaluationProgress:
                 self._board.say(
                     f"evaluation on {dataset.name}: {dataset.n_train:,} images to train, {dataset.n_test:,} to test "
                     f"({dataset.test_source}); {config.cells} cells, {config.channels} channels, "
-                    f"{event.parameters:,} parameters, {config.epochs} epochs on {config.runtime.device}"
+                    f"{event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on {config.runtime.device}"
                 )
             case EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
@@ -199,7 +200,7 @@ def _search_line(event: SearchStarted) -> str:
     return (
         f"search {event.search_id} on {dataset.name}: {dataset.n_train:,} images to search with, {height}×{width}, "
         f"{len(dataset.class_names)} classes; {dataset.n_test:,} kept for the test ({dataset.test_source}); "
-        f"{len(config.stages)} stages on {config.runtime.device}"
+        f"{counted(len(config.stages), 'stage')} on {config.runtime.device}"
     )
 
 

@@ -18,6 +18,11 @@ def millions(count: float) -> str:
     return f"{count / 1e6:.2f} M" if abs(count) >= 1e5 else f"{count:,.0f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `5 epochs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def objective(name: str, value: float) -> str:
     """An objective's value in its unit: accuracies in percent, counts in millions, others with four digits."""
     if not math.isfinite(value):
@@ -38,7 +43,9 @@ def hours(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 20 s` or `5 h 12 min`, rounded to the smaller unit shown."""
+    """`42 s`, `3 min 20 s` or `5 h 12 min`, rounded to the smaller unit shown; infinite is `unknown time`."""
+    if not math.isfinite(seconds):
+        return "unknown time"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -38,7 +38,7 @@ def command(*, limit: int, tracking_uri: str | None, as_json: bool) -> None:
 
 
 def _row(store: RunStore, run: TrackedRun) -> dict[str, Any]:
-    from medarts_ops.cli.stored_runs import chosen_run_id, objective_names, objectives_of
+    from medarts_ops.tracking.stored_runs import chosen_run_id, objective_names, objectives_of
 
     errors = [
         evaluation.metrics["test_error"]
@@ -53,7 +53,7 @@ def _row(store: RunStore, run: TrackedRun) -> dict[str, Any]:
         "dataset": run.tags.get("medarts.dataset"),
         "best_run_id": chosen_run_id(run),
         "objectives": objectives_of(run, objective_names(store, run)) if run.status == "FINISHED" else {},
-        "hours": run.metrics.get("total_hours"),
+        "hours": run.metrics.get("hours"),
         "test_errors": errors,
     }
 

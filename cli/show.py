@@ -55,7 +55,7 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values; `stages` and `evaluations` are filled for a search.
     """
-    from medarts_ops.cli.stored_runs import ancestry, chosen_individual, genotype_of, objective_names, search_of
+    from medarts_ops.tracking.stored_runs import ancestry, chosen_individual, genotype_of, objective_names, search_of
 
     search = search_of(store, run)
     names = () if search is None else objective_names(store, search)
@@ -163,7 +163,7 @@ def _run_row(run: TrackedRun) -> dict[str, Any]:
 
 
 def _individual_row(run: TrackedRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
-    from medarts_ops.cli.stored_runs import objectives_of
+    from medarts_ops.tracking.stored_runs import objectives_of
 
     return {
         "run_id": run.run_id,

@@ -82,7 +82,7 @@ def server_environment(uri: str) -> dict[str, str]:
 
 
 def serve(uri: str, port: int) -> None:
-    """Runs `mlflow server` on this machine only, until it ends or this process is interrupted.
+    """Runs `mlflow server` on this machine only, until this process is interrupted.
 
     Raises:
         StoreError: the server ended by itself with an error.
@@ -92,9 +92,10 @@ def serve(uri: str, port: int) -> None:
         try:
             code = server.wait()
         except KeyboardInterrupt:
+            # The way to end it, so no error; Ctrl-C reaches the server, too, SIGTERM does not.
             server.terminate()
             server.wait()
-            raise
+            return
     if code:
         raise StoreError(f"mlflow server ended with exit code {code}: see its messages above")
 

@@ -83,15 +83,21 @@ class AlphaConfig(Value):
     beta2: float = setting(0.999, "DARTS", "Adam's second decay", ge=0, lt=1)
     weight_decay: float = setting(1e-3, "DARTS", "L2 penalty on α", ge=0)
     init_std: float = setting(1e-3, "DARTS", "standard deviation of a random α", ge=0)
-    warmup_epochs: int = setting(0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0)
+    warmup_epochs: int = setting(
+        0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0
+    )
 
 
 class AugmentConfig(Value):
     """Augmentation of training images; test and validation images are only normalised."""
 
-    crop_padding: int | None = setting(None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0)
+    crop_padding: int | None = setting(
+        None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0
+    )
     flip: bool = setting(True, "DARTS", "random horizontal flip")
-    cutout: int = setting(0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0)
+    cutout: int = setting(
+        0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0
+    )
 
 
 class StageConfig(Value):
@@ -237,7 +243,9 @@ class EvaluateConfig(Value):
     epochs: int = setting(600, "DARTS", "epochs of training", ge=1)
     batch: int = setting(96, "DARTS", "images a step", ge=1)
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
-    drop_path: float = setting(0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1)
+    drop_path: float = setting(
+        0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1
+    )
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     augment: AugmentConfig = AugmentConfig(cutout=16)
     runtime: RuntimeConfig = RuntimeConfig()

@@ -59,9 +59,7 @@ def run_evaluation(
             observer.notify(event)
 
     try:
-        tell(
-            EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset.summary(None))
-        )
+        tell(EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset.summary(None)))
         for epoch in range(config.epochs):
             history.append(training.run_epoch(epoch))
             tell(EvaluationEpochFinished(record=history[-1]))

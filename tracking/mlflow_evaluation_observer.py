@@ -42,6 +42,11 @@ class MlflowEvaluationObserver:
         self._run_id: str | None = None
 
     @property
+    def experiment_id(self) -> str:
+        """The experiment that holds the run."""
+        return self._experiment_id
+
+    @property
     def run_id(self) -> str:
         """The evaluation's run id, once it has started."""
         if self._run_id is None:

@@ -112,7 +112,8 @@ class OptunaProposer:
             study.ask(self._space).set_user_attr(PROPOSAL, f"{self._round_key(round)}{place}")
 
     def _own_fits(self) -> bool:
-        return all(limits.low <= getattr(self._own, name) <= limits.high for name, limits in self._space.items())
+        ranges = self._config.proposals.space
+        return all(limits.low <= getattr(self._own, name) <= limits.high for name, limits in ranges.items())
 
     def _population_size(self, study: Study, n: int) -> int:
         """How many complete trials the last generation has, `n` if there is none.

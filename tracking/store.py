@@ -38,6 +38,8 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Queued metrics are lost when the process is killed.
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    # Its bars would run through our own progress.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 SERVER_SECONDS = 20
 """How long a server may take over its first answer, beside the probe."""

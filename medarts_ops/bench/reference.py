@@ -70,9 +70,7 @@ class ReferenceCell(nn.Module):
 class ReferenceSupernet(nn.Module):
     """The original DARTS search network, with the mixtures as arguments."""
 
-    def __init__(
-        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int
-    ) -> None:
+    def __init__(self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),

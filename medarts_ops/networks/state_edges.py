@@ -152,9 +152,7 @@ class StateEdges(nn.Module):
         stride: 2 on the edges from a reduction cell's inputs.
     """
 
-    def __init__(
-        self, primitives: tuple[str, ...], mask: NDArray[np.bool_], channels: int, stride: int
-    ) -> None:
+    def __init__(self, primitives: tuple[str, ...], mask: NDArray[np.bool_], channels: int, stride: int) -> None:
         super().__init__()
         self.channels = channels
         self.n_edges = len(mask)
@@ -182,6 +180,7 @@ class StateEdges(nn.Module):
         if stride == 2 and self.skip_edges:
             self.skips = SkipReductions(len(self.skip_edges), channels)
         # An operation that an edge lacks must not reach it through what the edges share.
+        self.mask: Tensor
         self.register_buffer("mask", torch.from_numpy(mask.copy()), persistent=False)
 
     def forward(self, state: Tensor, mixture: Tensor) -> list[Tensor]:

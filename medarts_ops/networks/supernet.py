@@ -54,9 +54,7 @@ class MixedCell(nn.Module):
 class Supernet(nn.Module):
     """Stem, cells and classifier of a search network (DARTS). Only the stem's batch norm is affine."""
 
-    def __init__(
-        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int
-    ) -> None:
+    def __init__(self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),

@@ -111,5 +111,5 @@ def _check_cell(cell: str, edges: Edges, concat: tuple[int, ...]) -> None:
     n_states = N_INPUTS + len(edges) // EDGES_PER_NODE
     if not concat or len(set(concat)) != len(concat) or not all(N_INPUTS <= state < n_states for state in concat):
         raise GenotypeError(
-            f"{cell} cell concatenates states {list(concat)}: allowed are distinct nodes from {N_INPUTS} to {n_states - 1}"
+            f"{cell} cell concatenates {list(concat)}: allowed are distinct nodes from {N_INPUTS} to {n_states - 1}"
         )

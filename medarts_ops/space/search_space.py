@@ -52,9 +52,7 @@ class SearchSpace:
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges as (input state, node state), node by node, inputs ascending."""
-        return tuple(
-            (source, node) for node in range(N_INPUTS, N_INPUTS + self.n_nodes) for source in range(node)
-        )
+        return tuple((source, node) for node in range(N_INPUTS, N_INPUTS + self.n_nodes) for source in range(node))
 
     @property
     def n_edges(self) -> int:

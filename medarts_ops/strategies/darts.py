@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,7 @@ class SecondOrderDarts(_Darts):
         return ArchitectureGradient((normal, reduce), loss.detach(), scaled=False)
 
     def _virtual_weights(
-        self, problem: BilevelProblem, weights: dict[str, Tensor], train: Batch
+        self, problem: BilevelProblem, weights: Mapping[str, Tensor], train: Batch
     ) -> dict[str, Tensor]:
         """w' = w − ξ (μ · momentum buffer + ∇w Ltrain + λ w), as leaves."""
         gradients = torch.autograd.grad(problem.loss(train), list(weights.values()))
@@ -100,7 +101,7 @@ class SecondOrderDarts(_Darts):
     def _shifted_gradient(
         self,
         problem: BilevelProblem,
-        weights: dict[str, Tensor],
+        weights: Mapping[str, Tensor],
         direction: dict[str, Tensor],
         radius: Tensor,
         train: Batch,

@@ -95,9 +95,7 @@ def train_individual(
 class _SearchTraining:
     """Supernet, α, their optimizers and random streams of one individual."""
 
-    def __init__(
-        self, task: TrainingTask, individual: Individual, tensors: StageTensors, runtime: Runtime
-    ) -> None:
+    def __init__(self, task: TrainingTask, individual: Individual, tensors: StageTensors, runtime: Runtime) -> None:
         config, stage, hyper = task.config, task.stage, individual.hyperparameters
         self.task, self.individual, self.tensors, self.runtime = task, individual, tensors, runtime
         self.space = config.space.search_space()
@@ -236,9 +234,7 @@ class _SearchTraining:
         for chosen in valid.split(max(VALIDATION_BATCH, self.task.stage.batch)):
             images = self.runtime.take(self.tensors.images, chosen)
             labels = self.tensors.labels[chosen.to(self.runtime.device, non_blocking=True)]
-            ready = plain_batch(
-                images, self.tensors.mean, self.tensors.std, channels_last=self.runtime.channels_last
-            )
+            ready = plain_batch(images, self.tensors.mean, self.tensors.std, channels_last=self.runtime.channels_last)
             with self.runtime.autocast():
                 logits = self.supernet(ready, *mixtures)
                 loss += F.cross_entropy(logits, labels, reduction="sum").float()

@@ -19,7 +19,7 @@ from medarts_ops.errors import ConfigError
 Module = TypeVar("Module", bound=nn.Module)
 
 AMPERE = (8, 0)
-"""The first compute capability with fast bf16. `torch.cuda.is_bf16_supported()` counts emulation, so it is not asked."""
+"""The first compute capability with fast bf16; `torch.cuda.is_bf16_supported()` would count emulation."""
 
 RESIDENT_SHARE = 0.5
 """Images stay on the GPU if they take less than this part of its free memory."""
@@ -34,12 +34,8 @@ def resolve_runtime(config: RuntimeConfig) -> RuntimeConfig:
         ConfigError: CUDA or a card that is not there.
     """
     device = _resolve_device(config.device)
-    amp = config.amp
-    if amp == "auto":
-        amp = _amp_for(device)
-    threads = config.threads
-    if threads == "auto":
-        threads = max(1, _available_cores() // config.workers)
+    amp = _amp_for(device) if config.amp == "auto" else config.amp
+    threads = max(1, _available_cores() // config.workers) if config.threads == "auto" else config.threads
     return config.model_copy(update={"device": str(device), "amp": amp, "threads": threads})
 
 
@@ -148,10 +144,9 @@ class Runtime:
         return images[indices].to(self.device, non_blocking=True)
 
 
-
 @contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Modules built inside draw their weights from `seed`, on the CPU, whatever the device; the global state is kept."""
+    """Modules built inside draw their weights from `seed`, on the CPU; the global random state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -45,9 +45,7 @@ def test_auxiliary_head_of_100_classes_adds_69210_parameters():
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_published_genotypes_back_propagate_with_drop_path(name, auxiliary):
     torch.manual_seed(0)
-    network = DerivedNetwork(
-        zoo()[name].genotype, cells=3, channels=4, n_classes=3, in_channels=3, auxiliary=auxiliary
-    )
+    network = DerivedNetwork(zoo()[name].genotype, cells=3, channels=4, n_classes=3, in_channels=3, auxiliary=auxiliary)
     logits, side = network(torch.randn(4, 3, 9, 9), 0.3)
     assert (side is not None) == auxiliary
     loss = F.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))

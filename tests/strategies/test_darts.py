@@ -30,9 +30,7 @@ def bilevel() -> tuple[BilevelProblem, Batch, Batch]:
     """A small float64 problem whose optimizer has momentum from one step."""
     torch.manual_seed(0)
     network = Supernet(SupernetSpec.full(SPACE), cells=3, channels=2, n_classes=3, in_channels=1).double()
-    alpha = AlphaTensors(
-        *(torch.randn(SPACE.n_edges, SPACE.n_primitives).double().requires_grad_() for _ in range(2))
-    )
+    alpha = AlphaTensors(*(torch.randn(SPACE.n_edges, SPACE.n_primitives).double().requires_grad_() for _ in range(2)))
     batches = [Batch(torch.randn(6, 1, 8, 8).double(), torch.tensor([0, 1, 2, 0, 1, 2])) for _ in range(3)]
     optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
     problem = BilevelProblem(

@@ -1,0 +1,94 @@
+"""Results on stdout."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import NamedTuple
+
+from factories import make_failed, make_individual, make_ranked, make_stage_result, make_trained
+from rich.console import Console
+
+from medarts_ops.cli.output import command_line, print_search, search_json
+from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, SearchResult, StageResult
+
+RUN_ID = "0123456789abcdef0123456789abcdef"
+
+
+class Found(NamedTuple):
+    """Has the fields of `tracked.TrackedSearch`, without importing MLflow."""
+
+    result: SearchResult
+    run_id: str
+    experiment_id: str
+    run_ids: dict[str, str]
+
+
+def found() -> Found:
+    child = make_individual(3, 1, "mid", origin="crossover", parents=("init-00", "init-01"))
+    objectives = {"accuracy": 0.9, "params": 3349342.0}
+    evaluated = EvaluatedIndividual(trained=make_trained(child, valid_accuracy=0.9), objectives=objectives)
+    best = RankedIndividual(evaluated=evaluated, front=0, crowding_distance=float("inf"))
+    ranked = (make_ranked(0, 0.8, 2e6), make_ranked(1, 0.7, 1e6, front=1, crowding_distance=0.5))
+    first = make_stage_result(ranked, (make_failed(2),))
+    second = StageResult(index=1, name="mid", ranked=(best,), failed=(), seconds=4500.0)
+    result = SearchResult(search_id="s", stages=(first, second))
+    return Found(result, RUN_ID, "1", {name: f"run of {name}" for name in ("init-00", "init-01", "mid-03")})
+
+
+def printed(width: int, terminal: bool = False, tracking_uri: str | None = None) -> str:
+    written = io.StringIO()
+    console = Console(
+        file=written, width=width, force_terminal=terminal, no_color=True, markup=False, highlight=False, soft_wrap=True
+    )
+    print_search(console, found(), tracking_uri)  # type: ignore[arg-type]
+    return written.getvalue()
+
+
+def test_each_stage_has_its_pareto_table() -> None:
+    lines = [line.split() for line in printed(80).splitlines()]
+    assert "individual origin parents accuracy params front crowding skips".split() in lines
+    assert "init-00 random - 80.00 % 2.00 M 0 ∞ 0/0".split() in lines
+    assert "init-01 random - 70.00 % 1.00 M 1 0.500 0/0".split() in lines
+    assert "mid-03 crossover init-00 init-01 90.00 % 3.35 M 0 ∞ 0/0".split() in lines
+    assert "init-02 failed: loss is NaN".split() in lines
+
+
+def test_nothing_is_cut_at_80_columns() -> None:
+    text = printed(80, terminal=True)
+    assert "…" not in text
+    assert f"medarts evaluate {RUN_ID}\n" in text
+    assert "init-00 init-01" in text
+
+
+def test_a_genotype_is_one_line_to_copy() -> None:
+    assert any(line.startswith("Genotype(normal=[") and line.endswith(")") for line in printed(80).splitlines())
+
+
+def test_cost_is_in_hours_for_each_stage_and_in_all() -> None:
+    assert "1.25 h (0.052 days, 1 h 15 min): init 0.0025 h, mid 1.25 h" in printed(1000)
+
+
+def test_exact_parameters_and_run_id_are_there() -> None:
+    facts = [line.split() for line in printed(80).splitlines()]
+    assert ["params", "3,349,342"] in facts
+    assert ["run", "id", RUN_ID] in facts
+
+
+def test_next_commands_name_a_store_that_was_given_as_an_option() -> None:
+    assert "--tracking-uri" not in printed(80)
+    assert f"medarts evaluate {RUN_ID} --tracking-uri sqlite:///x.db\n" in printed(80, tracking_uri="sqlite:///x.db")
+
+
+def test_a_command_is_quoted_for_the_shell() -> None:
+    assert command_line("show", "a b") == "medarts show 'a b'"
+
+
+def test_json_is_strict_and_names_every_run() -> None:
+    data = json.loads(json.dumps(search_json(found()), allow_nan=False))  # type: ignore[arg-type]
+    assert data["run_id"] == RUN_ID
+    assert data["best"]["run_id"] == "run of mid-03"
+    assert data["best"]["objectives"] == {"accuracy": 0.9, "params": 3349342.0}
+    assert data["best"]["crowding_distance"] == "Infinity"
+    assert data["stages"][0]["ranked"][1]["crowding_distance"] == 0.5
+    assert data["stages"][0]["failed"] == [{"individual": "init-02", "reason": "loss is NaN", "epoch": 0}]

@@ -1,0 +1,120 @@
+"""What progress says, on a terminal and without one."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from factories import (
+    make_dataset_summary,
+    make_epoch_record,
+    make_genotype,
+    make_search_events,
+)
+from rich.console import Console
+
+from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
+from medarts_ops.config import EvaluateConfig
+from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.observers import (
+    EpochFinished,
+    EvaluationEpochFinished,
+    EvaluationFinished,
+    EvaluationStarted,
+    SearchStopped,
+)
+
+
+def console(terminal: bool = False) -> tuple[Console, io.StringIO]:
+    written = io.StringIO()
+    return Console(file=written, force_terminal=terminal, width=80, _environ={"TERM": "xterm"}), written
+
+
+def test_without_a_terminal_every_event_is_one_line() -> None:
+    made, written = console()
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        for event in make_search_events():
+            progress.notify(event)
+    lines = written.getvalue().splitlines()
+    assert lines == [
+        "search search-test on digits: 1,438 images to search with, 8×8, 10 classes; 359 kept for the test "
+        "(20 % of the images, by class); 3 stages on cpu",
+        "stage init (1 of 3): 3 cells, 2 channels, 1 epoch, 80 images",
+        "init-00 epoch 1/1: accuracy 50.00 %, 1,000 images/s, 10 s left",
+        "init-00 finished in 3 s: accuracy 90.00 %, params 2.00 M",
+        "init-01 finished in 3 s: accuracy 80.00 %, params 3.00 M",
+        "init-02 failed in epoch 1: loss is NaN; the stage goes on without it",
+        "stage init finished in 9 s: best is init-00, accuracy 90.00 %",
+        "search finished in 9 s",
+    ]
+
+
+def test_epochs_of_several_individuals_may_interleave() -> None:
+    made, written = console()
+    events = make_search_events()
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        for event in events[:3]:
+            progress.notify(event)
+        for number in (1, 0, 2):
+            progress.notify(EpochFinished(individual_id=f"init-0{number}", record=make_epoch_record()))
+    epochs = [line.split()[0] for line in written.getvalue().splitlines() if " epoch " in line]
+    assert epochs == ["init-01", "init-00", "init-02"]
+
+
+def shown_on_a_terminal(n_events: int) -> str:
+    made, written = console(terminal=True)
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        for event in make_search_events()[:n_events]:
+            progress.notify(event)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.getvalue())
+
+
+def test_on_a_terminal_an_epoch_moves_bars() -> None:
+    shown = shown_on_a_terminal(4)
+    assert re.search(r"stage init \(1 of 3\) [━╸╺]+ 1/3 10 s left", shown)
+    assert re.search(r"init-00 epoch +━+ 1/1 accuracy 50.00 %, 1,000 images/s", shown)
+
+
+def test_on_a_terminal_a_finished_individual_becomes_a_line() -> None:
+    shown = shown_on_a_terminal(5)
+    assert "init-00 finished in 3 s: accuracy 90.00 %, params 2.00 M" in shown.splitlines()
+    assert shown.rstrip().splitlines()[-1].startswith("stage init")
+
+
+def test_a_stopped_search_says_why() -> None:
+    made, written = console()
+    with ProgressBoard(made) as board:
+        SearchProgress(board).notify(SearchStopped(reason="KeyboardInterrupt", interrupted=True))
+    assert written.getvalue() == "search stopped: KeyboardInterrupt\n"
+
+
+def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
+    made, written = console()
+    record = EvaluationEpoch(
+        epoch=0,
+        train_loss=1.0,
+        train_accuracy=0.5,
+        test_loss=1.0,
+        test_error=0.25,
+        lr=0.025,
+        drop_path=0.0,
+        seconds=10.0,
+        images_per_second=144.0,
+    )
+    result = EvaluationResult(genotype=make_genotype(), parameters=12345, history=(record,), seconds=30.0)
+    config = EvaluateConfig(epochs=3)
+    started = EvaluationStarted(
+        config=config, genotype=make_genotype(), parameters=12345, dataset=make_dataset_summary()
+    )
+    with ProgressBoard(made) as board:
+        progress = EvaluationProgress(board)
+        progress.notify(started)
+        progress.notify(EvaluationEpochFinished(record=record))
+        progress.notify(EvaluationFinished(result=result))
+    lines = written.getvalue().splitlines()
+    assert "12,345 parameters, 3 epochs" in lines[0]
+    assert lines[1] == "epoch 1/3: train accuracy 50.00 %, test error 25.00 %, 144 images/s, 20 s left"
+    assert lines[2] == "evaluation finished in 30 s"

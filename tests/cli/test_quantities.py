@@ -1,0 +1,49 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from medarts_ops.cli.quantities import counted, distance, duration, hours, millions, objective, percent
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (3599.6, "1 h 0 min"),
+        (18720, "5 h 12 min"),
+        (90000, "25 h 0 min"),
+        (math.inf, "unknown time"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_short_time_in_hours_is_not_zero() -> None:
+    assert (hours(9), hours(4500)) == ("0.0025 h", "1.25 h")
+
+
+def test_counts_are_in_millions_unless_small() -> None:
+    assert (millions(3_349_342), millions(12_345)) == ("3.35 M", "12,345")
+
+
+def test_an_objective_is_shown_in_its_unit() -> None:
+    assert objective("accuracy", 0.6125) == percent(0.6125) == "61.25 %"
+    assert objective("params", 3_349_342) == "3.35 M"
+    assert objective("latency", 0.0123456) == "0.01235"
+    assert objective("accuracy", math.nan) == "nan"
+
+
+def test_the_ends_of_a_front_are_infinitely_far() -> None:
+    assert (distance(math.inf), distance(0.5)) == ("∞", "0.500")
+
+
+def test_one_is_no_plural() -> None:
+    assert (counted(1, "epoch"), counted(0, "epoch")) == ("1 epoch", "0 epochs")

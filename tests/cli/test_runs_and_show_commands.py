@@ -1,0 +1,111 @@
+"""`medarts runs` and `medarts show` on a real store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from medarts_ops.cli.main import medarts
+from medarts_ops.space.formats import parse_genotype
+from medarts_ops.space.genotype import Genotype
+
+
+def invoke(stored: Any, *words: str) -> Result:
+    return CliRunner().invoke(medarts, [*words, "--tracking-uri", stored.uri])
+
+
+def shown(stored: Any, name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(invoke(stored, "show", stored.run_ids[name], "--json").stdout)
+    return data
+
+
+def test_runs_says_what_came_of_a_search(stored: Any) -> None:
+    lines = invoke(stored, "runs").stdout.splitlines()
+    assert lines[0] == f"{stored.run_ids['search']}  search-told"
+    assert lines[1].endswith("UTC, digits, FINISHED")
+    assert lines[2] == "  accuracy 95.00 %, params 4.00 M, 1.25 h, test error 12.50 % (1 evaluated)"
+    assert max(map(len, lines)) <= 80
+
+
+def test_runs_as_json(stored: Any) -> None:
+    (row,) = json.loads(invoke(stored, "runs", "--json").stdout)
+    assert (row["run_id"], row["best_run_id"]) == (stored.run_ids["search"], stored.run_ids["final-00"])
+    assert (row["objectives"], row["test_errors"]) == ({"accuracy": 0.95, "params": 4e6}, [0.125])
+
+
+def test_an_empty_store_says_how_to_begin(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medarts_ops.tracking.run_store.RunStore.searches", lambda self: [])
+    assert "`medarts search` starts one" in invoke(stored, "runs").stdout
+
+
+def test_a_search_is_shown_with_stages_evaluations_lineage_and_genotype(stored: Any) -> None:
+    output = invoke(stored, "show", "search-told").stdout
+    for heading in ("Stages", "Evaluations", "Lineage, ", "Genotype"):
+        assert f"\n{heading}" in output
+    assert f"{stored.run_ids['stage/0']}  stage-init, FINISHED, best accuracy 90.00 %, 0.0025 h" in output
+    assert "test error 12.50 %" in output
+    genotype = next(line for line in output.splitlines() if line.startswith("Genotype("))
+    assert isinstance(parse_genotype(genotype), Genotype)
+    assert f"medarts evaluate {stored.run_ids['search']} --tracking-uri {stored.uri}" in output
+
+
+def test_the_lineage_is_a_tree_back_to_random_ancestors(stored: Any) -> None:
+    lines = invoke(stored, "show", stored.run_ids["final-00"]).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("final-00 (crossover)"))
+    assert lines[start].endswith(stored.run_ids["final-00"])
+    assert lines[start + 1].startswith("├── init-00 (random), accuracy 90.00 %, params 2.00 M")
+    assert lines[start + 2].startswith("└── init-01 (random), accuracy 80.00 %, params 3.00 M")
+
+
+def test_lineage_as_json_holds_the_genetic_parents_in_order(stored: Any) -> None:
+    lineage = shown(stored, "search")["lineage"]
+    assert [row["name"] for row in lineage] == ["final-00", "init-00", "init-01"]
+    assert lineage[0]["parents"] == [stored.run_ids["init-00"], stored.run_ids["init-01"]]
+    assert lineage[1]["parents"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "individual"),
+    [("search", "final-00"), ("stage/0", "init-00"), ("final-01", "final-01"), ("evaluation", "final-00")],
+)
+def test_every_kind_of_run_stands_for_an_individual(name: str, individual: str, stored: Any) -> None:
+    data = shown(stored, name)
+    assert data["lineage"][0]["name"] == individual
+    assert data["search_run_id"] == stored.run_ids["search"]
+    assert Genotype.model_validate(data["genotype"])
+
+
+def test_an_evaluation_is_shown_with_its_error_and_parameters(stored: Any) -> None:
+    facts = [line.split() for line in invoke(stored, "show", stored.run_ids["evaluation"]).stdout.splitlines()]
+    assert ["test", "error", "12.50", "%"] in facts
+    assert ["parameters", "123,456"] in facts
+
+
+def test_a_failed_individual_is_shown_with_its_reason(stored: Any) -> None:
+    data = shown(stored, "init-02")
+    assert (data["status"], data["failure"], data["genotype"]) == ("FAILED", "loss is NaN", None)
+    output = invoke(stored, "show", stored.run_ids["init-02"]).stdout
+    assert "loss is NaN" in output
+    assert "Next:" not in output
+
+
+def test_a_run_that_is_not_there_is_one_line(stored: Any) -> None:
+    result = invoke(stored, "show", "search-tolled")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "did you mean 'search-told'?" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("uri", ["file:./mlruns", "mlruns", "ftp://host"])
+def test_a_store_of_the_wrong_kind_is_a_usage_error_and_makes_nothing(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(medarts, ["runs", "--tracking-uri", uri])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "sqlite:///" in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,122 @@
+"""`medarts search`, with the search itself replaced."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner, Result
+from factories import make_search_events
+
+from medarts_ops.cli.main import medarts
+from medarts_ops.config import SearchConfig
+from medarts_ops.errors import StoreError
+from medarts_ops.individual import SearchResult
+from medarts_ops.observers import SearchFinished
+
+EVENTS = make_search_events()
+
+
+class Found(NamedTuple):
+    """Has the fields of `tracked.TrackedSearch`, without importing MLflow."""
+
+    result: SearchResult
+    run_id: str
+    experiment_id: str
+    run_ids: dict[str, str]
+
+
+class FakeTracked(ModuleType):
+    """Stands for `medarts_ops.tracking.tracked`: tells the events of a ready search."""
+
+    def __init__(self) -> None:
+        super().__init__("medarts_ops.tracking.tracked")
+        self.calls: list[dict[str, Any]] = []
+
+    def tracked_search(
+        self,
+        config: SearchConfig,
+        *,
+        name: str | None,
+        tracking_uri: str | None,
+        storage: str | None,
+        work_dir: Path,
+        observers: tuple[Any, ...],
+    ) -> Found:
+        self.calls.append(
+            {"config": config, "name": name, "uri": tracking_uri, "storage": storage, "work_dir": work_dir}
+        )
+        if tracking_uri == "http://nobody":
+            raise StoreError("can't reach the tracking store http://nobody: is the server up?")
+        for event in EVENTS:
+            for observer in observers:
+                observer.notify(event)
+        last = EVENTS[-1]
+        assert isinstance(last, SearchFinished)
+        return Found(last.result, "a" * 32, "1", {"init-00": "b" * 32, "init-01": "c" * 32})
+
+
+@pytest.fixture
+def tracked(monkeypatch: pytest.MonkeyPatch) -> FakeTracked:
+    fake = FakeTracked()
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    for name in ("MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "MEDARTS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return fake
+
+
+def invoke(*words: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(medarts, ["search", *words])
+
+
+def test_without_options_it_searches_digits_in_the_current_folder(tracked: FakeTracked) -> None:
+    assert invoke().exit_code == 0
+    call = tracked.calls[0]
+    assert call["config"].dataset.name == "digits"
+    assert (call["name"], call["uri"], call["storage"], call["work_dir"]) == (None, None, None, Path("medarts-work"))
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(tracked: FakeTracked) -> None:
+    result = invoke()
+    assert "init-00 epoch 1/1: accuracy 50.00 %" in result.stderr
+    assert "epoch 1/1" not in result.stdout
+    assert f"medarts evaluate {'a' * 32}\n" in result.stdout
+
+
+def test_json_is_all_that_stdout_holds(tracked: FakeTracked) -> None:
+    data = json.loads(invoke("--json").stdout)
+    assert (data["run_id"], data["best"]["run_id"]) == ("a" * 32, "b" * 32)
+
+
+def test_options_reach_the_search(tracked: FakeTracked) -> None:
+    invoke("--dataset", "cifar10", "--name", "mine", "--seed", "7", "--work-dir", "w", "--storage", "sqlite:///o.db")
+    call = tracked.calls[0]
+    assert (call["config"].preset, call["config"].seed) == ("cifar10", 7)
+    assert (call["name"], call["storage"], call["work_dir"]) == ("mine", "sqlite:///o.db", Path("w"))
+
+
+def test_our_own_variable_names_the_store_before_mlflows(tracked: FakeTracked) -> None:
+    invoke(MEDARTS_TRACKING_URI="sqlite:///ours.db", MLFLOW_TRACKING_URI="sqlite:///theirs.db")
+    invoke(MLFLOW_TRACKING_URI="sqlite:///theirs.db", OPTUNA_STORAGE="sqlite:///o.db")
+    assert [call["uri"] for call in tracked.calls] == ["sqlite:///ours.db", "sqlite:///theirs.db"]
+    assert tracked.calls[1]["storage"] == "sqlite:///o.db"
+
+
+def test_next_commands_repeat_the_option_but_not_the_variable(tracked: FakeTracked) -> None:
+    assert "--tracking-uri sqlite:///x.db" in invoke("--tracking-uri", "sqlite:///x.db").stdout
+    assert "--tracking-uri" not in invoke(MEDARTS_TRACKING_URI="sqlite:///x.db").stdout
+
+
+def test_a_bad_setting_never_starts_a_search(tracked: FakeTracked) -> None:
+    result = invoke("--set", "stages.0.cells=2")
+    assert (result.exit_code, tracked.calls) == (2, [])
+
+
+def test_a_store_that_fails_is_one_line_and_exit_code_1(tracked: FakeTracked) -> None:
+    result = invoke("--tracking-uri", "http://nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: can't reach the tracking store http://nobody: is the server up?\n"

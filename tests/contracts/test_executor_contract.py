@@ -1,0 +1,133 @@
+"""Every executor keeps the promises of `executors/protocol.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factories import make_search_config_tiny
+
+from medarts_ops.config import RuntimeConfig, SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.errors import DataError
+from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.executors.processes import ProcessExecutor
+from medarts_ops.executors.protocol import Executor
+from medarts_ops.executors.registry import build_executor
+from medarts_ops.individual import (
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    TrainedIndividual,
+    TrainingTask,
+    individual_id,
+)
+from medarts_ops.strategies.registry import build_strategy
+
+EXECUTORS: dict[str, Callable[[RuntimeConfig], Executor]] = {"local": LocalExecutor, "processes": ProcessExecutor}
+CONFIG = make_search_config_tiny()
+
+
+def individual(number: int) -> Individual:
+    space = CONFIG.space.search_space()
+    return Individual(
+        id=individual_id("init", number),
+        stage=0,
+        number=number,
+        origin="random",
+        parents=(),
+        alpha=build_strategy(CONFIG.strategy).initial_alpha(space, 1e-3, np.random.default_rng(number)),
+        hyperparameters=Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights),
+    )
+
+
+@pytest.fixture(scope="module")
+def stage_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stage") / "stage-0.npz"
+    prepare_search_data(CONFIG).stages[0].save(path)
+    return path
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    made = EXECUTORS[request.param](RuntimeConfig(device="cpu", amp="off", threads=1, workers=2))
+    yield made
+    made.close()
+
+
+def tasks(path: Path, numbers: list[int], config: SearchConfig = CONFIG) -> list[TrainingTask]:
+    return [
+        TrainingTask(individuals=(individual(number),), stage=config.stages[0], config=config, stage_data=str(path))
+        for number in numbers
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(stage_data: Path) -> dict[str, TrainedIndividual]:
+    """What one process of one thread makes of three individuals."""
+    local = LocalExecutor(RuntimeConfig(device="cpu", amp="off", threads=1))
+    outcomes = local.run(tasks(stage_data, [0, 1, 2]), lambda who, record: None)
+    return {outcome.individual.id: outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)}
+
+
+def test_outcomes_are_bit_equal_whatever_the_executor(executor, stage_data, expected):
+    outcomes = list(executor.run(tasks(stage_data, [0, 1, 2]), lambda who, record: None))
+    assert {outcome.individual.id: outcome.alpha for outcome in outcomes} == {
+        name: outcome.alpha for name, outcome in expected.items()
+    }
+
+
+def test_every_epoch_is_told_in_the_driving_process(executor, stage_data):
+    told: list[tuple[str, int, int]] = []
+    outcomes = list(
+        executor.run(tasks(stage_data, [0, 1]), lambda who, record: told.append((who.id, record.epoch, os.getpid())))
+    )
+    assert len(outcomes) == 2
+    assert sorted(told) == [("init-00", 0, os.getpid()), ("init-01", 0, os.getpid())]
+
+
+def test_one_task_of_several_individuals_gives_all_their_outcomes(executor, stage_data, expected):
+    group = tasks(stage_data, [0])[0].model_copy(update={"individuals": (individual(0), individual(1))})
+    outcomes = list(executor.run([group], lambda who, record: None))
+    assert {o.individual.id: o.alpha for o in outcomes} == {n: expected[n].alpha for n in ("init-00", "init-01")}
+
+
+def test_a_diverging_individual_is_an_outcome_not_an_error(executor, stage_data):
+    weights = CONFIG.weights.model_copy(update={"grad_clip": 1e30})
+    config = CONFIG.model_copy(update={"weights": weights})
+    wild = individual(0).hyperparameters.model_copy(update={"weights_lr": 1e30})
+    task = tasks(stage_data, [0], config)[0]
+    task = task.model_copy(update={"individuals": (individual(0).model_copy(update={"hyperparameters": wild}),)})
+    (outcome,) = executor.run([task], lambda who, record: None)
+    assert isinstance(outcome, FailedIndividual) and "init-00" in outcome.reason
+
+
+def test_missing_stage_data_is_the_same_error_everywhere(executor, tmp_path):
+    with pytest.raises(DataError, match="stage-9"):
+        list(executor.run(tasks(tmp_path / "stage-9.npz", [0]), lambda who, record: None))
+
+
+def test_a_worker_that_dies_costs_its_own_individual_only(stage_data, expected):
+    executor = ProcessExecutor(RuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    killed: list[str] = []
+
+    def kill_the_first(who: Individual, record: object) -> None:
+        if not killed:
+            killed.append(who.id)
+            executor._workers[0].process.kill()
+
+    # Long enough that the worker is still training when it is killed after its first epoch.
+    stage = CONFIG.stages[0].model_copy(update={"epochs": 50})
+    long = tasks(stage_data, [0])[0].model_copy(update={"stage": stage})
+    outcomes = list(executor.run([long, *tasks(stage_data, [1])], kill_the_first))
+    executor.close()
+    assert isinstance(outcomes[0], FailedIndividual) and "died with exit code -9" in outcomes[0].reason
+    assert isinstance(outcomes[1], TrainedIndividual) and outcomes[1].alpha == expected["init-01"].alpha
+
+
+def test_one_worker_trains_in_this_process_and_more_in_others():
+    assert isinstance(build_executor(RuntimeConfig(workers=1)), LocalExecutor)
+    assert isinstance(build_executor(RuntimeConfig(workers=2)), ProcessExecutor)

@@ -1,0 +1,280 @@
+"""The algorithm, whole, on a tiny budget: stages, inheritance, crossover, events, journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from factories import make_alpha, make_genotype, make_search_config_tiny, make_trained
+
+from medarts_ops.config import ObjectiveConfig, ProposalsConfig, SearchConfig
+from medarts_ops.errors import ConfigError, DataError, SearchError
+from medarts_ops.individual import (
+    EvaluatedIndividual,
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    Outcome,
+    SearchResult,
+    TrainingTask,
+)
+from medarts_ops.journal.journal import Journal
+from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
+from medarts_ops.search import run_search
+from medarts_ops.training.bilevel import EpochCallback
+
+
+class Listener:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[SearchEvent] = []
+
+    def notify(self, event: SearchEvent) -> None:
+        self.events.append(event)
+
+
+class ScriptedExecutor:
+    """Gives each individual, by id, an accuracy and a genotype instead of training it; None is a failure."""
+
+    def __init__(self, script: dict[str, float | None], backwards: bool = False) -> None:
+        self.script, self.backwards, self.closed = script, backwards, False
+
+    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+        individuals = [individual for task in tasks for individual in task.individuals]
+        for individual in reversed(individuals) if self.backwards else individuals:
+            accuracy = self.script[individual.id]
+            if accuracy is None:
+                yield FailedIndividual(individual=individual, reason="loss is NaN", epoch=0)
+            else:
+                yield make_trained(
+                    individual,
+                    alpha=make_alpha(500 + 10 * individual.stage + individual.number),
+                    genotype=make_genotype("max_pool_3x3", nodes=2),
+                    valid_accuracy=accuracy,
+                )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+SCRIPT = {
+    "init-00": 0.1,
+    "init-01": 0.3,
+    "init-02": 0.2,
+    "mid-00": 0.4,
+    "mid-01": 0.5,
+    "mid-02": 0.6,
+    "final-00": 0.7,
+}
+
+
+def scripted(
+    folder: Path, script: dict[str, float | None], *, backwards: bool = False
+) -> tuple[SearchResult, Listener]:
+    listener = Listener()
+    executor = ScriptedExecutor(script, backwards)
+    result = run_search(make_search_config_tiny(), folder, executor=executor, observers=[listener])
+    assert executor.closed
+    return result, listener
+
+
+def born(listener: Listener, stage: int) -> tuple[Individual, ...]:
+    (event,) = (e for e in listener.events if isinstance(e, PopulationBorn) and e.stage == stage)
+    return event.individuals
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SearchResult, Listener]:
+    """A search that really trains."""
+    folder = tmp_path_factory.mktemp("search-real")
+    listener = Listener()
+    return folder, run_search(make_search_config_tiny(), folder, observers=[listener]), listener
+
+
+def test_every_stage_trains_what_table_ii_and_its_sizes_say(real):
+    _, result, _ = real
+    assert [len(stage.ranked) for stage in result.stages] == [3, 3, 1]
+    assert [stage.name for stage in result.stages] == ["init", "mid", "final"]
+    assert result.best.id == "final-00"
+    assert result.seconds == pytest.approx(sum(r.trained.seconds for s in result.stages for r in s.ranked))
+
+
+def test_alpha_is_inherited_bit_for_bit_and_crossed_cell_by_cell(real):
+    _, result, listener = real
+    first, second = result.stages[0].ranked[:2]
+    heir, other, child = born(listener, 1)
+    assert (heir.alpha, other.alpha) == (first.trained.alpha, second.trained.alpha)
+    assert (heir.origin, heir.parents) == ("inherited", (first.id,))
+    assert child.alpha.normal == first.trained.alpha.normal and child.alpha.reduce == second.trained.alpha.reduce
+    assert (child.origin, child.parents) == ("crossover", (first.id, second.id))
+    assert born(listener, 2)[0].alpha == result.stages[1].ranked[0].trained.alpha
+
+
+def test_the_journal_holds_every_event(real):
+    folder, _, listener = real
+    assert [event for _, event in Journal.open(folder).events()] == listener.events
+
+
+def test_events_come_in_the_order_of_the_algorithm(real):
+    _, _, listener = real
+    kinds = [event.kind for event in listener.events]
+    stage = ["stage_started", "population_born"]
+    one = ["epoch_finished", "individual_finished"]
+    expected = ["search_started", *stage, *one * 3, "stage_finished", *stage, *one * 3, "stage_finished"]
+    assert kinds == [*expected, *stage, *one, "stage_finished", "search_finished"]
+
+
+def test_a_search_repeats_bit_for_bit_with_its_seed(real, tmp_path):
+    _, result, _ = real
+    again = run_search(make_search_config_tiny(), tmp_path)
+    assert again.best.trained.alpha == result.best.trained.alpha
+    assert [r.id for s in again.stages for r in s.ranked] == [r.id for s in result.stages for r in s.ranked]
+
+
+def test_survivors_are_the_best_and_the_result_is_the_most_accurate_of_the_last_stage(tmp_path):
+    result, listener = scripted(tmp_path, SCRIPT)
+    assert [individual.parents for individual in born(listener, 1)] == [
+        ("init-01",),
+        ("init-02",),
+        ("init-01", "init-02"),
+    ]
+    assert [individual.parents for individual in born(listener, 2)] == [("mid-02",)]
+    assert result.best.trained.valid_accuracy == 0.7
+
+
+def test_the_order_in_which_outcomes_arrive_changes_nothing(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    forwards, _ = scripted(folders[0], SCRIPT)
+    backwards, _ = scripted(folders[1], SCRIPT, backwards=True)
+    assert forwards.stages == backwards.stages
+
+
+def test_failed_individuals_are_never_ranked_and_the_stage_goes_on(tmp_path):
+    result, _ = scripted(tmp_path, {**SCRIPT, "init-01": None, "mid-02": None})
+    assert [r.id for r in result.stages[0].ranked] == ["init-02", "init-00"]
+    assert [f.individual.id for f in result.stages[0].failed] == ["init-01"]
+    assert result.best.id == "final-00"
+
+
+def test_with_one_survivor_there_is_no_crossover(tmp_path):
+    result, listener = scripted(tmp_path, {**SCRIPT, "init-01": None, "init-02": None})
+    assert [individual.origin for individual in born(listener, 1)] == ["inherited"]
+    assert len(result.stages[1].ranked) == 1
+
+
+def test_a_stage_without_survivors_ends_the_search_with_its_reason(tmp_path):
+    with pytest.raises(SearchError, match=r"stage 'init'.*all 3.*loss is NaN"):
+        scripted(tmp_path, {**SCRIPT, "init-00": None, "init-01": None, "init-02": None})
+    last = Journal.open(tmp_path).events()[-1][1]
+    assert isinstance(last, SearchStopped) and not last.interrupted
+
+
+def test_an_interrupt_is_told_as_one_and_passed_on(tmp_path):
+    class Interrupted(ScriptedExecutor):
+        def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+            raise KeyboardInterrupt
+            yield
+
+    executor, listener = Interrupted({}), Listener()
+    with pytest.raises(KeyboardInterrupt):
+        run_search(make_search_config_tiny(), tmp_path, executor=executor, observers=[listener])
+    assert executor.closed
+    assert isinstance(listener.events[-1], SearchStopped) and listener.events[-1].interrupted
+
+
+class CountingProposer:
+    """Proposes rates that name round and place, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[list[str]] = []
+
+    def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
+        return tuple(
+            Hyperparameters(
+                alpha_lr=1e-3 * (round + 1), weights_lr=0.01 * (i + 1), alpha_weight_decay=0, alpha_init_std=1e-3
+            )
+            for i in range(n)
+        )
+
+    def tell(self, round: int, outcomes: Sequence[EvaluatedIndividual | FailedIndividual]) -> None:
+        self.told.append([o.id if isinstance(o, EvaluatedIndividual) else o.individual.id for o in outcomes])
+
+
+def test_survivors_come_from_all_rounds_of_proposals(tmp_path):
+    config = make_search_config_tiny().model_copy(update={"proposals": ProposalsConfig(generations=2)})
+    script = {**SCRIPT, "init-03": 0.9, "init-04": None, "init-05": 0.25}
+    proposer, listener = CountingProposer(), Listener()
+    result = run_search(config, tmp_path, proposer=proposer, executor=ScriptedExecutor(script), observers=[listener])
+    assert proposer.told == [["init-00", "init-01", "init-02"], ["init-03", "init-04", "init-05"]]
+    assert [r.id for r in result.stages[0].ranked[:2]] == ["init-03", "init-01"]
+    heir, *_ = born(listener, 1)
+    assert heir.parents == ("init-03",) and heir.hyperparameters.alpha_lr == 2e-3
+
+
+def test_a_child_takes_the_hyperparameters_of_the_parent_of_its_normal_cell(tmp_path):
+    listener = Listener()
+    run_search(
+        make_search_config_tiny(),
+        tmp_path,
+        proposer=CountingProposer(),
+        executor=ScriptedExecutor(SCRIPT),
+        observers=[listener],
+    )
+    assert [i.hyperparameters.weights_lr for i in born(listener, 1)] == [0.02, 0.03, 0.02]
+
+
+def refuse(config: SearchConfig, folder: Path) -> None:
+    listener = Listener()
+    run_search(config, folder, executor=ScriptedExecutor(SCRIPT), observers=[listener])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"objectives": (ObjectiveConfig(), ObjectiveConfig(name="parms"))}, ConfigError, "objectives.1.*'params'"),
+        ({"strategy": {"name": "dats"}}, ConfigError, "strategy.name.*'darts'"),
+        ({"dataset": {"name": "digit"}}, ConfigError, "'digits'"),
+        ({"dataset": {"low_resolution": True}}, DataError, "low_resolution"),
+        ({"runtime": {"device": "cuda:7"}}, ConfigError, "cuda"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path, change, error, message):
+    config = make_search_config_tiny()
+    update = {
+        name: getattr(config, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in change.items()
+    }
+    with pytest.raises(error, match=message):
+        refuse(config.model_copy(update=update), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_images_in_a_later_stage_are_refused_before_anything_is_written(tmp_path):
+    config = make_search_config_tiny()
+    stages = (*config.stages[:2], config.stages[2].model_copy(update={"images": 100_000}))
+    with pytest.raises(DataError, match="largest that works"):
+        refuse(config.model_copy(update={"stages": stages}), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_objectives_and_directions_are_measured(tmp_path):
+    objectives = (
+        ObjectiveConfig(),
+        ObjectiveConfig(name="macs", direction="minimize"),
+        ObjectiveConfig(name="latency", direction="minimize"),
+    )
+    config = make_search_config_tiny().model_copy(update={"objectives": objectives})
+    result = run_search(config, tmp_path, executor=ScriptedExecutor(SCRIPT))
+    measured = result.best.evaluated.objectives
+    assert list(measured) == ["accuracy", "macs", "latency"] and all(value > 0 for value in measured.values())
+
+
+def test_the_stored_config_has_no_auto_left(real):
+    folder, _, _ = real
+    first = json.loads((folder / "journal.jsonl").read_text().splitlines()[1])["event"]
+    assert "auto" not in json.dumps(first["config"])

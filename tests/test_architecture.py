@@ -1,0 +1,132 @@
+"""The rooms: who may import whom, and what stays unloaded until it is needed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FLOORS = [
+    {"errors", "seeds", "value"},
+    {"space"},
+    {"config"},
+    {"individual"},
+    {"observers", "proposers", "evolution"},
+    {"data", "networks", "journal"},
+    {"strategies", "objectives"},
+    {"training"},
+    {"executors"},
+    {"search", "evaluation"},
+    {"bench"},
+    {"tracking"},
+    {"configs"},
+    {"cli"},
+]
+"""From the ground up: a room imports from its own floor and those below. Rooms of one floor stay apart."""
+
+HOMES = {
+    "mlflow": {"tracking"},
+    "optuna": {"tracking"},
+    "sqlalchemy": {"tracking"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "torch": {"networks", "strategies", "training", "data", "objectives", "bench"},
+    "torchvision": {"data"},
+    "PIL": {"data"},
+    "sklearn": {"data"},
+    "yaml": {"configs", "cli"},
+}
+"""Libraries that live in few rooms only."""
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Every room with its files; a single module is a room of its own."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((ROOT / "medarts_ops").rglob("*.py")):
+        relative = path.relative_to(ROOT / "medarts_ops")
+        if relative.name != "__init__.py" or len(relative.parts) > 1:
+            found.setdefault(relative.parts[0].removesuffix(".py"), []).append(path)
+    for name in ("tracking", "configs", "cli"):
+        found[name] = sorted((ROOT / name).rglob("*.py"))
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """All imported module names, those inside functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+ROOMS = rooms()
+
+
+def test_every_room_stands_on_a_floor():
+    assert {room for floor in FLOORS for room in floor} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_no_room_imports_upwards(room):
+    floor = next(number for number, names in enumerate(FLOORS) if room in names)
+    allowed = {name for names in FLOORS[:floor] for name in names} | {room}
+    for path in ROOMS[room]:
+        inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
+        inside &= set(ROOMS)
+        assert inside <= allowed, f"{path.name} imports {sorted(inside - allowed)}"
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_libraries_live_in_their_rooms(library):
+    for room, paths in ROOMS.items():
+        for path in paths:
+            used = {name.split(".")[0] for name in imports(path)}
+            assert library not in used or room in HOMES[library], f"{path} imports {library}"
+
+
+def test_no_file_is_imported_by_its_folder_name():
+    for paths in ROOMS.values():
+        for path in paths:
+            assert not {name.split(".")[0] for name in imports(path)} & {"cli", "tracking", "configs"}
+
+
+def test_cuda_is_named_by_the_runtime_alone():
+    for room, paths in ROOMS.items():
+        for path in paths:
+            if path.name != "runtime.py" and room not in ("config", "cli"):
+                assert not re.search(r"torch\.cuda|\.cuda\(|cudnn", path.read_text(encoding="utf-8")), path
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = loaded_by("import medarts_ops")
+    assert not loaded & {"torch", "mlflow", "optuna", "pandas", "numpy", "pydantic"}
+
+
+def test_the_public_names_are_there():
+    import medarts_ops
+
+    for name in medarts_ops.__all__:
+        assert getattr(medarts_ops, name) is not None
+    with pytest.raises(AttributeError, match="tracked_search"):
+        medarts_ops.nonsense  # noqa: B018

@@ -1,0 +1,180 @@
+"""Search training of one individual."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import make_search_config_tiny
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.individual import (
+    EpochRecord,
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    TrainedIndividual,
+    TrainingTask,
+    individual_id,
+)
+from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.training.bilevel import StageTensors, train_individual
+from medarts_ops.training.runtime import Runtime
+
+
+def changed(config: SearchConfig, **sections: dict[str, object]) -> SearchConfig:
+    """The config with some fields of its sections changed."""
+    return config.model_copy(
+        update={name: getattr(config, name).model_copy(update=values) for name, values in sections.items()}
+    )
+
+
+def with_stage(config: SearchConfig, **values: object) -> SearchConfig:
+    """The config with some fields of its first stage changed."""
+    return config.model_copy(update={"stages": (config.stages[0].model_copy(update=values), *config.stages[1:])})
+
+
+def individual_of(config: SearchConfig, seed: int = 0) -> Individual:
+    space = config.space.search_space()
+    return Individual(
+        id=individual_id("init", seed),
+        stage=0,
+        number=seed,
+        origin="random",
+        parents=(),
+        alpha=build_strategy(config.strategy).initial_alpha(space, 1e-3, np.random.default_rng(seed)),
+        hyperparameters=Hyperparameters.from_config(config.alpha, config.weights),
+    )
+
+
+def train(config: SearchConfig, data: StageData | None = None) -> TrainedIndividual | FailedIndividual:
+    runtime = Runtime.from_config(config.runtime)
+    runtime.apply_to_process()
+    stage = prepare_search_data(config).stages[0] if data is None else data
+    individual = individual_of(config)
+    task = TrainingTask(individuals=(individual,), stage=config.stages[0], config=config, stage_data="unused")
+    seen: list[EpochRecord] = []
+    outcome = train_individual(
+        task, individual, StageTensors.place(stage, runtime), runtime, lambda who, record: seen.append(record)
+    )
+    if isinstance(outcome, TrainedIndividual):
+        assert tuple(seen) == outcome.history
+    return outcome
+
+
+def image_data(side: int, channels: int, classes: int, per_class: int = 4) -> StageData:
+    """Random images, halves with every class."""
+    n = classes * per_class
+    images = np.random.default_rng(0).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
+    labels = np.repeat(np.arange(classes), per_class)
+    weight, alpha = np.arange(0, n, 2), np.arange(1, n, 2)
+    return StageData(
+        images, labels, weight, alpha, alpha, np.full(channels, 0.5), np.full(channels, 0.3), n_classes=classes
+    )
+
+
+def test_the_first_epoch_runs_at_exactly_the_initial_rate_and_then_falls_as_a_cosine():
+    outcome = train(with_stage(make_search_config_tiny(), epochs=4))
+    rates = [record.lr for record in outcome.history]
+    assert rates[0] == 0.025
+    cosine = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert rates == pytest.approx(cosine, rel=1e-12)
+
+
+def test_training_learns_the_digits():
+    config = with_stage(make_search_config_tiny(), epochs=6, channels=4, images=600)
+    outcome = train(config)
+    assert outcome.history[-1].train_loss < outcome.history[0].train_loss - 0.5
+    assert outcome.valid_accuracy > 0.4
+    assert outcome.alpha != outcome.individual.alpha
+
+
+def test_same_seed_and_threads_give_the_same_alpha_twice():
+    first, second = (train(make_search_config_tiny()) for _ in range(2))
+    assert first.alpha == second.alpha and first.genotype == second.genotype
+
+
+def test_another_seed_gives_another_alpha():
+    first, second = (train(make_search_config_tiny(seed)) for seed in (0, 1))
+    assert first.alpha != second.alpha
+
+
+def test_alpha_stands_still_while_it_warms_up():
+    tiny = make_search_config_tiny()
+    stages = tuple(stage.model_copy(update={"epochs": 2}) for stage in tiny.stages)
+    outcome = train(changed(tiny.model_copy(update={"stages": stages}), alpha={"warmup_epochs": 1}))
+    warm, trained = outcome.history
+    born = torch.from_numpy(outcome.individual.alpha.normal.op_logits.copy()).softmax(-1).max(dim=1).values.mean()
+    assert warm.alpha_loss is None and warm.max_mixture_normal == pytest.approx(born.item(), abs=1e-7)
+    assert trained.alpha_loss is not None and outcome.alpha != outcome.individual.alpha
+
+
+def test_second_order_trains_another_alpha_than_first_order():
+    config = make_search_config_tiny()
+    first, second = (train(changed(config, strategy={"order": order})) for order in ("first", "second"))
+    assert first.alpha != second.alpha
+
+
+def test_the_validation_images_move_no_weights():
+    data = image_data(8, 1, 3)
+    held_out = StageData(**{**vars(data), "valid_indices": data.weight_indices[:6]})
+    assert train(make_search_config_tiny(), data).alpha == train(make_search_config_tiny(), held_out).alpha
+
+
+@pytest.mark.parametrize(("side", "channels", "classes"), [(28, 1, 3), (33, 3, 3), (9, 3, 100)])
+def test_odd_resolutions_one_channel_and_many_classes_train(side, channels, classes):
+    outcome = train(make_search_config_tiny(), image_data(side, channels, classes))
+    assert isinstance(outcome, TrainedIndividual)
+    assert 0 <= outcome.valid_accuracy <= 1
+
+
+def test_halves_of_different_length_use_every_weight_image():
+    data = image_data(8, 1, 3)
+    uneven = StageData(**{**vars(data), "alpha_indices": data.alpha_indices[:5], "valid_indices": data.alpha_indices})
+    assert isinstance(train(with_stage(make_search_config_tiny(), batch=5), uneven), TrainedIndividual)
+
+
+def test_a_diverging_loss_fails_the_individual_and_names_it():
+    config = changed(make_search_config_tiny(), weights={"lr": 1e30, "grad_clip": 1e30})
+    outcome = train(with_stage(config, epochs=3))
+    assert isinstance(outcome, FailedIndividual)
+    assert "init-00" in outcome.reason and "'init'" in outcome.reason and f"epoch {outcome.epoch}" in outcome.reason
+
+
+@pytest.mark.parametrize("amp", ["fp16", "bf16"])
+def test_mixed_precision_trains_and_keeps_alpha_in_float32(amp):
+    config = with_stage(changed(make_search_config_tiny(), runtime={"amp": amp}), images=20, batch=10)
+    outcome = train(config)
+    assert isinstance(outcome, TrainedIndividual)
+    assert outcome.alpha.normal.op_logits.dtype == np.float32
+    assert outcome.alpha != outcome.individual.alpha
+
+
+def test_memory_layout_changes_no_result_beyond_rounding():
+    config = make_search_config_tiny()
+    last, first = (train(changed(config, runtime={"channels_last": layout})) for layout in (True, False))
+    np.testing.assert_allclose(last.alpha.normal.op_logits, first.alpha.normal.op_logits, atol=2e-4)
+
+
+def test_skip_counts_are_those_of_the_genotype():
+    outcome = train(make_search_config_tiny())
+    assert outcome.history[-1].normal_skips == outcome.genotype.skip_count("normal")
+    assert outcome.history[-1].reduce_skips == outcome.genotype.skip_count("reduce")
+
+
+def test_training_leaves_the_global_random_state_alone():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    train(make_search_config_tiny())
+    assert torch.equal(before[0], torch.get_rng_state()) and np.array_equal(before[1], np.random.get_state()[1])
+
+
+def test_stage_data_is_read_from_its_file(tmp_path: Path):
+    data = prepare_search_data(make_search_config_tiny()).stages[0]
+    data.save(tmp_path / "stage-0.npz")
+    assert train(make_search_config_tiny(), StageData.load(tmp_path / "stage-0.npz")).alpha == (
+        train(make_search_config_tiny(), data).alpha
+    )

@@ -1,0 +1,84 @@
+"""Full-size training of a genotype, and its events."""
+
+from __future__ import annotations
+
+import pytest
+from factories import make_genotype
+
+from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
+from medarts_ops.errors import TrainingDiverged
+from medarts_ops.evaluation import run_evaluation
+from medarts_ops.networks.counting import count_parameters
+from medarts_ops.observers import EvaluationEvent
+
+TINY = EvaluateConfig(
+    dataset=DatasetConfig(name="digits", low_resolution=False),
+    cells=3,
+    channels=4,
+    epochs=2,
+    batch=96,
+    augment=AugmentConfig(flip=False, cutout=4),
+    runtime=RuntimeConfig(device="cpu", amp="off", threads=1),
+)
+GENOTYPE = make_genotype("max_pool_3x3", nodes=2)
+
+
+class Listener:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[EvaluationEvent] = []
+
+    def notify(self, event: EvaluationEvent) -> None:
+        self.events.append(event)
+
+
+def test_an_evaluation_learns_and_tells_every_epoch():
+    listener = Listener()
+    result = run_evaluation(TINY.model_copy(update={"epochs": 4}), GENOTYPE, observers=[listener])
+    assert result.history[-1].train_loss < result.history[0].train_loss
+    assert result.test_error == result.history[-1].test_error
+    assert result.best_test_error == min(record.test_error for record in result.history)
+    kinds = [event.kind for event in listener.events]
+    assert kinds == ["evaluation_started", *["evaluation_epoch_finished"] * 4, "evaluation_finished"]
+
+
+def test_the_parameters_are_those_without_the_auxiliary_head():
+    result = run_evaluation(TINY.model_copy(update={"epochs": 1}), GENOTYPE)
+    assert result.parameters == count_parameters(GENOTYPE, cells=3, channels=4, n_classes=10, in_channels=1)
+
+
+def test_drop_path_rises_linearly_and_the_rate_falls_to_zero_as_a_cosine():
+    history = run_evaluation(TINY, GENOTYPE).history
+    assert [record.drop_path for record in history] == [0.0, pytest.approx(0.1)]
+    assert [record.lr for record in history] == [0.025, pytest.approx(0.0125)]
+
+
+def test_same_seed_gives_the_same_history_twice():
+    first, second = (run_evaluation(TINY, GENOTYPE) for _ in range(2))
+    assert [r.test_loss for r in first.history] == [r.test_loss for r in second.history]
+
+
+@pytest.mark.parametrize("amp", ["fp16", "bf16"])
+def test_mixed_precision_evaluates(amp):
+    config = TINY.model_copy(
+        update={
+            "epochs": 1,
+            "runtime": RuntimeConfig(device="cpu", amp=amp, threads=1),
+            "dataset": DatasetConfig(name="digits", low_resolution=False, test_share=0.9),
+        }
+    )
+    assert 0 <= run_evaluation(config, GENOTYPE).test_error <= 1
+
+
+def test_no_auxiliary_weight_builds_no_head():
+    config = TINY.model_copy(update={"auxiliary": AuxiliaryConfig(weight=0), "epochs": 1})
+    assert 0 <= run_evaluation(config, GENOTYPE).test_error <= 1
+
+
+def test_a_diverged_loss_ends_the_evaluation_and_is_told():
+    listener = Listener()
+    weights = TINY.weights.model_copy(update={"lr": 1e30, "grad_clip": 1e30})
+    with pytest.raises(TrainingDiverged, match="epoch 0"):
+        run_evaluation(TINY.model_copy(update={"weights": weights}), GENOTYPE, observers=[listener])
+    assert listener.events[-1].kind == "evaluation_stopped"

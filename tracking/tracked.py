@@ -1,0 +1,156 @@
+"""A search and an evaluation with their tracking: the core's functions composed with MLflow and Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from optuna.storages import BaseStorage
+
+from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.errors import ConfigError, RunError
+from medarts_ops.evaluation import run_evaluation
+from medarts_ops.individual import EvaluationResult, SearchResult
+from medarts_ops.journal.folder import create_search_folder
+from medarts_ops.observers import EvaluationObserver, SearchEvent, SearchObserver, StageFinished
+from medarts_ops.search import resolve_config, run_search
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.optuna_proposer import make_proposer
+from medarts_ops.tracking.stage_record import record_stage
+from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.stored_runs import chosen_individual, evaluated_search, genotype_of
+from medarts_ops.tracking.study_storage import open_study_storage
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
+
+
+class TrackedSearch(NamedTuple):
+    """A finished search and where MLflow holds it; `run_ids` maps an individual's id to its run."""
+
+    result: SearchResult
+    run_id: str
+    experiment_id: str
+    run_ids: Mapping[str, str]
+
+
+class TrackedEvaluation(NamedTuple):
+    """A finished evaluation and where MLflow holds it."""
+
+    result: EvaluationResult
+    run_id: str
+    experiment_id: str
+
+
+def tracked_search(
+    config: SearchConfig,
+    *,
+    name: str | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    work_dir: Path = Path("medarts-work"),
+    observers: Sequence[SearchObserver] = (),
+) -> TrackedSearch:
+    """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
+
+    Settings, data, store and storage are tried before anything is written: bad input leaves no run behind.
+
+    Args:
+        config: all settings.
+        name: the search's id: its folder, its MLflow run and its studies; `search-<dataset>-<UTC time>` if None.
+        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
+        storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
+        work_dir: where the search's folder is made.
+        observers: told of every event, after MLflow.
+
+    Raises:
+        MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
+    """
+    config = resolve_config(config)
+    data = prepare_search_data(config)
+    store = open_store(tracking_uri)
+    studies = open_study_storage(storage)
+    search_id = name or f"search-{config.dataset.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    proposer = make_proposer(config, search_id, studies, data.summary)
+    folder = create_search_folder(work_dir, search_id)
+    mlflow = MlflowSearchObserver(store)
+    stages = _StageRecorder(studies, search_id, config, mlflow.run_id_of)
+    result = run_search(config, folder, data=data, proposer=proposer, observers=(mlflow, stages, *observers))
+    individuals = [individual.trained.individual.id for stage in result.stages for individual in stage.ranked] + [
+        failed.individual.id for stage in result.stages for failed in stage.failed
+    ]
+    return TrackedSearch(
+        result=result,
+        run_id=mlflow.search_run_id,
+        experiment_id=mlflow.experiment_id,
+        run_ids={each: mlflow.run_id_of(each) for each in individuals},
+    )
+
+
+class _StageRecorder:
+    """Writes each finished stage into its Optuna study."""
+
+    def __init__(
+        self, storage: BaseStorage, search_id: str, config: SearchConfig, run_id_of: Callable[[str], str]
+    ) -> None:
+        self._storage, self._search_id, self._config, self._run_id_of = storage, search_id, config, run_id_of
+
+    def notify(self, event: SearchEvent) -> None:
+        """Take note of finished stages."""
+        if isinstance(event, StageFinished):
+            record_stage(self._storage, self._search_id, event.result, self._config, self._run_id_of)
+
+
+def tracked_evaluation(
+    config: EvaluateConfig,
+    *,
+    run_id: str | None = None,
+    genotype: Genotype | None = None,
+    tracking_uri: str | None = None,
+    observers: Sequence[EvaluationObserver] = (),
+) -> TrackedEvaluation:
+    """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
+
+    Args:
+        config: all settings.
+        run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained; or
+        genotype: one given by hand. One of the two.
+        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
+        observers: told of every event, after MLflow.
+
+    Raises:
+        ConfigError: both or none of `run_id` and `genotype`.
+        RunError: no such run, one of the wrong kind, or one that has no genotype yet.
+        MedartsError: bad settings, data or store, or a loss that diverged.
+    """
+    if (run_id is None) == (genotype is None):
+        raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
+    store = open_store(tracking_uri)
+    evaluates = search = None
+    if run_id is not None:
+        search, evaluates, genotype = _stored_genotype(store, run_id)
+    assert genotype is not None
+    dataset = load_dataset(config.dataset)
+    mlflow = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=search)
+    result = run_evaluation(config, genotype, dataset=dataset, observers=(mlflow, *observers))
+    return TrackedEvaluation(result=result, run_id=mlflow.run_id, experiment_id=mlflow.experiment_id)
+
+
+def _stored_genotype(store: RunStore, run_id: str) -> tuple[str, str, Genotype]:
+    """The search's run id, the individual's run id, and the individual's genotype."""
+    run = store.find_run(run_id)
+    search = evaluated_search(store, run)
+    individual = chosen_individual(store, run)
+    found = None if individual is None else genotype_of(store, individual)
+    if individual is None or found is None:
+        raise RunError(
+            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
+            "searches, stages and individuals, see `medarts show`"
+        )
+    return search.run_id, individual.run_id, found
