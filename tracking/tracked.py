@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from optuna.storages import BaseStorage
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
-from medarts_ops.errors import ConfigError, RunError
+from medarts_ops.errors import ConfigError, MedartsError, RunError, SearchError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult, SearchResult
 from medarts_ops.journal.folder import create_search_folder
@@ -63,7 +64,7 @@ def tracked_search(
 
     Args:
         config: all settings.
-        name: the search's id: its folder, its MLflow run and its studies; `search-<dataset>-<UTC time>` if None.
+        name: the search's id: its folder, its MLflow run and its studies; made of dataset and time if None.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
         work_dir: where the search's folder is made.
@@ -76,10 +77,16 @@ def tracked_search(
     data = prepare_search_data(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
-    search_id = name or f"search-{config.dataset.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    proposer = make_proposer(config, search_id, studies, data.summary)
-    folder = create_search_folder(work_dir, search_id)
+    search_id = name or _fresh_name(config.dataset.name)
     mlflow = MlflowSearchObserver(store)
+    if store.runs_of_search(mlflow.experiment_id, search_id):
+        raise SearchError(f"search name {search_id!r} is taken in this store; choose another name")
+    folder = create_search_folder(work_dir, search_id)
+    try:
+        proposer = make_proposer(config, search_id, studies, data.summary)
+    except MedartsError:
+        folder.rmdir()
+        raise
     stages = _StageRecorder(studies, search_id, config, mlflow.run_id_of)
     result = run_search(config, folder, data=data, proposer=proposer, observers=(mlflow, stages, *observers))
     individuals = [individual.trained.individual.id for stage in result.stages for individual in stage.ranked] + [
@@ -91,6 +98,11 @@ def tracked_search(
         experiment_id=mlflow.experiment_id,
         run_ids={each: mlflow.run_id_of(each) for each in individuals},
     )
+
+
+def _fresh_name(dataset: str) -> str:
+    """The time for people, and two random bytes for searches that start in the same second on one store."""
+    return f"search-{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 class _StageRecorder:

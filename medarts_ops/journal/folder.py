@@ -29,7 +29,7 @@ def create_search_folder(work_dir: Path, name: str) -> Path:
         folder.mkdir(exist_ok=False)
     except FileExistsError as error:
         raise SearchError(
-            f"search name {name!r} is taken: {str(folder)!r} exists; choose another name, or resume that search"
+            f"search name {name!r} is taken: {str(folder)!r} exists; choose another name"
         ) from error
     except OSError as error:
         raise _unusable(work_dir, error) from error

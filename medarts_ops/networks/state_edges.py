@@ -213,7 +213,9 @@ class StateEdges(nn.Module):
         weights = torch.where(self.mask[:, columns], mixture[:, columns], 0.0)
         # NHWC inside: what is stacked and split is contiguous in channels-last memory.
         stacked = torch.stack([images.permute(0, 2, 3, 1) for images in shared])
-        mixed = (weights @ stacked.flatten(1)).view(self.n_edges, *stacked.shape[1:])
+        # Autocast would round the weights to half precision, in which young α's differences are lost.
+        with torch.autocast(state.device.type, enabled=False):
+            mixed = (weights @ stacked.flatten(1).to(weights.dtype)).view(self.n_edges, *stacked.shape[1:])
         return tuple(images.permute(0, 3, 1, 2) for images in mixed.unbind())
 
 

@@ -32,7 +32,7 @@ def test_a_name_of_a_hundred_characters_is_allowed(tmp_path: Path) -> None:
 
 def test_a_taken_name_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     create_search_folder(tmp_path, "mine")
-    with pytest.raises(SearchError, match="'mine' is taken.*choose another name, or resume"):
+    with pytest.raises(SearchError, match="'mine' is taken.*choose another name"):
         create_search_folder(tmp_path, "mine")
 
 

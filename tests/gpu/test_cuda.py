@@ -1,0 +1,61 @@
+"""What can only be tried on a CUDA device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from factories import make_search_config_tiny
+
+from medarts_ops.config import RuntimeConfig, SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.individual import SearchResult
+from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.networks.supernet import Supernet
+from medarts_ops.search import run_search
+from medarts_ops.space import SearchSpace
+from medarts_ops.training.bilevel import StageTensors
+from medarts_ops.training.runtime import Runtime
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+]
+
+
+def tiny(device: str, amp: str) -> SearchConfig:
+    runtime = RuntimeConfig(device=device, amp=amp, threads=1, tf32=False)
+    return make_search_config_tiny().model_copy(update={"runtime": runtime})
+
+
+def search(folder: Path, device: str, amp: str) -> SearchResult:
+    folder.mkdir()
+    return run_search(tiny(device, amp), folder)
+
+
+def test_the_supernet_computes_what_it_computes_on_the_cpu():
+    torch.manual_seed(0)
+    space = SearchSpace()
+    network = Supernet(SupernetSpec.full(space), cells=3, channels=4, n_classes=3, in_channels=3).double()
+    images = torch.randn(4, 3, 9, 9, dtype=torch.float64)
+    mixtures = [torch.randn(space.n_edges, space.n_primitives).double().softmax(-1) for _ in range(2)]
+    expected = network(images, *mixtures)
+    got = network.cuda()(images.cuda(), *(mixture.cuda() for mixture in mixtures))
+    torch.testing.assert_close(got.cpu(), expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("amp", ["fp16", "bf16"])
+def test_mixed_precision_trains_to_the_end(tmp_path, amp):
+    result = search(tmp_path / "mixed", "cuda", amp)
+    assert all(not stage.failed for stage in result.stages)
+
+
+def test_images_that_do_not_fit_stay_in_pinned_memory(monkeypatch):
+    runtime = Runtime.from_config(tiny("cuda", "off").runtime)
+    data = prepare_search_data(tiny("cuda", "off")).stages[0]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (data.images.nbytes, data.images.nbytes))
+    tensors = StageTensors.place(data, runtime)
+    assert tensors.images.is_pinned()
+    taken = runtime.take(tensors.images, torch.tensor([0, 1]))
+    assert taken.is_cuda and torch.equal(taken.cpu(), torch.from_numpy(data.images[:2]))
