@@ -1,23 +1,29 @@
-# One environment for everything: made when missing, kept while the requirements and this folder stay the same.
+# One environment for everything: made when missing, kept while the requirements stay the same.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-KEY := $(shell (cat pyproject.toml requirements.lock; pwd) | sha256sum | cut -c1-16)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+KEY := $(shell cat pyproject.toml requirements.lock | sha256sum | cut -c1-16)
 READY := $(VENV)/.ready-$(KEY)
+# A shared VENV may run the sources of another clone: then it is made ready for this one again.
+OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
-.PHONY: help environment search test test-fast lint typecheck lock clean
+.PHONY: help environment search test test-fast lint typecheck lock clean $(if $(OURS),,$(READY))
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 environment: $(READY) ## Install the package and its test tools
 
+# The mark goes first: an installation that breaks off must not leave it standing. The build is not isolated, since
+# an isolated one fetches setuptools each time.
 $(READY):
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import sys; sys.exit("medarts-ops needs Python 3.11 or newer: set PYTHON=") if sys.version_info < (3, 11) else None'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test,postgres]'
+	$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("medarts-ops needs Python 3.11 or newer: remove $(VENV) and set PYTHON=")'
 	rm -f $(VENV)/.ready-*
+	$(PIP) install --constraint requirements.lock setuptools
+	$(PIP) install --constraint requirements.lock --no-build-isolation --editable '.[test,postgres]'
 	touch $@
 
 search: $(READY) ## The main job on scikit-learn's digits: search, then train the winner
@@ -26,7 +32,7 @@ search: $(READY) ## The main job on scikit-learn's digits: search, then train th
 	@echo
 	@echo "To look at it: $(BIN)/medarts ui"
 
-test: $(READY) ## All tests but those that need a GPU
+test: $(READY) ## All tests; those for a GPU are skipped where there is none
 	$(BIN)/pytest
 
 test-fast: $(READY) ## The tests without the slow ones
@@ -39,14 +45,15 @@ lint: $(READY) typecheck ## Style and types
 # The folders are mapped under one name, which a type checker sees only in an installed copy.
 typecheck: $(READY)
 	rm -rf build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typecheck .
+	$(PIP) install --no-deps --no-build-isolation --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p medarts_ops
 	rm -rf build
 
 lock: $(READY) ## Write requirements.lock: what the Docker image installs
-	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report build-report.json '.[postgres]'
-	$(BIN)/python .ci/lock.py build-report.json requirements.lock
-	rm -f build-report.json
+	mkdir -p build
+	$(PIP) install --dry-run --ignore-installed --report build/report.json '.[postgres]'
+	$(BIN)/python .ci/lock.py build/report.json requirements.lock
+	rm -rf build
 
 clean: ## Remove what was built here, not the results
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

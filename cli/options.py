@@ -9,12 +9,10 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from medarts_ops.configs.layers import Layer, deep_merge, nested
-from medarts_ops.configs.loader import Request
+from medarts_ops.configs.layers import deep_merge, nested
+from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-DATA_VARIABLE = "MEDARTS_DATA_DIR"
 
 SETTINGS = {
     "dataset": "dataset.name",
@@ -53,7 +51,7 @@ _CONFIG_OPTIONS = (
         callback=_absolute,
         envvar=DATA_VARIABLE,
         show_envvar=True,
-        help="Folder or .npz file with the images; downloads go there, too.",
+        help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
     ),
     click.option(
         "--resolution",
@@ -146,17 +144,22 @@ def config_request(ctx: click.Context) -> Request:
     """What the options of a command with `config_options` ask for."""
     noted: Mapping[str, Any] = ctx.meta[_NOTED]
     options: dict[str, Any] = {}
-    below: tuple[Layer, ...] = ()
+    data_folder: str | None = None
     for name, path in SETTINGS.items():
         value = noted[name]
         if value is None:
             continue
         if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
-            # A machine-wide folder says less than a run or a config file that names its own.
-            below = (Layer(DATA_VARIABLE, nested(path, value)),)
+            data_folder = value  # --data is the one of them that reads a variable
         else:
             options = deep_merge(options, nested(path, value))
-    return Request(noted["preset"], below, noted["config_file"], options, noted["sets"])
+    return Request(
+        noted["preset"],
+        config_file=noted["config_file"],
+        options=options,
+        sets=noted["sets"],
+        data_folder=data_folder,
+    )
 
 
 def named_store(ctx: click.Context) -> str | None:

@@ -21,6 +21,11 @@ from medarts_ops.errors import ConfigError
 
 Config = TypeVar("Config", SearchConfig, EvaluateConfig)
 
+DATA_VARIABLE = "MEDARTS_DATA_DIR"
+
+_WITHOUT_FILES = ("digits",)
+"""Datasets that come with a library and refuse `dataset.data`."""
+
 
 class Request(NamedTuple):
     """What is asked for, from the lowest layer to the highest.
@@ -28,11 +33,13 @@ class Request(NamedTuple):
     Attributes:
         preset: a preset's name; None takes the config file's `extends`, else the preset of the dataset
             that is asked for, else `usual_preset`.
-        below: layers over the preset and under all that follows (an environment variable, a stored run).
+        below: layers over the preset and under all that follows (a stored run).
         config_file: a file of a preset's form.
         options: settings that named options gave.
         sets: `dotted.path=value`, later ones over earlier ones.
         usual_preset: the preset where nothing above names one.
+        data_folder: what `DATA_VARIABLE` says. Under all layers: a machine-wide folder says less than a run or
+            a config file that names its own, and nothing to a dataset that comes with a library.
     """
 
     preset: str | None = None
@@ -41,6 +48,7 @@ class Request(NamedTuple):
     options: Mapping[str, Any] | None = None
     sets: Sequence[str] = ()
     usual_preset: str = DEFAULT_PRESET
+    data_folder: str | None = None
 
 
 class Resolved(NamedTuple, Generic[Config]):
@@ -163,7 +171,17 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
     if "preset" in changed_by:
         raise ConfigError("preset can't be set like the rest: name it by --preset, or by extends in a config file")
     config = parse_config(model, settings | {"preset": preset})
-    return Resolved(config, changed_by | {"preset": f"preset {preset}"})
+    resolved = Resolved(config, changed_by | {"preset": f"preset {preset}"})
+    return resolved if request.data_folder is None else _with_data_folder(resolved, request.data_folder)
+
+
+def _with_data_folder(resolved: Resolved[Config], folder: str) -> Resolved[Config]:
+    """`resolved` with `folder` as `dataset.data` where no layer sets that and the dataset reads files."""
+    config, changed_by = resolved
+    if "dataset.data" in changed_by or config.dataset.name in _WITHOUT_FILES:
+        return resolved
+    dataset = config.dataset.model_copy(update={"data": folder})
+    return Resolved(config.model_copy(update={"dataset": dataset}), {**changed_by, "dataset.data": DATA_VARIABLE})
 
 
 def _settings_file(request: Request) -> SettingsFile:

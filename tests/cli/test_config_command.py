@@ -65,10 +65,15 @@ def test_schema_is_a_json_schema_with_origins(section: str, field: str) -> None:
 
 def test_a_machines_data_folder_is_made_absolute_and_beaten_by_the_option(tmp_path: Path) -> None:
     environment = {"MEDARTS_DATA_DIR": str(tmp_path)}
-    output = invoke("show", **environment).stdout
+    output = invoke("show", "--dataset", "cifar10", **environment).stdout
     assert line(output, "dataset.data")[:3] == ["dataset.data", str(tmp_path), "MEDARTS_DATA_DIR"]
-    output = invoke("show", "--data", "mine", **environment).stdout
+    output = invoke("show", "--dataset", "cifar10", "--data", "mine", **environment).stdout
     assert line(output, "dataset.data")[:3] == ["dataset.data", str(Path.cwd() / "mine"), "option"]
+
+
+def test_a_machines_data_folder_is_not_for_digits() -> None:
+    output = invoke("show", MEDARTS_DATA_DIR="/data").stdout
+    assert line(output, "dataset.data")[:3] == ["dataset.data", "-", "default"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from medarts_ops.configs.layers import Layer
 from medarts_ops.configs.loader import (
     Request,
     after_search,
@@ -159,10 +158,27 @@ def test_an_evaluation_takes_preset_and_dataset_of_its_search() -> None:
 
 
 def test_options_go_over_the_stored_search_and_a_machines_folder_under_it() -> None:
-    machine = (Layer("MEDARTS_DATA_DIR", {"dataset": {"data": "/data"}}),)
-    assert resolve_evaluate(after_search(Request(below=machine), "cifar10", CIFAR10)).config.dataset.data == "/images"
-    given = Request(below=machine, options={"dataset": {"data": "/mine"}})
+    machine = Request(data_folder="/data")
+    assert resolve_evaluate(after_search(machine, "cifar10", CIFAR10)).config.dataset.data == "/images"
+    given = machine._replace(options={"dataset": {"data": "/mine"}})
     assert resolve_evaluate(after_search(given, "cifar10", CIFAR10)).config.dataset.data == "/mine"
+
+
+def test_a_machines_folder_goes_to_a_dataset_that_reads_files_and_has_none_of_its_own() -> None:
+    machine = Request("cifar10", data_folder="/data")
+    resolved = resolve_search(machine)
+    assert (resolved.config.dataset.data, resolved.changed_by["dataset.data"]) == ("/data", "MEDARTS_DATA_DIR")
+    assert resolve_search(machine._replace(sets=["dataset.data=/mine"])).config.dataset.data == "/mine"
+    assert resolve_search(machine._replace(sets=["dataset.data=null"])).config.dataset.data is None
+
+
+def test_digits_take_no_machines_folder_whether_searched_or_evaluated() -> None:
+    machine = Request(data_folder="/data")
+    resolved = resolve_search(machine)
+    assert resolved.config == load_search_config()
+    assert "dataset.data" not in resolved.changed_by
+    stored = {"name": "digits", "data": None}
+    assert resolve_evaluate(after_search(machine, "digits", stored)).config.dataset.data is None
 
 
 @pytest.mark.parametrize(
