@@ -8,81 +8,98 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.bench.reference import ReferenceCell, ReferenceSupernet
+from medarts_ops.networks.operations import FactorizedReduce
+from medarts_ops.networks.planes import Reductions
 from medarts_ops.networks.state_edges import StateEdges
 from medarts_ops.networks.supernet import MixedCell, Supernet
 
-Pairs = Iterator[tuple[Tensor, list[Tensor]]]
-"""A tensor of the supernet with those of the reference whose concatenation it is."""
+Pairs = Iterator[tuple[Tensor, Tensor]]
+"""A tensor of the supernet with the reference's, concatenated and in the same shape."""
 
 
 def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Callable[[nn.Module], Tensor]) -> Pairs:
     """`field` picks a module's tensor, for example its weight or its running mean."""
-    yield from _plain(supernet.stem, reference.stem, field)
+    for ours, theirs in zip(supernet.stem, reference.stem, strict=True):
+        yield from _plain(ours, theirs, field)
     yield from _plain(supernet.classifier, reference.classifier, field)
     for cell, plain in zip(supernet.cells, reference.cells, strict=True):
         assert isinstance(cell, MixedCell) and isinstance(plain, ReferenceCell)
-        yield from _plain(cell.preprocess0, plain.preprocess0, field)
-        yield from _plain(cell.preprocess1, plain.preprocess1, field)
+        yield from _fields(_reduction_or_mix(cell.preprocess0, plain.preprocess0), field)
+        yield from _fields(_reduction_or_mix(cell.preprocess1, plain.preprocess1), field)
         for rows, state in zip(cell.edge_rows, cell.states, strict=True):
             assert isinstance(state, StateEdges)
-            yield from _state(state, [plain.edges[row] for row in rows], field)
+            yield from _fields(_state(state, [plain.edges[row] for row in rows]), field)
 
 
 def _plain(ours: nn.Module, theirs: nn.Module, field: Callable[[nn.Module], Tensor]) -> Pairs:
-    for left, right in zip(ours.modules(), theirs.modules(), strict=True):
-        if not list(left.children()):
-            try:
-                yield field(left), [field(right)]
-            except AttributeError:
-                continue
+    yield from _fields([(ours, [theirs])], field)
+
+
+def _reduction_or_mix(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
+    if isinstance(ours, Reductions):
+        names = ("straight", "shifted", "norm")
+        return [(getattr(ours, name), [getattr(theirs, name)]) for name in names]
+    return [(ours.mix, [theirs[1]]), (ours.norm, [theirs[2]])]
 
 
 def _operation(edge: nn.Module, column: int) -> nn.Module:
     return edge.operations[edge.columns.index(column)]
 
 
-def _state(state: StateEdges, edges: list[nn.Module], field: Callable[[nn.Module], Tensor]) -> Pairs:
-    plain = [_operation(edges[e], c) for e, c in zip(state.branch_edges, state.branch_columns, strict=True)]
-    once = [module for module in plain if len(module) == 4]
-    twice = [module for module in plain if len(module) == 8]
+def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, list[nn.Module]]]:
     groups: list[tuple[nn.Module, list[nn.Module]]] = []
-    if state.branches:
-        ours = state.convolutions
-        position = 0
-        for count, convolution in zip(ours.counts, ours.depthwise.convolutions, strict=True):
-            groups.append((convolution, [module[1] for module in plain[position : position + count]]))
-            position += count
-        groups.append((ours.pointwise, [module[2] for module in plain]))
-        if twice:
-            groups.append((ours.middle_norm, [module[3] for module in twice]))
-            position = 0
-            for width, convolution in zip(
-                ours.second_depthwise.widths, ours.second_depthwise.convolutions, strict=True
-            ):
-                count = width // state.channels
-                groups.append((convolution, [module[5] for module in twice[position : position + count]]))
-                position += count
-            groups.append((ours.second_pointwise, [module[6] for module in twice]))
-            groups.append((ours.twice_norm, [module[7] for module in twice]))
-        if once:
-            groups.append((ours.once_norm, [module[3] for module in once]))
-    for column, pool in zip(state.pool_columns, state.pools, strict=True):
+    blocks = [_operation(edges[edge], column) for edge, column in state.own]
+    skips = [block for block in blocks if isinstance(block, FactorizedReduce)]
+    branches = [block for block in blocks if not isinstance(block, FactorizedReduce)]
+    twice = [branch for branch in branches if len(branch) == 8]
+    if state.branches is not None:
+        groups += _kernels(state.branches.depthwise, [branch[1] for branch in branches], state.channels)
+        groups.append((state.branches.pointwise, [branch[2] for branch in branches]))
+        if state.branches.second_half is not None:
+            half = state.branches.second_half
+            groups.append((half.norm, [branch[3] for branch in twice]))
+            groups += _kernels(half.depthwise, [branch[5] for branch in twice], state.channels)
+            groups.append((half.pointwise, [branch[6] for branch in twice]))
+            groups.append((half.last_norm, [branch[7] for branch in twice]))
+        if state.branches.once_norm is not None:
+            groups.append((state.branches.once_norm, [branch[3] for branch in branches[len(twice) :]]))
+    for column, norm in zip(state.shared_columns, state.pool_norms, strict=False):
         # One batch norm for all edges: each of the reference's equals it.
-        for edge in edges:
-            if column in edge.columns:
-                groups.append((pool[1], [_operation(edge, column)[1]]))
-    if state.stride == 2 and state.skip_edges:
-        skips = [_operation(edges[e], state.skip_column) for e in state.skip_edges]
-        groups.append((state.skips.straight, [skip.straight for skip in skips]))
-        groups.append((state.skips.shifted, [skip.shifted for skip in skips]))
-        groups.append((state.skips.norm, [skip.norm for skip in skips]))
-    for ours_module, theirs_modules in groups:
+        groups += [(norm, [_operation(edge, column)[1]]) for edge in edges if column in edge.columns]
+    if state.reductions is not None:
+        for name in ("straight", "shifted", "norm"):
+            groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in skips]))
+    return groups
+
+
+class _Kernel(nn.Module):
+    """One parameter of a list as a module with a weight."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+
+def _kernels(
+    weights: nn.ParameterList, convolutions: list[nn.Module], channels: int
+) -> list[tuple[nn.Module, list[nn.Module]]]:
+    groups: list[tuple[nn.Module, list[nn.Module]]] = []
+    position = 0
+    for weight in weights:
+        count = len(weight) // channels
+        groups.append((_Kernel(weight), convolutions[position : position + count]))
+        position += count
+    return groups
+
+
+def _fields(groups: list[tuple[nn.Module, list[nn.Module]]], field: Callable[[nn.Module], Tensor]) -> Pairs:
+    for ours, theirs in groups:
         try:
-            tensors = [field(module) for module in theirs_modules]
+            mine, tensors = field(ours), [field(module) for module in theirs]
         except AttributeError:
             continue
-        if tensors[0] is not None:
-            yield field(ours_module), tensors
+        if mine is not None:
+            yield mine, torch.cat(tensors).view_as(mine)
 
 
 def copy_weights(supernet: Supernet, reference: ReferenceSupernet) -> None:
@@ -90,5 +107,4 @@ def copy_weights(supernet: Supernet, reference: ReferenceSupernet) -> None:
     with torch.no_grad():
         for name in ("weight", "bias"):
             for ours, theirs in parameter_pairs(supernet, reference, lambda module, name=name: getattr(module, name)):
-                if ours is not None:
-                    ours.copy_(torch.cat(theirs))
+                ours.copy_(theirs)

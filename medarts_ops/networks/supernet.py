@@ -1,7 +1,7 @@
 """The supernet: every edge mixes all operations. It holds weights only; α comes in with each call as mixtures.
 
 It computes what `bench/reference.py` spells out edge by edge, and equals it exactly (up to rounding), but takes
-all edges that leave a state together: see `state_edges.py`.
+all edges that leave a state together (`state_edges.py`) on planes [channel, image, height, width] (`planes.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm
+from medarts_ops.networks.planes import Reductions, ReluMixNorm, to_planes
 from medarts_ops.networks.state_edges import StateEdges
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -21,34 +21,36 @@ class MixedCell(nn.Module):
     def __init__(self, spec: SupernetSpec, place: CellPlace) -> None:
         super().__init__()
         self.reduction = place.reduction
-        self.n_nodes = spec.space.n_nodes
-        preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
-        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=False)
-        self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=False)
+        self.n_nodes, self.channels = spec.space.n_nodes, place.channels
+        self.preprocess0 = (
+            Reductions(1, place.before_previous_channels, place.channels)
+            if place.previous_reduction
+            else ReluMixNorm(place.before_previous_channels, place.channels)
+        )
+        self.preprocess1 = ReluMixNorm(place.previous_channels, place.channels)
         mask = spec.mask(place.reduction)
         self.states = nn.ModuleList()
         self.edge_rows: list[list[int]] = []
-        self.targets: list[list[int]] = []
         # The last node feeds no edge of its own cell.
         for state in range(N_INPUTS + self.n_nodes - 1):
             rows = [row for row, (source, _) in enumerate(spec.space.edges) if source == state]
             stride = 2 if place.reduction and state < N_INPUTS else 1
             self.states.append(StateEdges(spec.space.primitives, mask[rows], place.channels, stride))
             self.edge_rows.append(rows)
-            self.targets.append([spec.space.edges[row][1] for row in rows])
 
     def forward(self, before_previous: Tensor, previous: Tensor, mixture: Tensor) -> Tensor:
-        """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
-        inputs = [self.preprocess0(before_previous), self.preprocess1(previous)]
-        sums: list[Tensor | None] = [None] * (N_INPUTS + self.n_nodes)
-        for state, (edges, rows, targets) in enumerate(zip(self.states, self.edge_rows, self.targets, strict=True)):
-            source = inputs[state] if state < N_INPUTS else sums[state]
-            assert source is not None  # every node has an edge from state 0, which comes first
-            for target, contribution in zip(targets, edges(source, mixture[rows]), strict=True):
-                earlier = sums[target]
-                sums[target] = contribution if earlier is None else earlier + contribution
-        nodes = [node for node in sums[N_INPUTS:] if node is not None]
-        return torch.cat(nodes, dim=1)
+        """Two inputs [channel, image, height, width] and `mixture [edge, op]` → [node · channel, image, …]."""
+        by_state = [mixture[rows] for rows in self.edge_rows]
+        # A state's edges lead to all later nodes, in order: what each node has received so far is one block, and
+        # after state i the first node in it is complete.
+        received = self.states[0](self.preprocess0(before_previous), by_state[0])
+        received = received + self.states[1](self.preprocess1(previous), by_state[1])
+        nodes: list[Tensor] = []
+        for edges, rows in zip(self.states[N_INPUTS:], by_state[N_INPUTS:], strict=True):
+            node, rest = received.split([self.channels, len(received) - self.channels])
+            received = rest + edges(node, rows)
+            nodes.append(node)
+        return torch.cat([*nodes, received])
 
 
 class Supernet(nn.Module):
@@ -67,9 +69,9 @@ class Supernet(nn.Module):
 
     def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
-        before_previous = previous = self.stem(images)
+        before_previous = previous = to_planes(self.stem(images))
         for cell in self.cells:
             mixture = reduce_mixture if cell.reduction else normal_mixture
             before_previous, previous = previous, cell(before_previous, previous, mixture)
-        logits: Tensor = self.classifier(previous.mean(dim=(2, 3)))
+        logits: Tensor = self.classifier(previous.mean(dim=(2, 3)).t())
         return logits
