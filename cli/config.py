@@ -8,7 +8,7 @@ import click
 import yaml
 
 from medarts_ops.cli.options import config_options, config_request, json_option
-from medarts_ops.cli.output import print_json, results_console, table
+from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.configs.loader import Resolved, resolve_evaluate, resolve_search
 from medarts_ops.configs.origins import SettingRow, resolved_table
@@ -83,11 +83,12 @@ def _row_json(row: SettingRow) -> dict[str, Any]:
 def _print_settings(rows: list[SettingRow]) -> None:
     console = results_console()
     described = console.width >= DESCRIBED_FROM
-    settings = table("setting", "value", "set by", "default from", *(["what it is"] if described else []))
+    described_by = ["what it is"] if described else []
+    settings = table("setting", "value", "set by", "default from", *described_by, folding=["value", *described_by])
     for row in rows:
         cells = (row.path, _shown(row.value), row.changed_by, row.origin or "-")
         settings.add_row(*cells, *([row.description] if described else []))
-    console.print(settings)
+    print_table(console, settings)
 
 
 def _shown(value: Any) -> str:

@@ -80,7 +80,7 @@ def _of_search(request: Request, run_id: str, tracking_uri: str | None) -> Reque
     from medarts_ops.tracking.store import open_store
     from medarts_ops.tracking.stored_runs import evaluated_search
 
-    store = open_store(tracking_uri)
+    store = open_store(tracking_uri, create=False)
     search = evaluated_search(store, store.find_run(run_id))
     config = store.read_json_artifact(search.run_id, CONFIG)
     dataset = {key: config["dataset"].get(key) for key in ("name", "data", "resolution", "test_share")}

@@ -26,11 +26,16 @@ VERBS = {
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
 
 INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+"""What a scheduler and a closed terminal send; not every platform has the second."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; whoever cleans up after Ctrl-C cleans up after this."""
+    """A signal asked for the end; whoever cleans up after Ctrl-C cleans up after this."""
+
+    def __init__(self, signal_number: int = signal.SIGTERM) -> None:
+        super().__init__(f"terminated by {signal.Signals(signal_number).name}")
+        self.exit_code = 128 + signal_number
 
 
 class VerbGroup(click.Group):
@@ -71,8 +76,8 @@ class VerbGroup(click.Group):
         except click.UsageError as error:
             path = (error.ctx or ctx).command_path
             _leave(ctx, f"error: {error.format_message()}; see `{path} --help`", error.exit_code)
-        except Terminated:
-            _leave(ctx, "terminated: what was finished is in the store", TERMINATED)
+        except Terminated as error:
+            _leave(ctx, f"{error}: what was finished is in the store", error.exit_code)
         except KeyboardInterrupt:
             _leave(ctx, "interrupted: what was finished is in the store", INTERRUPTED)
 
@@ -93,7 +98,10 @@ def medarts(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ENDING_SIGNALS:
+        number = signal.Signals.__members__.get(name)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _terminate)
     try:
         medarts.main(prog_name="medarts", standalone_mode=True)
     except SystemExit as leaving:
@@ -109,9 +117,9 @@ def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
 
 
 def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
-    # A second SIGTERM must not break the clean-up that the first one began; SIGKILL still can.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+    # A second signal must not break the clean-up that the first one began; SIGKILL still can.
+    signal.signal(signal_number, signal.SIG_IGN)
+    raise Terminated(signal_number)
 
 
 def _flushed(exit_code: str | int | None) -> str | int | None:

@@ -6,14 +6,27 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.tree import Tree
 
-from medarts_ops.cli.quantities import SECONDS_PER_DAY, counted, distance, duration, hours, objective, percent
+from medarts_ops.cli.quantities import (
+    SECONDS_PER_DAY,
+    counted,
+    distance,
+    duration,
+    exact_objective,
+    hours,
+    objective,
+    percent,
+)
 from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
 from medarts_ops.space.formats import format_darts
 
@@ -39,12 +52,35 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
-    """A table without lines; `numbers` are the columns that line up on the right. Words fold, none is cut."""
+def table(*columns: str, numbers: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
+    """A table without lines; `numbers` are the columns that line up on the right, `folding` those that may fold."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, overflow="fold", justify="right" if column in numbers else "left")
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        made.add_column(column, overflow="fold", justify=justify, no_wrap=column not in folding)
     return made
+
+
+def print_table(console: Console, made: Table) -> None:
+    """Writes a table. A terminal too narrow for it breaks whole lines: no name or number is torn or cut."""
+    for column in made.columns:
+        if column.no_wrap:
+            column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
+    with _at_least(console, _measure(console, made).minimum):
+        console.print(made)
+
+
+def print_tree(console: Console, made: Tree) -> None:
+    """Writes a tree; the terminal breaks lines that are too long for it."""
+    with _at_least(console, _measure(console, made).maximum):
+        console.print(made)
+
+
+def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+    """Writes (label, value) pairs, the values one below the other."""
+    longest = max(len(label) for label, _ in facts)
+    for label, value in facts:
+        console.print(f"{label:<{longest}}  {value}")
 
 
 def command_line(*words: str, tracking_uri: str | None = None) -> str:
@@ -56,7 +92,7 @@ def stage_table(stage: StageResult) -> Table:
     """A stage's individuals, best first: origin, parents, objectives, front, crowding distance, skip-connects."""
     names = list(stage.ranked[0].evaluated.objectives) if stage.ranked else []
     last = ("front", "crowding", "skips")
-    made = table("individual", "origin", "parents", *names, *last, numbers=[*names, *last])
+    made = table("individual", "origin", "parents", *names, *last, numbers=[*names, *last], folding=["parents"])
     for ranked in stage.ranked:
         individual = ranked.trained.individual
         values = [objective(name, ranked.evaluated.objectives[name]) for name in names]
@@ -85,7 +121,7 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
         console.print(
             f"Stage {stage.name}: {len(stage.ranked)} ranked, {len(stage.failed)} failed; front 0 is the Pareto front"
         )
-        console.print(stage_table(stage))
+        print_table(console, stage_table(stage))
         for failed in stage.failed:
             console.print(f"{failed.individual.id} failed: {failed.reason}")
         console.print()
@@ -93,14 +129,13 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
     console.print(f"Found {best.id}: the last stage's front 0, highest accuracy")
     console.print(format_darts(best.trained.genotype))
     console.print()
-    facts = table("", "")
-    facts.show_header = False
-    for name, value in best.evaluated.objectives.items():
-        facts.add_row(name, f"{value:,.0f}" if name == "params" else objective(name, value))
-    facts.add_row("skips", f"{_skips(best)} (normal/reduction cell)")
-    facts.add_row("search cost", _cost(result))
-    facts.add_row("run id", found.run_id)
-    console.print(facts)
+    objectives = best.evaluated.objectives
+    facts = [(name, exact_objective(name, value)) for name, value in objectives.items()] + [
+        ("skips", f"{_skips(best)} (normal/reduction cell)"),
+        ("search cost", _cost(result)),
+        ("run id", found.run_id),
+    ]
+    print_facts(console, facts)
     console.print()
     print_next(console, ["evaluate", found.run_id], ["show", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
@@ -108,16 +143,14 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
 def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
     """A finished evaluation: test error, parameters, time, run id and what to do next."""
     result = trained.result
-    facts = table("", "")
-    facts.show_header = False
-    facts.add_row("test error", f"{percent(result.test_error)} (last epoch)")
-    facts.add_row(
-        "lowest test error", f"{percent(result.best_test_error)} (chosen on the test set: for comparison only)"
-    )
-    facts.add_row("parameters", f"{result.parameters:,}")
-    facts.add_row("time", f"{duration(result.seconds)} for {counted(len(result.history), 'epoch')}")
-    facts.add_row("run id", trained.run_id)
-    console.print(facts)
+    facts = [
+        ("test error", f"{percent(result.test_error)} (last epoch)"),
+        ("lowest test error", f"{percent(result.best_test_error)} (chosen on the test set: for comparison only)"),
+        ("parameters", f"{result.parameters:,}"),
+        ("time", f"{duration(result.seconds)} for {counted(len(result.history), 'epoch')}"),
+        ("run id", trained.run_id),
+    ]
+    print_facts(console, facts)
     console.print()
     print_next(console, ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
 
@@ -185,6 +218,21 @@ def _ranked_json(ranked: RankedIndividual, run_id: str) -> dict[str, Any]:
 def _json_number(value: float) -> float | str:
     """JSON has no infinity: it travels as the word that our values use, too."""
     return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+
+
+def _measure(console: Console, made: Table | Tree) -> Measurement:
+    return Measurement.get(console, console.options.update(width=PIPE_WIDTH), made)
+
+
+@contextmanager
+def _at_least(console: Console, columns: int) -> Iterator[None]:
+    # Rich cuts what is wider than the console, and says nothing.
+    width = console.width
+    console.width = max(width, columns)
+    try:
+        yield
+    finally:
+        console.width = width
 
 
 def _skips(ranked: RankedIndividual) -> str:

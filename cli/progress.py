@@ -7,9 +7,11 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from medarts_ops.cli.quantities import counted, duration, objective, percent
 from medarts_ops.cli.time_left import WorkLeft
+from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.observers import (
     EpochFinished,
@@ -38,7 +40,7 @@ class ProgressBoard:
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
-            MofNCompleteColumn(),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),  # a narrow terminal shrinks the bar first
             TextColumn("{task.fields[note]}"),
             console=console,
             disable=not console.is_terminal,
@@ -112,9 +114,9 @@ class SearchProgress:
                 self._board.drop(self._stage_row())
                 self._board.say(_stage_line(stage))
             case SearchFinished(result=result):
-                self._board.say(f"search finished in {duration(result.seconds)}")
+                self._board.say(f"search finished: {duration(result.seconds)} of training")
             case SearchStopped():
-                self._board.say(f"search stopped: {event.reason}")
+                pass  # the command's last line says why
 
     def _of_started(self) -> WorkLeft:
         assert self._work is not None, "a search's first event is SearchStarted"
@@ -129,18 +131,19 @@ class SearchProgress:
         self._stage = event.index
         self._of_started().stage_started(event.index, event.images)
         assert self._started is not None
-        stage = self._started.config.stages[event.index]
-        came = f", from {', '.join(event.survivors)}" if event.survivors else ""
+        config = self._started.config
+        stage = config.stages[event.index]
+        who = _descendants(event.survivors, stage.children) if event.survivors else _random_individuals(config)
         self._board.say(
-            f"{self._stage_row()}: {stage.cells} cells, {stage.channels} channels, {counted(stage.epochs, 'epoch')}, "
-            f"{event.images:,} images{came}"
+            f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
+            f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
 
     def _epoch_finished(self, event: EpochFinished) -> None:
         work, record = self._of_started(), event.record
         work.epoch_finished(event.individual_id, record)
         note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
-        time_left = f"{duration(work.seconds_left())} left"
+        time_left = f"{duration(work.seconds_left())} left in all"
         # A terminal has the time once, in the stage's row.
         shown = note if self._board.is_terminal else f"{note}, {time_left}"
         self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
@@ -191,7 +194,7 @@ class EvaluationProgress:
             case EvaluationFinished(result=result):
                 self._board.say(f"evaluation finished in {duration(result.seconds)}")
             case EvaluationStopped():
-                self._board.say(f"evaluation stopped: {event.reason}")
+                pass  # the command's last line says why
 
 
 def _search_line(event: SearchStarted) -> str:
@@ -204,8 +207,22 @@ def _search_line(event: SearchStarted) -> str:
     )
 
 
+def _random_individuals(config: SearchConfig) -> str:
+    who, rounds = counted(config.stages[0].size, "random individual"), config.proposals.generations
+    return who if rounds == 1 else f"{rounds} rounds of {who}"
+
+
+def _descendants(survivors: tuple[str, ...], planned: int) -> str:
+    if len(survivors) == 1:
+        return f"from {survivors[0]} alone, so without crossover"
+    # Fewer may have survived than planned, and give fewer children.
+    children = min(planned, len(survivors) * (len(survivors) - 1))
+    count = str(children) if children == planned else f"{children} of {planned} planned"
+    return f"from {', '.join(survivors)} with {count} crossover {'child' if planned == 1 else 'children'}"
+
+
 def _stage_line(stage: StageResult) -> str:
-    line = f"stage {stage.name} finished in {duration(stage.seconds)}"
+    line = f"stage {stage.name} finished, {duration(stage.seconds)} of training"
     if not stage.ranked:
         return f"{line}: no individual is left"
     return f"{line}: best is {stage.best.id}, accuracy {percent(stage.best.trained.valid_accuracy)}"

@@ -24,12 +24,19 @@ def counted(count: int, noun: str) -> str:
 
 
 def objective(name: str, value: float) -> str:
-    """An objective's value in its unit: accuracies in percent, counts in millions, others with four digits."""
+    """An objective's value in its unit: accuracy in percent, latency in ms, counts in millions; else four digits."""
     if not math.isfinite(value):
         return str(value)
     if name == "accuracy":
         return percent(value)
+    if name == "latency":
+        return f"{value:.4g} ms"
     return millions(value) if name in ("params", "macs") else f"{value:.4g}"
+
+
+def exact_objective(name: str, value: float) -> str:
+    """As `objective`, but parameters to the last one: where one network stands alone."""
+    return f"{value:,.0f}" if name == "params" else objective(name, value)
 
 
 def distance(crowding: float) -> str:

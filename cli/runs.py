@@ -29,7 +29,7 @@ def command(*, limit: int, tracking_uri: str | None, as_json: bool) -> None:
     """
     from medarts_ops.tracking.store import open_store
 
-    store = open_store(tracking_uri)
+    store = open_store(tracking_uri, create=False)
     found = [_row(store, run) for run in store.searches()[:limit]]
     if as_json:
         print_json(found)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.tree import Tree
 
 from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
-from medarts_ops.cli.output import print_json, print_next, results_console, table
-from medarts_ops.cli.quantities import objective, percent
+from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console
+from medarts_ops.cli.quantities import exact_objective, objective, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 
@@ -36,7 +36,7 @@ def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_jso
     """
     from medarts_ops.tracking.store import open_store
 
-    store = open_store(tracking_uri)
+    store = open_store(tracking_uri, create=False)
     run = store.find_run(run_id)
     shown = describe_run(store, run)
     if as_json:
@@ -78,14 +78,9 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
 
 def print_run(console: Console, shown: dict[str, Any]) -> None:
     """Writes what `describe_run` gave."""
-    facts = table("", "")
-    facts.show_header = False
-    for label in ("kind", "name", "run_id", "status", "started", "ended", "failure"):
-        if shown[label] is not None:
-            facts.add_row(label.replace("_", " "), shown[label])
-    for label, value in _results(shown):
-        facts.add_row(label, value)
-    console.print(facts)
+    labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
+    facts = [(label.replace("_", " "), _fact(label, shown[label])) for label in labels if shown[label] is not None]
+    print_facts(console, facts + _results(shown))
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
             console.print(f"\n{heading}")
@@ -93,7 +88,7 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
                 console.print(f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
     if shown["lineage"]:
         console.print("\nLineage, from the individual back to its random ancestors")
-        console.print(lineage_tree(shown["lineage"]))
+        print_tree(console, lineage_tree(shown["lineage"]))
     if shown["genotype"] is not None:
         console.print("\nGenotype")
         console.print(format_darts(Genotype.model_validate(shown["genotype"])))
@@ -132,11 +127,11 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
         ]
         return results + [("parameters", f"{metrics['params']:,.0f}")] if "params" in metrics else results
     chosen = shown["lineage"][:1]
-    return [
-        (name, f"{value:,.0f}" if name == "params" else objective(name, value))
-        for row in chosen
-        for name, value in row["objectives"].items()
-    ]
+    return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
+
+
+def _fact(label: str, value: str) -> str:
+    return f"{value[:19].replace('T', ' ')} UTC" if label in ("started", "ended") else value
 
 
 def _key_result(row: dict[str, Any]) -> str:

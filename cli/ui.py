@@ -34,18 +34,12 @@ def command(*, port: int, tracking_uri: str | None) -> None:
       medarts ui
       medarts ui --port 5001
     """
-    from medarts_ops.tracking.databases import sqlite_file
     from medarts_ops.tracking.store import open_store, resolve_tracking_uri
 
     uri = resolve_tracking_uri(tracking_uri)
-    file = sqlite_file(uri)
-    if file is not None and not file.is_file():
-        raise StoreError(
-            f"there is no store at {file} yet: run `medarts search` first, or name another by --tracking-uri"
-        )
     served = uri.startswith(("http://", "https://"))
     pages = uri if served else f"http://{LOCAL}:{port}"
-    link = best_link(open_store(uri), pages)
+    link = best_link(open_store(uri, create=False), pages)
     if served:
         click.echo(link)
         return
@@ -60,14 +54,17 @@ def command(*, port: int, tracking_uri: str | None) -> None:
 
 
 def best_link(store: RunStore, pages: str) -> str:
-    """The comparison of the newest search's individuals, or MLflow's first page while there is none."""
+    """The comparison of the newest search's individuals, or MLflow's first page while there is none.
+
+    One that ended early has less to show, so it gives way to the newest that did not.
+    """
     from medarts_ops.tracking.links import comparison_link
     from medarts_ops.tracking.tracked_run import SEARCH_TAG
 
     searches = store.searches()
     if not searches:
         return f"{pages}/#/experiments?workflowType=machine_learning"
-    newest = searches[0]
+    newest = next((run for run in searches if run.status in ("RUNNING", "FINISHED")), searches[0])
     return comparison_link(pages, newest.experiment_id, search_id=newest.tags.get(SEARCH_TAG))
 
 
@@ -88,11 +85,11 @@ def serve(uri: str, port: int) -> None:
         StoreError: the server ended by itself with an error.
     """
     words = [sys.executable, "-m", "mlflow", "server", "--host", LOCAL, "--port", str(port), "--workers", "1"]
-    with subprocess.Popen(words, env=server_environment(uri)) as server:
+    # In a group of its own, where Ctrl-C does not reach it: uvicorn answers that with tracebacks, SIGTERM with order.
+    with subprocess.Popen(words, env=server_environment(uri), process_group=0) as server:
         try:
             code = server.wait()
-        except KeyboardInterrupt:
-            # The way to end it, so no error; Ctrl-C reaches the server, too, SIGTERM does not.
+        except KeyboardInterrupt:  # the way to end it, so no error
             server.terminate()
             server.wait()
             return

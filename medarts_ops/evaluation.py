@@ -16,6 +16,7 @@ from medarts_ops.observers import (
     EvaluationObserver,
     EvaluationStarted,
     EvaluationStopped,
+    how_it_stopped,
 )
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.runtime import Runtime, resolve_runtime
@@ -71,7 +72,7 @@ def run_evaluation(
         )
         tell(EvaluationFinished(result=result))
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        tell(EvaluationStopped(reason=str(error) or type(error).__name__, interrupted=interrupted))
+        reason, interrupted = how_it_stopped(error)
+        tell(EvaluationStopped(reason=reason, interrupted=interrupted))
         raise
     return result

@@ -154,6 +154,12 @@ class SearchStopped(Value):
         return self.kind
 
 
+def how_it_stopped(error: BaseException) -> tuple[str, bool]:
+    """The `reason` and `interrupted` of an early end; Ctrl-C has no message of its own."""
+    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+    return str(error) or ("interrupted" if interrupted else type(error).__name__), interrupted
+
+
 SearchEvent = Annotated[
     SearchStarted
     | StageStarted

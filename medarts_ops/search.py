@@ -44,6 +44,7 @@ from medarts_ops.observers import (
     SearchStopped,
     StageFinished,
     StageStarted,
+    how_it_stopped,
 )
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, random_generator
@@ -97,8 +98,7 @@ def run_search(
         result = _Search(config, folder, data, proposer, executor, observer).run()
         observer.notify(SearchFinished(result=result))
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        reason = str(error) or type(error).__name__
+        reason, interrupted = how_it_stopped(error)
         observer.notify(SearchStopped(reason=reason, interrupted=interrupted))
         raise
     finally:

@@ -45,17 +45,23 @@ SERVER_SECONDS = 20
 """How long a server may take over its first answer, beside the probe."""
 
 
-def open_store(tracking_uri: str | None) -> RunStore:
+def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     """Open the tracking store and try it once; takes at most 30 s to find out that it can't be reached.
 
     Args:
         tracking_uri: `sqlite:///<file>`, `postgresql://…` or `http(s)://…`; None is `mlflow.db` in the current folder.
+        create: whether a SQLite file that is not there is made; who only reads has more of an error.
 
     Raises:
         ConfigError: a plain folder or an unknown kind of address; says what to write instead.
-        StoreError: the store can't be reached or written, or has another MLflow's schema.
+        StoreError: the store is not there, can't be reached or written, or has another MLflow's schema.
     """
     uri = resolve_tracking_uri(tracking_uri)
+    file = sqlite_file(uri)
+    if file is not None and not create and not file.is_file():
+        raise StoreError(
+            f"there is no store at {file} yet: run `medarts search` first, or name another by --tracking-uri"
+        )
     for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     served = scheme_of(uri) in ("http", "https")

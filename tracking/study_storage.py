@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from medarts_ops.config import ObjectiveConfig
-from medarts_ops.errors import StoreError
+from medarts_ops.errors import ConfigError, StoreError
 from medarts_ops.tracking.databases import (
     POSTGRES_SCHEMES,
     SQLITE,
@@ -36,8 +36,8 @@ def open_study_storage(url: str | None) -> BaseStorage:
         url: `sqlite:///<file>` or `postgresql://…`; None is `optuna.db` in the current folder.
 
     Raises:
-        StoreError: another kind of address, or a database that can't be reached, opened or written.
-        ConfigError: a SQLite address without a file.
+        StoreError: a database that can't be reached, opened or written.
+        ConfigError: another kind of address, or a SQLite address without a file.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it prints a line for every study and trial
     address = _resolved(url)
@@ -57,7 +57,7 @@ def _resolved(url: str | None) -> str:
         return absolute_sqlite(url)
     if scheme in POSTGRES_SCHEMES:
         return with_installed_driver(url)
-    raise StoreError(
+    raise ConfigError(
         f"can't keep studies in {without_password(url)!r}: allowed are {SQLITE}<file> and postgresql://user:password@host/database"
     )
 
@@ -83,6 +83,12 @@ def open_study(storage: BaseStorage, name: str, objectives: Sequence[ObjectiveCo
         directions=[objective.direction for objective in objectives],
         load_if_exists=True,
     )
+
+
+def studies_of_search(storage: BaseStorage, search_id: str) -> list[str]:
+    """The names of the studies that a search has to itself: its proposals and its stages."""
+    with study_errors():
+        return [name for name in optuna.get_all_study_names(storage) if name.startswith(f"{search_id}/")]
 
 
 def name_objectives(study: optuna.Study, objectives: Sequence[ObjectiveConfig]) -> None:

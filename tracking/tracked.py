@@ -13,10 +13,10 @@ from optuna.storages import BaseStorage
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
-from medarts_ops.errors import ConfigError, MedartsError, RunError, SearchError
+from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult, SearchResult
-from medarts_ops.journal.folder import create_search_folder
+from medarts_ops.journal.folder import check_search_name, create_search_folder
 from medarts_ops.observers import EvaluationObserver, SearchEvent, SearchObserver, StageFinished
 from medarts_ops.search import resolve_config, run_search
 from medarts_ops.space.genotype import Genotype
@@ -26,7 +26,8 @@ from medarts_ops.tracking.optuna_proposer import make_proposer
 from medarts_ops.tracking.stage_record import record_stage
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import chosen_individual, evaluated_search, genotype_of
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking.study_storage import open_study_storage, studies_of_search
+from medarts_ops.training.runtime import resolve_runtime
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -74,17 +75,17 @@ def tracked_search(
         MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
     """
     config = resolve_config(config)
+    search_id = _fresh_name(config.dataset.name) if name is None else name
+    check_search_name(search_id)
     data = prepare_search_data(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
-    search_id = name or _fresh_name(config.dataset.name)
     mlflow = MlflowSearchObserver(store)
-    if store.runs_of_search(mlflow.experiment_id, search_id):
-        raise SearchError(f"search name {search_id!r} is taken in this store; choose another name")
+    _check_name_is_free(search_id, store, mlflow.experiment_id, studies)
     folder = create_search_folder(work_dir, search_id)
     try:
         proposer = make_proposer(config, search_id, studies, data.summary)
-    except MedartsError:
+    except BaseException:
         folder.rmdir()
         raise
     stages = _StageRecorder(studies, search_id, config, mlflow.run_id_of)
@@ -103,6 +104,14 @@ def tracked_search(
 def _fresh_name(dataset: str) -> str:
     """The time for people, and two random bytes for searches that start in the same second on one store."""
     return f"search-{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _check_name_is_free(search_id: str, store: RunStore, experiment_id: str, storage: BaseStorage) -> None:
+    """A search of an older one's name would go on in its runs and take its proposals and stage records for its own."""
+    if store.runs_of_search(experiment_id, search_id):
+        raise SearchError(f"search name {search_id!r} is taken in this tracking store; choose another name")
+    if studies_of_search(storage, search_id):
+        raise SearchError(f"search name {search_id!r} is taken in this study storage; choose another name")
 
 
 class _StageRecorder:
@@ -129,6 +138,8 @@ def tracked_evaluation(
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
 
+    Settings and data are tried before the store is opened: bad input leaves no run behind.
+
     Args:
         config: all settings.
         run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained; or
@@ -143,12 +154,13 @@ def tracked_evaluation(
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
-    store = open_store(tracking_uri)
+    config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
+    dataset = load_dataset(config.dataset)
+    store = open_store(tracking_uri, create=run_id is None)
     evaluates = search = None
     if run_id is not None:
         search, evaluates, genotype = _stored_genotype(store, run_id)
     assert genotype is not None
-    dataset = load_dataset(config.dataset)
     mlflow = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=search)
     result = run_evaluation(config, genotype, dataset=dataset, observers=(mlflow, *observers))
     return TrackedEvaluation(result=result, run_id=mlflow.run_id, experiment_id=mlflow.experiment_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import pickle
 import tarfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,9 @@ def _load(source: Any, config: DatasetConfig) -> LoadedDataset:
             train = source(root, train=True, download=True)
             test = source(root, train=False, download=False)
     except (OSError, RuntimeError, http.client.HTTPException, tarfile.TarError, EOFError, pickle.PickleError) as error:
+        if config.data is None:
+            with contextlib.suppress(OSError):
+                Path(root).rmdir()  # torchvision made it before it failed; one with files in it stays
         raise DataError(
             f"{config.name} is not in {root!r} and can't be fetched there ({type(error).__name__}: {error}): "
             f"give --data DIR with a folder that holds torchvision's {source.base_folder!r} or {source.filename!r}, "

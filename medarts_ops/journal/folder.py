@@ -10,27 +10,34 @@ from medarts_ops.errors import ConfigError, SearchError
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-def create_search_folder(work_dir: Path, name: str) -> Path:
-    """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
+def check_search_name(name: str) -> None:
+    """Refuse a name that can't be that of a folder, a run and a study alike.
 
     Raises:
         ConfigError: the name holds more than letters, digits, `.`, `_` and `-`, starts with `.` or `-`, or has
             more than 100 characters.
-        SearchError: the name is taken, or the work directory can't be written.
     """
     if not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
             f"search name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
             "the first a letter, digit or '_'"
         )
+
+
+def create_search_folder(work_dir: Path, name: str) -> Path:
+    """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
+
+    Raises:
+        ConfigError: a name that `check_search_name` refuses.
+        SearchError: the name is taken, or the work directory can't be written.
+    """
+    check_search_name(name)
     folder = work_dir / name
     _make_work_dir(work_dir)
     try:
         folder.mkdir(exist_ok=False)
     except FileExistsError as error:
-        raise SearchError(
-            f"search name {name!r} is taken: {str(folder)!r} exists; choose another name"
-        ) from error
+        raise SearchError(f"search name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
     except OSError as error:
         raise _unusable(work_dir, error) from error
     return folder

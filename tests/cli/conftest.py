@@ -1,7 +1,9 @@
-"""A real store that holds one finished search of two stages with an evaluation, for tests that only read."""
+"""A real store with one finished search of two stages and an evaluation to read, and an empty one to be left so."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -42,13 +44,14 @@ class StoredSearch(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredSearch:
-    """The store; made once, since MLflow needs seconds for its tables."""
+def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> StoredSearch:
+    """The store; made once, for all tests that only read."""
     from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
     from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
     from medarts_ops.tracking.store import open_store
 
-    uri = f"sqlite:///{tmp_path_factory.mktemp('cli-store').as_posix()}/mlflow.db"
+    file = shutil.copy(template_database, tmp_path_factory.mktemp("cli-store"))
+    uri = f"sqlite:///{Path(file).as_posix()}"
     store = open_store(uri)
     search = MlflowSearchObserver(store)
     stages = _two_stages()
@@ -61,6 +64,14 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredSearch:
     for told in _evaluation_events():
         evaluation.notify(told)
     return StoredSearch(uri, run_ids | {"evaluation": evaluation.run_id})
+
+
+@pytest.fixture
+def here(tmp_path: Path, template_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store in the current folder."""
+    shutil.copy(template_database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def _config() -> SearchConfig:

@@ -149,25 +149,40 @@ def test_an_interrupt_is_a_line_and_the_signals_exit_code(
     assert result.stderr.count("\n") == 1
 
 
-def test_sigterm_lets_a_verb_clean_up() -> None:
-    code = """
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_lets_a_verb_clean_up(name: str, code: int) -> None:
+    program = f"""
 import click, os, signal, time
 from medarts_ops.cli import main
 @click.command()
 def command():
     try:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{name})
         time.sleep(30)
     except KeyboardInterrupt:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{name})
         print("cleaned up")
         raise
 main.VerbGroup.get_command = lambda self, ctx, name: command
 main.main()
 """
-    done = run_process(code, "search")
-    assert (done.returncode, done.stdout) == (143, "cleaned up\n")
-    assert done.stderr.startswith("terminated")
+    done = run_process(program, "search")
+    assert (done.returncode, done.stdout) == (code, "cleaned up\n")
+    assert done.stderr.startswith(f"terminated by {name}")
+
+
+def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:
+    program = """
+import click, os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from medarts_ops.cli import main
+@click.command()
+def command():
+    os.kill(os.getpid(), signal.SIGHUP)
+main.VerbGroup.get_command = lambda self, ctx, name: command
+main.main()
+"""
+    assert run_process(program, "search").returncode == 0
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from factories import make_failed, make_individual, make_ranked, make_stage_result, make_trained
 from rich.console import Console
+from rich.tree import Tree
 
-from medarts_ops.cli.output import command_line, print_search, search_json
+from medarts_ops.cli.output import command_line, print_search, print_tree, search_json
 from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, SearchResult, StageResult
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -59,6 +60,18 @@ def test_nothing_is_cut_at_80_columns() -> None:
     assert "…" not in text
     assert f"medarts evaluate {RUN_ID}\n" in text
     assert "init-00 init-01" in text
+
+
+def test_no_name_or_number_is_torn_on_a_narrow_terminal() -> None:
+    rows = [line.split() for line in printed(40, terminal=True).splitlines()]
+    assert "init-00 random - 80.00 % 2.00 M 0 ∞ 0/0".split() in rows
+    assert ["run", "id", RUN_ID] in rows
+
+
+def test_a_line_of_the_lineage_is_never_cut() -> None:
+    written = io.StringIO()
+    print_tree(Console(file=written, width=20), Tree(f"final-00 (crossover), accuracy 95.00 %, {RUN_ID}"))
+    assert written.getvalue().rstrip().endswith(RUN_ID)
 
 
 def test_a_genotype_is_one_line_to_copy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from factories import (
     make_dataset_summary,
     make_epoch_record,
@@ -22,6 +23,7 @@ from medarts_ops.observers import (
     EvaluationFinished,
     EvaluationStarted,
     SearchStopped,
+    StageStarted,
 )
 
 
@@ -40,14 +42,30 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
     assert lines == [
         "search search-test on digits: 1,438 images to search with, 8×8, 10 classes; 359 kept for the test "
         "(20 % of the images, by class); 3 stages on cpu",
-        "stage init (1 of 3): 3 cells, 2 channels, 1 epoch, 80 images",
-        "init-00 epoch 1/1: accuracy 50.00 %, 1,000 images/s, 10 s left",
+        "stage init (1 of 3): 3 random individuals; 3 cells, 2 channels, 1 epoch, 80 images",
+        "init-00 epoch 1/1: accuracy 50.00 %, 1,000 images/s, 10 s left in all",
         "init-00 finished in 3 s: accuracy 90.00 %, params 2.00 M",
         "init-01 finished in 3 s: accuracy 80.00 %, params 3.00 M",
         "init-02 failed in epoch 1: loss is NaN; the stage goes on without it",
-        "stage init finished in 9 s: best is init-00, accuracy 90.00 %",
-        "search finished in 9 s",
+        "stage init finished, 9 s of training: best is init-00, accuracy 90.00 %",
+        "search finished: 9 s of training",
     ]
+
+
+@pytest.mark.parametrize(
+    ("survivors", "said"),
+    [
+        (("init-00", "init-02"), "from init-00, init-02 with 1 crossover child; "),
+        (("init-00",), "from init-00 alone, so without crossover; "),
+    ],
+)
+def test_a_later_stage_says_whom_it_comes_from(survivors: tuple[str, ...], said: str) -> None:
+    made, written = console()
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(make_search_events()[0])
+        progress.notify(StageStarted(index=1, name="mid", survivors=survivors, images=80))
+    assert written.getvalue().splitlines()[-1].startswith(f"stage mid (2 of 3): {said}")
 
 
 def test_epochs_of_several_individuals_may_interleave() -> None:
@@ -74,7 +92,7 @@ def shown_on_a_terminal(n_events: int) -> str:
 
 def test_on_a_terminal_an_epoch_moves_bars() -> None:
     shown = shown_on_a_terminal(4)
-    assert re.search(r"stage init \(1 of 3\) [━╸╺]+ 1/3 10 s left", shown)
+    assert re.search(r"stage init \(1 of 3\) [━╸╺]+ 1/3 10 s left in all", shown)
     assert re.search(r"init-00 epoch +━+ 1/1 accuracy 50.00 %, 1,000 images/s", shown)
 
 
@@ -84,11 +102,11 @@ def test_on_a_terminal_a_finished_individual_becomes_a_line() -> None:
     assert shown.rstrip().splitlines()[-1].startswith("stage init")
 
 
-def test_a_stopped_search_says_why() -> None:
+def test_why_a_search_stopped_is_left_to_the_commands_last_line() -> None:
     made, written = console()
     with ProgressBoard(made) as board:
-        SearchProgress(board).notify(SearchStopped(reason="KeyboardInterrupt", interrupted=True))
-    assert written.getvalue() == "search stopped: KeyboardInterrupt\n"
+        SearchProgress(board).notify(SearchStopped(reason="interrupted", interrupted=True))
+    assert written.getvalue() == ""
 
 
 def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:

@@ -37,7 +37,7 @@ def test_counts_are_in_millions_unless_small() -> None:
 def test_an_objective_is_shown_in_its_unit() -> None:
     assert objective("accuracy", 0.6125) == percent(0.6125) == "61.25 %"
     assert objective("params", 3_349_342) == "3.35 M"
-    assert objective("latency", 0.0123456) == "0.01235"
+    assert objective("latency", 0.0123456) == "0.01235 ms"
     assert objective("accuracy", math.nan) == "nan"
 
 

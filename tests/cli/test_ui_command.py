@@ -84,7 +84,7 @@ def test_an_interrupt_ends_the_server_and_is_no_error(monkeypatch: pytest.Monkey
     ended: list[str] = []
 
     class Server:
-        def __init__(self, words: list[str], env: dict[str, str]) -> None:
+        def __init__(self, words: list[str], env: dict[str, str], process_group: int) -> None:
             assert ["--workers", "1"] == words[-2:]
 
         def __enter__(self) -> Server:

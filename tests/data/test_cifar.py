@@ -84,12 +84,15 @@ def test_an_archive_in_the_folder_is_unpacked(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("error", [urllib.error.URLError("no route"), RuntimeError("File not found or corrupted.")])
 def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: Any, **__: Any) -> None:
+    def make_folder_and_fail(_: str, download_root: str, **__: Any) -> None:
+        Path(download_root).mkdir()
         raise error
 
-    monkeypatch.setattr(torchvision_cifar, "download_and_extract_archive", fail)
+    monkeypatch.setattr(torchvision_cifar, "download_and_extract_archive", make_folder_and_fail)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"--data DIR with .*'cifar-10-batches-py' .*--dataset npz"):
-        load_dataset(DatasetConfig(name="cifar10", data=str(tmp_path)))
+        load_dataset(DatasetConfig(name="cifar10"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_given_as_folder_says_what_to_do(tmp_path: Path) -> None:

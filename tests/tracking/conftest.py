@@ -36,14 +36,6 @@ from medarts_ops.tracking.run_store import RunStore
 from medarts_ops.tracking.store import open_store
 
 
-@pytest.fixture(scope="session")
-def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and nothing in them."""
-    file = tmp_path_factory.mktemp("mlflow-template") / "mlflow.db"
-    open_store(f"sqlite:///{file}")
-    return file
-
-
 @pytest.fixture
 def store(tmp_path: Path, template_database: Path) -> RunStore:
     """An empty store of the test's own."""

@@ -201,7 +201,7 @@ def test_a_sqlite_file_carries_rounds_between_processes(
 
 @pytest.mark.parametrize("url", ["optuna.db", "redis://h", "journal.log", "mysql://h/db"])
 def test_an_address_that_can_not_hold_studies_is_refused(url: str) -> None:
-    with pytest.raises(StoreError, match="allowed are sqlite:///"):
+    with pytest.raises(ConfigError, match="allowed are sqlite:///"):
         open_study_storage(url)
 
 

@@ -1,0 +1,111 @@
+"""Images that can't be searched or evaluated: one line on stderr, and nothing half-made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from refusals import assert_refused, invoke
+
+
+def folder_without_images(root: Path) -> str:
+    (root / "cats").mkdir()
+    return "holds no images in class folders"
+
+
+def folder_of_one_class(root: Path) -> str:
+    save_images(root / "cats", 2)
+    return "holds one class, 'cats'"
+
+
+def folder_with_a_corrupt_image(root: Path) -> str:
+    save_images(root / "cats", 3)
+    save_images(root / "dogs", 3)
+    (root / "dogs" / "1.png").write_bytes((root / "dogs" / "0.png").read_bytes()[:45])
+    return f"{str(root / 'dogs' / '1.png')!r}"
+
+
+def folder_of_mixed_sizes(root: Path) -> str:
+    save_images(root / "cats", 3)
+    save_images(root / "dogs", 3, side=20)
+    return "give --resolution N"
+
+
+def folder_with_a_rare_class(root: Path) -> str:
+    save_images(root / "cats", 9)
+    save_images(root / "dogs", 3)  # one of them is the test set
+    return "class 'dogs' has 2 training images; the largest that works is 4"
+
+
+def folder_of_small_images(root: Path) -> str:
+    save_images(root / "cats", 9, side=8)
+    save_images(root / "dogs", 9, side=8)
+    return "the network would see 4×4 images: allowed are 8×8 or more"
+
+
+def no_folder(root: Path) -> str:
+    root.rmdir()
+    return "which is no folder"
+
+
+def save_images(folder: Path, n: int, side: int = 16) -> None:
+    folder.mkdir()
+    for number in range(n):
+        Image.new("L", (side, side), number).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        no_folder,
+        folder_without_images,
+        folder_of_one_class,
+        folder_with_a_corrupt_image,
+        folder_of_mixed_sizes,
+        folder_with_a_rare_class,
+        folder_of_small_images,
+    ],
+)
+def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str], here: Path) -> None:
+    (here / "images").mkdir()
+    message = make(here / "images")
+    assert_refused(
+        invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8"), 1, message
+    )
+
+
+IMAGES, LABELS = np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2
+
+
+def torn(file: Path) -> None:
+    np.savez(file, x_train=IMAGES, y_train=LABELS)
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (torn, "is torn or no .npz file"),
+        (lambda file: file.write_text("no archive"), "is torn or no .npz file"),
+        (lambda file: np.savez(file, images=IMAGES), "lacks x_train, y_train: it holds images"),
+        (lambda file: np.savez(file, x_train=IMAGES / 255.0, y_train=LABELS), "allowed is uint8"),
+        (lambda file: np.savez(file, x_train=IMAGES, y_train=LABELS[:7]), "one for each image"),
+        (lambda file: np.savez(file, x_train=IMAGES, y_train=np.array([{}] * 40)), "never read"),
+        (lambda file: None, "does not exist"),
+    ],
+)
+def test_a_torn_or_foreign_npz_is_refused(write: Callable[[Path], Any], message: str, here: Path) -> None:
+    write(here / "mine.npz")
+    assert_refused(invoke("search", "--dataset", "npz", "--data", "mine.npz"), 1, message)
+    evaluation = invoke("evaluate", "--genotype", "DARTS_V2", "--dataset", "npz", "--data", "mine.npz")
+    assert_refused(evaluation, 1, message)
+
+
+def test_too_many_images_name_the_class_and_the_largest_number_that_works(here: Path) -> None:
+    result = invoke("search", "--set", "stages.2.images=5000")
+    assert_refused(result, 1, "class '8' has 139 training images; the largest that works is 1,390")
