@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
@@ -28,6 +29,7 @@ def run_evaluation(
     genotype: Genotype,
     *,
     dataset: ImageDataset | None = None,
+    weights_file: Path | None = None,
     observers: Sequence[EvaluationObserver] = (),
 ) -> EvaluationResult:
     """Train the network of `genotype` on all training images; the test error of the last epoch is the result.
@@ -36,6 +38,7 @@ def run_evaluation(
         config: all settings.
         genotype: the architecture.
         dataset: what `load_dataset(config.dataset)` gave, where the caller has it already.
+        weights_file: where the trained weights go; `torch.load(weights_file, weights_only=True)` reads them.
         observers: told of the start, of every epoch and of the end.
 
     Raises:
@@ -70,7 +73,9 @@ def run_evaluation(
             history=tuple(history),
             seconds=sum(record.seconds for record in history),
         )
-        tell(EvaluationFinished(result=result))
+        if weights_file is not None:
+            training.save_weights(weights_file)
+        tell(EvaluationFinished(result=result, weights_file=None if weights_file is None else str(weights_file)))
     except BaseException as error:
         reason, interrupted = how_it_stopped(error)
         tell(EvaluationStopped(reason=reason, interrupted=interrupted))

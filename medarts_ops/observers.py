@@ -211,10 +211,11 @@ class EvaluationEpochFinished(Value):
 
 
 class EvaluationFinished(Value):
-    """The genotype is trained."""
+    """The genotype is trained; `weights_file` holds the network's state dict, where it was asked for."""
 
     kind: Literal["evaluation_finished"] = "evaluation_finished"
     result: EvaluationResult
+    weights_file: str | None = None
 
 
 class EvaluationStopped(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
@@ -60,7 +61,9 @@ class MlflowEvaluationObserver:
                 self._evaluation_started(event)
             case EvaluationEpochFinished(record=record):
                 self._store.log_metrics(self.run_id, evaluation_metrics(record), step=record.epoch)
-            case EvaluationFinished(result=result):
+            case EvaluationFinished(result=result, weights_file=weights_file):
+                if weights_file is not None:
+                    self._store.log_file(self.run_id, Path(weights_file))
                 self._evaluation_finished(result)
             case EvaluationStopped():
                 self._evaluation_stopped(event)

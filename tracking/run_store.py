@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -125,13 +125,10 @@ class RunStore:
         with store_errors(self.uri):
             self._client.log_text(run_id, text, path)
 
-    def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
-        """Write a binary artifact, replacing an earlier one."""
-        target = PurePosixPath(path)
-        with store_errors(self.uri), tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / target.name
-            file.write_bytes(content)
-            self._client.log_artifact(run_id, str(file), None if target.parent.name == "" else str(target.parent))
+    def log_file(self, run_id: str, file: Path) -> None:
+        """Write a file as an artifact of its own name, replacing an earlier one."""
+        with store_errors(self.uri):
+            self._client.log_artifact(run_id, str(file))
 
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,10 @@ from medarts_ops.training.runtime import resolve_runtime
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
+
+
+WEIGHTS = "weights.pt"
+"""Artifact of an evaluation: the trained network's state dict."""
 
 
 class TrackedSearch(NamedTuple):
@@ -138,7 +143,8 @@ def tracked_evaluation(
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
 
-    Settings and data are tried before the store is opened: bad input leaves no run behind.
+    Settings and data are tried before the store is opened: bad input leaves no run behind. The trained weights are
+    the run's artifact `weights.pt`, a state dict.
 
     Args:
         config: all settings.
@@ -162,7 +168,9 @@ def tracked_evaluation(
         search, evaluates, genotype = _stored_genotype(store, run_id)
     assert genotype is not None
     mlflow = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=search)
-    result = run_evaluation(config, genotype, dataset=dataset, observers=(mlflow, *observers))
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / WEIGHTS
+        result = run_evaluation(config, genotype, dataset=dataset, weights_file=weights, observers=(mlflow, *observers))
     return TrackedEvaluation(result=result, run_id=mlflow.run_id, experiment_id=mlflow.experiment_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -104,6 +105,10 @@ class SupervisedTraining:
             seconds=time.perf_counter() - started,
             images_per_second=n_train / max(trained - started, 1e-9),
         )
+
+    def save_weights(self, file: Path) -> None:
+        """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""
+        torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
 
     def _step(self, images: Tensor, labels: Tensor, drop: float) -> tuple[Tensor, Tensor]:
         with self._runtime.autocast():

@@ -184,11 +184,12 @@ def test_a_large_artifact_is_refused(store: RunStore) -> None:
         store.read_json_artifact(run_id, "big.json", max_bytes=50)
 
 
-def test_an_artifact_that_is_no_json_is_refused(store: RunStore) -> None:
+def test_an_artifact_that_is_no_json_is_refused(store: RunStore, tmp_path: Path) -> None:
     run_id = start_run(store)
-    store.log_bytes(run_id, "pictures/cell.png", b"\x89PNG\r\n")
+    (tmp_path / "cell.png").write_bytes(b"\x89PNG\r\n")
+    store.log_file(run_id, tmp_path / "cell.png")
     with pytest.raises(RunError, match="no JSON"):
-        store.read_json_artifact(run_id, "pictures/cell.png")
+        store.read_json_artifact(run_id, "cell.png")
 
 
 def test_a_value_that_is_no_json_is_never_written(store: RunStore) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from factories import make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.networks.counting import count_parameters
+from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.observers import EvaluationEvent
 
 TINY = EvaluateConfig(
@@ -82,3 +84,11 @@ def test_a_diverged_loss_ends_the_evaluation_and_is_told():
     with pytest.raises(TrainingDiverged, match="epoch 0"):
         run_evaluation(TINY.model_copy(update={"weights": weights}), GENOTYPE, observers=[listener])
     assert listener.events[-1].kind == "evaluation_stopped"
+
+
+def test_the_weights_that_are_kept_are_those_of_the_trained_network(tmp_path):
+    file = tmp_path / "weights.pt"
+    run_evaluation(TINY.model_copy(update={"epochs": 1}), GENOTYPE, weights_file=file)
+    network = DerivedNetwork(GENOTYPE, cells=3, channels=4, n_classes=10, in_channels=1, auxiliary=True)
+    network.load_state_dict(torch.load(file, weights_only=True))
+    assert network.stem[1].running_mean.abs().sum() > 0
