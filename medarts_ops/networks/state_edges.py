@@ -10,6 +10,7 @@ exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -102,6 +103,13 @@ class ConvolutionBranches(nn.Module):
         return finished
 
 
+class EdgeWeights(NamedTuple):
+    """Mixture weights of a state's edges: `own [block]` and `shared [edge, operation]`; see `StateEdges`."""
+
+    own: Tensor
+    shared: Tensor
+
+
 class StateEdges(nn.Module):
     """The mixed operations of all edges that leave one state.
 
@@ -144,19 +152,24 @@ class StateEdges(nn.Module):
         self.routing: Tensor
         self.register_buffer("routing", routing, persistent=False)
 
-    def forward(self, state: Tensor, mixture: Tensor) -> Tensor:
-        """`state [channel, image, height, width]`, `mixture [edge, op]` → [edge · channel, image, …]."""
-        parts = [part for part in (self._shared(state, mixture), self._own(state, mixture)) if part is not None]
+    def weights(self, mixture: Tensor) -> EdgeWeights:
+        """What this state's edges need of `mixture [edge, op]`; the same for every cell of a kind."""
+        edges, columns = zip(*self.own, strict=True) if self.own else ((), ())
+        shared = torch.where(self.shared_mask, mixture[:, self.shared_columns], 0.0)
+        return EdgeWeights(own=mixture[list(edges), list(columns)], shared=shared)
+
+    def forward(self, state: Tensor, weights: EdgeWeights) -> Tensor:
+        """`state [channel, image, height, width]` → [edge · channel, image, …]."""
+        parts = [part for part in (self._shared(state, weights), self._own(state, weights)) if part is not None]
         if not parts:
             return torch.zeros_like(state[:, :, :: self.stride, :: self.stride]).repeat(self.n_edges, 1, 1, 1)
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-    def _own(self, state: Tensor, mixture: Tensor) -> Tensor | None:
+    def _own(self, state: Tensor, weights: EdgeWeights) -> Tensor | None:
         """Each edge's sum over the operations that it has for itself."""
         if not self.own:
             return None
-        edges, columns = zip(*self.own, strict=True)
-        scale = mixture[edges, columns].repeat_interleave(self.channels)
+        scale = weights.own[:, None].expand(-1, self.channels).reshape(-1)
         reduced = 0 if self.reductions is None else self.reductions.norm.num_features
         of_branches, of_reductions = scale.split([len(scale) - reduced, reduced])
         blocks = [] if self.branches is None else self.branches(F.relu(state), of_branches)
@@ -167,7 +180,7 @@ class StateEdges(nn.Module):
         summed = self.routing.to(joined.dtype) @ joined.view(len(self.own), -1)
         return summed.view(-1, *joined.shape[1:])
 
-    def _shared(self, state: Tensor, mixture: Tensor) -> Tensor | None:
+    def _shared(self, state: Tensor, weights: EdgeWeights) -> Tensor | None:
         """Each edge's weighted sum over what all edges share."""
         if not self.shared_columns:
             return None
@@ -178,11 +191,10 @@ class StateEdges(nn.Module):
             shared = [norm(planes) for norm, planes in zip(self.pool_norms, pooled, strict=True)]
         if self.passes_on:
             shared.append(state)
-        weights = torch.where(self.shared_mask, mixture[:, self.shared_columns], 0.0)
         stacked = torch.stack(shared)
         # Autocast would round the weights to half precision, in which young α's differences are lost.
         with torch.autocast(stacked.device.type, enabled=False):
-            mixed = weights @ stacked.flatten(1).to(weights.dtype)
+            mixed = weights.shared @ stacked.flatten(1).to(weights.shared.dtype)
         return mixed.view(-1, *stacked.shape[2:])
 
 

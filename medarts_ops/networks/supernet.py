@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.planes import Reductions, ReluMixNorm, to_planes
-from medarts_ops.networks.state_edges import StateEdges
+from medarts_ops.networks.state_edges import EdgeWeights, StateEdges
 from medarts_ops.space.search_space import N_INPUTS
 
 
@@ -38,17 +38,24 @@ class MixedCell(nn.Module):
             self.states.append(StateEdges(spec.space.primitives, mask[rows], place.channels, stride))
             self.edge_rows.append(rows)
 
-    def forward(self, before_previous: Tensor, previous: Tensor, mixture: Tensor) -> Tensor:
-        """Two inputs [channel, image, height, width] and `mixture [edge, op]` → [node · channel, image, …]."""
-        by_state = [mixture[rows] for rows in self.edge_rows]
+    def weights(self, mixture: Tensor) -> list[EdgeWeights]:
+        """What each state's edges need of `mixture [edge, op]`; the same for every cell of a kind."""
+        by_state: list[EdgeWeights] = []
+        for edges, rows in zip(self.states, self.edge_rows, strict=True):
+            assert isinstance(edges, StateEdges)
+            by_state.append(edges.weights(mixture[rows]))
+        return by_state
+
+    def forward(self, before_previous: Tensor, previous: Tensor, by_state: list[EdgeWeights]) -> Tensor:
+        """Two inputs [channel, image, height, width] → [node · channel, image, out height, out width]."""
         # A state's edges lead to all later nodes, in order: what each node has received so far is one block, and
         # after state i the first node in it is complete.
         received = self.states[0](self.preprocess0(before_previous), by_state[0])
         received = received + self.states[1](self.preprocess1(previous), by_state[1])
         nodes: list[Tensor] = []
-        for edges, rows in zip(self.states[N_INPUTS:], by_state[N_INPUTS:], strict=True):
+        for edges, weights in zip(self.states[N_INPUTS:], by_state[N_INPUTS:], strict=True):
             node, rest = received.split([self.channels, len(received) - self.channels])
-            received = rest + edges(node, rows)
+            received = rest + edges(node, weights)
             nodes.append(node)
         return torch.cat([*nodes, received])
 
@@ -70,8 +77,11 @@ class Supernet(nn.Module):
     def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
         before_previous = previous = to_planes(self.stem(images))
+        weights: dict[bool, list[EdgeWeights]] = {}
         for cell in self.cells:
-            mixture = reduce_mixture if cell.reduction else normal_mixture
-            before_previous, previous = previous, cell(before_previous, previous, mixture)
+            assert isinstance(cell, MixedCell)
+            if cell.reduction not in weights:
+                weights[cell.reduction] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
+            before_previous, previous = previous, cell(before_previous, previous, weights[cell.reduction])
         logits: Tensor = self.classifier(previous.mean(dim=(2, 3)).t())
         return logits

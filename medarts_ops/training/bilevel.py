@@ -71,7 +71,7 @@ def train_individual(
 
     A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch.
     """
-    training = _SearchTraining(task, individual, tensors, runtime)
+    training = SearchTraining(task, individual, tensors, runtime)
     history: list[EpochRecord] = []
     for epoch in range(task.stage.epochs):
         try:
@@ -92,8 +92,8 @@ def train_individual(
     )
 
 
-class _SearchTraining:
-    """Supernet, α, their optimizers and random streams of one individual."""
+class SearchTraining:
+    """Supernet, α, their optimizers and random streams of one individual: `run_epoch` again and again, or `step`."""
 
     def __init__(self, task: TrainingTask, individual: Individual, tensors: StageTensors, runtime: Runtime) -> None:
         config, stage, hyper = task.config, task.stage, individual.hyperparameters
@@ -162,10 +162,10 @@ class _SearchTraining:
         weight_loss, correct, alpha_loss = (torch.zeros((), device=self.runtime.device) for _ in range(3))
         n_alpha = 0
         for train, valid in self._batches():
-            if not warming_up:
-                alpha_loss += self._step_alpha(train, valid) * len(valid.labels)
+            loss, hits, loss_of_alpha = self.step(train, valid, warming_up=warming_up)
+            if loss_of_alpha is not None:
+                alpha_loss += loss_of_alpha * len(valid.labels)
                 n_alpha += len(valid.labels)
-            loss, hits = self._step_weights(train)
             weight_loss += loss * len(train.labels)
             correct += hits
         self.schedule.step()
@@ -174,6 +174,16 @@ class _SearchTraining:
         sums = torch.stack([weight_loss, correct, alpha_loss, valid_loss, valid_hits]).tolist()
         seconds = time.perf_counter() - started
         return self._record(epoch, lr, sums, n_alpha, seconds)
+
+    def step(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One iteration: the α step at w as it stands, then the step of w. Nothing waits for the device.
+
+        Returns:
+            The weights' mean loss on `train`, its number of hits, and α's mean loss on `valid` (None while warming up).
+        """
+        alpha_loss = None if warming_up else self._step_alpha(train, valid)
+        loss, hits = self._step_weights(train)
+        return loss, hits, alpha_loss
 
     def _batches(self) -> Iterator[tuple[Batch, Batch]]:
         size = self.task.stage.batch

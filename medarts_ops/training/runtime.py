@@ -114,8 +114,11 @@ class Runtime:
         return torch.amp.GradScaler(self.device.type, enabled=self.amp_type is torch.float16)
 
     def fused_optimizers(self) -> bool:
-        """Whether optimizers run as one kernel: on CUDA, where it also spares the scaler a synchronisation."""
-        return self.device.type == "cuda"
+        """Whether an optimizer steps all tensors by one kernel, which on CUDA spares the scaler a synchronisation.
+
+        Not under fp16 on a CPU: there the fused kernels step even where the scaler found an infinite gradient.
+        """
+        return self.device.type == "cuda" or self.amp_type is not torch.float16
 
     def place(self, module: Module) -> Module:
         """Move a module to the device, in the runtime's memory layout."""

@@ -88,3 +88,11 @@ def test_channels_last_is_how_convolutions_are_laid_out():
     ]
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
     assert layouts[1].is_contiguous()
+
+
+def test_fused_optimizers_are_not_used_where_they_ignore_the_scaler():
+    fused = {
+        amp: Runtime.from_config(RuntimeConfig(device="cpu", amp=amp)).fused_optimizers()
+        for amp in ("off", "fp16", "bf16")
+    }
+    assert fused == {"off": True, "fp16": False, "bf16": True}

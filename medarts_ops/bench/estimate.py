@@ -1,0 +1,54 @@
+"""What a whole search will cost, from a few timed steps of each stage."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
+from medarts_ops.config import SearchConfig
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.value import Value
+
+VALIDATION_SHARE = 0.2
+"""Cost of the validation pass beside the steps of an epoch: one forward pass to the steps' five."""
+
+
+class StageEstimate(Value):
+    """One stage: steps of all its individuals, seconds of one step, and hours of training on one device."""
+
+    name: str
+    individuals: int
+    steps: int
+    step_seconds: float
+    hours: float
+
+
+class SearchEstimate(Value):
+    """A whole search: its stages, and the hours of training that they come to."""
+
+    stages: tuple[StageEstimate, ...]
+    hours: float
+
+
+def estimate_search(config: SearchConfig, images: tuple[int, ...], size: ImageSize, repeats: int) -> SearchEstimate:
+    """Time a few steps of each stage and multiply.
+
+    Args:
+        config: the search.
+        images: D_sample's size in each stage.
+        size: the images that the supernet sees.
+        repeats: timed steps a stage.
+    """
+    device = Runtime.from_config(config.runtime).device
+    estimates: list[StageEstimate] = []
+    for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
+        step = product_step(config, stage, size)
+        seconds = time_interleaved({"step": step}, repeats, device)["step"]
+        rounds = config.proposals.generations if index == 0 else 1
+        individuals = stage.size * rounds
+        steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)
+        hours = steps * seconds * (1 + VALIDATION_SHARE) / 3600
+        estimates.append(
+            StageEstimate(name=stage.name, individuals=individuals, steps=steps, step_seconds=seconds, hours=hours)
+        )
+    return SearchEstimate(stages=tuple(estimates), hours=sum(estimate.hours for estimate in estimates))

@@ -1,0 +1,59 @@
+"""Counting launches: the calls of a training step that do work, a proxy for its CUDA kernels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+FREE = frozenset(
+    """
+    _local_scalar_dense _reshape_alias _unsafe_view alias as_strided chunk detach diagonal empty empty_like
+    empty_strided expand expand_as is_same_size item lift_fresh narrow new_empty new_empty_strided permute record_stream
+    reshape select set_ slice split split_with_sizes squeeze sym_size sym_stride t transpose unbind unfold
+    unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as
+    """.split()
+)
+"""Calls that only look at a tensor in another way, or reserve memory."""
+
+TENSORS_OF_A_FOREACH_KERNEL = 100
+"""About as many tensors does one kernel of a foreach or fused optimizer take."""
+
+
+class _Counter(TorchDispatchMode):
+    """Sees every operation that reaches a device, those of the backward pass too."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Sequence[Any] = (), named: Any = None) -> Any:
+        name = str(operation.overloadpacket.__name__)
+        if name not in FREE:
+            self.counts[name] += _kernels(name, arguments)
+        return operation(*arguments, **(named or {}))
+
+
+def _kernels(name: str, arguments: Sequence[Any]) -> int:
+    """How many kernels one call stands for."""
+    if name == "convolution_backward":
+        return sum(arguments[10])  # one for each gradient that is asked for
+    if name.startswith(("_foreach_", "_fused_")):
+        return ceil(len(arguments[0]) / TENSORS_OF_A_FOREACH_KERNEL)
+    return 1
+
+
+def count_launches(step: Callable[[], object]) -> Counter[str]:
+    """Launches of one call of `step` by operation, on the CPU (the count is the same on a GPU, up to fused kernels).
+
+    Views, empty tensors and metadata are not counted; a convolution's backward counts once for each gradient that it
+    computes, a foreach or fused call once for each hundred tensors.
+    """
+    counter = _Counter()
+    with counter, torch.autograd.set_multithreading_enabled(False):
+        step()
+    return counter.counts

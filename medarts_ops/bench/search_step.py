@@ -1,0 +1,232 @@
+"""The search step against the original DARTS's: seconds, launches, memory, and how near the machine's limit it is."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from medarts_ops.bench.launches import count_launches
+from medarts_ops.bench.memory import peak_bytes
+from medarts_ops.bench.reference import ReferenceSupernet
+from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.individual import Hyperparameters, Individual, TrainingTask
+from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.seeds import Stream, random_generator
+from medarts_ops.strategies.darts import SecondOrderDarts
+from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
+from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.training.bilevel import SearchTraining, StageTensors
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.value import Value
+
+PEAK_SIDE = 2048
+"""Side of the square matrices whose product measures the machine's peak."""
+
+PASSES_OF_NEEDED_WORK = {"first": 5, "second": 13}
+"""Forward passes' worth of work in a step; a pass with input gradients is 2, one with weight gradients too is 3.
+
+First order: the α step 2, the weight step 3. Second order: the virtual step 3, the gradients at w' 3, α's gradients
+at w⁺ and w⁻ 2 each, the weight step 3.
+"""
+
+
+class ImageSize(Value):
+    """The images that a bench makes up: side in pixels, channels, and the number of classes."""
+
+    resolution: int
+    in_channels: int
+    n_classes: int
+
+
+class StepTiming(Value):
+    """One size of search step, product and reference. Seconds are medians, memory is in bytes beyond the weights.
+
+    `needed_gflop` is the arithmetic that such a step can't do without; `gflops` what the product's step
+    achieves of it a second.
+    """
+
+    cells: int
+    channels: int
+    batch: int
+    seconds: float
+    reference_seconds: float
+    ratio: float
+    launches: int
+    reference_launches: int
+    peak_bytes: int
+    reference_peak_bytes: int
+    needed_gflop: float
+    gflops: float
+
+
+def product_step(config: SearchConfig, stage: StageConfig, size: ImageSize) -> Callable[[], object]:
+    """An iteration of search training as `medarts search` runs it, on one made-up batch of each half."""
+    runtime = Runtime.from_config(config.runtime)
+    runtime.apply_to_process()
+    space = config.space.search_space()
+    rng = random_generator(config.seed, 0, 0, Stream.ALPHA)
+    hyperparameters = Hyperparameters.from_config(config.alpha, config.weights)
+    individual = Individual(
+        id="bench-00",
+        stage=0,
+        number=0,
+        origin="random",
+        parents=(),
+        alpha=build_strategy(config.strategy).initial_alpha(space, config.alpha.init_std, rng),
+        hyperparameters=hyperparameters,
+    )
+    task = TrainingTask(individuals=(individual,), stage=stage, config=config, stage_data="none")
+    data = made_up_data(stage.batch, size)
+    training = SearchTraining(task, individual, StageTensors.place(data, runtime), runtime)
+    train, valid = (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
+    training.supernet.train()
+    return lambda: training.step(train, valid)
+
+
+def reference_step(config: SearchConfig, stage: StageConfig, size: ImageSize) -> Callable[[], object]:
+    """An iteration as the original DARTS code runs it, first or second order as `config.strategy.order` says.
+
+    One module an edge and operation, NCHW, `none` computed, all gradients in both first-order steps (the α step's
+    weight gradients are thrown away), per-tensor optimizers. In full precision, whatever `config.runtime.amp` says.
+    """
+    runtime = Runtime.from_config(config.runtime)
+    device = runtime.device
+    spec = SupernetSpec.full(config.space.search_space())
+    network = ReferenceSupernet(
+        spec, cells=stage.cells, channels=stage.channels, n_classes=size.n_classes, in_channels=size.in_channels
+    ).to(device)
+    shape = (spec.space.n_edges, spec.space.n_primitives)
+    alphas = [torch.zeros(shape, device=device, requires_grad=True) for _ in range(2)]
+    weights_optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=config.weights.lr,
+        momentum=config.weights.momentum,
+        weight_decay=config.weights.weight_decay,
+        foreach=False,
+    )
+    alpha_optimizer = torch.optim.Adam(
+        alphas, lr=config.alpha.lr, betas=(0.5, 0.999), weight_decay=config.alpha.weight_decay, foreach=False
+    )
+    train, valid = (
+        Batch(batch.images.contiguous(), batch.labels)
+        for batch in (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
+    )
+
+    def loss(batch: Batch) -> Tensor:
+        logits = network(batch.images, *(torch.softmax(alpha, dim=-1) for alpha in alphas))
+        return F.cross_entropy(logits, batch.labels)
+
+    strategy = SecondOrderDarts(config.strategy.finite_difference)
+    problem = BilevelProblem(
+        network, AlphaTensors(*alphas), strategy.mixture, weights_optimizer, lambda loss: loss, runtime.autocast
+    )
+
+    def step() -> None:
+        alpha_optimizer.zero_grad()
+        if config.strategy.order == "second":
+            gradient = strategy.architecture_gradient(problem, train, valid)
+            for alpha, value in zip(alphas, gradient.gradients, strict=True):
+                alpha.grad = value
+        else:
+            loss(valid).backward()
+        alpha_optimizer.step()
+        weights_optimizer.zero_grad()
+        loss(train).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.grad_clip, foreach=False)
+        weights_optimizer.step()
+
+    return step
+
+
+def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
+    """Median seconds of each step after one that warms up; they take turns, so that all see the same machine."""
+    for step in steps.values():
+        step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(repeats):
+        for name, step in steps.items():
+            _wait(device)
+            started = time.perf_counter()
+            step()
+            _wait(device)
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def measure_step(config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int) -> StepTiming:
+    """Product and reference on the same work, in the config's order."""
+    device = Runtime.from_config(config.runtime).device
+    steps = {"product": product_step(config, stage, size), "reference": reference_step(config, stage, size)}
+    seconds = time_interleaved(steps, repeats, device)
+    launches = {name: sum(count_launches(step).values()) for name, step in steps.items()}
+    memory = {name: peak_bytes(step, device) for name, step in steps.items()}
+    needed = PASSES_OF_NEEDED_WORK[config.strategy.order] * forward_flop(config, stage, size) / 1e9
+    return StepTiming(
+        cells=stage.cells,
+        channels=stage.channels,
+        batch=stage.batch,
+        seconds=seconds["product"],
+        reference_seconds=seconds["reference"],
+        ratio=seconds["reference"] / seconds["product"],
+        launches=launches["product"],
+        reference_launches=launches["reference"],
+        peak_bytes=memory["product"],
+        reference_peak_bytes=memory["reference"],
+        needed_gflop=needed,
+        gflops=needed / seconds["product"],
+    )
+
+
+def forward_flop(config: SearchConfig, stage: StageConfig, size: ImageSize) -> int:
+    """Multiplications and additions of one forward pass of a batch through the plain supernet."""
+    spec = SupernetSpec.full(config.space.search_space())
+    with torch.device("meta"):
+        network = ReferenceSupernet(
+            spec, cells=stage.cells, channels=stage.channels, n_classes=size.n_classes, in_channels=size.in_channels
+        )
+        images = torch.empty(stage.batch, size.in_channels, size.resolution, size.resolution)
+        mixture = torch.empty(spec.space.n_edges, spec.space.n_primitives)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(images, mixture, mixture)
+    return int(counter.get_total_flops())
+
+
+def peak_gflops(device: torch.device) -> float:
+    """What a large float32 matrix product reaches on this device, with this process's threads."""
+    one, other = (torch.randn(PEAK_SIDE, PEAK_SIDE, device=device) for _ in range(2))
+    seconds = time_interleaved({"product": lambda: one @ other}, 5, device)["product"]
+    return 2 * PEAK_SIDE**3 / seconds / 1e9
+
+
+def made_up_batch(n: int, size: ImageSize, runtime: Runtime, seed: int) -> Batch:
+    """Random images and labels on the device, in the runtime's layout."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(n, size.in_channels, size.resolution, size.resolution, generator=generator)
+    labels = torch.randint(size.n_classes, (n,), generator=generator)
+    layout = torch.channels_last if runtime.channels_last else torch.contiguous_format
+    return Batch(images.to(runtime.device).contiguous(memory_format=layout), labels.to(runtime.device))
+
+
+def made_up_data(n: int, size: ImageSize) -> StageData:
+    """A stage of `2n` random images, or as many as it takes to have every class in both halves."""
+    n = max(n, size.n_classes)
+    images = np.random.default_rng(0).integers(
+        0, 256, (2 * n, size.resolution, size.resolution, size.in_channels), dtype=np.uint8
+    )
+    labels = np.arange(2 * n) // 2 % size.n_classes
+    halves = np.arange(0, 2 * n, 2), np.arange(1, 2 * n, 2)
+    middle = np.full(size.in_channels, 0.5)
+    return StageData(images, labels, halves[0], halves[1], halves[1], middle, middle, n_classes=size.n_classes)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize(device)

@@ -1,0 +1,106 @@
+"""The bench measures what it says: launches, memory, and the two steps that it compares."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+from factories import make_search_config_tiny
+
+from medarts_ops.bench.estimate import estimate_search
+from medarts_ops.bench.launches import count_launches
+from medarts_ops.bench.memory import peak_bytes
+from medarts_ops.bench.search_step import ImageSize, forward_flop, product_step, reference_step, time_interleaved
+from medarts_ops.cli.main import medarts
+from medarts_ops.config import RuntimeConfig, SearchConfig, SpaceConfig
+from medarts_ops.networks.operations import separable_convolution
+
+SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
+CPU = torch.device("cpu")
+DARTS = SearchConfig(runtime=RuntimeConfig(device="cpu", threads=1))
+
+
+def test_views_are_free_and_a_convolution_costs_each_gradient_that_it_computes():
+    conv = torch.nn.Conv2d(3, 4, 3)
+    images = torch.randn(1, 3, 8, 8, requires_grad=True)
+    counts = count_launches(lambda: conv(images).view(4, -1).t().sum().backward())
+    assert counts["convolution"] == 1 and counts["convolution_backward"] == 3
+    assert counts["sum"] == 1 and not counts["view"] and not counts["t"]
+
+
+def test_a_foreach_call_counts_once_for_each_hundred_tensors():
+    tensors = [torch.ones(1) for _ in range(250)]
+    assert sum(count_launches(lambda: torch._foreach_mul_(tensors, 2.0)).values()) == 3
+
+
+def test_peak_memory_is_what_lives_at_the_same_time():
+    start = torch.ones(1000)
+
+    def chain() -> float:
+        value = start
+        for _ in range(5):
+            value = value.exp().neg()  # at most the old value, exp and neg are alive
+        return float(value.sum())
+
+    assert 2 * 4000 <= peak_bytes(chain, CPU) <= 3 * 4000 + 100
+
+
+def test_the_reference_step_has_the_launches_of_the_original_code():
+    stage = DARTS.stages[0].model_copy(update={"batch": 2})
+    launches = sum(count_launches(reference_step(DARTS, stage, SIZE)).values())
+    assert 17_500 <= launches * 1.3 and launches <= 17_500 * 1.3  # 17,513 were counted for 4 cells, ±30 %
+
+
+def test_the_product_step_has_a_fourth_of_the_launches_and_the_same_shape_of_work():
+    stage = DARTS.stages[0].model_copy(update={"batch": 2})
+    product, reference = (
+        sum(count_launches(make(DARTS, stage, SIZE)).values()) for make in (product_step, reference_step)
+    )
+    assert product < 0.25 * reference
+
+
+def test_needed_work_is_counted_as_by_hand():
+    images = torch.randn(2, 4, 8, 8)
+    conv = separable_convolution(4, 3, stride=1, affine=False)
+    per_image = 64 * (2 * 4 * 9 + 2 * 4 * 4)  # two depthwise and two 1×1 convolutions, multiply-adds
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        conv(images)
+    assert counter.get_total_flops() == 2 * 2 * per_image
+    one, two = (forward_flop(DARTS, DARTS.stages[0].model_copy(update={"batch": n}), SIZE) for n in (1, 2))
+    assert two == 2 * one > 0
+
+
+def test_second_order_steps_can_be_raced_too():
+    config = make_search_config_tiny()
+    config = config.model_copy(update={"strategy": config.strategy.model_copy(update={"order": "second"})})
+    steps = {
+        "product": product_step(config, config.stages[0], SIZE),
+        "reference": reference_step(config, config.stages[0], SIZE),
+    }
+    seconds = time_interleaved(steps, 1, CPU)
+    assert set(seconds) == {"product", "reference"} and all(value > 0 for value in seconds.values())
+
+
+def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
+    config = make_search_config_tiny()
+    estimate = estimate_search(config, (80, 80, 80), SIZE, repeats=1)
+    assert [stage.steps for stage in estimate.stages] == [3 * 1 * 2, 3 * 1 * 2, 1 * 1 * 2]
+    assert estimate.hours == pytest.approx(sum(stage.hours for stage in estimate.stages))
+
+
+def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    space = SpaceConfig(nodes=2, primitives=("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3"))
+    stages = [{**s.model_dump(mode="json", exclude_none=True)} for s in make_search_config_tiny().stages]
+    settings = {"extends": "digits", "search": {"space": space.model_dump(mode="json"), "stages": stages}}
+    file.write_text(json.dumps(settings))
+    words = ["bench", "search", "--config", str(file), "--cells", "3", "--channels", "2", "--side", "8"]
+    result = CliRunner().invoke(medarts, [*words, "--batch", "4", "--repeats", "1", "--device", "cpu", "--json"])
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["first_order"]["ratio"] > 0 and found["first_order"]["launches"] > 0
+    assert found["estimate"]["hours"] > 0 and found["estimate"]["preset"] == "digits"
