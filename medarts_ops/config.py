@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from medarts_ops.errors import ConfigError
@@ -24,7 +24,13 @@ def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> An
     return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
 
 
-class DatasetConfig(Value):
+class Settings(Value):
+    """A group of settings. NaN and infinity are no settings."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class DatasetConfig(Settings):
     """Which images, and how the search approximates them (paper III.C.2)."""
 
     name: str = setting("digits", "ours", "digits, cifar10, cifar100, folder or npz")
@@ -37,7 +43,7 @@ class DatasetConfig(Value):
     low_resolution: bool = setting(True, "paper", "D_low: search at half width and height (LANCZOS)")
 
 
-class SpaceConfig(Value):
+class SpaceConfig(Settings):
     """The searched cell."""
 
     nodes: int = setting(4, "DARTS", "intermediate nodes of a cell", ge=1)
@@ -53,7 +59,7 @@ class SpaceConfig(Value):
         return self
 
 
-class StrategyConfig(Value):
+class StrategyConfig(Settings):
     """How α is improved within one individual."""
 
     name: str = setting("darts", "paper", "registered strategy")
@@ -65,7 +71,7 @@ class StrategyConfig(Value):
     )
 
 
-class WeightsConfig(Value):
+class WeightsConfig(Settings):
     """SGD on the weights w, cosine schedule over the epochs of a stage or of an evaluation."""
 
     lr: float = setting(0.025, "DARTS", "learning rate of the first epoch", gt=0)
@@ -75,7 +81,7 @@ class WeightsConfig(Value):
     grad_clip: float = setting(5.0, "DARTS", "largest gradient norm", gt=0)
 
 
-class AlphaConfig(Value):
+class AlphaConfig(Settings):
     """Adam on α."""
 
     lr: float = setting(3e-4, "DARTS", "learning rate", gt=0)
@@ -88,7 +94,7 @@ class AlphaConfig(Value):
     )
 
 
-class AugmentConfig(Value):
+class AugmentConfig(Settings):
     """Augmentation of training images; test and validation images are only normalised."""
 
     crop_padding: int | None = setting(
@@ -100,7 +106,7 @@ class AugmentConfig(Value):
     )
 
 
-class StageConfig(Value):
+class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
     name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
@@ -121,21 +127,21 @@ class StageConfig(Value):
         return self.population if self.population is not None else (self.survivors or 0) + self.children
 
 
-class ObjectiveConfig(Value):
+class ObjectiveConfig(Settings):
     """One objective of the selection (paper III.C.3)."""
 
     name: str = setting("accuracy", "paper", "registered objective")
     direction: Literal["maximize", "minimize"] = setting("maximize", "paper", "which way is better")
 
 
-class ParaAugConfig(Value):
+class ParaAugConfig(Settings):
     """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
 
     cells: int = setting(20, "paper", "cells of the counted network", ge=3)
     channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1)
 
 
-class RangeConfig(Value):
+class RangeConfig(Settings):
     """A log-uniform range of one hyperparameter."""
 
     low: float = Field(gt=0, description="lower end")
@@ -152,7 +158,7 @@ HYPERPARAMETERS = ("alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_s
 """What differs between individuals, and the names of `proposals.space`."""
 
 
-class ProposalsConfig(Value):
+class ProposalsConfig(Settings):
     """Optuna's part in the first stage: hyperparameters of the initial individuals."""
 
     space: dict[Literal["alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std"], RangeConfig] = setting(
@@ -162,7 +168,7 @@ class ProposalsConfig(Value):
     study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
 
 
-class RuntimeConfig(Value):
+class RuntimeConfig(Settings):
     """Where and how numbers are computed."""
 
     device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -184,7 +190,7 @@ TABLE_II = (
 )
 
 
-class SearchConfig(Value):
+class SearchConfig(Settings):
     """A whole search."""
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
@@ -226,13 +232,13 @@ class SearchConfig(Value):
         return self
 
 
-class AuxiliaryConfig(Value):
+class AuxiliaryConfig(Settings):
     """The auxiliary classifier at two thirds of the depth."""
 
     weight: float = setting(0.4, "DARTS", "its loss's weight; 0 builds no auxiliary head", ge=0)
 
 
-class EvaluateConfig(Value):
+class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")

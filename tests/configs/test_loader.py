@@ -111,6 +111,7 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
         ("stages.1.children=7", r"^stages.1.children is 7: 3 survivors give at most 6"),
         ("stages.3.epochs=1", r"^stages.3.epochs: stages is a list, got index '3', allowed are 0 to 2"),
         ("weights.momentum=1", r"^weights.momentum: .* less than 1, got 1"),
+        ("weights.lr=inf", r"^weights.lr: .* finite number, got 'inf'"),
         ("dataset.resolution=4", r"^dataset.resolution: .* greater than or equal to 8, got 4"),
         ("dataset.name=mnist", r"^dataset.name: unknown dataset 'mnist'"),
         ("runtime.device=gpu", r"^runtime.device: .* got 'gpu'"),
