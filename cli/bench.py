@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from medarts_ops.cli.options import config_options, config_request, json_option
-from medarts_ops.cli.output import print_json, progress_console, results_console, table
+from medarts_ops.cli.output import print_json, print_table, progress_console, results_console, table
 from medarts_ops.cli.quantities import hours
 from medarts_ops.configs.loader import resolve_search
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.search_step import ImageSize, StepTiming
     from medarts_ops.config import SearchConfig
+    from medarts_ops.data.search_data import SearchData
 
 MEBI = 2**20
 
@@ -89,17 +91,23 @@ def search(
 
 def _estimate(config: SearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
     from medarts_ops.bench.estimate import estimate_search
-    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.data.search_data import prepare_search_data
 
     numbers = [stage.images for stage in config.stages if isinstance(stage.images, int)]
     if len(numbers) == len(config.stages):
         return estimate_search(config, tuple(numbers), size, repeats)
     # Shares of the images: only the data say how many those are.
-    data = prepare_search_data(config)
+    return estimate_of(config, prepare_search_data(config), repeats)
+
+
+def estimate_of(config: SearchConfig, data: SearchData, repeats: int) -> SearchEstimate:
+    """What a search of these very images will cost."""
+    from medarts_ops.bench.estimate import estimate_search
+    from medarts_ops.bench.search_step import ImageSize
+
     first = data.stages[0].images
-    real = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=len(data.summary.class_names))
-    return estimate_search(config, tuple(len(stage.images) for stage in data.stages), real, repeats)
+    size = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=data.stages[0].n_classes)
+    return estimate_search(config, tuple(len(stage.images) for stage in data.stages), size, repeats)
 
 
 def _as_json(config: SearchConfig, timings: list[StepTiming], limit: float, estimate: SearchEstimate) -> dict[str, Any]:
@@ -133,19 +141,25 @@ def _print(config: SearchConfig, timings: list[StepTiming], limit: float, estima
         f"{config.strategy.order.capitalize()}-order search step on {runtime.device}, precision {runtime.amp}, "
         f"{runtime.threads} threads; its limit is {limit:,.0f} GFLOP/s"
     )
-    console.print(made)
+    print_table(console, made)
     console.print()
-    kind = "GPU" if runtime.device.startswith("cuda") else "CPU"
+    print_estimate(console, config, estimate)
+
+
+def print_estimate(console: Console, config: SearchConfig, estimate: SearchEstimate) -> None:
+    """What a search will cost, stage by stage."""
+    kind = "GPU" if config.runtime.device.startswith("cuda") else "CPU"
     console.print(f"A search with preset {config.preset}: about {hours(estimate.hours * 3600)} of one {kind}")
-    stages = table(
-        "stage", "individuals", "steps", "a step", "hours", numbers=("individuals", "steps", "a step", "hours")
-    )
+    numbers = ("individuals", "images", "steps", "a step", "memory", "hours")
+    stages = table("stage", *numbers, numbers=numbers)
     for stage in estimate.stages:
         stages.add_row(
             stage.name,
             str(stage.individuals),
+            f"{stage.images:,}",
             f"{stage.steps:,}",
             f"{stage.step_seconds:.3f} s",
+            f"{stage.step_bytes / MEBI:,.0f} MiB",
             hours(stage.hours * 3600),
         )
-    console.print(stages)
+    print_table(console, stages)

@@ -17,12 +17,17 @@ from medarts_ops.cli.options import (
 )
 from medarts_ops.cli.output import print_json, print_search, progress_console, results_console, search_json
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
+from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
+
+PLANNED_STEPS = 3
+"""Timed steps of each stage of a dry run."""
 
 
 @click.command(short_help="Find an architecture.")
 @config_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
+@click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @tracking_uri_option
 @storage_option
 @work_dir_option
@@ -32,6 +37,7 @@ def command(
     ctx: click.Context,
     *,
     name: str | None,
+    dry_run: bool,
     tracking_uri: str | None,
     storage: str | None,
     work_dir: Path,
@@ -50,8 +56,12 @@ def command(
       medarts search --preset cifar10-paper --seed 3
       medarts search --dataset folder --data ~/flowers --resolution 32
       medarts search --set stages.0.epochs=2 --set runtime.workers=2
+      medarts search --dataset cifar10 --dry-run
     """
     config = resolve_search(config_request(ctx)).config
+    if dry_run:
+        plan(config, as_json)
+        return
     from medarts_ops.tracking.tracked import tracked_search
 
     with ProgressBoard(progress_console()) as board:
@@ -67,3 +77,23 @@ def command(
         print_json(search_json(found))
     else:
         print_search(results_console(), found, named_store(ctx))
+
+
+def plan(config: SearchConfig, as_json: bool) -> None:
+    """Print what a search would train and cost. Nothing is stored."""
+    from medarts_ops.cli.bench import estimate_of, print_estimate
+    from medarts_ops.data.search_data import prepare_search_data
+    from medarts_ops.search import resolve_config
+
+    config = resolve_config(config)
+    data = prepare_search_data(config)
+    progress_console().print("timing a few steps of each stage")
+    estimate = estimate_of(config, data, PLANNED_STEPS)
+    disk = sum(stage.images.nbytes for stage in data.stages)
+    if as_json:
+        print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": config.model_dump(mode="json")})
+        return
+    console = results_console()
+    print_estimate(console, config, estimate)
+    console.print()
+    console.print(f"on disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")

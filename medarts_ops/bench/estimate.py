@@ -1,9 +1,10 @@
-"""What a whole search will cost, from a few timed steps of each stage."""
+"""What a whole search will cost in time and memory, from a few steps of each stage."""
 
 from __future__ import annotations
 
 from math import ceil
 
+from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import SearchConfig
 from medarts_ops.training.runtime import Runtime
@@ -14,12 +15,17 @@ VALIDATION_SHARE = 0.2
 
 
 class StageEstimate(Value):
-    """One stage: steps of all its individuals, seconds of one step, and hours of training on one device."""
+    """One stage: steps of all its individuals, seconds of one step, hours of training on one device.
+
+    `images` is D_sample's size. `step_bytes` is the most that a step holds at once beside weights and images.
+    """
 
     name: str
     individuals: int
+    images: int
     steps: int
     step_seconds: float
+    step_bytes: int
     hours: float
 
 
@@ -47,8 +53,15 @@ def estimate_search(config: SearchConfig, images: tuple[int, ...], size: ImageSi
         rounds = config.proposals.generations if index == 0 else 1
         individuals = stage.size * rounds
         steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)
-        hours = steps * seconds * (1 + VALIDATION_SHARE) / 3600
         estimates.append(
-            StageEstimate(name=stage.name, individuals=individuals, steps=steps, step_seconds=seconds, hours=hours)
+            StageEstimate(
+                name=stage.name,
+                individuals=individuals,
+                images=n,
+                steps=steps,
+                step_seconds=seconds,
+                step_bytes=peak_bytes(step, device),
+                hours=steps * seconds * (1 + VALIDATION_SHARE) / 3600,
+            )
         )
     return SearchEstimate(stages=tuple(estimates), hours=sum(estimate.hours for estimate in estimates))

@@ -104,3 +104,16 @@ def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):
     found = json.loads(result.stdout)
     assert found["first_order"]["ratio"] > 0 and found["first_order"]["launches"] > 0
     assert found["estimate"]["hours"] > 0 and found["estimate"]["preset"] == "digits"
+
+
+def test_a_dry_run_tells_the_plan_and_stores_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["search", "--dry-run", "--device", "cpu", "--set", "runtime.threads=1", "--set", "runtime.workers=1"]
+    small = [f"--set=stages.{index}.{name}=2" for index in range(3) for name in ("channels", "epochs")]
+    result = CliRunner().invoke(medarts, [*words, *small, "--json"])
+    assert result.exit_code == 0, result.stderr
+    plan = json.loads(result.stdout)
+    assert [stage["individuals"] for stage in plan["estimate"]["stages"]] == [6, 5, 1]
+    assert plan["estimate"]["hours"] > 0 and plan["disk_bytes"] > 0
+    assert all(stage["step_bytes"] > 0 for stage in plan["estimate"]["stages"])
+    assert list(tmp_path.iterdir()) == []
