@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from medarts_ops.config import EvaluateConfig, SearchConfig, parse_config
+from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config_parsing import parse_config
 from medarts_ops.configs.layers import Layer, deep_merge, leaves, parse_assignment, replacements, with_setting
 from medarts_ops.configs.presets import (
     DEFAULT_PRESET,

@@ -16,7 +16,7 @@ FLOORS = [
     {"errors", "seeds", "value"},
     {"space"},
     {"config"},
-    {"individual"},
+    {"config_parsing", "individual"},
     {"observers", "proposers", "evolution"},
     {"data", "networks", "journal"},
     {"strategies", "objectives"},

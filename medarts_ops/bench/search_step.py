@@ -23,8 +23,9 @@ from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.darts import SecondOrderDarts
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.bilevel import SearchTraining, StageTensors
+from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.stage_tensors import StageTensors
 from medarts_ops.value import Value
 
 PEAK_SIDE = 2048

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation, plain_batch, training_batch
 from medarts_ops.data.batches import batch_order
-from medarts_ops.data.stage_data import StageData
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.individual import (
     Alpha,
@@ -35,33 +33,12 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.runtime import Runtime, initial_weights
+from medarts_ops.training.stage_tensors import StageTensors
 
 EpochCallback = Callable[[Individual, EpochRecord], None]
 
 VALIDATION_BATCH = 256
 """Images of a validation batch: no gradients are kept, so more fit than in a training step."""
-
-
-@dataclass(frozen=True)
-class StageTensors:
-    """A stage's images where training wants them. `images` uint8 [image, height, width, channel]."""
-
-    images: Tensor
-    labels: Tensor
-    mean: Tensor
-    std: Tensor
-    data: StageData
-
-    @classmethod
-    def place(cls, data: StageData, runtime: Runtime) -> StageTensors:
-        """Move a stage's data to the device (or to pinned memory)."""
-        return cls(
-            images=runtime.place_images(data.images),
-            labels=torch.from_numpy(data.labels).to(runtime.device),
-            mean=torch.from_numpy(data.mean).float().to(runtime.device),
-            std=torch.from_numpy(data.std).float().to(runtime.device),
-            data=data,
-        )
 
 
 def train_individual(

@@ -15,8 +15,8 @@ from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.search import run_search
 from medarts_ops.space import SearchSpace
-from medarts_ops.training.bilevel import StageTensors
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.stage_tensors import StageTensors
 
 pytestmark = [
     pytest.mark.gpu,

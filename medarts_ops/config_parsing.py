@@ -1,0 +1,72 @@
+"""Plain settings into a config, with errors that name the dotted path, the value got, and the near miss."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from medarts_ops.config import HYPERPARAMETERS
+from medarts_ops.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
+    """Check `settings` against `model`.
+
+    Raises:
+        ConfigError: names every wrong field by its dotted path, with what was given, what is allowed
+            and, for an unknown key, the near miss.
+    """
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        lines = [_explain(model, detail) for detail in error.errors(include_url=False)]
+        raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    # Union members add parts such as "constrained-int" to the path; they are no keys of the user's.
+    parts = [str(part) for part in detail["loc"] if not _names_a_union_member(part)]
+    wrong_key = parts[-1:] == ["[key]"]  # pydantic's mark for a key that a dict does not allow
+    parts = parts[:-1] if wrong_key else parts
+    path = ".".join(parts) or "config"
+    if wrong_key or detail["type"] == "extra_forbidden":
+        allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
+        near = difflib.get_close_matches(parts[-1], allowed, n=1)
+        hint = f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?" if near else ""
+        return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
+    message = detail["msg"].removeprefix("Value error, ")
+    got = detail["input"]
+    shown = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing" else ""
+    return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _names_a_union_member(part: int | str) -> bool:
+    return isinstance(part, str) and (part.startswith(("constrained-", "literal[")) or part in ("int", "float", "str"))
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    current: type[BaseModel] = model
+    for part in path:
+        if part.isdigit():
+            continue
+        found = _model_in(current.model_fields[part].annotation) if part in current.model_fields else None
+        if found is None:
+            return list(HYPERPARAMETERS) if part == "space" else []
+        current = found
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
