@@ -151,8 +151,10 @@ def test_an_interrupt_is_a_line_and_the_signals_exit_code(
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_lets_a_verb_clean_up(name: str, code: int) -> None:
+    # As in a fresh shell: whoever runs the tests may ignore the signal, as nohup does, and children inherit that.
     program = f"""
 import click, os, signal, time
+signal.signal(signal.{name}, signal.SIG_DFL)
 from medarts_ops.cli import main
 @click.command()
 def command():
