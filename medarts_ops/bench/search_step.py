@@ -24,8 +24,8 @@ from medarts_ops.strategies.darts import SecondOrderDarts
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.stage_tensors import StageTensors
 from medarts_ops.value import Value
 
 PEAK_SIDE = 2048
@@ -114,7 +114,11 @@ def reference_step(config: SearchConfig, stage: StageConfig, size: ImageSize) ->
         foreach=False,
     )
     alpha_optimizer = torch.optim.Adam(
-        alphas, lr=config.alpha.lr, betas=(0.5, 0.999), weight_decay=config.alpha.weight_decay, foreach=False
+        alphas,
+        lr=config.alpha.lr,
+        betas=(config.alpha.beta1, config.alpha.beta2),
+        weight_decay=config.alpha.weight_decay,
+        foreach=False,
     )
     train, valid = (
         Batch(batch.images.contiguous(), batch.labels)

@@ -9,8 +9,8 @@ from medarts_ops.config import RuntimeConfig
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import Outcome, TrainingTask
 from medarts_ops.training.bilevel import EpochCallback, train_individual
+from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.stage_tensors import StageTensors
 
 
 class LocalExecutor:

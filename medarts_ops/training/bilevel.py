@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medarts_ops.data.augment import Augmentation, plain_batch, training_batch
+from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import batch_order
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.individual import (
@@ -32,13 +32,11 @@ from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.training.passes import clipped_step, hits, measure
+from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime, initial_weights
-from medarts_ops.training.stage_tensors import StageTensors
 
 EpochCallback = Callable[[Individual, EpochRecord], None]
-
-VALIDATION_BATCH = 256
-"""Images of a validation batch: no gradients are kept, so more fit than in a training step."""
 
 
 def train_individual(
@@ -139,12 +137,12 @@ class SearchTraining:
         weight_loss, correct, alpha_loss = (torch.zeros((), device=self.runtime.device) for _ in range(3))
         n_alpha = 0
         for train, valid in self._batches():
-            loss, hits, loss_of_alpha = self.step(train, valid, warming_up=warming_up)
+            loss, right, loss_of_alpha = self.step(train, valid, warming_up=warming_up)
             if loss_of_alpha is not None:
                 alpha_loss += loss_of_alpha * len(valid.labels)
                 n_alpha += len(valid.labels)
             weight_loss += loss * len(train.labels)
-            correct += hits
+            correct += right
         self.schedule.step()
         valid_loss, valid_hits = self._validate()
         # The epoch's only wait for the device.
@@ -159,8 +157,8 @@ class SearchTraining:
             The weights' mean loss on `train`, its number of hits, and α's mean loss on `valid` (None while warming up).
         """
         alpha_loss = None if warming_up else self._step_alpha(train, valid)
-        loss, hits = self._step_weights(train)
-        return loss, hits, alpha_loss
+        loss, right = self._step_weights(train)
+        return loss, right, alpha_loss
 
     def _batches(self) -> Iterator[tuple[Batch, Batch]]:
         size = self.task.stage.batch
@@ -174,16 +172,7 @@ class SearchTraining:
 
     def _augmented(self, half: NDArray[np.int64], indices: Tensor) -> Batch:
         chosen = torch.from_numpy(half)[indices]
-        images = self.runtime.take(self.tensors.images, chosen)
-        ready = training_batch(
-            images,
-            self.tensors.mean,
-            self.tensors.std,
-            self.augmentation,
-            self.augment_stream,
-            channels_last=self.runtime.channels_last,
-        )
-        return Batch(ready, self.tensors.labels[chosen.to(self.runtime.device, non_blocking=True)])
+        return self.tensors.placed.augmented(chosen, self.augmentation, self.augment_stream)
 
     def _step_alpha(self, train: Batch, valid: Batch) -> Tensor:
         """Adam on the strategy's gradient; α is not clipped. Returns the validation loss."""
@@ -203,30 +192,18 @@ class SearchTraining:
         with self.runtime.autocast():
             logits = self.supernet(train.images, *mixtures)
             loss = F.cross_entropy(logits, train.labels)
-        self.weights_optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.weights_optimizer)
-        torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.task.config.weights.grad_clip)
-        self.scaler.step(self.weights_optimizer)
-        self.scaler.update()
-        return loss.detach().float(), (logits.detach().argmax(dim=1) == train.labels).sum()
+        clipped_step(loss, self.weights_optimizer, self.scaler, self.task.config.weights.grad_clip)
+        return loss.detach().float(), hits(logits, train.labels)
 
     @torch.no_grad()
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Summed loss and hits over the validation images: eval mode, running statistics, no augmentation."""
         self.supernet.eval()
         mixtures = [self.strategy.mixture(alpha) for alpha in self.alpha.all()]
-        loss, hits = (torch.zeros((), device=self.runtime.device) for _ in range(2))
         valid = torch.from_numpy(self.tensors.data.valid_indices)
-        for chosen in valid.split(max(VALIDATION_BATCH, self.task.stage.batch)):
-            images = self.runtime.take(self.tensors.images, chosen)
-            labels = self.tensors.labels[chosen.to(self.runtime.device, non_blocking=True)]
-            ready = plain_batch(images, self.tensors.mean, self.tensors.std, channels_last=self.runtime.channels_last)
-            with self.runtime.autocast():
-                logits = self.supernet(ready, *mixtures)
-                loss += F.cross_entropy(logits, labels, reduction="sum").float()
-            hits += (logits.argmax(dim=1) == labels).sum()
-        return loss, hits
+        return measure(
+            lambda images: self.supernet(images, *mixtures), self.tensors.placed, valid, self.task.stage.batch
+        )
 
     def _record(self, epoch: int, lr: float, sums: list[float], n_alpha: int, seconds: float) -> EpochRecord:
         weight_loss, correct, alpha_loss, valid_loss, valid_hits = sums

@@ -15,8 +15,8 @@ from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.search import run_search
 from medarts_ops.space import SearchSpace
+from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.stage_tensors import StageTensors
 
 pytestmark = [
     pytest.mark.gpu,
@@ -56,6 +56,6 @@ def test_images_that_do_not_fit_stay_in_pinned_memory(monkeypatch):
     data = prepare_search_data(tiny("cuda", "off")).stages[0]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (data.images.nbytes, data.images.nbytes))
     tensors = StageTensors.place(data, runtime)
-    assert tensors.images.is_pinned()
-    taken = runtime.take(tensors.images, torch.tensor([0, 1]))
+    assert tensors.placed.images.is_pinned()
+    taken = runtime.take(tensors.placed.images, torch.tensor([0, 1]))
     assert taken.is_cuda and torch.equal(taken.cpu(), torch.from_numpy(data.images[:2]))

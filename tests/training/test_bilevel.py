@@ -23,8 +23,8 @@ from medarts_ops.individual import (
 )
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.bilevel import train_individual
+from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.stage_tensors import StageTensors
 
 
 def changed(config: SearchConfig, **sections: dict[str, object]) -> SearchConfig:

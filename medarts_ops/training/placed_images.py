@@ -1,0 +1,79 @@
+"""Labelled images where training wants them, and the batches that are made of them there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medarts_ops.data.augment import Augmentation, plain_batch, training_batch
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.strategies.protocol import Batch
+from medarts_ops.training.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class PlacedImages:
+    """Labelled images on the device, or in pinned memory beside it, with what normalises them.
+
+    `images` uint8 [image, height, width, channel], `labels` int64 [image], `mean` and `std` float32 [channel] in 0…1.
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    runtime: Runtime
+
+    @classmethod
+    def place(
+        cls,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        mean: NDArray[np.float64],
+        std: NDArray[np.float64],
+        runtime: Runtime,
+    ) -> PlacedImages:
+        """Move them to where the runtime wants them."""
+        return cls(
+            images=runtime.place_images(images),
+            labels=torch.from_numpy(labels).to(runtime.device),
+            mean=torch.from_numpy(mean).float().to(runtime.device),
+            std=torch.from_numpy(std).float().to(runtime.device),
+            runtime=runtime,
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def augmented(self, indices: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Batch:
+        """A training batch of the images at `indices [image]` (on the host)."""
+        layout = self.runtime.channels_last
+        images = self.runtime.take(self.images, indices)
+        ready = training_batch(images, self.mean, self.std, augmentation, generator, channels_last=layout)
+        return Batch(ready, self._labels_at(indices))
+
+    def plain(self, indices: Tensor) -> Batch:
+        """A batch to measure on, of the images at `indices [image]` (on the host)."""
+        images = self.runtime.take(self.images, indices)
+        ready = plain_batch(images, self.mean, self.std, channels_last=self.runtime.channels_last)
+        return Batch(ready, self._labels_at(indices))
+
+    def _labels_at(self, indices: Tensor) -> Tensor:
+        return self.labels[indices.to(self.runtime.device, non_blocking=True)]
+
+
+@dataclass(frozen=True)
+class StageTensors:
+    """A stage's images, placed, beside the data that say which of them are for what."""
+
+    placed: PlacedImages
+    data: StageData
+
+    @classmethod
+    def place(cls, data: StageData, runtime: Runtime) -> StageTensors:
+        """Move a stage's images to the device (or to pinned memory)."""
+        return cls(PlacedImages.place(data.images, data.labels, data.mean, data.std, runtime), data)
