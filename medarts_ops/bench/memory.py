@@ -21,15 +21,21 @@ class _Watcher(TorchDispatchMode):
         self._seen: set[int] = set()
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Sequence[Any] = (), named: Any = None) -> Any:
+        # What an operation reads and we have not seen was there before: weights, images, states of optimizers.
+        self._note((arguments, named), are_new=False)
         result = operation(*arguments, **(named or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                self._note(leaf.untyped_storage())
+        self._note(result, are_new=True)
         return result
 
-    def _note(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage.data_ptr(), storage.nbytes()
-        if not size or key in self._seen:
+    def _note(self, tree: Any, *, are_new: bool) -> None:
+        for leaf in tree_leaves(tree):
+            if isinstance(leaf, Tensor):
+                storage = leaf.untyped_storage()
+                self._add(storage, storage.nbytes() if are_new else 0)
+
+    def _add(self, storage: torch.UntypedStorage, size: int) -> None:
+        key = storage.data_ptr()
+        if not key or key in self._seen:
             return
         self._seen.add(key)
         self._now += size

@@ -47,6 +47,11 @@ def test_peak_memory_is_what_lives_at_the_same_time():
     assert 2 * 4000 <= peak_bytes(chain, CPU) <= 3 * 4000 + 100
 
 
+def test_what_was_there_before_a_step_is_not_its_memory():
+    weights, gradient = torch.ones(1000), torch.ones(1000)
+    assert peak_bytes(lambda: weights.add_(gradient), CPU) == 0
+
+
 def test_the_reference_step_has_the_launches_of_the_original_code():
     stage = DARTS.stages[0].model_copy(update={"batch": 2})
     launches = sum(count_launches(reference_step(DARTS, stage, SIZE)).values())
