@@ -1,24 +1,39 @@
-"""`medarts bench`: how fast this machine searches, and how far that is from its limit."""
+"""`medarts bench`: how fast this machine searches, trains and reads images, against the original's ways."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from medarts_ops.cli.options import config_options, config_request, json_option
-from medarts_ops.cli.output import print_json, print_table, progress_console, results_console, table
-from medarts_ops.cli.quantities import hours
-from medarts_ops.configs.loader import resolve_search
+from medarts_ops.cli.bench_tables import (
+    SearchBench,
+    data_bench_json,
+    evaluation_bench_json,
+    print_data_bench,
+    print_evaluation_bench,
+    print_search_bench,
+    search_bench_json,
+)
+from medarts_ops.cli.options import config_request, json_option, made_up_images_options, side_by_side_options
+from medarts_ops.cli.output import print_json, progress_console, results_console
+from medarts_ops.configs.layers import nested
+from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, resolve_search
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
-    from medarts_ops.bench.search_step import ImageSize, StepTiming
+    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.config import SearchConfig
     from medarts_ops.data.search_data import SearchData
 
-MEBI = 2**20
+RESOLUTION = click.IntRange(8)
+
+BENCH_STACK = 8
+"""Individuals of the measured stack: a first stage's population, by default."""
+
+repeats_option = click.option(
+    "--repeats", type=click.IntRange(1), default=5, show_default=True, help="Timed turns of each; medians are shown."
+)
 
 
 @click.group()
@@ -28,7 +43,8 @@ def command() -> None:
     \b
     Examples:
       medarts bench search
-      medarts bench search --cells 8 --preset digits --json
+      medarts bench evaluate
+      medarts bench data --json
     """
 
 
@@ -39,10 +55,11 @@ def command() -> None:
 @click.option(
     "--channels", type=click.IntRange(1), default=16, show_default=True, help="First channels of the supernet."
 )
-@click.option("--side", type=click.IntRange(8), default=16, show_default=True, help="Side of the made-up images.")
+@click.option("--resolution", type=RESOLUTION, default=16, show_default=True, help="Side of the made-up images.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a step, of each half.")
-@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Timed steps; medians are shown.")
-@config_options
+@repeats_option
+@made_up_images_options
+@side_by_side_options
 @json_option
 @click.pass_context
 def search(
@@ -50,43 +67,140 @@ def search(
     *,
     cells: tuple[int, ...],
     channels: int,
-    side: int,
+    resolution: int,
     batch: int,
     repeats: int,
     as_json: bool,
 ) -> None:
     """Time the search step against the original DARTS code's on the same work, and estimate a whole search.
 
-    Both take turns in one process, on made-up images. Launches count what would be GPU kernels. Needed work is the
-    arithmetic that a step can't do without; the machine's limit is a large matrix product. The estimate is for
-    the preset that is asked for (cifar10 unless --preset or --dataset says otherwise).
+    Both take turns in one process, on made-up images: first order at all sizes; at the smallest second order, too,
+    and a stack of individuals (8, or --stack) trained as one network.
+    Launches count what would be GPU kernels. Needed work is the arithmetic that a step can't do without; the
+    machine's limit is a large matrix product. The estimate is for the preset that is asked for (cifar10 unless
+    --preset or --dataset says otherwise), in that preset's order.
 
     \b
     Examples:
       medarts bench search
-      medarts bench search --cells 8 --set strategy.order=second
+      medarts bench search --cells 8 --repeats 3
       medarts bench search --preset digits --set runtime.threads=1 --json
     """
     config = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
-    from medarts_ops.bench.search_step import ImageSize, measure_step, peak_gflops
+    from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
     from medarts_ops.search import resolve_config
     from medarts_ops.training.runtime import Runtime
 
     config = resolve_config(config)
-    size = ImageSize(resolution=side, in_channels=3, n_classes=10)
-    stage = config.stages[0].model_copy(update={"channels": channels, "batch": batch})
+    size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
+    stages = [
+        config.stages[0].model_copy(update={"cells": n, "channels": channels, "batch": batch})
+        for n in sorted(set(cells))
+    ]
     console = progress_console()
-    timings = []
-    for n in cells:
-        console.print(f"timing {n} cells, {channels} channels, {side}×{side}, batch {batch}")
-        timings.append(measure_step(config, stage.model_copy(update={"cells": n}), size, repeats))
+    first = []
+    for stage in stages:
+        console.print(f"timing {stage.cells} cells, {channels} channels, {resolution}×{resolution}, batch {batch}")
+        first.append(measure_step(config, stage, size, repeats, order="first"))
+    console.print(f"timing second order, {stages[0].cells} cells")
+    second = measure_step(config, stages[0], size, repeats, order="second")
+    individuals = BENCH_STACK if config.runtime.stack == "auto" else config.runtime.stack
+    console.print(f"timing {individuals} individuals stacked, {stages[0].cells} cells")
+    stacked = measure_stack(config, stages[0], size, repeats, individuals)
+    measured = SearchBench(first, second, stacked)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
     console.print(f"timing the stages of preset {config.preset}")
     estimate = _estimate(config, size, repeats)
     if as_json:
-        print_json(_as_json(config, timings, limit, estimate))
+        print_json(search_bench_json(config, measured, limit, estimate))
     else:
-        _print(config, timings, limit, estimate)
+        print_search_bench(results_console(), config, measured, limit, estimate)
+
+
+@command.command("evaluate")
+@click.option("--cells", type=click.IntRange(3), help="Cells of the network.  [default: the preset's, 20]")
+@click.option("--channels", type=click.IntRange(1), help="First channels.  [default: the preset's, 36]")
+@click.option("--resolution", type=RESOLUTION, default=32, show_default=True, help="Side of the made-up images.")
+@click.option("--batch", type=click.IntRange(2), help="Images of a step.  [default: the preset's, 96]")
+@repeats_option
+@made_up_images_options
+@json_option
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    *,
+    cells: int | None,
+    channels: int | None,
+    resolution: int,
+    batch: int | None,
+    repeats: int,
+    as_json: bool,
+) -> None:
+    """Time the training step of a full-size network against the original DARTS code's on the same work.
+
+    Both take turns in one process, on made-up images: the published cells DARTS_V2 in the setting of the preset that
+    is asked for (cifar10 unless --preset or --dataset says otherwise). At full size a turn takes minutes on a CPU.
+
+    \b
+    Examples:
+      medarts bench evaluate
+      medarts bench evaluate --cells 5 --batch 16 --json
+    """
+    config = resolve_evaluate(config_request(ctx)._replace(usual_preset="cifar10")).config
+    from medarts_ops.bench.evaluation_step import measure_evaluation
+    from medarts_ops.training.runtime import resolve_runtime
+
+    sizes = {"cells": cells, "channels": channels, "batch": batch}
+    given: dict[str, object] = {name: value for name, value in sizes.items() if value is not None}
+    config = config.model_copy(update={**given, "runtime": resolve_runtime(config.runtime)})
+    progress_console().print(
+        f"timing {config.cells} cells, {config.channels} channels, {resolution}×{resolution}, batch {config.batch}"
+    )
+    timing = measure_evaluation(config, resolution, repeats)
+    if as_json:
+        print_json(evaluation_bench_json(config, timing))
+    else:
+        print_evaluation_bench(results_console(), config, timing)
+
+
+@command.command("data")
+@click.option(
+    "--resolution",
+    "resolutions",
+    type=RESOLUTION,
+    multiple=True,
+    default=(16, 32),
+    show_default=True,
+    help="Side of the made-up images. Repeatable.",
+)
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a batch.")
+@repeats_option
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@json_option
+def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str, as_json: bool) -> None:
+    """Time augmented training batches against a torch DataLoader that augments PIL images in worker processes.
+
+    Both crop, flip and normalise the same 4,096 made-up images in turn. The loader has a worker for each core, started
+    before the clock.
+
+    \b
+    Examples:
+      medarts bench data
+      medarts bench data --resolution 64 --batch 128 --json
+    """
+    runtime = load_evaluate_config("cifar10", options=nested("runtime.device", device)).runtime
+    from medarts_ops.bench.input_pipeline import measure_input
+    from medarts_ops.training.runtime import resolve_runtime
+
+    runtime = resolve_runtime(runtime)
+    timings = []
+    for resolution in resolutions:
+        progress_console().print(f"timing {resolution}×{resolution}, batch {batch}")
+        timings.append(measure_input(runtime, resolution, batch, repeats))
+    if as_json:
+        print_json(data_bench_json(runtime, timings))
+    else:
+        print_data_bench(results_console(), runtime, timings)
 
 
 def _estimate(config: SearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
@@ -108,58 +222,3 @@ def estimate_of(config: SearchConfig, data: SearchData, repeats: int) -> SearchE
     first = data.stages[0].images
     size = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=data.stages[0].n_classes)
     return estimate_search(config, tuple(len(stage.images) for stage in data.stages), size, repeats)
-
-
-def _as_json(config: SearchConfig, timings: list[StepTiming], limit: float, estimate: SearchEstimate) -> dict[str, Any]:
-    return {
-        f"{config.strategy.order}_order": timings[0].model_dump(),
-        "sizes": [timing.model_dump() for timing in timings],
-        "peak_gflops": limit,
-        "runtime": config.runtime.model_dump(),
-        "estimate": {"preset": config.preset, **estimate.model_dump()},
-    }
-
-
-def _print(config: SearchConfig, timings: list[StepTiming], limit: float, estimate: SearchEstimate) -> None:
-    console = results_console()
-    numbers = ("reference", "product", "ratio", "launches", "of reference", "memory", "of reference ", "of the limit")
-    made = table("cells", *numbers, numbers=("cells", *numbers))
-    for timing in timings:
-        made.add_row(
-            str(timing.cells),
-            f"{timing.reference_seconds:.3f} s",
-            f"{timing.seconds:.3f} s",
-            f"{timing.ratio:.2f}",
-            f"{timing.launches:,}",
-            f"{timing.reference_launches:,}",
-            f"{timing.peak_bytes / MEBI:,.0f} MiB",
-            f"{timing.reference_peak_bytes / MEBI:,.0f} MiB",
-            f"{timing.gflops / limit:.0%}",
-        )
-    runtime = config.runtime
-    console.print(
-        f"{config.strategy.order.capitalize()}-order search step on {runtime.device}, precision {runtime.amp}, "
-        f"{runtime.threads} threads; its limit is {limit:,.0f} GFLOP/s"
-    )
-    print_table(console, made)
-    console.print()
-    print_estimate(console, config, estimate)
-
-
-def print_estimate(console: Console, config: SearchConfig, estimate: SearchEstimate) -> None:
-    """What a search will cost, stage by stage."""
-    kind = "GPU" if config.runtime.device.startswith("cuda") else "CPU"
-    console.print(f"A search with preset {config.preset}: about {hours(estimate.hours * 3600)} of one {kind}")
-    numbers = ("individuals", "images", "steps", "a step", "memory", "hours")
-    stages = table("stage", *numbers, numbers=numbers)
-    for stage in estimate.stages:
-        stages.add_row(
-            stage.name,
-            str(stage.individuals),
-            f"{stage.images:,}",
-            f"{stage.steps:,}",
-            f"{stage.step_seconds:.3f} s",
-            f"{stage.step_bytes / MEBI:,.0f} MiB",
-            hours(stage.hours * 3600),
-        )
-    print_table(console, stages)

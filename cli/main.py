@@ -21,7 +21,7 @@ VERBS = {
     "show": "Show one run: lineage, genotype, objectives.",
     "genotypes": "List the published architectures, or print one.",
     "ui": "Open the MLflow pages on the store in use.",
-    "bench": "Measure this machine: the search step against the original's, and what a search will cost.",
+    "bench": "Measure this machine: search, training and data against the original's, and what a search will cost.",
     "config": "Print the settings with the origin of each, or their schema.",
 }
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""

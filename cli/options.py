@@ -21,6 +21,9 @@ SETTINGS = {
     "seed": "seed",
     "device": "runtime.device",
     "amp": "runtime.amp",
+    "workers": "runtime.workers",
+    "stack": "runtime.stack",
+    "cuda_graphs": "runtime.cuda_graphs",
 }
 """Which setting a named option is short for."""
 
@@ -35,6 +38,14 @@ def _absolute(ctx: click.Context, parameter: click.Parameter, value: str | None)
     # An evaluation reads the path from the stored search config, maybe from another folder.
     _note(ctx, parameter, None if value is None else str(Path(value).expanduser().absolute()))
 
+
+_RESOLUTION_OPTION = click.option(
+    "--resolution",
+    type=int,
+    expose_value=False,
+    callback=_note,
+    help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
+)
 
 _CONFIG_OPTIONS = (
     click.option(
@@ -53,13 +64,7 @@ _CONFIG_OPTIONS = (
         show_envvar=True,
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
     ),
-    click.option(
-        "--resolution",
-        type=int,
-        expose_value=False,
-        callback=_note,
-        help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
-    ),
+    _RESOLUTION_OPTION,
     click.option(
         "--preset",
         metavar="NAME",
@@ -108,6 +113,30 @@ _CONFIG_OPTIONS = (
     ),
 )
 
+_SIDE_BY_SIDE_OPTIONS = (
+    click.option(
+        "--workers",
+        metavar="N",
+        expose_value=False,
+        callback=_note,
+        help="Processes that train individuals side by side, or auto.  [default: auto, what finishes first]",
+    ),
+    click.option(
+        "--stack",
+        metavar="N",
+        expose_value=False,
+        callback=_note,
+        help="Individuals trained as one network, or auto.  [default: auto, 1 on a CPU, what fits on a GPU]",
+    ),
+    click.option(
+        "--cuda-graphs",
+        metavar="MODE",
+        expose_value=False,
+        callback=_note,
+        help="Replay the search step as a CUDA graph: auto, on or off.  [default: auto, on with CUDA]",
+    ),
+)
+
 tracking_uri_option = click.option(
     "--tracking-uri",
     metavar="URI",
@@ -140,13 +169,27 @@ def config_options(command: Decorated) -> Decorated:
     return command
 
 
+def side_by_side_options(command: Decorated) -> Decorated:
+    """Options that only a search has, beside those that shape any config."""
+    for option in reversed(_SIDE_BY_SIDE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def made_up_images_options(command: Decorated) -> Decorated:
+    """As `config_options` but for --resolution, which a command that makes up its images has of its own."""
+    for option in reversed(_CONFIG_OPTIONS):
+        command = command if option is _RESOLUTION_OPTION else option(command)
+    return command
+
+
 def config_request(ctx: click.Context) -> Request:
-    """What the options of a command with `config_options` ask for."""
+    """What the options of a command that `config_options` or its like decorates ask for."""
     noted: Mapping[str, Any] = ctx.meta[_NOTED]
     options: dict[str, Any] = {}
     data_folder: str | None = None
     for name, path in SETTINGS.items():
-        value = noted[name]
+        value = noted.get(name)  # not every command has every option
         if value is None:
             continue
         if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:

@@ -11,6 +11,7 @@ from medarts_ops.cli.options import (
     config_request,
     json_option,
     named_store,
+    side_by_side_options,
     storage_option,
     tracking_uri_option,
     work_dir_option,
@@ -26,6 +27,7 @@ PLANNED_STEPS = 3
 
 @click.command(short_help="Find an architecture.")
 @config_options
+@side_by_side_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @tracking_uri_option
@@ -55,7 +57,7 @@ def command(
       medarts search --dataset cifar10 --data ~/data
       medarts search --preset cifar10-paper --seed 3
       medarts search --dataset folder --data ~/flowers --resolution 32
-      medarts search --set stages.0.epochs=2 --set runtime.workers=2
+      medarts search --set stages.0.epochs=2 --workers 2
       medarts search --dataset cifar10 --dry-run
     """
     config = resolve_search(config_request(ctx)).config
@@ -81,12 +83,15 @@ def command(
 
 def plan(config: SearchConfig, as_json: bool) -> None:
     """Print what a search would train and cost. Nothing is stored."""
-    from medarts_ops.cli.bench import estimate_of, print_estimate
+    from medarts_ops.cli.bench import estimate_of
+    from medarts_ops.cli.bench_tables import print_estimate
     from medarts_ops.data.search_data import prepare_search_data
     from medarts_ops.search import resolve_config
+    from medarts_ops.training.side_by_side import resolve_stack
 
     config = resolve_config(config)
     data = prepare_search_data(config)
+    config = resolve_stack(config, data.stages)
     progress_console().print("timing a few steps of each stage")
     estimate = estimate_of(config, data, PLANNED_STEPS)
     disk = sum(stage.images.nbytes for stage in data.stages)

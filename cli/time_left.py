@@ -91,12 +91,14 @@ class WorkLeft:
 
 
 def _planned(stage: StageConfig, config: SearchConfig, index: int, n_train: int) -> _StageWork:
+    workers, stack = config.runtime.workers, config.runtime.stack
+    assert isinstance(workers, int) and isinstance(stack, int)  # resolved before a search starts
     images = stage.images if isinstance(stage.images, int) else stage.images * n_train
     individuals = stage.size * (config.proposals.generations if index == 0 else 1)
     return _StageWork(
         cells_and_channels=stage.cells * stage.channels,
         images=images,
         epochs=stage.epochs,
-        side_by_side=min(config.runtime.workers, stage.size),
+        side_by_side=min(workers, math.ceil(stage.size / stack)),
         individuals=individuals,
     )

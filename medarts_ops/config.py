@@ -167,7 +167,7 @@ class ProposalsConfig(Settings):
 
 
 class RuntimeConfig(Settings):
-    """Where and how numbers are computed."""
+    """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
 
     device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: Literal["auto", "off", "fp16", "bf16"] = setting(
@@ -176,9 +176,22 @@ class RuntimeConfig(Settings):
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
         "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
     )
-    workers: int = setting(1, "ours", "processes that train individuals side by side; 1 trains in this process", ge=1)
     channels_last: bool = setting(True, "ours", "NHWC memory layout")
     tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
+
+
+class SearchRuntimeConfig(RuntimeConfig):
+    """What only a search has: several individuals at a time, and a step worth capturing."""
+
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+        "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
+    )
+    stack: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+        "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
+    )
+    cuda_graphs: Literal["auto", "on", "off"] = setting(
+        "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA"
+    )
 
 
 TABLE_II = (
@@ -209,7 +222,7 @@ class SearchConfig(Settings):
     )
     para_aug: ParaAugConfig = ParaAugConfig()
     proposals: ProposalsConfig = ProposalsConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: SearchRuntimeConfig = SearchRuntimeConfig()
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:

@@ -50,18 +50,20 @@ from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.runtime import resolve_runtime
+from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
 
 Measured = EvaluatedIndividual | FailedIndividual
 
 
 def resolve_config(config: SearchConfig) -> SearchConfig:
-    """Replace every `auto`, and refuse names that nobody registered.
+    """Replace every `auto` but `runtime.stack`, which needs the data, and refuse names that nobody registered.
 
     Raises:
         ConfigError: an unknown strategy or objective, or a device that is not there.
     """
     build_strategy(config.strategy)
     check_objectives(config.objectives)
+    config = resolve_workers(config)
     return config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
 
 
@@ -89,6 +91,7 @@ def run_search(
     """
     config = resolve_config(config)
     data = prepare_search_data(config) if data is None else data
+    config = resolve_stack(config, data.stages)
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
     executor = executor or build_executor(config.runtime)
     journal = Journal.create(folder, folder.name)
@@ -190,11 +193,16 @@ class _Search:
     ) -> list[Measured]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came."""
         self._observer.notify(PopulationBorn(stage=index, round=generation, individuals=tuple(population)))
+        stack = self._config.runtime.stack
+        assert isinstance(stack, int)
         tasks = [
             TrainingTask(
-                individuals=(individual,), stage=stage, config=self._config, stage_data=str(self._stage_data(index))
+                individuals=tuple(population[first : first + stack]),
+                stage=stage,
+                config=self._config,
+                stage_data=str(self._stage_data(index)),
             )
-            for individual in population
+            for first in range(0, len(population), stack)
         ]
         measured: dict[int, Measured] = {}
         for outcome in self._executor.run(tasks, self._on_epoch):

@@ -18,10 +18,11 @@ Pairs = Iterator[tuple[Tensor, Tensor]]
 
 
 def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Callable[[nn.Module], Tensor]) -> Pairs:
-    """`field` picks a module's tensor, for example its weight or its running mean."""
-    for ours, theirs in zip(supernet.stem, reference.stem, strict=True):
-        yield from _plain(ours, theirs, field)
-    yield from _plain(supernet.classifier, reference.classifier, field)
+    """`field` picks a module's tensor, for example its weight or its running mean. The supernet has one individual."""
+    convolution, norm = reference.stem
+    yield from _fields([(supernet.stem, [convolution]), (supernet.stem.norm, [norm])], field)
+    yield from _fields([(_Affine(supernet.stem.scale, supernet.stem.shift), [_Affine(norm.weight, norm.bias)])], field)
+    yield from _fields([(supernet.classifier, [reference.classifier])], field)
     for cell, plain in zip(supernet.cells, reference.cells, strict=True):
         assert isinstance(cell, MixedCell) and isinstance(plain, ReferenceCell)
         yield from _fields(_reduction_or_mix(cell.preprocess0, plain.preprocess0), field)
@@ -31,8 +32,12 @@ def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Cal
             yield from _fields(_state(state, [plain.edges[row] for row in rows]), field)
 
 
-def _plain(ours: nn.Module, theirs: nn.Module, field: Callable[[nn.Module], Tensor]) -> Pairs:
-    yield from _fields([(ours, [theirs])], field)
+class _Affine(nn.Module):
+    """Scale and shift of a batch norm under the names that it has elsewhere."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, bias
 
 
 def _reduction_or_mix(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
@@ -53,19 +58,21 @@ def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, l
     branches = [block for block in blocks if not isinstance(block, FactorizedReduce)]
     twice = [branch for branch in branches if len(branch) == 8]
     if state.branches is not None:
-        groups += _kernels(state.branches.depthwise, [branch[1] for branch in branches], state.channels)
-        groups.append((state.branches.pointwise, [branch[2] for branch in branches]))
-        if state.branches.second_half is not None:
-            half = state.branches.second_half
-            groups.append((half.norm, [branch[3] for branch in twice]))
-            groups += _kernels(half.depthwise, [branch[5] for branch in twice], state.channels)
-            groups.append((half.pointwise, [branch[6] for branch in twice]))
-            groups.append((half.last_norm, [branch[7] for branch in twice]))
-        if state.branches.once_norm is not None:
-            groups.append((state.branches.once_norm, [branch[3] for branch in branches[len(twice) :]]))
-    for column, norm in zip(state.shared_columns, state.pool_norms, strict=False):
+        halves = state.branches
+        groups += _kernels(halves.first.depthwise, [branch[1] for branch in branches])
+        groups.append((halves.first.pointwise, [branch[2] for branch in branches]))
+        groups.append((halves.norm, [branch[3] for branch in branches]))
+        if halves.second is not None:
+            groups += _kernels(halves.second.depthwise, [branch[5] for branch in twice])
+            groups.append((halves.second.pointwise, [branch[6] for branch in twice]))
+            groups.append((halves.last_norm, [branch[7] for branch in twice]))
+    if state.pool_norm is not None:
         # One batch norm for all edges: each of the reference's equals it.
-        groups += [(norm, [_operation(edge, column)[1]]) for edge in edges if column in edge.columns]
+        columns = state.shared_columns[: len(state.pools)]
+        having = [[edge for edge in edges if column in edge.columns] for column in columns]
+        for each in zip(*having, strict=False):
+            norms = [_operation(edge, column)[1] for edge, column in zip(each, columns, strict=True)]
+            groups.append((state.pool_norm, norms))
     if state.reductions is not None:
         for name in ("straight", "shifted", "norm"):
             groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in skips]))
@@ -80,13 +87,11 @@ class _Kernel(nn.Module):
         self.weight = weight
 
 
-def _kernels(
-    weights: nn.ParameterList, convolutions: list[nn.Module], channels: int
-) -> list[tuple[nn.Module, list[nn.Module]]]:
+def _kernels(weights: nn.ParameterList, convolutions: list[nn.Module]) -> list[tuple[nn.Module, list[nn.Module]]]:
     groups: list[tuple[nn.Module, list[nn.Module]]] = []
     position = 0
     for weight in weights:
-        count = len(weight) // channels
+        count = weight.shape[1]
         groups.append((_Kernel(weight), convolutions[position : position + count]))
         position += count
     return groups

@@ -11,8 +11,8 @@ from medarts_ops.config import (
     DatasetConfig,
     ObjectiveConfig,
     ParaAugConfig,
-    RuntimeConfig,
     SearchConfig,
+    SearchRuntimeConfig,
     SpaceConfig,
     StageConfig,
 )
@@ -186,7 +186,7 @@ def make_search_config_tiny(seed: int = 0) -> SearchConfig:
         ),
         objectives=(ObjectiveConfig(), ObjectiveConfig(name="params")),
         para_aug=ParaAugConfig(cells=3, channels=4),
-        runtime=RuntimeConfig(device="cpu", amp="off", threads=1),
+        runtime=SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1, stack=1, cuda_graphs="off"),
     )
 
 

@@ -37,8 +37,8 @@ HOMES = {
     "click": {"cli"},
     "rich": {"cli"},
     "torch": {"networks", "strategies", "training", "data", "objectives", "bench"},
-    "torchvision": {"data"},
-    "PIL": {"data"},
+    "torchvision": {"data", "bench"},
+    "PIL": {"data", "bench"},
     "sklearn": {"data"},
     "yaml": {"configs", "cli"},
 }

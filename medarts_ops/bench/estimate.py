@@ -15,9 +15,10 @@ VALIDATION_SHARE = 0.2
 
 
 class StageEstimate(Value):
-    """One stage: steps of all its individuals, seconds of one step, hours of training on one device.
+    """One stage: steps of all its individuals, seconds of an individual's step, hours of training on one device.
 
-    `images` is D_sample's size. `step_bytes` is the most that a step holds at once beside weights and images.
+    `images` is D_sample's size. `step_bytes` is the most that a step, of a whole stack where individuals are stacked,
+    holds at once beside weights and images.
     """
 
     name: str
@@ -48,8 +49,9 @@ def estimate_search(config: SearchConfig, images: tuple[int, ...], size: ImageSi
     device = Runtime.from_config(config.runtime).device
     estimates: list[StageEstimate] = []
     for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
-        step = product_step(config, stage, size)
-        seconds = time_interleaved({"step": step}, repeats, device)["step"]
+        stack = min(stage.size, config.runtime.stack) if isinstance(config.runtime.stack, int) else 1
+        step = product_step(config, stage, size, stack)
+        seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
         rounds = config.proposals.generations if index == 0 else 1
         individuals = stage.size * rounds
         steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)

@@ -5,12 +5,44 @@ It ships as the oracle of `networks/supernet.py` in tests and as its rival in me
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
 from medarts_ops.space.search_space import N_INPUTS
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def with_plain_convolutions(network: Network) -> Network:
+    """`network` itself, with an `nn.Conv2d` on the same weight in place of each `DepthwiseConv2d` inside it."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, DepthwiseConv2d):
+                parent.register_module(name, _plain(child))
+    return network
+
+
+def _plain(depthwise: DepthwiseConv2d) -> nn.Conv2d:
+    channels = depthwise.in_channels
+    plain = nn.Conv2d(
+        channels,
+        channels,
+        depthwise.kernel_size,  # type: ignore[arg-type]
+        stride=depthwise.stride,  # type: ignore[arg-type]
+        padding=depthwise.padding,  # type: ignore[arg-type]
+        dilation=depthwise.dilation,  # type: ignore[arg-type]
+        groups=channels,
+        bias=False,
+        device="meta",  # draws no random numbers for weights that are dropped
+    )
+    plain.weight = depthwise.weight
+    return plain
 
 
 class ReferenceMixedOperation(nn.Module):
@@ -21,7 +53,7 @@ class ReferenceMixedOperation(nn.Module):
         self.columns = [column for column, present in enumerate(mask) if present]
         self.operations = nn.ModuleList()
         for column in self.columns:
-            operation = build_operation(primitives[column], channels, stride, affine=False)
+            operation = with_plain_convolutions(build_operation(primitives[column], channels, stride, affine=False))
             if "pool" in primitives[column]:
                 operation = nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
             self.operations.append(operation)
@@ -90,3 +122,20 @@ class ReferenceSupernet(nn.Module):
             before_previous, previous = previous, cell(before_previous, previous, mixture)
         logits: Tensor = self.classifier(self.pool(previous).flatten(1))
         return logits
+
+
+class StackOfOne(nn.Module):
+    """A plain supernet with the axis of individuals in front of everything, as strategies expect it."""
+
+    def __init__(self, plain: ReferenceSupernet) -> None:
+        super().__init__()
+        self._names = [name for name, _ in plain.named_parameters()]
+        self.weights = nn.ParameterList(nn.Parameter(weight.detach()[None]) for weight in plain.parameters())
+        # In a tuple, so that its own parameters are not this module's, too.
+        self._plain = (plain,)
+
+    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+        """`images [1, image, channel, height, width]`, mixtures [1, edge, op] → logits [1, image, class]."""
+        weights = {name: weight.squeeze(0) for name, weight in zip(self._names, self.weights, strict=True)}
+        logits: Tensor = functional_call(self._plain[0], weights, (images[0], normal_mixture[0], reduce_mixture[0]))
+        return logits[None]

@@ -8,24 +8,18 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
+from medarts_ops.bench.reference_step import Order, reference_step
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import Hyperparameters, Individual, TrainingTask
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.seeds import Stream, random_generator
-from medarts_ops.strategies.darts import SecondOrderDarts
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
-from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.strategies.protocol import Batch
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.side_by_side import one_step
 from medarts_ops.value import Value
 
 PEAK_SIDE = 2048
@@ -68,87 +62,24 @@ class StepTiming(Value):
     gflops: float
 
 
-def product_step(config: SearchConfig, stage: StageConfig, size: ImageSize) -> Callable[[], object]:
-    """An iteration of search training as `medarts search` runs it, on one made-up batch of each half."""
+class StackTiming(Value):
+    """A step of several individuals as one network, against a step of one. Seconds are medians.
+
+    `ratio` is how many times as fast an individual is trained in the stack as alone.
+    """
+
+    cells: int
+    individuals: int
+    seconds_per_individual: float
+    launches_per_individual: float
+    ratio: float
+
+
+def product_step(config: SearchConfig, stage: StageConfig, size: ImageSize, stack: int = 1) -> Callable[[], object]:
+    """An iteration of search training of `stack` individuals, as `medarts search` runs it, on made-up images."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    space = config.space.search_space()
-    rng = random_generator(config.seed, 0, 0, Stream.ALPHA)
-    hyperparameters = Hyperparameters.from_config(config.alpha, config.weights)
-    individual = Individual(
-        id="bench-00",
-        stage=0,
-        number=0,
-        origin="random",
-        parents=(),
-        alpha=build_strategy(config.strategy).initial_alpha(space, config.alpha.init_std, rng),
-        hyperparameters=hyperparameters,
-    )
-    task = TrainingTask(individuals=(individual,), stage=stage, config=config, stage_data="none")
-    data = made_up_data(stage.batch, size)
-    training = SearchTraining(task, individual, StageTensors.place(data, runtime), runtime)
-    train, valid = (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
-    training.supernet.train()
-    return lambda: training.step(train, valid)
-
-
-def reference_step(config: SearchConfig, stage: StageConfig, size: ImageSize) -> Callable[[], object]:
-    """An iteration as the original DARTS code runs it, first or second order as `config.strategy.order` says.
-
-    One module an edge and operation, NCHW, `none` computed, all gradients in both first-order steps (the α step's
-    weight gradients are thrown away), per-tensor optimizers. In full precision, whatever `config.runtime.amp` says.
-    """
-    runtime = Runtime.from_config(config.runtime)
-    device = runtime.device
-    spec = SupernetSpec.full(config.space.search_space())
-    network = ReferenceSupernet(
-        spec, cells=stage.cells, channels=stage.channels, n_classes=size.n_classes, in_channels=size.in_channels
-    ).to(device)
-    shape = (spec.space.n_edges, spec.space.n_primitives)
-    alphas = [torch.zeros(shape, device=device, requires_grad=True) for _ in range(2)]
-    weights_optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=config.weights.lr,
-        momentum=config.weights.momentum,
-        weight_decay=config.weights.weight_decay,
-        foreach=False,
-    )
-    alpha_optimizer = torch.optim.Adam(
-        alphas,
-        lr=config.alpha.lr,
-        betas=(config.alpha.beta1, config.alpha.beta2),
-        weight_decay=config.alpha.weight_decay,
-        foreach=False,
-    )
-    train, valid = (
-        Batch(batch.images.contiguous(), batch.labels)
-        for batch in (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
-    )
-
-    def loss(batch: Batch) -> Tensor:
-        logits = network(batch.images, *(torch.softmax(alpha, dim=-1) for alpha in alphas))
-        return F.cross_entropy(logits, batch.labels)
-
-    strategy = SecondOrderDarts(config.strategy.finite_difference)
-    problem = BilevelProblem(
-        network, AlphaTensors(*alphas), strategy.mixture, weights_optimizer, lambda loss: loss, runtime.autocast
-    )
-
-    def step() -> None:
-        alpha_optimizer.zero_grad()
-        if config.strategy.order == "second":
-            gradient = strategy.architecture_gradient(problem, train, valid)
-            for alpha, value in zip(alphas, gradient.gradients, strict=True):
-                alpha.grad = value
-        else:
-            loss(valid).backward()
-        alpha_optimizer.step()
-        weights_optimizer.zero_grad()
-        loss(train).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.grad_clip, foreach=False)
-        weights_optimizer.step()
-
-    return step
+    return one_step(config, stage, made_up_data(stage.batch, size), runtime, stack)
 
 
 def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
@@ -166,14 +97,22 @@ def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, devic
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def measure_step(config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int) -> StepTiming:
-    """Product and reference on the same work, in the config's order."""
-    device = Runtime.from_config(config.runtime).device
-    steps = {"product": product_step(config, stage, size), "reference": reference_step(config, stage, size)}
+def measure_step(
+    config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int, order: Order = "first"
+) -> StepTiming:
+    """Product and reference on the same work, in the given order, whatever the config's is."""
+    config = config.model_copy(update={"strategy": config.strategy.model_copy(update={"order": order})})
+    runtime = Runtime.from_config(config.runtime)
+    device = runtime.device
+    train, valid = (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
+    steps = {
+        "product": product_step(config, stage, size),
+        "reference": reference_step(config, stage, (train, valid), size.n_classes, order),
+    }
     seconds = time_interleaved(steps, repeats, device)
     launches = {name: sum(count_launches(step).values()) for name, step in steps.items()}
     memory = {name: peak_bytes(step, device) for name, step in steps.items()}
-    needed = PASSES_OF_NEEDED_WORK[config.strategy.order] * forward_flop(config, stage, size) / 1e9
+    needed = PASSES_OF_NEEDED_WORK[order] * forward_flop(config, stage, size) / 1e9
     return StepTiming(
         cells=stage.cells,
         channels=stage.channels,
@@ -187,6 +126,23 @@ def measure_step(config: SearchConfig, stage: StageConfig, size: ImageSize, repe
         reference_peak_bytes=memory["reference"],
         needed_gflop=needed,
         gflops=needed / seconds["product"],
+    )
+
+
+def measure_stack(
+    config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int, individuals: int
+) -> StackTiming:
+    """`individuals` stacked and one alone, in turn."""
+    device = Runtime.from_config(config.runtime).device
+    steps = {"stacked": product_step(config, stage, size, individuals), "alone": product_step(config, stage, size)}
+    seconds = time_interleaved(steps, repeats, device)
+    each = seconds["stacked"] / individuals
+    return StackTiming(
+        cells=stage.cells,
+        individuals=individuals,
+        seconds_per_individual=each,
+        launches_per_individual=sum(count_launches(steps["stacked"]).values()) / individuals,
+        ratio=seconds["alone"] / each,
     )
 
 

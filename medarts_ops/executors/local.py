@@ -1,14 +1,14 @@
-"""Train in this process, one individual after the other."""
+"""Train in this process, one task after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config import SearchRuntimeConfig
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import Outcome, TrainingTask
-from medarts_ops.training.bilevel import EpochCallback, train_individual
+from medarts_ops.training.bilevel import EpochCallback, train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 
@@ -16,7 +16,7 @@ from medarts_ops.training.runtime import Runtime
 class LocalExecutor:
     """Keeps the images of the stage at work on the device, for all of its individuals."""
 
-    def __init__(self, config: RuntimeConfig) -> None:
+    def __init__(self, config: SearchRuntimeConfig) -> None:
         self._runtime = Runtime.from_config(config)
         self._path: str | None = None
         self._tensors: StageTensors | None = None
@@ -26,8 +26,7 @@ class LocalExecutor:
         self._runtime.apply_to_process()
         for task in tasks:
             tensors = self._stage_tensors(task.stage_data)
-            for individual in task.individuals:
-                yield train_individual(task, individual, tensors, self._runtime, on_epoch)
+            yield from train_group(task, tensors, self._runtime, on_epoch)
 
     def close(self) -> None:
         """Let go of the images."""

@@ -1,7 +1,7 @@
 """Train in worker processes, so that several individuals train side by side.
 
 A pool of our own, since `concurrent.futures` gives up all pending work when one process dies: here a dead worker
-costs its own individual, and a new one takes its place.
+costs its own task, and a new one takes its place.
 """
 
 from __future__ import annotations
@@ -10,54 +10,51 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config import SearchRuntimeConfig
 from medarts_ops.errors import MedartsError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
 from medarts_ops.training.bilevel import EpochCallback
 
-Message = EpochRecord | Outcome | MedartsError
-"""What a worker sends: progress, then the outcome; or the error that ends the search."""
+Message = tuple[Individual, EpochRecord] | Outcome | MedartsError
+"""What a worker sends: progress, then an outcome for each individual; or the error that ends the search."""
 
 
 @dataclass
 class _Worker:
     process: SpawnProcess
     connection: Connection
-    individual: Individual | None = None
+    training: dict[str, Individual] = field(default_factory=dict)
+    """The individuals of its task that it still owes an outcome, by id."""
 
 
 class ProcessExecutor:
     """`workers` processes of `threads` threads each, started when first needed and kept for the next stage."""
 
-    def __init__(self, config: RuntimeConfig) -> None:
+    def __init__(self, config: SearchRuntimeConfig) -> None:
         self._config = config
         self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
         self._workers: list[_Worker] = []
 
     def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
-        """Hand out individuals one by one; an outcome is yielded as soon as it arrives."""
-        waiting = deque(
-            task.model_copy(update={"individuals": (individual,)}) for task in tasks for individual in task.individuals
-        )
-        while waiting or any(worker.individual for worker in self._workers):
+        """Hand out tasks one by one; an outcome is yielded as soon as it arrives."""
+        waiting = deque(tasks)
+        while waiting or any(worker.training for worker in self._workers):
             self._hand_out(waiting)
-            busy = {worker.connection: worker for worker in self._workers if worker.individual}
+            busy = {worker.connection: worker for worker in self._workers if worker.training}
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
-                outcome = self._receive(busy[connection], on_epoch)
-                if outcome is not None:
-                    yield outcome
+                yield from self._receive(busy[connection], on_epoch)
 
     def close(self) -> None:
         """Ask idle workers to end, and end busy ones."""
         for worker in self._workers:
-            if worker.individual is None:
+            if not worker.training:
                 with contextlib.suppress(OSError):
                     worker.connection.send(None)
             else:
@@ -71,14 +68,14 @@ class ProcessExecutor:
 
     def _hand_out(self, waiting: deque[TrainingTask]) -> None:
         while waiting:
-            worker = next((w for w in self._workers if w.individual is None), None)
+            worker = next((w for w in self._workers if not w.training), None)
             if worker is None:
                 if len(self._workers) == self._config.workers:
                     return
                 worker = self._start()
             task = waiting.popleft()
             worker.connection.send(task)
-            worker.individual = task.individuals[0]
+            worker.training = {individual.id: individual for individual in task.individuals}
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -89,32 +86,38 @@ class ProcessExecutor:
         self._workers.append(worker)
         return worker
 
-    def _receive(self, worker: _Worker, on_epoch: EpochCallback) -> Outcome | None:
-        individual = worker.individual
-        assert individual is not None
+    def _receive(self, worker: _Worker, on_epoch: EpochCallback) -> list[Outcome]:
         try:
             message: Message = worker.connection.recv()
         except (EOFError, OSError):
-            worker.process.join()
-            self._workers.remove(worker)
-            reason = f"individual {individual.id}: its worker process died with exit code {worker.process.exitcode}"
-            return FailedIndividual(individual=individual, reason=reason)
-        if isinstance(message, EpochRecord):
-            on_epoch(individual, message)
-            return None
-        worker.individual = None
+            return self._bury(worker)
+        if isinstance(message, tuple):
+            on_epoch(*message)
+            return []
         if isinstance(message, MedartsError):
+            worker.training.clear()
             raise message
-        return message
+        del worker.training[message.individual.id]
+        return [message]
+
+    def _bury(self, worker: _Worker) -> list[Outcome]:
+        """A dead worker: what it was training has failed."""
+        worker.process.join()
+        self._workers.remove(worker)
+        died = f"its worker process died with exit code {worker.process.exitcode}"
+        return [
+            FailedIndividual(individual=individual, reason=f"individual {individual.id}: {died}")
+            for individual in worker.training.values()
+        ]
 
 
-def _work(connection: Connection, config: RuntimeConfig) -> None:
+def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
     """A worker's life: train what comes through the pipe until it is told to end, or the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     executor = LocalExecutor(config)
 
     def send_epoch(individual: Individual, record: EpochRecord) -> None:
-        connection.send(record)
+        connection.send((individual, record))
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         while (task := connection.recv()) is not None:

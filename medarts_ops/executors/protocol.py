@@ -12,7 +12,7 @@ from medarts_ops.training.bilevel import EpochCallback
 class Executor(Protocol):
     """Trains tasks somewhere; outcomes come as they finish, in any order.
 
-    For equal `threads` the outcomes are the same whatever the executor and the number of its workers.
+    For equal `threads` and equal tasks the outcomes are the same whatever the executor and the number of its workers.
     """
 
     def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
-from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
+from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -23,13 +24,15 @@ def drop_path(images: Tensor, probability: float, generator: torch.Generator | N
 
 
 class DerivedCell(nn.Module):
-    """A cell of a genotype: every node sums two operations."""
+    """A cell of a genotype: every node sums two operations. All that read a state share its ReLU (ours)."""
 
     def __init__(self, genotype: Genotype, place: CellPlace) -> None:
         super().__init__()
         kind: CellKind = "reduce" if place.reduction else "normal"
         preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
-        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=True)
+        self.preprocess0: FactorizedReduce | ReluConvNorm = preprocess(
+            place.before_previous_channels, place.channels, affine=True
+        )
         self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=True)
         self.concat = genotype.concat(kind)
         self.sources = [source for _, source in genotype.edges(kind)]
@@ -41,19 +44,29 @@ class DerivedCell(nn.Module):
     def forward(
         self, before_previous: Tensor, previous: Tensor, probability: float, generator: torch.Generator | None
     ) -> Tensor:
-        """Two inputs → [image, concat · channel, height, width]; drop path on all but identities."""
-        states = [self.preprocess0(before_previous), self.preprocess1(previous)]
+        """Two inputs after their ReLU → [image, concat · channel, height, width]; drop path on all but identities."""
+        states = [self.preprocess0.after_relu(before_previous), self.preprocess1.after_relu(previous)]
+        activated: dict[int, Tensor] = {}
         for first in range(0, len(self.operations), EDGES_PER_NODE):
             node: Tensor | None = None
             for position in range(first, first + EDGES_PER_NODE):
-                operation = self.operations[position]
-                term = operation(states[self.sources[position]])
-                if probability > 0 and not isinstance(operation, nn.Identity):
+                term = self._term(position, states, activated)
+                if probability > 0 and not isinstance(self.operations[position], nn.Identity):
                     term = drop_path(term, probability, generator)
                 node = term if node is None else node + term
             assert node is not None
             states.append(node)
         return torch.cat([states[state] for state in self.concat], dim=1)
+
+    def _term(self, position: int, states: list[Tensor], activated: dict[int, Tensor]) -> Tensor:
+        """What an operation makes of its state; `activated` gathers the states' ReLUs as they are needed."""
+        operation, source = self.operations[position], self.sources[position]
+        if isinstance(operation, ReluFirst | FactorizedReduce):
+            if source not in activated:
+                activated[source] = F.relu(states[source])
+            return operation.after_relu(activated[source])
+        term: Tensor = operation(states[source])
+        return term
 
 
 class AuxiliaryHead(nn.Module):
@@ -115,9 +128,12 @@ class DerivedNetwork(nn.Module):
             generator: source of the drop paths, on the images' device.
         """
         auxiliary: Tensor | None = None
-        before_previous = previous = self.stem(images)
+        before_previous = previous = torch.relu_(self.stem(images))
+        last = len(self.cells) - 1
         for index, cell in enumerate(self.cells):
-            before_previous, previous = previous, cell(before_previous, previous, drop_probability, generator)
+            output = cell(before_previous, previous, drop_probability, generator)
+            # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
+            before_previous, previous = previous, output if index == last else torch.relu_(output)
             if index == self.auxiliary_after and self.training:
                 auxiliary = self.auxiliary_head(previous)
         return self.classifier(previous.mean(dim=(2, 3))), auxiliary

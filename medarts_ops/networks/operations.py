@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.errors import GenotypeError, unknown_name
+from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.space.search_space import OPERATIONS
 
 
@@ -26,14 +27,25 @@ class Zero(nn.Module):
         return images[:, :, :: self.stride, :: self.stride] * 0.0
 
 
-class ReluConvNorm(nn.Sequential):
+class ReluFirst(nn.Sequential):
+    """A ReLU and what follows it. Several that read the same images can share one ReLU and be called after it."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__(nn.ReLU(), *modules)
+
+    def after_relu(self, activated: Tensor) -> Tensor:
+        """As `forward`, from images that went through ReLU already."""
+        for module in list(self)[1:]:
+            activated = module(activated)
+        return activated
+
+
+class ReluConvNorm(ReluFirst):
     """ReLU, 1×1 convolution, batch norm: what a cell does first with an input of unchanged size."""
 
     def __init__(self, in_channels: int, out_channels: int, *, affine: bool) -> None:
         super().__init__(
-            nn.ReLU(),
-            nn.Conv2d(in_channels, out_channels, 1, bias=False),
-            nn.BatchNorm2d(out_channels, affine=affine),
+            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, affine=affine)
         )
 
 
@@ -53,8 +65,11 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[image, channel, height, width] → [image, out channel, ceil(height / 2), ceil(width / 2)]."""
-        images = F.relu(images)
-        halves = (self.straight(images), self.shifted(shift_by_a_pixel(images)))
+        return self.after_relu(F.relu(images))
+
+    def after_relu(self, activated: Tensor) -> Tensor:
+        """As `forward`, from images that went through ReLU already."""
+        halves = (self.straight(activated), self.shifted(shift_by_a_pixel(activated)))
         result: Tensor = self.norm(torch.cat(halves, dim=1))
         return result
 
@@ -69,33 +84,30 @@ def shift_by_a_pixel(images: Tensor) -> Tensor:
 
 
 def separable_half(channels: int, kernel: int, *, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    """ReLU, depthwise convolution, 1×1 convolution, batch norm."""
-    padding = dilation * (kernel - 1) // 2
-    depthwise = nn.Conv2d(
-        channels, channels, kernel, stride=stride, padding=padding, dilation=dilation, groups=channels, bias=False
-    )
+    """Depthwise convolution, 1×1 convolution, batch norm: a ReLU goes before."""
+    depthwise = DepthwiseConv2d(channels, kernel, stride=stride, dilation=dilation)
     pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-    return [nn.ReLU(), depthwise, pointwise, nn.BatchNorm2d(channels, affine=affine)]
+    return [depthwise, pointwise, nn.BatchNorm2d(channels, affine=affine)]
 
 
-def separable_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> nn.Sequential:
+def separable_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
     """`sep_conv`: the separable half twice; only the first has the stride."""
-    return nn.Sequential(
+    return ReluFirst(
         *separable_half(channels, kernel, stride=stride, dilation=1, affine=affine),
+        nn.ReLU(),
         *separable_half(channels, kernel, stride=1, dilation=1, affine=affine),
     )
 
 
-def dilated_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> nn.Sequential:
+def dilated_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
     """`dil_conv`: one separable half with dilation 2."""
-    return nn.Sequential(*separable_half(channels, kernel, stride=stride, dilation=2, affine=affine))
+    return ReluFirst(*separable_half(channels, kernel, stride=stride, dilation=2, affine=affine))
 
 
-def factored_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> nn.Sequential:
+def factored_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
     """`conv_7x1_1x7` and its like: a full 1×k, then a full k×1 convolution (NASNet)."""
     side = kernel // 2
-    return nn.Sequential(
-        nn.ReLU(),
+    return ReluFirst(
         nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, side), bias=False),
         nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(side, 0), bias=False),
         nn.BatchNorm2d(channels, affine=affine),

@@ -1,7 +1,9 @@
 """Layers of the supernet in its own memory layout: planes [channel, image, height, width].
 
 With channels first, what belongs to one edge or one operation is a contiguous block: concatenating and splitting
-cost a plain copy or nothing, a 1×1 convolution is a matrix product, and batch norm runs along rows.
+cost a plain copy or nothing, a 1×1 convolution is a matrix product, and batch norm runs along rows. Where several
+individuals are stacked, the channels of planes are [block, individual, channel]; every weight is [individual, …], so
+that an individual's part of it is contiguous.
 """
 
 from __future__ import annotations
@@ -41,20 +43,26 @@ def from_planes(planes: Tensor) -> Tensor:
     return images.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
+def by_block(weight: Tensor) -> Tensor:
+    """`weight [individual, block, …]` in the order of planes: [block · individual, …]. A view for one individual."""
+    return weight.transpose(0, 1).flatten(0, 1)
+
+
 class PlaneNorm(nn.BatchNorm2d):
-    """Batch norm of planes without weights of its own; a scale may be given with each call."""
+    """Batch norm of planes without weights of its own; scale and shift may be given with each call."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=False)
 
-    def forward(self, planes: Tensor, scale: Tensor | None = None) -> Tensor:
-        """[channel, image, height, width], normalised per channel, times `scale [channel]`."""
+    def forward(self, planes: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        """[channel, image, height, width], normalised per channel, times `scale [channel]`, plus `shift [channel]`."""
         moving = not self.training or self.track_running_stats
         rows = F.batch_norm(
             planes.reshape(1, len(planes), -1),
             self.running_mean if moving else None,
             self.running_var if moving else None,
             weight=scale,
+            bias=shift,
             training=self.training,
             momentum=0.1,
             eps=self.eps,
@@ -63,53 +71,69 @@ class PlaneNorm(nn.BatchNorm2d):
 
 
 class ChannelMix(nn.Module):
-    """A 1×1 convolution in `groups`: `weight [group, out channel, in channel]`, one matrix product."""
+    """A 1×1 convolution in `groups`: `weight [individual, group, out channel, in channel]`, one matrix product."""
 
-    def __init__(self, groups: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, individuals: int, groups: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(uniform_weight((groups, out_channels, in_channels), fan_in=in_channels))
+        shape = (individuals, groups, out_channels, in_channels)
+        self.weight = nn.Parameter(uniform_weight(shape, fan_in=in_channels))
+
+    def matrices(self) -> Tensor:
+        """[group · individual, out channel, in channel]."""
+        return by_block(self.weight)
 
     def forward(self, planes: Tensor) -> Tensor:
-        """[group · in channel, image, height, width] → [group · out channel, image, height, width]."""
-        rows = torch.bmm(self.weight, planes.reshape(len(self.weight), self.weight.shape[2], -1))
+        """Rows [group, individual, in channel] → [group, individual, out channel], each [image, height, width]."""
+        matrices = self.matrices()
+        rows = torch.bmm(matrices, planes.reshape(len(matrices), matrices.shape[2], -1))
         return rows.view(-1, *planes.shape[1:])
 
 
-class ReluMixNorm(nn.Module):
-    """`ReluConvNorm` on planes."""
+class MixNorm(nn.Module):
+    """A cell's first step with an input of unchanged size, `ReluConvNorm`, on planes that went through ReLU already."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, individuals: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.mix = ChannelMix(1, in_channels, out_channels)
-        self.norm = PlaneNorm(out_channels)
+        self.mix = ChannelMix(individuals, 1, in_channels, out_channels)
+        self.norm = PlaneNorm(individuals * out_channels)
 
-    def forward(self, planes: Tensor) -> Tensor:
-        """ReLU, 1×1 convolution, batch norm."""
-        normed: Tensor = self.norm(self.mix(F.relu(planes)))
+    def forward(self, activated: Tensor) -> Tensor:
+        """1×1 convolution, batch norm."""
+        normed: Tensor = self.norm(self.mix(activated))
         return normed
 
 
 class Reductions(nn.Module):
-    """`FactorizedReduce` on planes, on several edges at once: each has its own two halves of channels."""
+    """`FactorizedReduce` on activated planes, on several edges at once: each has its own two halves of channels."""
 
-    def __init__(self, edges: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, individuals: int, edges: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         half = out_channels // 2
-        self.edges = edges
-        self.straight = ChannelMix(1, in_channels, edges * half)
-        self.shifted = ChannelMix(1, in_channels, edges * (out_channels - half))
-        self.norm = PlaneNorm(edges * out_channels)
+        self.individuals, self.edges = individuals, edges
+        self.straight = ChannelMix(individuals, 1, in_channels, edges * half)
+        self.shifted = ChannelMix(individuals, 1, in_channels, edges * (out_channels - half))
+        self.norm = PlaneNorm(individuals * edges * out_channels)
 
-    def forward(self, planes: Tensor, scale: Tensor | None = None) -> Tensor:
-        """[channel, image, height, width] → [edge · out channel, image, ceil(height / 2), ceil(width / 2)]."""
-        planes = F.relu(planes)
-        height, width = planes.shape[2:]
-        # As `shift_by_a_pixel`, subsampled: an odd side gets a zero row or column at its end.
-        moved = F.pad(planes[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-        halves = [self.straight(planes[:, :, ::2, ::2].contiguous()), self.shifted(moved)]
-        by_edge = torch.cat([half.view(self.edges, -1, *half.shape[1:]) for half in halves], dim=1)
-        normed: Tensor = self.norm(by_edge.flatten(0, 1), scale)
+    def forward(self, activated: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Rows [individual, channel] → [edge, individual, out channel], at ceil(height / 2) × ceil(width / 2)."""
+        first, last = diagonal_phases(activated)
+        halves = [self.straight(first), self.shifted(last)]
+        by_edge = [half.view(self.individuals, self.edges, -1, *half.shape[1:]).transpose(0, 1) for half in halves]
+        normed: Tensor = self.norm(torch.cat(by_edge, dim=2).flatten(0, 2), scale)
         return normed
+
+
+def diagonal_phases(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixels at even rows and columns, and those at odd ones: what stride 2 sees unshifted, and shifted by one.
+
+    An odd side gets a zero row or column at its end, as in `shift_by_a_pixel`.
+    """
+    channels, n, height, width = planes.shape
+    if height % 2 or width % 2:
+        planes = F.pad(planes, (0, width % 2, 0, height % 2))
+    blocks = planes.view(channels, n, planes.shape[2] // 2, 2, planes.shape[3] // 2, 2)
+    first, last = blocks.diagonal(dim1=3, dim2=5).permute(4, 0, 1, 2, 3).contiguous().unbind()
+    return first, last
 
 
 def uniform_weight(shape: tuple[int, ...], *, fan_in: int) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from medarts_ops.individual import Alpha, CellAlpha
+from medarts_ops.networks.frozen import frozen_statistics, frozen_weights
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.networks.statistics import frozen_statistics
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.protocol import ArchitectureGradient, Batch, BilevelProblem
 
@@ -41,10 +41,10 @@ class FirstOrderDarts(_Darts):
 
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
         """∇α Lval(w, α). Weight gradients are not computed."""
-        with problem.autocast():
-            loss = problem.loss(valid)
-        normal, reduce = torch.autograd.grad(problem.scale(loss), problem.alpha.all())
-        return ArchitectureGradient((normal, reduce), loss.detach(), scaled=True)
+        with frozen_weights(problem.supernet), problem.autocast():
+            losses = problem.losses(valid)
+        normal, reduce = torch.autograd.grad(problem.scaled_sum(losses), problem.alpha.all())
+        return ArchitectureGradient((normal, reduce), losses.detach(), scaled=True)
 
 
 @dataclass(frozen=True)
@@ -63,39 +63,33 @@ class SecondOrderDarts(_Darts):
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
         """∇α Lval(w', α) − ξ [∇α Ltrain(w⁺, α) − ∇α Ltrain(w⁻, α)] / (2R), R = `finite_difference` / ‖∇w' Lval‖."""
         weights = dict(problem.supernet.named_parameters())
-        lr = float(problem.weights_optimizer.param_groups[0]["lr"])
         alphas = problem.alpha.all()
         with frozen_statistics(problem.supernet):
             virtual = self._virtual_weights(problem, weights, train)
-            loss = problem.loss(valid, virtual)
-            gradients = torch.autograd.grad(loss, [*alphas, *virtual.values()])
+            losses = problem.losses(valid, virtual)
+            gradients = torch.autograd.grad(losses.sum(), [*alphas, *virtual.values()])
             direction = dict(zip(weights, gradients[len(alphas) :], strict=True))
-            radius = self.finite_difference / torch.linalg.vector_norm(
-                torch.stack([torch.linalg.vector_norm(g) for g in direction.values()])
-            )
+            radius = self.finite_difference / _norms(direction)
             ahead = self._shifted_gradient(problem, weights, direction, radius, train)
             behind = self._shifted_gradient(problem, weights, direction, -radius, train)
+        correction = problem.weight_step.lr / (2 * radius)
         normal, reduce = (
-            g - lr * (plus - minus) / (2 * radius)
+            g - _for_each(correction, g) * (plus - minus)
             for g, plus, minus in zip(gradients[: len(alphas)], ahead, behind, strict=True)
         )
-        return ArchitectureGradient((normal, reduce), loss.detach(), scaled=False)
+        return ArchitectureGradient((normal, reduce), losses.detach(), scaled=False)
 
     def _virtual_weights(
         self, problem: BilevelProblem, weights: Mapping[str, Tensor], train: Batch
     ) -> dict[str, Tensor]:
         """w' = w − ξ (μ · momentum buffer + ∇w Ltrain + λ w), as leaves."""
-        gradients = torch.autograd.grad(problem.loss(train), list(weights.values()))
-        group = problem.weights_optimizer.param_groups[0]
-        lr, momentum, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
+        gradients = torch.autograd.grad(problem.losses(train).sum(), list(weights.values()))
+        step = problem.weight_step
         virtual: dict[str, Tensor] = {}
         with torch.no_grad():
             for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
-                step = gradient + decay * weight
-                buffer = problem.weights_optimizer.state.get(weight, {}).get("momentum_buffer")
-                if buffer is not None:
-                    step = step + momentum * buffer
-                virtual[name] = weight - lr * step
+                direction = gradient + step.weight_decay * weight + step.momentum * step.momentum_buffers[name]
+                virtual[name] = weight - _for_each(step.lr, weight) * direction
         return {name: weight.requires_grad_() for name, weight in virtual.items()}
 
     def _shifted_gradient(
@@ -108,5 +102,20 @@ class SecondOrderDarts(_Darts):
     ) -> tuple[Tensor, ...]:
         """∇α Ltrain at w + radius · direction."""
         with torch.no_grad():
-            shifted = {name: weight + radius * direction[name] for name, weight in weights.items()}
-        return torch.autograd.grad(problem.loss(train, shifted), problem.alpha.all())
+            shifted = {
+                name: torch.addcmul(weight, _for_each(radius, weight), direction[name])
+                for name, weight in weights.items()
+            }
+        return torch.autograd.grad(problem.losses(train, shifted).sum(), problem.alpha.all())
+
+
+def _for_each(values: Tensor, like: Tensor) -> Tensor:
+    """`values [individual]` in a shape that multiplies `like [individual, …]`."""
+    return values.view(-1, *[1] * (like.dim() - 1)).to(like.dtype)
+
+
+def _norms(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The norm [individual] over all `tensors`, each [individual, …]."""
+    norms = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors.values()]
+    over_all: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    return over_all

@@ -19,7 +19,10 @@ from medarts_ops.space.search_space import SearchSpace
 
 @dataclass(frozen=True)
 class Batch:
-    """Network-ready images [image, channel, height, width] with their labels [image]."""
+    """Network-ready images [image, channel, height, width] with their labels [image].
+
+    For a stack of individuals both are [individual, image, …].
+    """
 
     images: Tensor
     labels: Tensor
@@ -27,7 +30,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class AlphaTensors:
-    """α while it is trained: leaves [edge, op] with gradients, float32 (float64 in tests)."""
+    """α while it is trained: leaves [individual, edge, op] with gradients, float32 (float64 in tests)."""
 
     normal: Tensor
     reduce: Tensor
@@ -38,23 +41,40 @@ class AlphaTensors:
 
 
 @dataclass(frozen=True)
-class BilevelProblem:
-    """Eq. 3 and 4 at one iteration: the supernet with its weights w, α, and how w is stepped.
+class WeightStep:
+    """How SGD steps w, which the virtual step of second-order DARTS imitates.
 
     Attributes:
-        supernet: in training mode.
+        lr: learning rates of now, [individual].
+        momentum: SGD's.
+        weight_decay: L2 penalty.
+        momentum_buffers: by parameter name, each [individual, …]; zeros before the first step.
+    """
+
+    lr: Tensor
+    momentum: float
+    weight_decay: float
+    momentum_buffers: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class BilevelProblem:
+    """Eq. 3 and 4 at one iteration, for each individual of a stack: supernet with weights w, α, and how w is stepped.
+
+    Attributes:
+        supernet: in training mode; every parameter is [individual, …].
         alpha: the α tensors.
         mixture: the strategy's map from α to mixture weights.
-        weights_optimizer: SGD over the supernet's parameters; its momentum and decay enter the virtual step.
-        scale: multiplies the loss (the gradient scaler's, under fp16).
+        weight_step: what the virtual step imitates.
+        scaled_sum: the losses [individual] as the one number to differentiate, each times its loss scale (under fp16).
         autocast: opens the mixed-precision context of the ordinary forward passes.
     """
 
     supernet: nn.Module
     alpha: AlphaTensors
     mixture: Callable[[Tensor], Tensor]
-    weights_optimizer: torch.optim.SGD
-    scale: Callable[[Tensor], Tensor]
+    weight_step: WeightStep
+    scaled_sum: Callable[[Tensor], Tensor]
     autocast: Callable[[], torch.autocast]
 
     def logits(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -67,20 +87,25 @@ class BilevelProblem:
             logits = functional_call(self.supernet, dict(weights), (images, *mixtures))
         return logits
 
-    def loss(self, batch: Batch, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Mean cross-entropy; autocast computes it in float32."""
-        return F.cross_entropy(self.logits(batch.images, weights), batch.labels)
+    def losses(self, batch: Batch, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Mean cross-entropy [individual]. An individual's loss depends on its own weights and α alone."""
+        return mean_losses(self.logits(batch.images, weights), batch.labels)
+
+
+def mean_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy [individual] of `logits [individual, image, class]`; autocast computes it in float32."""
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(dim=1)
 
 
 @dataclass(frozen=True)
 class ArchitectureGradient:
-    """∇α of the validation loss, in the order of `AlphaTensors.all`, and that loss (unscaled, detached).
+    """∇α of the validation loss, in the order of `AlphaTensors.all`, and the losses [individual], unscaled, detached.
 
-    `scaled` says that the gradients carry the problem's loss scale.
+    `scaled` says that the gradients carry the problem's loss scales.
     """
 
     gradients: tuple[Tensor, Tensor]
-    loss: Tensor
+    losses: Tensor
     scaled: bool
 
 
@@ -96,9 +121,9 @@ class Strategy(Protocol):
         ...
 
     def mixture(self, op_logits: Tensor) -> Tensor:
-        """`op_logits [edge, op]` → weights [edge, op]; a row's sum is the edge's weight (1 in DARTS)."""
+        """`op_logits […, edge, op]` → weights of that shape; a row's sum is the edge's weight (1 in DARTS)."""
         ...
 
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
-        """The gradient that the α step follows, at the w of now."""
+        """The gradients that the α steps of a stack's individuals follow, at the w of now."""
         ...

@@ -1,248 +1,234 @@
-"""Search training of one individual: α on one half of the images, w on the other (`searchTrain` of paper Table I)."""
+"""Search training of a group of individuals: α on one half of the images, w on the other (`searchTrain`, Table I).
+
+A group is one individual, or several whose supernets are stacked into one; all that is an individual's own is in
+`member.py`.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import batch_order
-from medarts_ops.errors import TrainingDiverged
-from medarts_ops.individual import (
-    Alpha,
-    CellAlpha,
-    EpochRecord,
-    FailedIndividual,
-    Individual,
-    Outcome,
-    TrainedIndividual,
-    TrainingTask,
-    mixture_peak,
-)
-from medarts_ops.networks.supernet import Supernet
+from medarts_ops.individual import CellAlpha, EpochRecord, Individual, Outcome, TrainingTask
+from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
-from medarts_ops.space.discretize import discretize
-from medarts_ops.space.genotype import Genotype
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy
+from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep, mean_losses
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.passes import clipped_step, hits, measure
+from medarts_ops.training.member import EpochSums, Member, slices
+from medarts_ops.training.passes import hits, measure
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime, initial_weights
 
 EpochCallback = Callable[[Individual, EpochRecord], None]
 
+StepSums = tuple[Tensor, Tensor, Tensor]
+"""The weights' mean losses, their hits, and α's mean losses of one iteration, each [individual]."""
 
-def train_individual(
-    task: TrainingTask, individual: Individual, tensors: StageTensors, runtime: Runtime, on_epoch: EpochCallback
-) -> Outcome:
-    """Train a fresh supernet with the individual's α (weights are never inherited).
 
-    A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch.
+def train_group(
+    task: TrainingTask, tensors: StageTensors, runtime: Runtime, on_epoch: EpochCallback
+) -> Iterator[Outcome]:
+    """Train fresh supernets with the individuals' α (weights are never inherited).
+
+    A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch; the others of
+    the group go on. Seconds are an individual's share of the group's.
     """
-    training = SearchTraining(task, individual, tensors, runtime)
-    history: list[EpochRecord] = []
+    training = SearchTraining(task, tensors, runtime)
     for epoch in range(task.stage.epochs):
-        try:
-            record = training.run_epoch(epoch)
-        except TrainingDiverged as error:
-            spent = sum(record.seconds for record in history)
-            return FailedIndividual(individual=individual, reason=str(error), epoch=epoch, seconds=spent)
-        history.append(record)
-        on_epoch(individual, record)
-    alpha, genotype = training.alpha_and_genotype()
-    return TrainedIndividual(
-        individual=individual,
-        alpha=alpha,
-        genotype=genotype,
-        valid_accuracy=history[-1].valid_accuracy,
-        history=tuple(history),
-        seconds=sum(record.seconds for record in history),
-    )
+        if not training.living:
+            break
+        for member in training.run_epoch(epoch):
+            on_epoch(member.individual, member.history[-1])
+    yield from training.outcomes()
 
 
 class SearchTraining:
-    """Supernet, α, their optimizers and random streams of one individual: `run_epoch` again and again, or `step`."""
+    """Stacked supernets, α and members of a group: `run_epoch` again and again, or `step`."""
 
-    def __init__(self, task: TrainingTask, individual: Individual, tensors: StageTensors, runtime: Runtime) -> None:
-        config, stage, hyper = task.config, task.stage, individual.hyperparameters
-        self.task, self.individual, self.tensors, self.runtime = task, individual, tensors, runtime
-        self.space = config.space.search_space()
+    def __init__(self, task: TrainingTask, tensors: StageTensors, runtime: Runtime) -> None:
+        config = task.config
+        self.task, self.tensors, self.runtime = task, tensors, runtime
         self.strategy: Strategy = build_strategy(config.strategy)
-        with initial_weights(self._seed(Stream.WEIGHTS)):
-            supernet = Supernet(
-                self.strategy.supernet_spec(self.space),
-                cells=stage.cells,
-                channels=stage.channels,
-                n_classes=tensors.data.n_classes,
-                in_channels=tensors.data.images.shape[-1],
-            )
-        self.supernet = runtime.place(supernet)
+        self.supernet = self._fresh_supernet()
         self.alpha = AlphaTensors(
-            normal=_leaf(individual.alpha.normal, runtime.device), reduce=_leaf(individual.alpha.reduce, runtime.device)
+            normal=_leaves([individual.alpha.normal for individual in task.individuals], runtime),
+            reduce=_leaves([individual.alpha.reduce for individual in task.individuals], runtime),
         )
-        fused = runtime.fused_optimizers()
-        self.weights_optimizer = torch.optim.SGD(
-            self.supernet.parameters(),
-            lr=hyper.weights_lr,
-            momentum=config.weights.momentum,
-            weight_decay=config.weights.weight_decay,
-            fused=fused,
-        )
-        self.alpha_optimizer = torch.optim.Adam(
-            self.alpha.all(),
-            lr=hyper.alpha_lr,
-            betas=(config.alpha.beta1, config.alpha.beta2),
-            weight_decay=hyper.alpha_weight_decay,
-            fused=fused,
-        )
-        # Steps once an epoch, so the first epoch runs at exactly the initial rate.
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.weights_optimizer, T_max=stage.epochs, eta_min=min(config.weights.lr_min, hyper.weights_lr)
-        )
-        self.scaler = runtime.gradient_scaler()
-        self.problem = BilevelProblem(
+        self._parameters = dict(self.supernet.named_parameters())
+        buffers = {name: torch.zeros_like(parameter) for name, parameter in self._parameters.items()}
+        alphas = {"normal": self.alpha.normal, "reduce": self.alpha.reduce}
+        self.members = [
+            Member(
+                task,
+                individual,
+                weights=slices(self._parameters, place),
+                buffers=slices(buffers, place),
+                alphas=slices(alphas, place),
+                strategy=self.strategy,
+                runtime=runtime,
+            )
+            for place, individual in enumerate(task.individuals)
+        ]
+        self._rates = torch.zeros(len(self.members), dtype=torch.float64, device=runtime.device)
+        self._set_rates(0)
+        weight_step = WeightStep(self._rates, config.weights.momentum, config.weights.weight_decay, buffers)
+        self._problem = BilevelProblem(
             supernet=self.supernet,
             alpha=self.alpha,
             mixture=self.strategy.mixture,
-            weights_optimizer=self.weights_optimizer,
-            scale=self.scaler.scale,
+            weight_step=weight_step,
+            scaled_sum=self._scaled_sum,
             autocast=runtime.autocast,
         )
-        self.augmentation = Augmentation.from_config(config.augment, tensors.data.images.shape[1:3])
-        # Orders are drawn on the CPU (the same on every device), augmentation where the images are.
-        self.weight_order = torch.Generator().manual_seed(self._seed(Stream.WEIGHT_BATCHES))
-        self.alpha_order = torch.Generator().manual_seed(self._seed(Stream.ALPHA_BATCHES))
-        self.augment_stream = runtime.generator(self._seed(Stream.AUGMENTATION))
+        self._augmentation = Augmentation.from_config(config.augment, tensors.data.images.shape[1:3])
+        self._captured_step = runtime.captured(self._step_of_tensors)
 
-    def _seed(self, stream: Stream) -> int:
-        return integer_seed(self.task.config.seed, self.individual.stage, self.individual.number, stream)
+    def _fresh_supernet(self) -> Supernet:
+        task, data = self.task, self.tensors.data
 
-    def run_epoch(self, epoch: int) -> EpochRecord:
+        def build(individuals: int) -> Supernet:
+            return Supernet(
+                self.strategy.supernet_spec(task.config.space.search_space()),
+                cells=task.stage.cells,
+                channels=task.stage.channels,
+                n_classes=data.n_classes,
+                in_channels=data.images.shape[-1],
+                individuals=individuals,
+            )
+
+        singles: list[Supernet] = []
+        for individual in task.individuals:
+            with initial_weights(integer_seed(task.config.seed, individual.stage, individual.number, Stream.WEIGHTS)):
+                singles.append(build(1))
+        return stack_supernets(build, singles).to(self.runtime.device)
+
+    @property
+    def living(self) -> list[Member]:
+        """The members that have not failed."""
+        return [member for member in self.members if member.failure is None]
+
+    def run_epoch(self, epoch: int) -> list[Member]:
         """One pass over the weight half, with an α step before each step of w, then acc_valid.
 
-        Raises:
-            TrainingDiverged: a loss or an α is not finite; checked once, at the end of the epoch.
+        Returns:
+            The members that came through it, each with a new record; the others have failed.
         """
         started = time.perf_counter()
-        lr = float(self.weights_optimizer.param_groups[0]["lr"])
+        living = self.living
+        self._set_rates(epoch)
         warming_up = epoch < self.task.config.alpha.warmup_epochs
         self.supernet.train()
-        weight_loss, correct, alpha_loss = (torch.zeros((), device=self.runtime.device) for _ in range(3))
+        sums = torch.zeros(3, len(self.members), device=self.runtime.device)
         n_alpha = 0
         for train, valid in self._batches():
-            loss, right, loss_of_alpha = self.step(train, valid, warming_up=warming_up)
-            if loss_of_alpha is not None:
-                alpha_loss += loss_of_alpha * len(valid.labels)
-                n_alpha += len(valid.labels)
-            weight_loss += loss * len(train.labels)
-            correct += right
-        self.schedule.step()
-        valid_loss, valid_hits = self._validate()
+            losses, right, alpha_losses = self.iterate(train, valid, warming_up=warming_up)
+            n_train, n_valid = train.labels.shape[1], valid.labels.shape[1]
+            n_alpha += 0 if warming_up else n_valid
+            sums += torch.stack([losses * n_train, right, alpha_losses * n_valid])
         # The epoch's only wait for the device.
-        sums = torch.stack([weight_loss, correct, alpha_loss, valid_loss, valid_hits]).tolist()
-        seconds = time.perf_counter() - started
-        return self._record(epoch, lr, sums, n_alpha, seconds)
+        totals = torch.cat([sums, torch.stack(self._validate())]).t().tolist()
+        seconds = (time.perf_counter() - started) / len(living)
+        for member, own in zip(self.members, totals, strict=True):
+            if member.failure is None:
+                member.finish_epoch(epoch, EpochSums._make([*own, n_alpha]), self.tensors.data, seconds)
+        return [member for member in living if member.failure is None]
 
-    def step(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> tuple[Tensor, Tensor, Tensor | None]:
-        """One iteration: the α step at w as it stands, then the step of w. Nothing waits for the device.
-
-        Returns:
-            The weights' mean loss on `train`, its number of hits, and α's mean loss on `valid` (None while warming up).
-        """
-        alpha_loss = None if warming_up else self._step_alpha(train, valid)
-        loss, right = self._step_weights(train)
-        return loss, right, alpha_loss
+    def _set_rates(self, epoch: int) -> None:
+        rates = [member.rate(epoch) for member in self.members]
+        for member, rate in zip(self.members, rates, strict=True):
+            member.set_rate(rate)
+        self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
 
     def _batches(self) -> Iterator[tuple[Batch, Batch]]:
-        size = self.task.stage.batch
-        weight_half, alpha_half = self.tensors.data.weight_indices, self.tensors.data.alpha_indices
-        weight_batches = batch_order(len(weight_half), size, self.weight_order)
-        alpha_batches = batch_order(len(alpha_half), size, self.alpha_order)
-        for number, indices in enumerate(weight_batches):
+        size, data = self.task.stage.batch, self.tensors.data
+        weight_half, alpha_half = torch.from_numpy(data.weight_indices), torch.from_numpy(data.alpha_indices)
+        weight_batches = [batch_order(len(weight_half), size, member.weight_order) for member in self.members]
+        alpha_batches = [batch_order(len(alpha_half), size, member.alpha_order) for member in self.members]
+        for number in range(len(weight_batches[0])):
             # Halves differ by one image at most; where that costs a batch, α starts over.
-            others = alpha_batches[number % len(alpha_batches)]
-            yield self._augmented(weight_half, indices), self._augmented(alpha_half, others)
+            other = number % len(alpha_batches[0])
+            yield (
+                self._augmented([weight_half[order[number]] for order in weight_batches]),
+                self._augmented([alpha_half[order[other]] for order in alpha_batches]),
+            )
 
-    def _augmented(self, half: NDArray[np.int64], indices: Tensor) -> Batch:
-        chosen = torch.from_numpy(half)[indices]
-        return self.tensors.placed.augmented(chosen, self.augmentation, self.augment_stream)
+    def _augmented(self, indices: Sequence[Tensor]) -> Batch:
+        streams = [member.augment_stream for member in self.members]
+        return self.tensors.placed.augmented_stack(indices, self._augmentation, streams)
+
+    def iterate(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> StepSums:
+        """`step`, as a CUDA graph where the runtime uses them; its results are good until the next call."""
+        if warming_up:
+            return self.step(train, valid, warming_up=True)
+        losses, right, alpha_losses = self._captured_step(train.images, train.labels, valid.images, valid.labels)
+        return losses, right, alpha_losses
+
+    def _step_of_tensors(self, *tensors: Tensor) -> StepSums:
+        train_images, train_labels, valid_images, valid_labels = tensors
+        return self.step(Batch(train_images, train_labels), Batch(valid_images, valid_labels))
+
+    def step(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> StepSums:
+        """One iteration: the α step at w as it stands, then the step of w. Nothing waits for the device.
+
+        While α warms up it is not stepped, and its losses are 0.
+        """
+        alpha_losses = torch.zeros_like(self._rates) if warming_up else self._step_alpha(train, valid)
+        losses, right = self._step_weights(train)
+        return losses, right, alpha_losses
 
     def _step_alpha(self, train: Batch, valid: Batch) -> Tensor:
-        """Adam on the strategy's gradient; α is not clipped. Returns the validation loss."""
-        gradient = self.strategy.architecture_gradient(self.problem, train, valid)
-        for alpha, value in zip(self.alpha.all(), gradient.gradients, strict=True):
-            alpha.grad = value
-        if gradient.scaled:
-            self.scaler.step(self.alpha_optimizer)
-        else:
-            self.alpha_optimizer.step()
-        return gradient.loss.float()
+        """Adam on the strategy's gradient. Returns the validation losses."""
+        gradient = self.strategy.architecture_gradient(self._problem, train, valid)
+        for member, own in zip(self.members, _by_member(gradient.gradients), strict=True):
+            member.step_alpha(own, scaled=gradient.scaled)
+        return gradient.losses.float()
 
     def _step_weights(self, train: Batch) -> tuple[Tensor, Tensor]:
-        """SGD on the clipped gradient; α's gradient is not computed. Returns loss and number of hits."""
+        """SGD on the clipped gradients; α's gradients are not computed. Returns losses and numbers of hits."""
         with torch.no_grad():
             mixtures = [self.strategy.mixture(alpha) for alpha in self.alpha.all()]
         with self.runtime.autocast():
             logits = self.supernet(train.images, *mixtures)
-            loss = F.cross_entropy(logits, train.labels)
-        clipped_step(loss, self.weights_optimizer, self.scaler, self.task.config.weights.grad_clip)
-        return loss.detach().float(), hits(logits, train.labels)
+            losses = mean_losses(logits, train.labels)
+        gradients = torch.autograd.grad(self._scaled_sum(losses), list(self._parameters.values()))
+        for member, own in zip(self.members, _by_member(gradients), strict=True):
+            member.step_weights(own)
+        return losses.detach().float(), hits(logits, train.labels)
+
+    def _scaled_sum(self, losses: Tensor) -> Tensor:
+        scaled = [member.scaler.scale(loss) for member, loss in zip(self.members, losses.unbind(), strict=True)]
+        return torch.stack(scaled).sum()
 
     @torch.no_grad()
     def _validate(self) -> tuple[Tensor, Tensor]:
-        """Summed loss and hits over the validation images: eval mode, running statistics, no augmentation."""
+        """Summed losses and hits over the validation images: eval mode, running statistics, no augmentation."""
         self.supernet.eval()
         mixtures = [self.strategy.mixture(alpha) for alpha in self.alpha.all()]
         valid = torch.from_numpy(self.tensors.data.valid_indices)
-        return measure(
-            lambda images: self.supernet(images, *mixtures), self.tensors.placed, valid, self.task.stage.batch
-        )
 
-    def _record(self, epoch: int, lr: float, sums: list[float], n_alpha: int, seconds: float) -> EpochRecord:
-        weight_loss, correct, alpha_loss, valid_loss, valid_hits = sums
-        n_train, n_valid = len(self.tensors.data.weight_indices), len(self.tensors.data.valid_indices)
-        finite = math.isfinite(weight_loss) and math.isfinite(alpha_loss) and math.isfinite(valid_loss)
-        if not finite or not all(bool(torch.isfinite(alpha).all()) for alpha in self.alpha.all()):
-            raise TrainingDiverged(
-                f"individual {self.individual.id}, stage {self.task.stage.name!r}, epoch {epoch}: loss or α became "
-                f"NaN or infinite (weights {weight_loss:g}, α half {alpha_loss:g}, validation {valid_loss:g}); "
-                "lower weights.lr or alpha.lr, or set runtime.amp=off"
-            )
-        normal, reduce = self._mixtures()
-        genotype = discretize(self.space, normal, reduce)
-        return EpochRecord(
-            epoch=epoch,
-            train_loss=weight_loss / n_train,
-            train_accuracy=correct / n_train,
-            alpha_loss=alpha_loss / n_alpha if n_alpha else None,
-            valid_loss=valid_loss / n_valid,
-            valid_accuracy=valid_hits / n_valid,
-            lr=lr,
-            normal_skips=genotype.skip_count("normal"),
-            reduce_skips=genotype.skip_count("reduce"),
-            max_mixture_normal=mixture_peak(normal),
-            max_mixture_reduce=mixture_peak(reduce),
-            seconds=seconds,
-            images_per_second=(n_train + n_alpha) / seconds,
-        )
+        def logits_of(images: Tensor) -> Tensor:
+            logits: Tensor = self.supernet(images.expand(len(self.members), *images.shape), *mixtures)
+            return logits
 
-    def _mixtures(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        with torch.no_grad():
-            normal, reduce = (self.strategy.mixture(alpha).cpu().numpy() for alpha in self.alpha.all())
-        return normal, reduce
+        return measure(logits_of, self.tensors.placed, valid, self.task.stage.batch)
 
-    def alpha_and_genotype(self) -> tuple[Alpha, Genotype]:
-        """The trained α, and the architecture that it stands for."""
-        normal, reduce = (CellAlpha(op_logits=alpha.detach().cpu().numpy()) for alpha in self.alpha.all())
-        return Alpha(normal=normal, reduce=reduce), discretize(self.space, *self._mixtures())
+    def outcomes(self) -> Iterator[Outcome]:
+        """What became of each member, in the task's order."""
+        return (member.outcome() for member in self.members)
 
 
-def _leaf(alpha: CellAlpha, device: torch.device) -> Tensor:
-    return torch.from_numpy(alpha.op_logits.copy()).to(device).requires_grad_()
+def _leaves(cells: Sequence[CellAlpha], runtime: Runtime) -> Tensor:
+    """α of a kind of cell as a leaf [individual, edge, op], float32 unless torch's default is another."""
+    stacked = torch.stack([torch.from_numpy(cell.op_logits.copy()) for cell in cells])
+    return stacked.to(runtime.device, torch.get_default_dtype()).requires_grad_()
+
+
+def _by_member(gradients: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """Gradients [individual, …] as each member's own."""
+    # Fused optimizers read memory in order, whatever a gradient's strides say.
+    return zip(*(gradient.contiguous().unbind() for gradient in gradients), strict=True)

@@ -17,9 +17,14 @@ LEAST_MEASURED = 256
 def clipped_step(
     loss: Tensor, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, grad_clip: float
 ) -> None:
-    """Back-propagate, unscale, clip the norm over all of the optimizer's weights, step; the scaler's turn ends here."""
+    """Back-propagate, then `clipped_update`."""
     optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
+    clipped_update(optimizer, scaler, grad_clip)
+
+
+def clipped_update(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, grad_clip: float) -> None:
+    """Unscale, clip the norm over all of the optimizer's weights, step; the scaler's turn ends here."""
     scaler.unscale_(optimizer)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
@@ -28,24 +33,27 @@ def clipped_step(
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many of `logits [image, class]` are right; a count that stays on the device."""
-    return (logits.detach().argmax(dim=1) == labels).sum()
+    """How many of `logits […, image, class]` are right, […]; a count that stays on the device."""
+    return (logits.detach().argmax(dim=-1) == labels).sum(dim=-1)
 
 
 @torch.no_grad()
 def measure(
     logits_of: Callable[[Tensor], Tensor], placed: PlacedImages, indices: Tensor, training_batch: int
 ) -> tuple[Tensor, Tensor]:
-    """Summed loss and hits of `logits_of` over the images at `indices`, unaugmented; both stay on the device.
+    """Summed losses and hits of `logits_of` over the images at `indices`, unaugmented; both stay on the device.
 
-    The caller has put its network into eval mode. Batches are as large as `training_batch`, or larger.
+    `logits_of` gives [image, class], or [individual, image, class] for a stack, whose sums are [individual]. The
+    caller has put its network into eval mode. Batches are as large as `training_batch`, or larger.
     """
     runtime = placed.runtime
-    loss, right = (torch.zeros((), device=runtime.device) for _ in range(2))
+    sums: list[tuple[Tensor, Tensor]] = []
     for chosen in indices.split(max(LEAST_MEASURED, training_batch)):
         batch = placed.plain(chosen)
         with runtime.autocast():
             logits = logits_of(batch.images)
-            loss += F.cross_entropy(logits, batch.labels, reduction="sum").float()
-        right += hits(logits, batch.labels)
-    return loss, right
+            labels = batch.labels.expand(logits.shape[:-1])
+            losses = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+        sums.append((losses.float().sum(dim=-1), hits(logits, batch.labels)))
+    losses_of_batches, hits_of_batches = zip(*sums, strict=True)
+    return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)

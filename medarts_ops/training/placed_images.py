@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medarts_ops.data.augment import Augmentation, plain_batch, training_batch
+from medarts_ops.data.augment import Augmentation, Draws, plain_batch, training_batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.strategies.protocol import Batch
 from medarts_ops.training.runtime import Runtime
@@ -51,10 +52,29 @@ class PlacedImages:
 
     def augmented(self, indices: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Batch:
         """A training batch of the images at `indices [image]` (on the host)."""
+        return self._augmented(indices, augmentation, Draws.make(len(indices), self._size, augmentation, generator))
+
+    def augmented_stack(
+        self, indices: Sequence[Tensor], augmentation: Augmentation, generators: Sequence[torch.Generator]
+    ) -> Batch:
+        """A batch [individual, image, …] of equally many images for each individual, drawn by its own generator."""
+        draws = [
+            Draws.make(len(chosen), self._size, augmentation, generator)
+            for chosen, generator in zip(indices, generators, strict=True)
+        ]
+        flat = self._augmented(torch.cat(list(indices)), augmentation, Draws.join(draws))
+        stack = (len(indices), len(indices[0]))
+        return Batch(flat.images.unflatten(0, stack), flat.labels.unflatten(0, stack))
+
+    def _augmented(self, indices: Tensor, augmentation: Augmentation, draws: Draws) -> Batch:
         layout = self.runtime.channels_last
         images = self.runtime.take(self.images, indices)
-        ready = training_batch(images, self.mean, self.std, augmentation, generator, channels_last=layout)
+        ready = training_batch(images, self.mean, self.std, augmentation, draws, channels_last=layout)
         return Batch(ready, self._labels_at(indices))
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.images.shape[1], self.images.shape[2]
 
     def plain(self, indices: Tensor) -> Batch:
         """A batch to measure on, of the images at `indices [image]` (on the host)."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,10 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config import RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
 
 Module = TypeVar("Module", bound=nn.Module)
+Config = TypeVar("Config", bound=RuntimeConfig)
+StaticStep = Callable[..., tuple[Tensor, ...]]
+"""A step on tensors of static shapes that never waits for the device."""
 
 AMPERE = (8, 0)
 """The first compute capability with fast bf16; `torch.cuda.is_bf16_supported()` would count emulation."""
@@ -24,22 +28,47 @@ AMPERE = (8, 0)
 RESIDENT_SHARE = 0.5
 """Images stay on the GPU if they take less than this part of its free memory."""
 
+EAGER_STEPS = 3
+"""Steps before one is captured: they choose algorithms and make the states of optimizers (torch's advice)."""
+
 _AMP_TYPES = {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def resolve_runtime(config: RuntimeConfig) -> RuntimeConfig:
-    """The same settings with every `auto` replaced by what this machine gives; recorded with the run.
+def resolve_runtime(config: Config) -> Config:
+    """The same settings with device, precision, threads and graphs as this machine gives them; recorded with the run.
+
+    `workers` and `stack` of a search depend on more than the machine: `training/side_by_side.py` has resolved them.
 
     Raises:
-        ConfigError: CUDA or a card that is not there.
+        ConfigError: CUDA or a card that is not there, or graphs without CUDA.
     """
-    device = _resolve_device(config.device)
+    device = resolve_device(config.device)
     amp = _amp_for(device) if config.amp == "auto" else config.amp
-    threads = max(1, _available_cores() // config.workers) if config.threads == "auto" else config.threads
-    return config.model_copy(update={"device": str(device), "amp": amp, "threads": threads})
+    update: dict[str, object] = {"device": str(device), "amp": amp}
+    workers = 1
+    if isinstance(config, SearchRuntimeConfig):
+        assert isinstance(config.workers, int)
+        workers = config.workers
+        update["cuda_graphs"] = _resolve_graphs(config.cuda_graphs, device)
+    if config.threads == "auto":
+        update["threads"] = max(1, available_cores() // workers)
+    return config.model_copy(update=update)
 
 
-def _resolve_device(name: str) -> torch.device:
+def _resolve_graphs(wish: str, device: torch.device) -> str:
+    if wish == "on" and device.type != "cuda":
+        raise ConfigError(
+            f"runtime.cuda_graphs is 'on' and the device is {str(device)!r}: only CUDA has graphs; say auto or off"
+        )
+    return "off" if device.type != "cuda" or wish == "off" else "on"
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     available = torch.cuda.is_available()
     if name == "auto":
         name = "cuda" if available else "cpu"
@@ -65,7 +94,8 @@ def _amp_for(device: torch.device) -> str:
     return "bf16" if torch.cuda.get_device_capability(device) >= AMPERE else "fp16"
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """The cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every platform
@@ -81,10 +111,13 @@ class Runtime:
     channels_last: bool
     threads: int
     tf32: bool
+    cuda_graphs: bool
 
     @classmethod
     def from_config(cls, config: RuntimeConfig) -> Runtime:
-        """Resolve what is still `auto`, and build."""
+        """Build; what is still `auto` is resolved as for one worker."""
+        if isinstance(config, SearchRuntimeConfig) and config.workers == "auto":
+            config = config.model_copy(update={"workers": 1})
         resolved = resolve_runtime(config)
         assert isinstance(resolved.threads, int)
         return cls(
@@ -93,6 +126,7 @@ class Runtime:
             channels_last=resolved.channels_last,
             threads=resolved.threads,
             tf32=resolved.tf32,
+            cuda_graphs=isinstance(resolved, SearchRuntimeConfig) and resolved.cuda_graphs == "on",
         )
 
     def apply_to_process(self) -> None:
@@ -104,6 +138,8 @@ class Runtime:
             torch.backends.cudnn.allow_tf32 = self.tf32
             # Shapes are static but for an epoch's last batch, so trying algorithms once pays.
             torch.backends.cudnn.benchmark = True
+            # Steps before the capture and those of other shapes run without a graph on purpose.
+            warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass; does nothing when mixed precision is off."""
@@ -119,6 +155,14 @@ class Runtime:
         Not under fp16 on a CPU: there the fused kernels step even where the scaler found an infinite gradient.
         """
         return self.device.type == "cuda" or self.amp_type is not torch.float16
+
+    def rate(self, value: float) -> float | Tensor:
+        """A learning rate as an optimizer wants it: a captured step reads it from the device."""
+        return torch.tensor(value, device=self.device) if self.cuda_graphs else value
+
+    def captured(self, step: StaticStep) -> StaticStep:
+        """The step as one CUDA graph, if the runtime uses graphs; else itself."""
+        return CapturedStep(step) if self.cuda_graphs else step
 
     def place(self, module: Module) -> Module:
         """Move a module to the device, in the runtime's memory layout."""
@@ -145,6 +189,72 @@ class Runtime:
         if images.device == self.device:
             return images[indices.to(self.device, non_blocking=True)]
         return images[indices].to(self.device, non_blocking=True)
+
+
+class CapturedStep:
+    """A step that is captured into a CUDA graph after a few calls, and replayed from then on.
+
+    The shapes of the first call are those that are captured; others (an epoch's last, smaller batch) run without a
+    graph. What is returned is overwritten by the next call.
+    """
+
+    def __init__(self, step: StaticStep) -> None:
+        self._step = step
+        self._shapes: list[torch.Size] | None = None
+        self._eager_steps = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: list[Tensor] = []
+        self._outputs: tuple[Tensor, ...] = ()
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Run the step, by one way or the other."""
+        shapes = [tensor.shape for tensor in tensors]
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes:
+            return self._step(*tensors)
+        if self._graph is None and self._eager_steps < EAGER_STEPS:
+            self._eager_steps += 1
+            return self._on_a_side_stream(tensors)
+        if self._graph is None:
+            self._capture(tensors)
+        assert self._graph is not None
+        for mine, given in zip(self._inputs, tensors, strict=True):
+            mine.copy_(given, non_blocking=True)
+        self._graph.replay()
+        return self._outputs
+
+    def _on_a_side_stream(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Where torch wants the steps before a capture to run."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            outputs = self._step(*tensors)
+        torch.cuda.current_stream().wait_stream(stream)
+        return outputs
+
+    def _capture(self, tensors: tuple[Tensor, ...]) -> None:
+        """Record the step without running it: nothing is trained twice."""
+        self._inputs = [tensor.clone() for tensor in tensors]
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._outputs = self._step(*self._inputs)
+        self._graph = graph
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free memory of a CUDA device, what torch's allocator keeps in reserve included."""
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def peak_bytes_on_gpu(step: Callable[[], object], device: torch.device) -> int:
+    """The most bytes that one call of `step` holds on a CUDA device beyond what there was before."""
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    step()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class SupervisedTraining:
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
         for indices in batch_order(len(self._train), self._config.batch, self._order):
             batch = self._train.augmented(indices, self._augmentation, self._augment_stream)
-            loss, right = self._step(batch, drop)
+            loss, right = self.step(batch, drop)
             loss_sum += loss * len(indices)
             correct += right
         self._schedule.step()
@@ -101,11 +101,12 @@ class SupervisedTraining:
             images_per_second=n_train / max(trained - started, 1e-9),
         )
 
-    def save_weights(self, file: Path) -> None:
-        """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""
-        torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
+    def step(self, batch: Batch, drop: float) -> tuple[Tensor, Tensor]:
+        """One step of the weights with drop path of probability `drop`. Nothing waits for the device.
 
-    def _step(self, batch: Batch, drop: float) -> tuple[Tensor, Tensor]:
+        Returns:
+            The classifier's mean loss on `batch` and its number of hits.
+        """
         with self._runtime.autocast():
             logits, auxiliary = self.network(batch.images, drop, self._drop_stream)
             main = F.cross_entropy(logits, batch.labels)
@@ -114,6 +115,10 @@ class SupervisedTraining:
                 loss = loss + self._config.auxiliary.weight * F.cross_entropy(auxiliary, batch.labels)
         clipped_step(loss, self._optimizer, self._scaler, self._config.weights.grad_clip)
         return main.detach().float(), hits(logits, batch.labels)
+
+    def save_weights(self, file: Path) -> None:
+        """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""
+        torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
 
 
 def _seed(config: EvaluateConfig, stream: Stream) -> int:

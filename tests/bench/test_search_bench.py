@@ -12,14 +12,30 @@ from factories import make_search_config_tiny
 from medarts_ops.bench.estimate import estimate_search
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
-from medarts_ops.bench.search_step import ImageSize, forward_flop, product_step, reference_step, time_interleaved
+from medarts_ops.bench.reference_step import Order, reference_step
+from medarts_ops.bench.search_step import (
+    ImageSize,
+    forward_flop,
+    made_up_batch,
+    measure_stack,
+    measure_step,
+    product_step,
+)
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import RuntimeConfig, SearchConfig, SpaceConfig
+from medarts_ops.config import SearchConfig, SearchRuntimeConfig, SpaceConfig, StageConfig
 from medarts_ops.networks.operations import separable_convolution
+from medarts_ops.training.runtime import Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CPU = torch.device("cpu")
-DARTS = SearchConfig(runtime=RuntimeConfig(device="cpu", threads=1))
+DARTS = SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1))
+TWO_IMAGES = DARTS.stages[0].model_copy(update={"batch": 2})
+
+
+def reference_launches(config: SearchConfig, stage: StageConfig, order: Order) -> int:
+    runtime = Runtime.from_config(config.runtime)
+    batches = (made_up_batch(stage.batch, SIZE, runtime, 0), made_up_batch(stage.batch, SIZE, runtime, 1))
+    return sum(count_launches(reference_step(config, stage, batches, SIZE.n_classes, order)).values())
 
 
 def test_views_are_free_and_a_convolution_costs_each_gradient_that_it_computes():
@@ -53,17 +69,17 @@ def test_what_was_there_before_a_step_is_not_its_memory():
 
 
 def test_the_reference_step_has_the_launches_of_the_original_code():
-    stage = DARTS.stages[0].model_copy(update={"batch": 2})
-    launches = sum(count_launches(reference_step(DARTS, stage, SIZE)).values())
+    launches = reference_launches(DARTS, TWO_IMAGES, "first")
     assert 17_500 <= launches * 1.3 and launches <= 17_500 * 1.3  # 17,513 were counted for 4 cells, ±30 %
 
 
-def test_the_product_step_has_a_fourth_of_the_launches_and_the_same_shape_of_work():
-    stage = DARTS.stages[0].model_copy(update={"batch": 2})
-    product, reference = (
-        sum(count_launches(make(DARTS, stage, SIZE)).values()) for make in (product_step, reference_step)
-    )
-    assert product < 0.25 * reference
+def test_the_product_step_has_a_seventh_of_the_launches_and_a_stack_far_fewer_for_each():
+    step = product_step(DARTS, TWO_IMAGES, SIZE)
+    step()  # the first one fills tables
+    product = sum(count_launches(step).values())
+    assert product <= 3_000 and product < reference_launches(DARTS, TWO_IMAGES, "first") / 7
+    stacked = measure_stack(DARTS, TWO_IMAGES, SIZE, repeats=1, individuals=8)
+    assert stacked.launches_per_individual <= 600
 
 
 def test_needed_work_is_counted_as_by_hand():
@@ -79,15 +95,12 @@ def test_needed_work_is_counted_as_by_hand():
     assert two == 2 * one > 0
 
 
-def test_second_order_steps_can_be_raced_too():
+def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes():
     config = make_search_config_tiny()
-    config = config.model_copy(update={"strategy": config.strategy.model_copy(update={"order": "second"})})
-    steps = {
-        "product": product_step(config, config.stages[0], SIZE),
-        "reference": reference_step(config, config.stages[0], SIZE),
-    }
-    seconds = time_interleaved(steps, 1, CPU)
-    assert set(seconds) == {"product", "reference"} and all(value > 0 for value in seconds.values())
+    first, second = (measure_step(config, config.stages[0], SIZE, 1, order) for order in ("first", "second"))
+    assert second.ratio > 0 and second.launches > first.launches
+    assert second.reference_launches > 1.5 * first.reference_launches
+    assert second.needed_gflop == pytest.approx(13 / 5 * first.needed_gflop)
 
 
 def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
@@ -103,11 +116,29 @@ def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):
     stages = [{**s.model_dump(mode="json", exclude_none=True)} for s in make_search_config_tiny().stages]
     settings = {"extends": "digits", "search": {"space": space.model_dump(mode="json"), "stages": stages}}
     file.write_text(json.dumps(settings))
-    words = ["bench", "search", "--config", str(file), "--cells", "3", "--channels", "2", "--side", "8"]
+    words = [
+        "bench",
+        "search",
+        "--config",
+        str(file),
+        "--cells",
+        "4",
+        "--cells",
+        "3",
+        "--channels",
+        "2",
+        "--resolution",
+        "8",
+        "--stack",
+        "2",
+    ]
     result = CliRunner().invoke(medarts, [*words, "--batch", "4", "--repeats", "1", "--device", "cpu", "--json"])
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["first_order"]["ratio"] > 0 and found["first_order"]["launches"] > 0
+    assert found["second_order"]["ratio"] > 0 and found["second_order"]["launches"] > found["first_order"]["launches"]
+    assert [size["cells"] for size in found["sizes"]] == [3, 4] and found["second_order"]["cells"] == 3
+    assert found["stacked"]["individuals"] == 2 and found["stacked"]["launches_per_individual"] > 0
     assert found["estimate"]["hours"] > 0 and found["estimate"]["preset"] == "digits"
 
 

@@ -8,7 +8,7 @@ import pytest
 from factories import make_epoch_record, make_individual
 
 from medarts_ops.cli.time_left import WorkLeft
-from medarts_ops.config import ProposalsConfig, RuntimeConfig, SearchConfig, StageConfig
+from medarts_ops.config import ProposalsConfig, SearchConfig, SearchRuntimeConfig, StageConfig
 
 SECONDS = make_epoch_record().seconds
 
@@ -21,7 +21,7 @@ def search_of_two_stages(generations: int = 1, workers: int = 1) -> SearchConfig
             StageConfig(name="final", cells=6, channels=1, epochs=4, images=0.5, survivors=1),
         ),
         proposals=ProposalsConfig(generations=generations),
-        runtime=RuntimeConfig(workers=workers),
+        runtime=SearchRuntimeConfig(workers=workers, stack=1),
     )
 
 

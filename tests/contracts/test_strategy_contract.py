@@ -10,7 +10,7 @@ from medarts_ops.config import StrategyConfig
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space import SearchSpace
 from medarts_ops.space.discretize import discretize
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy
+from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep
 from medarts_ops.strategies.registry import STRATEGIES, build_strategy
 
 VARIANTS = [(name, order) for name in sorted(STRATEGIES) for order in ("first", "second")]
@@ -28,17 +28,22 @@ def problem_of(strategy: Strategy) -> BilevelProblem:
     network = Supernet(strategy.supernet_spec(SPACE), cells=3, channels=2, n_classes=3, in_channels=1)
     alpha = strategy.initial_alpha(SPACE, 0.1, np.random.default_rng(0))
     tensors = AlphaTensors(
-        *(torch.from_numpy(cell.op_logits.copy()).requires_grad_() for cell in (alpha.normal, alpha.reduce))
+        *(torch.from_numpy(cell.op_logits.copy())[None].requires_grad_() for cell in (alpha.normal, alpha.reduce))
     )
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    buffers = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
     return BilevelProblem(
-        network, tensors, strategy.mixture, optimizer, lambda loss: loss, lambda: torch.autocast("cpu", enabled=False)
+        network,
+        tensors,
+        strategy.mixture,
+        WeightStep(torch.tensor([0.1]), 0.9, 0.0, buffers),
+        scaled_sum=lambda losses: losses.sum(),
+        autocast=lambda: torch.autocast("cpu", enabled=False),
     )
 
 
 def batch(seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    return Batch(torch.randn(6, 1, 8, 8, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2]))
+    return Batch(torch.randn(1, 6, 1, 8, 8, generator=generator), torch.tensor([[0, 1, 2, 0, 1, 2]]))
 
 
 def test_the_spec_has_the_shape_of_the_space(strategy):
@@ -70,10 +75,10 @@ def test_following_the_gradient_lowers_the_validation_loss(strategy):
     problem, train, valid = problem_of(strategy), batch(0), batch(1)
     gradient = strategy.architecture_gradient(problem, train, valid)
     with torch.no_grad():
-        before = problem.loss(valid).item()
+        before = problem.losses(valid).item()
         for alpha, direction in zip(problem.alpha.all(), gradient.gradients, strict=True):
             alpha -= 0.01 * direction / direction.norm()
-        assert problem.loss(valid).item() < before
+        assert problem.losses(valid).item() < before
 
 
 def test_the_weights_are_left_alone(strategy):

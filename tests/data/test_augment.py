@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from medarts_ops.config import AugmentConfig
-from medarts_ops.data.augment import Augmentation, crop, cutout, flip, normalise, plain_batch, training_batch
+from medarts_ops.data.augment import Augmentation, Draws, crop, cutout, flip, normalise, plain_batch, training_batch
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
 FULL = Augmentation(crop_padding=2, flip=True, cutout=6)
@@ -24,6 +24,19 @@ def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def augmented(
+    images: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    *,
+    channels_last: bool = True,
+) -> Tensor:
+    draws = Draws.make(len(images), (images.shape[1], images.shape[2]), augmentation, generator)
+    return training_batch(images, mean, std, augmentation, draws, channels_last=channels_last)
+
+
 MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3])
 
 
@@ -35,6 +48,12 @@ def test_crop_equals_pil_padding_and_cropping_at_every_offset() -> None:
     for image, (y, x), got in zip(images, offsets, cropped, strict=True):
         padded = ImageOps.expand(Image.fromarray(image.numpy()), padding, fill=0)
         assert np.array_equal(np.asarray(padded.crop((x, y, x + 11, y + 9))), got.numpy())
+
+
+def test_a_crop_mirrors_as_flip_does() -> None:
+    images = torch.randint(0, 256, (6, 9, 7, 3), dtype=torch.uint8)
+    top, left, chosen = torch.randint(5, (6,)), torch.randint(5, (6,)), torch.tensor([True, False] * 3)
+    assert torch.equal(crop(images, top, left, 2, chosen), flip(crop(images, top, left, 2), chosen))
 
 
 def test_flip_mirrors_only_the_chosen_images() -> None:
@@ -80,29 +99,29 @@ def test_half_precision_is_rounded_once() -> None:
 
 @pytest.mark.parametrize("augmentation", [OFF, FULL])
 def test_batches_lie_channels_last_unless_told_otherwise(augmentation: Augmentation) -> None:
-    batch = training_batch(_images(), MEAN, STD, augmentation, _generator())
+    batch = augmented(_images(), MEAN, STD, augmentation, _generator())
     assert batch.shape == (12, 3, 9, 11)
     assert batch.is_contiguous(memory_format=torch.channels_last)
-    assert training_batch(_images(), MEAN, STD, augmentation, _generator(), channels_last=False).is_contiguous()
+    assert augmented(_images(), MEAN, STD, augmentation, _generator(), channels_last=False).is_contiguous()
 
 
 def test_a_training_batch_without_augmentation_is_a_plain_batch_and_draws_nothing() -> None:
     generator = _generator()
     before = generator.get_state()
-    assert torch.equal(training_batch(_images(), MEAN, STD, OFF, generator), plain_batch(_images(), MEAN, STD))
+    assert torch.equal(augmented(_images(), MEAN, STD, OFF, generator), plain_batch(_images(), MEAN, STD))
     assert torch.equal(generator.get_state(), before)
 
 
 def test_random_draws_come_from_the_generator_alone() -> None:
-    one = training_batch(_images(), MEAN, STD, FULL, _generator(3))
+    one = augmented(_images(), MEAN, STD, FULL, _generator(3))
     torch.manual_seed(99)
-    assert torch.equal(one, training_batch(_images(), MEAN, STD, FULL, _generator(3)))
-    assert not torch.equal(one, training_batch(_images(), MEAN, STD, FULL, _generator(4)))
+    assert torch.equal(one, augmented(_images(), MEAN, STD, FULL, _generator(3)))
+    assert not torch.equal(one, augmented(_images(), MEAN, STD, FULL, _generator(4)))
 
 
 def test_the_border_that_a_crop_brings_in_is_black_before_normalising() -> None:
     white = torch.full((200, 8, 8, 3), 255, dtype=torch.uint8)
-    batch = training_batch(white, MEAN, STD, Augmentation(crop_padding=1, flip=False, cutout=0), _generator())
+    batch = augmented(white, MEAN, STD, Augmentation(crop_padding=1, flip=False, cutout=0), _generator())
     black, bright = (0 - 0.5) / 0.2, (1 - 0.5) / 0.2
     assert sorted(set(batch[:, 0].flatten().tolist())) == pytest.approx([black, bright])
 
@@ -111,7 +130,7 @@ def test_every_crop_offset_is_drawn_per_image_and_equally_often() -> None:
     spot = torch.zeros((9000, 9, 9, 1), dtype=torch.uint8)
     spot[:, 4, 4] = 255
     augmentation = Augmentation(crop_padding=1, flip=False, cutout=0)
-    batch = training_batch(spot, torch.zeros(1), torch.ones(1), augmentation, _generator())
+    batch = augmented(spot, torch.zeros(1), torch.ones(1), augmentation, _generator())
     counts = batch.sum((0, 1))[3:6, 3:6]
     assert counts.sum() == 9000
     assert (counts - 1000).abs().max() < 150  # five standard deviations
@@ -121,14 +140,14 @@ def test_half_of_the_images_are_flipped() -> None:
     half_white = torch.zeros((4000, 8, 8, 1), dtype=torch.uint8)
     half_white[:, :, :4] = 255
     augmentation = Augmentation(crop_padding=0, flip=True, cutout=0)
-    batch = training_batch(half_white, torch.zeros(1), torch.ones(1), augmentation, _generator())
+    batch = augmented(half_white, torch.zeros(1), torch.ones(1), augmentation, _generator())
     assert abs(batch[:, 0, 0, 0].mean().item() - 0.5) < 0.04
 
 
 def test_a_cutout_of_eight_blanks_a_square_that_borders_may_cut() -> None:
     white = torch.full((500, 16, 16, 1), 255, dtype=torch.uint8)
     augmentation = Augmentation(crop_padding=0, flip=False, cutout=8)
-    batch = training_batch(white, torch.zeros(1), torch.ones(1), augmentation, _generator())
+    batch = augmented(white, torch.zeros(1), torch.ones(1), augmentation, _generator())
     blanked = (batch == 0).sum((1, 2, 3))
     assert (blanked.min().item(), blanked.max().item()) == (16, 64)
 
@@ -140,3 +159,11 @@ def test_an_empty_crop_padding_is_an_eighth_of_the_resolution(resolution: tuple[
 
 def test_a_given_crop_padding_is_kept_even_when_it_is_zero() -> None:
     assert Augmentation.from_config(AugmentConfig(crop_padding=0), (32, 32)).crop_padding == 0
+
+
+def test_joined_draws_augment_as_each_batch_alone() -> None:
+    images, size = _images(n=8), (9, 11)
+    draws = [Draws.make(4, size, FULL, _generator(seed)) for seed in (0, 1)]
+    together = training_batch(images, MEAN, STD, FULL, Draws.join(draws))
+    alone = [training_batch(part, MEAN, STD, FULL, each) for part, each in zip(images.split(4), draws, strict=True)]
+    assert torch.equal(together, torch.cat(alone))

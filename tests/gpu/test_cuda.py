@@ -8,7 +8,7 @@ import pytest
 import torch
 from factories import make_search_config_tiny
 
-from medarts_ops.config import RuntimeConfig, SearchConfig
+from medarts_ops.config import SearchConfig, SearchRuntimeConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import SearchResult
 from medarts_ops.networks.layout import SupernetSpec
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def tiny(device: str, amp: str) -> SearchConfig:
-    runtime = RuntimeConfig(device=device, amp=amp, threads=1, tf32=False)
+    runtime = SearchRuntimeConfig(device=device, amp=amp, threads=1, tf32=False)
     return make_search_config_tiny().model_copy(update={"runtime": runtime})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ import torch.nn.functional as F
 from equivalence import copy_weights, parameter_pairs
 
 from medarts_ops.bench.reference import ReferenceSupernet
+from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.networks.statistics import frozen_statistics
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space import SearchSpace
 
@@ -35,6 +37,13 @@ SPECS = {
 }
 
 
+def in_a_stack_of_one(network: Supernet | ReferenceSupernet) -> Callable[..., torch.Tensor]:
+    """Both kinds with the reference's arguments."""
+    if isinstance(network, ReferenceSupernet):
+        return network
+    return lambda *arguments: network(*(argument[None] for argument in arguments))[0]
+
+
 @pytest.fixture(params=SPECS, scope="module")
 def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, list[torch.Tensor]]:
     """Both supernets with the same weights after a training step of each, and the α that was used."""
@@ -47,7 +56,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     images, labels = torch.randn(6, 3, 9, 8).double(), torch.tensor([0, 1, 2, 3, 4, 0])
     for network in (supernet, reference):
         mine = [alpha.clone().requires_grad_() for alpha in alphas]
-        logits = network(images, *(alpha.softmax(-1) for alpha in mine))
+        logits = in_a_stack_of_one(network)(images, *(alpha.softmax(-1) for alpha in mine))
         F.cross_entropy(logits, labels).backward()
         network.seen = (logits.detach(), [alpha.grad for alpha in mine])
     return supernet, reference, alphas
@@ -63,7 +72,7 @@ def test_logits_and_alpha_gradients_equal_the_reference(pair):
 def test_weight_gradients_equal_the_reference(pair):
     supernet, reference, _ = pair
     pairs = list(parameter_pairs(supernet, reference, lambda module: module.weight.grad))
-    seen = sum(ours.numel() for ours, _ in pairs) + supernet.stem[1].bias.numel() + supernet.classifier.bias.numel()
+    seen = sum(ours.numel() for ours, _ in pairs) + supernet.stem.shift.numel() + supernet.classifier.bias.numel()
     assert seen == sum(parameter.numel() for parameter in supernet.parameters())
     for ours, theirs in pairs:
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-12)
@@ -81,7 +90,8 @@ def test_eval_mode_equals_the_reference(pair):
     images = torch.randn(3, 3, 9, 8).double()
     mixtures = [alpha.softmax(-1) for alpha in alphas]
     with torch.no_grad():
-        ours, theirs = supernet.eval()(images, *mixtures), reference.eval()(images, *mixtures)
+        ours = in_a_stack_of_one(supernet.eval())(images, *mixtures)
+        theirs = reference.eval()(images, *mixtures)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
@@ -111,17 +121,17 @@ def test_grouped_weights_start_as_wide_as_single_ones():
 def test_frozen_statistics_stay_where_they_are():
     supernet = Supernet(SPECS["full"], cells=3, channels=2, n_classes=3, in_channels=1)
     before = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
-    mixture = torch.full((14, 8), 1 / 8)
+    mixture = torch.full((1, 14, 8), 1 / 8)
     with frozen_statistics(supernet):
-        supernet(torch.randn(2, 1, 8, 8), mixture, mixture)
+        supernet(torch.randn(1, 2, 1, 8, 8), mixture, mixture)
     assert all(torch.equal(before[name], buffer) for name, buffer in supernet.named_buffers())
-    supernet(torch.randn(2, 1, 8, 8), mixture, mixture)
-    assert not torch.equal(before["stem.1.running_mean"], supernet.stem[1].running_mean)
+    supernet(torch.randn(1, 2, 1, 8, 8), mixture, mixture)
+    assert not torch.equal(before["stem.norm.running_mean"], supernet.stem.norm.running_mean)
 
 
 @pytest.mark.parametrize("side", [8, 28, 33])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_odd_sizes_give_logits(side, channels):
     supernet = Supernet(SPECS["full"], cells=3, channels=3, n_classes=4, in_channels=channels)
-    mixture = torch.full((14, 8), 1 / 8)
-    assert supernet(torch.randn(2, channels, side, side), mixture, mixture).shape == (2, 4)
+    mixture = torch.full((1, 14, 8), 1 / 8)
+    assert supernet(torch.randn(1, 2, channels, side, side), mixture, mixture).shape == (1, 2, 4)

@@ -14,7 +14,7 @@ from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space import SearchSpace
 from medarts_ops.strategies.darts import FirstOrderDarts, SecondOrderDarts
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem
+from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, WeightStep
 from medarts_ops.strategies.registry import build_strategy
 
 SPACE = SearchSpace(n_nodes=2)
@@ -30,15 +30,24 @@ def bilevel() -> tuple[BilevelProblem, Batch, Batch]:
     """A small float64 problem whose optimizer has momentum from one step."""
     torch.manual_seed(0)
     network = Supernet(SupernetSpec.full(SPACE), cells=3, channels=2, n_classes=3, in_channels=1).double()
-    alpha = AlphaTensors(*(torch.randn(SPACE.n_edges, SPACE.n_primitives).double().requires_grad_() for _ in range(2)))
-    batches = [Batch(torch.randn(6, 1, 8, 8).double(), torch.tensor([0, 1, 2, 0, 1, 2])) for _ in range(3)]
+    shape = (1, SPACE.n_edges, SPACE.n_primitives)
+    alpha = AlphaTensors(*(torch.randn(shape).double().requires_grad_() for _ in range(2)))
+    batches = [Batch(torch.randn(1, 6, 1, 8, 8).double(), torch.tensor([[0, 1, 2, 0, 1, 2]])) for _ in range(3)]
     optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
+    buffers = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
     problem = BilevelProblem(
-        network, alpha, FirstOrderDarts().mixture, optimizer, scale=lambda loss: loss, autocast=no_autocast
+        network,
+        alpha,
+        FirstOrderDarts().mixture,
+        # A schedule has moved on since the step: the virtual one takes the rate of now.
+        WeightStep(torch.tensor([0.05], dtype=torch.float64), MOMENTUM, DECAY, buffers),
+        scaled_sum=lambda losses: losses.sum(),
+        autocast=no_autocast,
     )
-    problem.loss(batches[2]).backward()
+    problem.losses(batches[2]).sum().backward()
     optimizer.step()
-    optimizer.param_groups[0]["lr"] = 0.05  # a schedule has moved on: the virtual step takes the rate of now
+    for name, weight in network.named_parameters():
+        buffers[name].copy_(optimizer.state[weight]["momentum_buffer"])
     return problem, batches[0], batches[1]
 
 
@@ -48,10 +57,10 @@ def exact_unrolled_gradient(problem: BilevelProblem, train: Batch, valid: Batch)
     mixtures = [alpha.softmax(-1) for alpha in problem.alpha.all()]
 
     def loss(values: dict[str, torch.Tensor], batch: Batch) -> torch.Tensor:
-        return F.cross_entropy(functional_call(problem.supernet, values, (batch.images, *mixtures)), batch.labels)
+        return F.cross_entropy(functional_call(problem.supernet, values, (batch.images, *mixtures))[0], batch.labels[0])
 
     gradients = torch.autograd.grad(loss(weights, train), list(weights.values()), create_graph=True)
-    buffers = [problem.weights_optimizer.state[weight]["momentum_buffer"] for weight in weights.values()]
+    buffers = problem.weight_step.momentum_buffers.values()
     virtual = {
         name: weight - 0.05 * (MOMENTUM * buffer + gradient + DECAY * weight)
         for (name, weight), gradient, buffer in zip(weights.items(), gradients, buffers, strict=True)
@@ -73,16 +82,16 @@ def test_second_order_gradient_equals_the_exact_unrolled_one(bilevel):
 
 def test_first_order_gradient_is_the_plain_validation_gradient(bilevel):
     problem, train, valid = bilevel
-    expected = torch.autograd.grad(problem.loss(valid), problem.alpha.all())
+    expected = torch.autograd.grad(problem.losses(valid).sum(), problem.alpha.all())
     got = FirstOrderDarts().architecture_gradient(problem, train, valid)
     for ours, theirs in zip(got.gradients, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert got.loss.item() == pytest.approx(problem.loss(valid).item())
+    assert got.losses.item() == pytest.approx(problem.losses(valid).item())
 
 
 def test_second_order_leaves_weights_statistics_and_gradients_alone(bilevel):
     problem, train, valid = bilevel
-    problem.weights_optimizer.zero_grad(set_to_none=True)
+    problem.supernet.zero_grad(set_to_none=True)
     before = {name: tensor.clone() for name, tensor in problem.supernet.state_dict().items()}
     SecondOrderDarts(finite_difference=0.01).architecture_gradient(problem, train, valid)
     assert all(torch.equal(before[name], tensor) for name, tensor in problem.supernet.state_dict().items())
@@ -91,9 +100,9 @@ def test_second_order_leaves_weights_statistics_and_gradients_alone(bilevel):
 
 def test_first_order_moves_the_statistics_as_an_ordinary_forward_does(bilevel):
     problem, train, valid = bilevel
-    before = problem.supernet.stem[1].running_mean.clone()
+    before = problem.supernet.stem.norm.running_mean.clone()
     FirstOrderDarts().architecture_gradient(problem, train, valid)
-    assert not torch.equal(before, problem.supernet.stem[1].running_mean)
+    assert not torch.equal(before, problem.supernet.stem.norm.running_mean)
 
 
 def test_initial_alpha_is_small_and_differs_between_cells_and_streams():

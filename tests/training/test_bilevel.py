@@ -22,7 +22,7 @@ from medarts_ops.individual import (
     individual_id,
 )
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.bilevel import train_individual
+from medarts_ops.training.bilevel import train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 
@@ -59,9 +59,8 @@ def train(config: SearchConfig, data: StageData | None = None) -> TrainedIndivid
     individual = individual_of(config)
     task = TrainingTask(individuals=(individual,), stage=config.stages[0], config=config, stage_data="unused")
     seen: list[EpochRecord] = []
-    outcome = train_individual(
-        task, individual, StageTensors.place(stage, runtime), runtime, lambda who, record: seen.append(record)
-    )
+    tensors = StageTensors.place(stage, runtime)
+    (outcome,) = train_group(task, tensors, runtime, lambda who, record: seen.append(record))
     if isinstance(outcome, TrainedIndividual):
         assert tuple(seen) == outcome.history
     return outcome

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config import RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.training import runtime as runtime_module
 from medarts_ops.training.runtime import Runtime, initial_weights, resolve_runtime
@@ -40,9 +40,9 @@ def test_auto_on_a_machine_without_gpu_is_the_cpu_in_full_precision(monkeypatch)
 
 def test_workers_share_the_cores(monkeypatch):
     without_cuda(monkeypatch)
-    monkeypatch.setattr(runtime_module, "_available_cores", lambda: 8)
-    assert resolve_runtime(RuntimeConfig(workers=3)).threads == 2
-    assert resolve_runtime(RuntimeConfig(workers=16)).threads == 1
+    monkeypatch.setattr(runtime_module, "available_cores", lambda: 8)
+    assert resolve_runtime(SearchRuntimeConfig(workers=3)).threads == 2
+    assert resolve_runtime(SearchRuntimeConfig(workers=16)).threads == 1
 
 
 def test_resolving_twice_changes_nothing(monkeypatch):

@@ -1,4 +1,4 @@
-"""Batch-norm running statistics: when they move, and when they must not."""
+"""What a pass through a network must leave alone: running statistics, or its weights' gradients."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
+
+
+@contextmanager
+def frozen_weights(network: nn.Module) -> Iterator[None]:
+    """Passes inside compute no gradient of a weight, and keep nothing that only such a gradient would need."""
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)

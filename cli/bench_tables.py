@@ -1,0 +1,159 @@
+"""What `medarts bench` found, as plain data and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console
+
+from medarts_ops.cli.output import print_table, table
+from medarts_ops.cli.quantities import hours
+
+if TYPE_CHECKING:
+    from medarts_ops.bench.estimate import SearchEstimate
+    from medarts_ops.bench.evaluation_step import EvaluationTiming
+    from medarts_ops.bench.input_pipeline import InputTiming
+    from medarts_ops.bench.search_step import StackTiming, StepTiming
+    from medarts_ops.config import EvaluateConfig, RuntimeConfig, SearchConfig
+
+MEBI = 2**20
+
+
+class SearchBench(NamedTuple):
+    """First order at all sizes, smallest first; at the smallest second order, and a stack."""
+
+    first: Sequence[StepTiming]
+    second: StepTiming
+    stacked: StackTiming
+
+
+def search_bench_json(
+    config: SearchConfig, measured: SearchBench, limit: float, estimate: SearchEstimate
+) -> dict[str, Any]:
+    """Both orders at the smallest size, first order at all, the stack; the machine's `limit` in GFLOP/s."""
+    return {
+        "first_order": measured.first[0].model_dump(),
+        "second_order": measured.second.model_dump(),
+        "stacked": measured.stacked.model_dump(),
+        "sizes": [timing.model_dump() for timing in measured.first],
+        "peak_gflops": limit,
+        "runtime": config.runtime.model_dump(),
+        "estimate": {"preset": config.preset, **estimate.model_dump()},
+    }
+
+
+def evaluation_bench_json(config: EvaluateConfig, timing: EvaluationTiming) -> dict[str, Any]:
+    """One size of training step."""
+    return {"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()}
+
+
+def data_bench_json(runtime: RuntimeConfig, timings: Sequence[InputTiming]) -> dict[str, Any]:
+    """One value for each resolution, in the order asked for."""
+    return {"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()}
+
+
+def print_search_bench(
+    console: Console,
+    config: SearchConfig,
+    measured: SearchBench,
+    limit: float,
+    estimate: SearchEstimate,
+) -> None:
+    """Both orders in one table, the stack, then the estimate."""
+    numbers = ("cells", "reference", "product", "ratio", "launches", "of reference", "memory", "of reference ")
+    made = table("order", *numbers, "of the limit", numbers=(*numbers, "of the limit"))
+    for order, timing in [*(("first", each) for each in measured.first), ("second", measured.second)]:
+        made.add_row(
+            order,
+            str(timing.cells),
+            f"{timing.reference_seconds:.3f} s",
+            f"{timing.seconds:.3f} s",
+            f"{timing.ratio:.2f}",
+            f"{timing.launches:,}",
+            f"{timing.reference_launches:,}",
+            _mebi(timing.peak_bytes),
+            _mebi(timing.reference_peak_bytes),
+            f"{timing.gflops / limit:.0%}",
+        )
+    console.print(f"Search step on {_where(config.runtime)}; its limit is {limit:,.0f} GFLOP/s")
+    print_table(console, made)
+    stacked = measured.stacked
+    console.print(
+        f"{stacked.individuals} individuals stacked, {stacked.cells} cells, first order: each "
+        f"{stacked.seconds_per_individual:.3f} s ({stacked.ratio:.2f} times as fast as alone), "
+        f"{stacked.launches_per_individual:,.0f} launches"
+    )
+    console.print()
+    print_estimate(console, config, estimate)
+
+
+def print_estimate(console: Console, config: SearchConfig, estimate: SearchEstimate) -> None:
+    """What a search will cost, stage by stage."""
+    kind = "GPU" if config.runtime.device.startswith("cuda") else "CPU"
+    console.print(f"A search with preset {config.preset}: about {hours(estimate.hours * 3600)} of one {kind}")
+    numbers = ("individuals", "images", "steps", "a step", "memory", "hours")
+    stages = table("stage", *numbers, numbers=numbers)
+    for stage in estimate.stages:
+        stages.add_row(
+            stage.name,
+            str(stage.individuals),
+            f"{stage.images:,}",
+            f"{stage.steps:,}",
+            f"{stage.step_seconds:.3f} s",
+            _mebi(stage.step_bytes),
+            hours(stage.hours * 3600),
+        )
+    print_table(console, stages)
+
+
+def print_evaluation_bench(console: Console, config: EvaluateConfig, timing: EvaluationTiming) -> None:
+    """The two steps, one below the other."""
+    console.print(
+        f"Training step of {timing.genotype}, {timing.cells} cells, {timing.channels} channels, "
+        f"{timing.resolution}×{timing.resolution}, batch {timing.batch}, on {_where(config.runtime)}"
+    )
+    numbers = ("a step", "images/s", "ratio", "launches", "memory")
+    made = table("", *numbers, numbers=numbers)
+    plain, product = timing.plain_seconds, timing.seconds
+    made.add_row(
+        "plain",
+        f"{plain:.3f} s",
+        f"{timing.plain_images_per_second:,.1f}",
+        "1.00",
+        f"{timing.plain_launches:,}",
+        _mebi(timing.plain_peak_bytes),
+    )
+    made.add_row(
+        "product",
+        f"{product:.3f} s",
+        f"{timing.images_per_second:,.1f}",
+        f"{timing.ratio:.2f}",
+        f"{timing.launches:,}",
+        _mebi(timing.peak_bytes),
+    )
+    print_table(console, made)
+
+
+def print_data_bench(console: Console, runtime: RuntimeConfig, timings: Sequence[InputTiming]) -> None:
+    """A line for each resolution."""
+    console.print(f"Augmented images a second on {_where(runtime)}, against a loader with {timings[0].workers} workers")
+    numbers = ("resolution", "batch", "loader", "product", "ratio")
+    made = table(*numbers, numbers=numbers)
+    for timing in timings:
+        made.add_row(
+            f"{timing.resolution}×{timing.resolution}",
+            str(timing.batch),
+            f"{timing.loader_images_per_second:,.0f}",
+            f"{timing.images_per_second:,.0f}",
+            f"{timing.ratio:.1f}",
+        )
+    print_table(console, made)
+
+
+def _where(runtime: RuntimeConfig) -> str:
+    return f"{runtime.device}, precision {runtime.amp}, {runtime.threads} threads"
+
+
+def _mebi(n_bytes: int) -> str:
+    return f"{n_bytes / MEBI:,.0f} MiB"

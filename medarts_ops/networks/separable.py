@@ -1,0 +1,219 @@
+"""Half a separable convolution on planes: depthwise, then 1×1, for many branches at once, by the fastest exact way.
+
+On small maps the depthwise convolution of a plane is one matrix product with the kernel laid out as a pixel × pixel
+matrix: more multiplications than needed, and still several times faster than the library's kernels. On larger maps
+the library convolves in channels-last memory, and the 1×1 convolution's matrix product brings the result back to
+planes on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from medarts_ops.networks.autocast import in_autocast_type
+from medarts_ops.networks.depthwise import convolve, input_gradient, weight_gradient
+from medarts_ops.networks.planes import from_planes, to_planes
+
+MATRIX_PIXELS = 8 * 8 * 8 * 8
+"""Largest input pixels × output pixels for which the matrix wins (measured on a CPU: 8×8 to 8×8)."""
+
+
+def separable_half(
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, stride: int
+) -> Tensor:
+    """Depthwise and 1×1 convolution of every branch; `branch` counts individuals, too.
+
+    Args:
+        planes: [branch · channel, image, height, width], or fewer channels that the branches share in turns.
+        kernels: of each kind, [branch · channel, kernel, kernel]; the kinds' branches follow each other.
+        dilations: of each kind.
+        pointwise: [branch, out channel, channel].
+        stride: 1 or 2; the output has ceil(side / stride).
+
+    Returns:
+        [branch · out channel, image, out height, out width].
+    """
+    planes, pointwise, *kernels = in_autocast_type(planes, pointwise, *kernels)
+    if stride == 2 and any(dilation == 2 for dilation in dilations):
+        return _with_dilated_on_a_quarter(planes, kernels, dilations, pointwise)
+    height, width = planes.shape[2:]
+    if height * width * -(-height // stride) * -(-width // stride) <= MATRIX_PIXELS:
+        return _by_matrix(planes, kernels, dilations, pointwise, stride)
+    convolved: Tensor = _ByLibrary.apply(planes, pointwise, stride, tuple(dilations), *kernels)
+    return convolved
+
+
+def _with_dilated_on_a_quarter(
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor
+) -> Tensor:
+    """Stride 2: every tap of a dilated kernel falls on even rows and columns, a plain convolution of those."""
+    n_plain = dilations.index(2)
+    n_channels = sum(len(kernel) for kernel in kernels[:n_plain])
+    quarter = planes[:, :, ::2, ::2].contiguous()
+    of_plain, of_dilated = pointwise.split(
+        [n_channels // pointwise.shape[2], len(pointwise) - n_channels // pointwise.shape[2]]
+    )
+    ones = [1] * (len(kernels) - n_plain)
+    dilated = separable_half(quarter, kernels[n_plain:], ones, of_dilated, stride=1)
+    if not n_plain:
+        return dilated
+    return torch.cat([separable_half(planes, kernels[:n_plain], dilations[:n_plain], of_plain, stride=2), dilated])
+
+
+def _by_matrix(
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, stride: int
+) -> Tensor:
+    rows, n, height, width = planes.shape
+    places = tuple(
+        _places(height, width, kernel.shape[-1], stride, dilation, kernel.dtype, kernel.device)
+        for kernel, dilation in zip(kernels, dilations, strict=True)
+    )
+    matrices: Tensor = _Matrices.apply(places, *kernels)
+    if len(matrices) != rows:
+        planes = planes.repeat(len(matrices) // rows, 1, 1, 1)
+    pixels = torch.bmm(
+        planes.reshape(len(matrices), n, height * width), matrices.view(len(matrices), height * width, -1)
+    )
+    branches, out_channels, channels = pointwise.shape
+    mixed = torch.bmm(pointwise, pixels.view(branches, channels, -1))
+    return mixed.view(branches * out_channels, n, -(-height // stride), -(-width // stride))
+
+
+@lru_cache(maxsize=128)
+def _places(
+    height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Where each tap of a kernel lies: 0 or 1, [tap, pixel · out pixel]."""
+
+    def along(side: int) -> Tensor:
+        tap = torch.arange(kernel)[:, None, None]
+        pixel = torch.arange(side)[None, :, None]
+        out = torch.arange(-(-side // stride))[None, None, :]
+        return pixel == out * stride + (tap - kernel // 2) * dilation
+
+    rows, columns = along(height), along(width)
+    both = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
+    return both.reshape(kernel * kernel, -1).to(dtype=dtype, device=device)
+
+
+class _Matrices(torch.autograd.Function):
+    """Every kind's kernels as pixel × pixel matrices [channel, pixel · out pixel], written side by side at once."""
+
+    @staticmethod
+    def forward(context: Any, places: tuple[Tensor, ...], *kernels: Tensor) -> Tensor:
+        context.places, context.shapes = places, [kernel.shape for kernel in kernels]
+        sizes = [len(kernel) for kernel in kernels]
+        matrices = kernels[0].new_empty(sum(sizes), places[0].shape[1])
+        for kernel, place, out in zip(kernels, places, matrices.split(sizes), strict=True):
+            torch.mm(kernel.flatten(1), place, out=out)
+        return matrices
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        parts = gradients[0].split([shape[0] for shape in context.shapes])
+        of_kernels = [
+            (part @ place.t()).view(shape)
+            for part, place, shape in zip(parts, context.places, context.shapes, strict=True)
+        ]
+        return None, *of_kernels
+
+
+class _ByLibrary(torch.autograd.Function):
+    """Channels-last depthwise convolution; the matrix products of the 1×1 read and write channels-last memory."""
+
+    @staticmethod
+    def forward(
+        context: Any, planes: Tensor, pointwise: Tensor, stride: int, dilations: tuple[int, ...], *kernels: Tensor
+    ) -> Tensor:
+        rows, n, height, width = planes.shape
+        branches, out_channels, channels = pointwise.shape
+        out_size = (-(-height // stride), -(-width // stride))
+        mixed = planes.new_empty(branches, out_channels, n * out_size[0] * out_size[1])
+        inputs = _images_of_kinds(planes, kernels)
+        convolved = [
+            convolve(images, kernel, stride=stride, dilation=dilation)
+            for images, kernel, dilation in zip(inputs, kernels, dilations, strict=True)
+        ]
+        of_kinds = [len(kernel) // channels for kernel in kernels]
+        for images, weight, out in zip(convolved, pointwise.split(of_kinds), mixed.split(of_kinds), strict=True):
+            torch.bmm(weight, _as_matrices(images, channels), out=out)
+        context.save_for_backward(pointwise, *kernels, *inputs, *convolved)
+        context.stride, context.dilations, context.shape = stride, dilations, planes.shape
+        return mixed.view(branches * out_channels, n, *out_size)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        pointwise, *saved = context.saved_tensors
+        kinds = len(context.dilations)
+        kernels, inputs, convolved = saved[:kinds], saved[kinds : 2 * kinds], saved[2 * kinds :]
+        channels = pointwise.shape[2]
+        of_kinds = [len(kernel) // channels for kernel in kernels]
+        of_mixed = gradients[0].reshape(len(pointwise), pointwise.shape[1], -1).split(of_kinds)
+        of_pointwise = of_planes = None
+        of_kernels: list[Tensor | None] = [None] * kinds
+        if context.needs_input_grad[1]:
+            products = zip(of_mixed, convolved, strict=True)
+            of_pointwise = torch.cat([torch.bmm(g, _as_matrices(y, channels).transpose(1, 2)) for g, y in products])
+        of_convolved = [
+            _back_through_mix(gradient, weight, like)
+            for gradient, weight, like in zip(of_mixed, pointwise.split(of_kinds), convolved, strict=True)
+        ]
+        by_kind = list(zip(of_convolved, kernels, context.dilations, strict=True))
+        stride = context.stride
+        if context.needs_input_grad[4]:
+            of_kernels = [
+                weight_gradient(images, gradient, kernel.shape[-1], stride=stride, dilation=dilation)
+                for images, (gradient, kernel, dilation) in zip(inputs, by_kind, strict=True)
+            ]
+        if context.needs_input_grad[0]:
+            size = (context.shape[2], context.shape[3])
+            of_inputs = [
+                input_gradient(gradient, kernel, size, stride=stride, dilation=dilation)
+                for gradient, kernel, dilation in by_kind
+            ]
+            of_planes = _gradient_of_planes(of_inputs, context.shape)
+        return of_planes, of_pointwise, None, None, *of_kernels
+
+
+def _images_of_kinds(planes: Tensor, kernels: Sequence[Tensor]) -> list[Tensor]:
+    """What each kind convolves, [image, branch · channel, height, width]: its own planes, or shared ones repeated."""
+    sizes = [len(kernel) for kernel in kernels]
+    if sum(sizes) == len(planes):
+        return [from_planes(part) for part in planes.split(sizes)]
+    shared = from_planes(planes).permute(0, 2, 3, 1)
+    repeated = {size: shared.repeat(1, 1, 1, size // len(planes)).permute(0, 3, 1, 2) for size in set(sizes)}
+    return [repeated[size] for size in sizes]
+
+
+def _gradient_of_planes(of_inputs: Sequence[Tensor], shape: torch.Size) -> Tensor:
+    """The way back from what `_images_of_kinds` gave."""
+    rows = shape[0]
+    if sum(images.shape[1] for images in of_inputs) == rows:
+        return torch.cat([to_planes(images) for images in of_inputs])
+    total: Tensor | None = None
+    for images in of_inputs:
+        summed = images.permute(0, 2, 3, 1).unflatten(3, (-1, rows)).sum(3)
+        total = summed if total is None else total.add_(summed)
+    assert total is not None
+    return to_planes(total.permute(0, 3, 1, 2))
+
+
+def _as_matrices(images: Tensor, channels: int) -> Tensor:
+    """Channels-last [image, branch · channel, height, width] seen as [branch, channel, image · height · width]."""
+    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1] // channels, channels).permute(1, 2, 0)
+
+
+def _back_through_mix(gradient: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+    """The 1×1's `gradient [branch, out channel, pixel]` as that of its input, which is of `like`'s size."""
+    n, rows, height, width = like.shape
+    of_input = gradient.new_empty(n, height, width, rows)
+    out = of_input.view(-1, len(weight), weight.shape[2]).transpose(0, 1)
+    torch.bmm(gradient.transpose(1, 2), weight, out=out)
+    return of_input.permute(0, 3, 1, 2)

@@ -1,0 +1,207 @@
+"""One individual's own part in the training of its group: optimizers, loss scale, random streams, history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.individual import (
+    Alpha,
+    CellAlpha,
+    EpochRecord,
+    FailedIndividual,
+    Individual,
+    Outcome,
+    TrainedIndividual,
+    TrainingTask,
+    mixture_peak,
+)
+from medarts_ops.seeds import Stream, integer_seed
+from medarts_ops.space.discretize import discretize
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.strategies.protocol import Strategy
+from medarts_ops.training.passes import clipped_update
+from medarts_ops.training.runtime import Runtime
+
+
+class EpochSums(NamedTuple):
+    """What one epoch added up to: losses and hits summed over images, and how many images stepped α."""
+
+    weight_loss: float
+    weight_hits: float
+    alpha_loss: float
+    valid_loss: float
+    valid_hits: float
+    n_alpha: int
+
+
+class Member:
+    """An individual of a stack.
+
+    Its optimizers are ordinary ones over its slices of the stacked weights and α, so that learning rates, decay,
+    clipping, loss scale and the check for infinities are its own, as if it were trained alone.
+
+    Args:
+        task: the group's.
+        individual: the one.
+        weights: by name, its slice of each stacked weight.
+        buffers: likewise, of each momentum buffer (zeros, which is how SGD's momentum starts).
+        alphas: its slices of α, normal and reduce.
+        strategy: what α means.
+        runtime: where they live.
+    """
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        individual: Individual,
+        *,
+        weights: Sequence[Tensor],
+        buffers: Sequence[Tensor],
+        alphas: Sequence[Tensor],
+        strategy: Strategy,
+        runtime: Runtime,
+    ) -> None:
+        config, hyper = task.config, individual.hyperparameters
+        self.individual, self._task, self._strategy = individual, task, strategy
+        self._weights, self._alphas = list(weights), list(alphas)
+        fused = runtime.fused_optimizers()
+        self._weights_optimizer = torch.optim.SGD(
+            self._weights,
+            lr=hyper.weights_lr,
+            momentum=config.weights.momentum,
+            weight_decay=config.weights.weight_decay,
+            fused=fused,
+        )
+        # Set here, since SGD would look at the value of a tensor that it is given, and wait for the device.
+        self._weights_optimizer.param_groups[0]["lr"] = runtime.rate(hyper.weights_lr)
+        for weight, buffer in zip(self._weights, buffers, strict=True):
+            self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
+        self._alpha_optimizer = torch.optim.Adam(
+            self._alphas,
+            lr=hyper.alpha_lr,
+            betas=(config.alpha.beta1, config.alpha.beta2),
+            weight_decay=hyper.alpha_weight_decay,
+            fused=fused,
+            capturable=runtime.cuda_graphs,
+        )
+        self.scaler = runtime.gradient_scaler()
+        # Orders are drawn on the CPU (the same on every device), augmentation where the images are.
+        self.weight_order = torch.Generator().manual_seed(self._seed(Stream.WEIGHT_BATCHES))
+        self.alpha_order = torch.Generator().manual_seed(self._seed(Stream.ALPHA_BATCHES))
+        self.augment_stream = runtime.generator(self._seed(Stream.AUGMENTATION))
+        self.history: list[EpochRecord] = []
+        self.failure: FailedIndividual | None = None
+
+    def _seed(self, stream: Stream) -> int:
+        return integer_seed(self._task.config.seed, self.individual.stage, self.individual.number, stream)
+
+    def rate(self, epoch: int) -> float:
+        """The weights' learning rate: a cosine over the stage, whose first epoch runs at exactly the initial rate."""
+        lr, least = self.individual.hyperparameters.weights_lr, self._task.config.weights.lr_min
+        least = min(least, lr)
+        return least + (lr - least) * (1 + math.cos(math.pi * epoch / self._task.stage.epochs)) / 2
+
+    def set_rate(self, value: float) -> None:
+        """Use this learning rate from now on."""
+        group = self._weights_optimizer.param_groups[0]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)  # a captured step reads it where it is
+        else:
+            group["lr"] = value
+
+    def step_alpha(self, gradients: Sequence[Tensor], *, scaled: bool) -> None:
+        """Adam; α is not clipped. `scaled` gradients carry this member's loss scale."""
+        _give(self._alphas, gradients)
+        if scaled:
+            self.scaler.step(self._alpha_optimizer)
+        else:
+            self._alpha_optimizer.step()
+        _take_back(self._alphas)
+
+    def step_weights(self, gradients: Sequence[Tensor]) -> None:
+        """SGD on the clipped gradient; the loss scale's turn ends here."""
+        _give(self._weights, gradients)
+        clipped_update(self._weights_optimizer, self.scaler, self._task.config.weights.grad_clip)
+        _take_back(self._weights)
+
+    def finish_epoch(self, epoch: int, sums: EpochSums, data: StageData, seconds: float) -> None:
+        """Record the epoch; or fail, if a loss or an α is not finite.
+
+        A stack goes on computing a failed member, which touches no one else.
+        """
+        finite = all(math.isfinite(loss) for loss in (sums.weight_loss, sums.alpha_loss, sums.valid_loss))
+        if not finite or not all(bool(torch.isfinite(alpha).all()) for alpha in self._alphas):
+            self.failure = self._failed(epoch, sums)
+            return
+        n_train, n_valid = len(data.weight_indices), len(data.valid_indices)
+        normal, reduce = self._mixtures()
+        genotype = self._genotype()
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=sums.weight_loss / n_train,
+            train_accuracy=sums.weight_hits / n_train,
+            alpha_loss=sums.alpha_loss / sums.n_alpha if sums.n_alpha else None,
+            valid_loss=sums.valid_loss / n_valid,
+            valid_accuracy=sums.valid_hits / n_valid,
+            lr=self.rate(epoch),
+            normal_skips=genotype.skip_count("normal"),
+            reduce_skips=genotype.skip_count("reduce"),
+            max_mixture_normal=mixture_peak(normal),
+            max_mixture_reduce=mixture_peak(reduce),
+            seconds=seconds,
+            images_per_second=(n_train + sums.n_alpha) / seconds,
+        )
+        self.history.append(record)
+
+    def _failed(self, epoch: int, sums: EpochSums) -> FailedIndividual:
+        reason = (
+            f"individual {self.individual.id}, stage {self._task.stage.name!r}, epoch {epoch}: loss or α became NaN "
+            f"or infinite (weights {sums.weight_loss:g}, α half {sums.alpha_loss:g}, validation {sums.valid_loss:g}); "
+            "lower weights.lr or alpha.lr, or set runtime.amp=off"
+        )
+        spent = sum(record.seconds for record in self.history)
+        return FailedIndividual(individual=self.individual, reason=reason, epoch=epoch, seconds=spent)
+
+    def _mixtures(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        normal, reduce = (self._strategy.mixture(alpha).cpu().numpy() for alpha in self._alphas)
+        return normal, reduce
+
+    def _genotype(self) -> Genotype:
+        return discretize(self._task.config.space.search_space(), *self._mixtures())
+
+    def outcome(self) -> Outcome:
+        """What became of the individual."""
+        if self.failure is not None:
+            return self.failure
+        normal, reduce = (CellAlpha(op_logits=alpha.cpu().numpy().copy()) for alpha in self._alphas)
+        return TrainedIndividual(
+            individual=self.individual,
+            alpha=Alpha(normal=normal, reduce=reduce),
+            genotype=self._genotype(),
+            valid_accuracy=self.history[-1].valid_accuracy,
+            history=tuple(self.history),
+            seconds=sum(record.seconds for record in self.history),
+        )
+
+
+def _give(parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+
+
+def _take_back(parameters: Sequence[Tensor]) -> None:
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def slices(tensors: Mapping[str, Tensor], place: int) -> list[Tensor]:
+    """The member's part of tensors [individual, …]: leaves that share their memory."""
+    return [tensor.detach()[place] for tensor in tensors.values()]

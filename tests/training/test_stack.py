@@ -1,0 +1,147 @@
+"""A stack of individuals trains as each of them alone would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+from factories import make_search_config_tiny
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.individual import (
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    Outcome,
+    TrainedIndividual,
+    TrainingTask,
+    individual_id,
+)
+from medarts_ops.strategies.protocol import Batch
+from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.training.bilevel import SearchTraining, train_group
+from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.runtime import Runtime
+
+CONFIG = make_search_config_tiny()
+RATES = (0.025, 0.1, 0.01)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Everything made inside is float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def individual(number: int, weights_lr: float) -> Individual:
+    alpha = build_strategy(CONFIG.strategy).initial_alpha(
+        CONFIG.space.search_space(), 1.0, np.random.default_rng(number)
+    )
+    usual = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
+    own = {"weights_lr": weights_lr, "alpha_lr": 3e-4 * (number + 1), "alpha_weight_decay": 1e-3 * (number + 1)}
+    return Individual(
+        id=individual_id("init", number),
+        stage=0,
+        number=number,
+        origin="random",
+        parents=(),
+        alpha=alpha,
+        hyperparameters=usual.model_copy(update=own),
+    )
+
+
+GROUP = tuple(individual(number, rate) for number, rate in enumerate(RATES))
+
+
+def task_of(individuals: Sequence[Individual], config: SearchConfig = CONFIG) -> TrainingTask:
+    return TrainingTask(individuals=tuple(individuals), stage=config.stages[0], config=config, stage_data="unused")
+
+
+def training_of(individuals: Sequence[Individual], config: SearchConfig = CONFIG) -> SearchTraining:
+    runtime = Runtime.from_config(config.runtime)
+    runtime.apply_to_process()
+    tensors = StageTensors.place(prepare_search_data(config).stages[0], runtime)
+    return SearchTraining(task_of(individuals, config), tensors, runtime)
+
+
+def trained(individuals: Sequence[Individual], config: SearchConfig = CONFIG) -> list[Outcome]:
+    runtime = Runtime.from_config(config.runtime)
+    runtime.apply_to_process()
+    tensors = StageTensors.place(prepare_search_data(config).stages[0], runtime)
+    return list(train_group(task_of(individuals, config), tensors, runtime, lambda who, record: None))
+
+
+def with_order(order: str) -> SearchConfig:
+    return CONFIG.model_copy(update={"strategy": CONFIG.strategy.model_copy(update={"order": order})})
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_stacked_steps_equal_single_ones_in_double_precision(double, order):
+    config = with_order(order)
+    batches = [(torch.randn(3, 5, 1, 8, 8), torch.randint(10, (3, 5))) for _ in range(4)]
+    stack, singles = training_of(GROUP, config), [training_of([each], config) for each in GROUP]
+    for train, valid in (batches[:2], batches[2:]):
+        together = stack.step(Batch(*train), Batch(*valid))
+        for place, single in enumerate(singles):
+            alone = single.step(*(Batch(*(each[place : place + 1] for each in batch)) for batch in (train, valid)))
+            torch.testing.assert_close([each[place] for each in together], [each[0] for each in alone])
+    for place, single in enumerate(singles):
+        for ours, theirs in zip(stack.alpha.all(), single.alpha.all(), strict=True):
+            torch.testing.assert_close(ours[place], theirs[0], rtol=1e-9, atol=1e-12)
+        theirs_by_name = dict(single.supernet.named_parameters())
+        for name, ours in stack.supernet.named_parameters():
+            torch.testing.assert_close(ours[place], theirs_by_name[name][0], rtol=1e-9, atol=1e-11)
+
+
+def test_clipping_is_each_individuals_own(double):
+    weights = CONFIG.weights.model_copy(update={"grad_clip": 1e-3, "weight_decay": 0.0, "momentum": 0.0})
+    stack = training_of(GROUP, CONFIG.model_copy(update={"weights": weights}))
+    before = {name: weight.detach().clone() for name, weight in stack.supernet.named_parameters()}
+    stack.step(*(Batch(torch.randn(3, 5, 1, 8, 8), torch.randint(10, (3, 5))) for _ in range(2)))
+    moved = [
+        torch.stack([(w.detach()[place] - before[name][place]).norm() for name, w in stack.supernet.named_parameters()])
+        for place in range(3)
+    ]
+    assert [each.norm().item() for each in moved] == pytest.approx([1e-3 * rate for rate in RATES], rel=1e-3)
+
+
+def test_a_trained_group_equals_individuals_trained_alone():
+    together, alone = trained(GROUP), [trained([each])[0] for each in GROUP]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert isinstance(ours, TrainedIndividual) and isinstance(theirs, TrainedIndividual)
+        assert ours.individual == theirs.individual
+        np.testing.assert_allclose(ours.alpha.normal.op_logits, theirs.alpha.normal.op_logits, atol=2e-4)
+        assert ours.history[-1].train_loss == pytest.approx(theirs.history[-1].train_loss, abs=2e-3)
+        assert ours.history[-1].lr == theirs.history[-1].lr
+
+
+def test_a_member_that_diverges_takes_no_one_with_it():
+    weights = CONFIG.weights.model_copy(update={"grad_clip": 1e30})
+    stages = tuple(stage.model_copy(update={"epochs": 2}) for stage in CONFIG.stages)
+    config = CONFIG.model_copy(update={"weights": weights, "stages": stages})
+    wild = individual(1, weights_lr=1e30)
+    first, failed, last = trained([GROUP[0], wild, GROUP[2]], config)
+    assert isinstance(failed, FailedIndividual) and "init-01" in failed.reason
+    for ours, who in ((first, GROUP[0]), (last, GROUP[2])):
+        (alone,) = trained([who], config)
+        assert isinstance(ours, TrainedIndividual) and isinstance(alone, TrainedIndividual)
+        np.testing.assert_allclose(ours.alpha.reduce.op_logits, alone.alpha.reduce.op_logits, atol=2e-4)
+
+
+@pytest.mark.parametrize("amp", ["fp16", "bf16"])
+def test_stacks_train_in_mixed_precision(amp):
+    runtime = CONFIG.runtime.model_copy(update={"amp": amp})
+    stages = tuple(stage.model_copy(update={"images": 20, "batch": 10}) for stage in CONFIG.stages)
+    outcomes = trained(GROUP, CONFIG.model_copy(update={"runtime": runtime, "stages": stages}))
+    assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
+
+
+def test_seconds_of_a_group_are_shared_among_its_members():
+    outcomes = trained(GROUP)
+    seconds = {outcome.seconds for outcome in outcomes}
+    assert len(seconds) == 1 and seconds.pop() > 0

@@ -1,0 +1,186 @@
+"""What a CUDA graph asks of the search step, shown without a GPU: static shapes, one device, no waiting.
+
+Tensors of torch's meta device have a shape and no values: an operation that mixes devices, or a look at a value (which
+on a GPU would wait for it), is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from factories import make_search_config_tiny
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.individual import TrainingTask
+from medarts_ops.networks import separable
+from medarts_ops.strategies.protocol import Batch
+from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.member import Member
+from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.runtime import EAGER_STEPS, CapturedStep, Runtime
+from medarts_ops.training.side_by_side import sample_individual
+
+TINY = make_search_config_tiny()
+DATA = prepare_search_data(TINY).stages[0]
+
+
+def config_of(order: str) -> SearchConfig:
+    return TINY.model_copy(update={"strategy": TINY.strategy.model_copy(update={"order": order})})
+
+
+def training_of(config: SearchConfig, runtime: Runtime, stack: int) -> SearchTraining:
+    individuals = tuple(sample_individual(config, number) for number in range(stack))
+    task = TrainingTask(individuals=individuals, stage=config.stages[0], config=config, stage_data="unused")
+    training = SearchTraining(task, StageTensors.place(DATA, runtime), runtime)
+    training.supernet.train()
+    return training
+
+
+def batches(stack: int, device: str, n: int = 4, side: int = 8) -> tuple[Batch, Batch]:
+    images = torch.zeros(stack, n, 1, side, side, device=device)
+    labels = torch.zeros(stack, n, dtype=torch.int64, device=device)
+    return Batch(images, labels), Batch(images, labels)
+
+
+class Calls(TorchDispatchMode):
+    """Notes the name and the shapes of everything that runs, and from which device to which it copies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, tuple[torch.Size, ...]]] = []
+        self.moves: list[str] = []
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Sequence[Any] = (), named: Any = None) -> Any:
+        result = operation(*arguments, **(named or {}))
+        tensors = [each for each in arguments if isinstance(each, Tensor)]
+        self.seen.append((str(operation), tuple(each.shape for each in tensors)))
+        devices = {each.device.type for each in tensors}
+        if isinstance(result, Tensor) and devices and result.device.type not in devices:
+            self.moves.append(str(operation))
+        return result
+
+
+@pytest.fixture
+def device_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    """A runtime on torch's meta device."""
+    monkeypatch.setattr(Runtime, "generator", lambda self, seed: torch.Generator().manual_seed(seed))
+    monkeypatch.setattr(Runtime, "captured", lambda self, step: step)
+    monkeypatch.setattr(Runtime, "autocast", lambda self: torch.autocast("cpu", enabled=False))
+    # torch's optimizers know no meta device; that they can be captured is torch's own promise.
+    monkeypatch.setattr(Member, "step_alpha", lambda self, gradients, *, scaled: None)
+    monkeypatch.setattr(Member, "step_weights", lambda self, gradients: None)
+    cpu = Runtime.from_config(TINY.runtime)
+    yield replace(cpu, device=torch.device("meta"), cuda_graphs=True)
+    separable._places.cache_clear()
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("stack", [1, 3])
+def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values, order, stack):
+    training = training_of(config_of(order), device_without_values, stack)
+    given = batches(stack, "meta")
+    training.step(*given)  # the first makes optimizer states and tables
+    with Calls() as calls, torch.autograd.set_multithreading_enabled(False):
+        losses, right, alpha_losses = training.step(*given)
+    assert len(calls.seen) > 1000 and calls.moves == []
+    assert {each.device.type for each in (losses, right, alpha_losses)} == {"meta"}
+
+
+def test_the_detector_detects(device_without_values):
+    with pytest.raises(RuntimeError, match="meta"):
+        torch.zeros(3, device=device_without_values.device).sum().item()
+    with pytest.raises(RuntimeError):
+        torch.zeros(3, device=device_without_values.device) @ torch.zeros(3)
+    with Calls() as calls:
+        torch.zeros(3).to(device_without_values.device)
+    assert calls.moves == ["aten._to_copy.default"]
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("side", [8, 16])
+def test_every_step_runs_the_same_operations_on_the_same_shapes(order, side):
+    training = training_of(config_of(order), Runtime.from_config(TINY.runtime), 2)
+    given = batches(2, "cpu", side=side)
+    training.step(*given)
+    runs = []
+    for _ in range(2):
+        with Calls() as calls, torch.autograd.set_multithreading_enabled(False):
+            training.step(*given)
+        runs.append(calls.seen)
+    assert runs[0] == runs[1]
+
+
+class FakeGraph:
+    """What `torch.cuda.graph` records, as far as the order of calls goes."""
+
+    made: list[FakeGraph] = []
+
+    def __init__(self) -> None:
+        self.replays = 0
+        FakeGraph.made.append(self)
+
+    def replay(self) -> None:
+        self.replays += 1
+
+
+@pytest.fixture
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        def wait_stream(self, other: object) -> None:
+            pass
+
+    @contextmanager
+    def nothing(of: object) -> Iterator[None]:
+        yield
+
+    FakeGraph.made = []
+    for name, value in {"CUDAGraph": FakeGraph, "Stream": Stream, "current_stream": Stream}.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(torch.cuda, "graph", nothing)
+    monkeypatch.setattr(torch.cuda, "stream", nothing)
+
+
+def counted() -> tuple[Callable[..., tuple[Tensor, ...]], list[torch.Size]]:
+    shapes: list[torch.Size] = []
+
+    def step(*tensors: Tensor) -> tuple[Tensor, ...]:
+        shapes.append(tensors[0].shape)
+        return (tensors[0] * 2,)
+
+    return step, shapes
+
+
+def test_a_step_is_captured_after_the_eager_ones_and_replayed_from_then_on(without_cuda):
+    step, ran = counted()
+    captured = CapturedStep(step)
+    for _ in range(EAGER_STEPS + 3):
+        captured(torch.ones(4))
+    (graph,) = FakeGraph.made
+    assert len(ran) == EAGER_STEPS + 1  # the one more was recorded, not run
+    assert graph.replays == 3
+
+
+def test_a_smaller_batch_runs_without_a_graph(without_cuda):
+    step, ran = counted()
+    captured = CapturedStep(step)
+    for _ in range(EAGER_STEPS + 1):
+        captured(torch.ones(4))
+    (result,) = captured(torch.ones(3))
+    assert ran[-1] == (3,) and torch.equal(result, torch.full((3,), 2.0))
+    assert FakeGraph.made[0].replays == 1
+
+
+def test_a_replay_reads_what_was_given_last(without_cuda):
+    step, _ = counted()
+    captured = CapturedStep(step)
+    for number in range(EAGER_STEPS + 2):
+        captured(torch.full((4,), float(number)))
+    assert captured._inputs[0].tolist() == [EAGER_STEPS + 1.0] * 4
