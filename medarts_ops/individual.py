@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, Self
 
 import numpy as np
@@ -201,12 +202,23 @@ class SearchResult(Value):
 
 
 class TrainingTask(Value):
-    """What an executor is given: individuals of one stage, and the file that holds the stage's images."""
+    """What an executor is given: individuals of one stage, and the file that holds the stage's images.
+
+    `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None saves
+    nothing.
+    """
 
     individuals: tuple[Individual, ...]
     stage: StageConfig
     config: SearchConfig
     stage_data: str
+    checkpoint: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
+        described = self.model_dump_json(include={"individuals", "stage", "config"})
+        return hashlib.sha256(described.encode()).hexdigest()
 
 
 class EvaluationEpoch(Value):

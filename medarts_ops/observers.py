@@ -142,16 +142,20 @@ class SearchFinished(Value):
 
 
 class SearchStopped(Value):
-    """The search ended early: by a person or a signal (`interrupted`), or by an error."""
+    """The search ended early: by a person or a signal (`interrupted`), or by an error.
+
+    `number` counts the stops of a search from 0: one that is resumed may stop again.
+    """
 
     kind: Literal["search_stopped"] = "search_stopped"
     reason: str
     interrupted: bool
+    number: int = 0
 
     @property
     def key(self) -> str:
         """What makes the event unique within its search."""
-        return self.kind
+        return self.kind if self.number == 0 else f"{self.kind}/{self.number}"
 
 
 def how_it_stopped(error: BaseException) -> tuple[str, bool]:

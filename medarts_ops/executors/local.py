@@ -8,7 +8,7 @@ from pathlib import Path
 from medarts_ops.config import SearchRuntimeConfig
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import Outcome, TrainingTask
-from medarts_ops.training.bilevel import EpochCallback, train_group
+from medarts_ops.training.group import EpochCallback, train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 

@@ -19,7 +19,7 @@ from medarts_ops.config import SearchRuntimeConfig
 from medarts_ops.errors import MedartsError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
-from medarts_ops.training.bilevel import EpochCallback
+from medarts_ops.training.group import EpochCallback
 
 Message = tuple[Individual, EpochRecord] | Outcome | MedartsError
 """What a worker sends: progress, then an outcome for each individual; or the error that ends the search."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from medarts_ops.individual import Outcome, TrainingTask
-from medarts_ops.training.bilevel import EpochCallback
+from medarts_ops.training.group import EpochCallback
 
 
 class Executor(Protocol):

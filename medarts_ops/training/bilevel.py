@@ -7,14 +7,15 @@ A group is one individual, or several whose supernets are stacked into one; all 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import batch_order
-from medarts_ops.individual import CellAlpha, EpochRecord, Individual, Outcome, TrainingTask
+from medarts_ops.individual import CellAlpha, Outcome, TrainingTask
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep, mean_losses
@@ -24,27 +25,8 @@ from medarts_ops.training.passes import hits, measure
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime, initial_weights
 
-EpochCallback = Callable[[Individual, EpochRecord], None]
-
 StepSums = tuple[Tensor, Tensor, Tensor]
 """The weights' mean losses, their hits, and α's mean losses of one iteration, each [individual]."""
-
-
-def train_group(
-    task: TrainingTask, tensors: StageTensors, runtime: Runtime, on_epoch: EpochCallback
-) -> Iterator[Outcome]:
-    """Train fresh supernets with the individuals' α (weights are never inherited).
-
-    A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch; the others of
-    the group go on. Seconds are an individual's share of the group's.
-    """
-    training = SearchTraining(task, tensors, runtime)
-    for epoch in range(task.stage.epochs):
-        if not training.living:
-            break
-        for member in training.run_epoch(epoch):
-            on_epoch(member.individual, member.history[-1])
-    yield from training.outcomes()
 
 
 class SearchTraining:
@@ -61,6 +43,7 @@ class SearchTraining:
         )
         self._parameters = dict(self.supernet.named_parameters())
         buffers = {name: torch.zeros_like(parameter) for name, parameter in self._parameters.items()}
+        self._momentum_buffers = buffers
         alphas = {"normal": self.alpha.normal, "reduce": self.alpha.reduce}
         self.members = [
             Member(
@@ -216,6 +199,26 @@ class SearchTraining:
             return logits
 
         return measure(logits_of, self.tensors.placed, valid, self.task.stage.batch)
+
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs to go on from here, as tensors, numbers and text."""
+        return {
+            "supernet": self.supernet.state_dict(),
+            "alpha": [alpha.detach() for alpha in self.alpha.all()],
+            "momentum": self._momentum_buffers,
+            "members": [member.state() for member in self.members],
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become what `state` was taken of: the same task, maybe in another process."""
+        self.supernet.load_state_dict(state["supernet"])
+        for alpha, value in zip(self.alpha.all(), state["alpha"], strict=True):
+            alpha.copy_(value)
+        for name, buffer in self._momentum_buffers.items():
+            buffer.copy_(state["momentum"][name])
+        for member, own in zip(self.members, state["members"], strict=True):
+            member.load_state(own)
 
     def outcomes(self) -> Iterator[Outcome]:
         """What became of each member, in the task's order."""

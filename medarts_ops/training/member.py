@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -176,6 +176,28 @@ class Member:
 
     def _genotype(self) -> Genotype:
         return discretize(self._task.config.space.search_space(), *self._mixtures())
+
+    def state(self) -> dict[str, Any]:
+        """What is the member's own beside its slices of the stacked tensors."""
+        streams = (self.weight_order, self.alpha_order, self.augment_stream)
+        return {
+            "alpha_optimizer": self._alpha_optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "streams": [stream.get_state() for stream in streams],
+            "history": [record.model_dump_json() for record in self.history],
+            "failure": None if self.failure is None else self.failure.model_dump_json(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The way back from `state`."""
+        self._alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        streams = (self.weight_order, self.alpha_order, self.augment_stream)
+        for stream, held in zip(streams, state["streams"], strict=True):
+            stream.set_state(held.cpu())
+        self.history = [EpochRecord.model_validate_json(record) for record in state["history"]]
+        failure = state["failure"]
+        self.failure = None if failure is None else FailedIndividual.model_validate_json(failure)
 
     def outcome(self) -> Outcome:
         """What became of the individual."""

@@ -23,7 +23,7 @@ from medarts_ops.individual import (
 from medarts_ops.journal.journal import Journal
 from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
-from medarts_ops.training.bilevel import EpochCallback
+from medarts_ops.training.group import EpochCallback
 
 
 class Listener:

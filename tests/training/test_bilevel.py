@@ -22,7 +22,7 @@ from medarts_ops.individual import (
     individual_id,
 )
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.bilevel import train_group
+from medarts_ops.training.group import train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 

@@ -22,7 +22,8 @@ from medarts_ops.individual import (
 )
 from medarts_ops.strategies.protocol import Batch
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.bilevel import SearchTraining, train_group
+from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.group import train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 

@@ -1,0 +1,215 @@
+"""ME-DARTS (paper Table I): for each stage train, measure, rank; then survivors, inheritance and crossover.
+
+Given the same config, proposals and outcomes, a search asks for the same work and tells the same events: there is
+no clock and no global random state in here. What its journal already holds is answered from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.search_data import SearchData
+from medarts_ops.errors import SearchError
+from medarts_ops.evolution.crossover import crossover
+from medarts_ops.evolution.inheritance import inherit
+from medarts_ops.evolution.ranking import rank, survivors
+from medarts_ops.executors.protocol import Executor
+from medarts_ops.individual import (
+    EpochRecord,
+    EvaluatedIndividual,
+    FailedIndividual,
+    Hyperparameters,
+    Individual,
+    Outcome,
+    RankedIndividual,
+    SearchResult,
+    StageResult,
+    TrainedIndividual,
+    TrainingTask,
+    individual_id,
+)
+from medarts_ops.journal.checkpoint import CheckpointFile
+from medarts_ops.journal.journal import Journal
+from medarts_ops.objectives.registry import MeasuringContext, evaluate_individual
+from medarts_ops.observers import (
+    EpochFinished,
+    IndividualFinished,
+    PopulationBorn,
+    SearchObserver,
+    StageFinished,
+    StageStarted,
+)
+from medarts_ops.proposers import Proposer
+from medarts_ops.seeds import Stream, random_generator
+from medarts_ops.strategies.registry import build_strategy
+
+Measured = EvaluatedIndividual | FailedIndividual
+
+CHECKPOINTS = "checkpoints"
+"""Folder of a search that holds the individuals in training."""
+
+
+class MultiStageSearch:
+    """The algorithm, with its collaborators at hand."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        folder: Path,
+        data: SearchData,
+        proposer: Proposer,
+        executor: Executor,
+        observer: SearchObserver,
+        journal: Journal,
+    ) -> None:
+        self._config, self._folder, self._data = config, folder, data
+        self._proposer, self._executor, self._observer, self._journal = proposer, executor, observer, journal
+        self._strategy = build_strategy(config.strategy)
+        self._context = MeasuringContext(
+            para_aug=config.para_aug,
+            n_classes=len(data.summary.class_names),
+            in_channels=data.summary.in_channels,
+            resolution=data.summary.resolution,
+        )
+
+    def run(self) -> SearchResult:
+        """All stages, each fed by the one before."""
+        results: list[StageResult] = []
+        for index, stage in enumerate(self._config.stages):
+            chosen = survivors(results[-1].ranked, stage.survivors or 0) if results else ()
+            results.append(self._run_stage(index, stage, chosen))
+        return SearchResult(search_id=self._folder.name, stages=tuple(results))
+
+    def _run_stage(self, index: int, stage: StageConfig, chosen: Sequence[RankedIndividual]) -> StageResult:
+        self._observer.notify(
+            StageStarted(
+                index=index,
+                name=stage.name,
+                survivors=tuple(ranked.id for ranked in chosen),
+                images=len(self._data.stages[index].images),
+            )
+        )
+        self._data.stages[index].save(self._stage_data(index))
+        if chosen:
+            children = crossover(chosen, stage.children, index, stage.name, first_number=len(chosen))
+            measured = self._train(index, stage, 0, [*inherit(chosen, index, stage.name), *children])
+        else:
+            measured = self._train_generations(index, stage)
+        result = self._rank(index, stage, measured)
+        self._observer.notify(StageFinished(result=result))
+        return result
+
+    def _train_generations(self, index: int, stage: StageConfig) -> list[Measured]:
+        """The random individuals of the first stage, in rounds of proposals."""
+        size = stage.population or 0
+        measured: list[Measured] = []
+        for generation in range(self._config.proposals.generations):
+            population = self._born(index, generation)
+            if population is None:
+                population = tuple(
+                    self._random_individual(index, stage, generation * size + place, hyperparameters)
+                    for place, hyperparameters in enumerate(self._proposer.propose(generation, size))
+                )
+            outcomes = self._train(index, stage, generation, population)
+            self._proposer.tell(generation, outcomes)
+            measured += outcomes
+        return measured
+
+    def _born(self, index: int, generation: int) -> tuple[Individual, ...] | None:
+        """The population that an earlier process made, if it did."""
+        event = self._journal.find(f"population_born/{index}/{generation}")
+        return event.individuals if isinstance(event, PopulationBorn) else None
+
+    def _random_individual(
+        self, index: int, stage: StageConfig, number: int, hyperparameters: Hyperparameters
+    ) -> Individual:
+        rng = random_generator(self._config.seed, index, number, Stream.ALPHA)
+        space = self._config.space.search_space()
+        return Individual(
+            id=individual_id(stage.name, number),
+            stage=index,
+            number=number,
+            origin="random",
+            parents=(),
+            alpha=self._strategy.initial_alpha(space, hyperparameters.alpha_init_std, rng),
+            hyperparameters=hyperparameters,
+        )
+
+    def _train(
+        self, index: int, stage: StageConfig, generation: int, population: Sequence[Individual]
+    ) -> list[Measured]:
+        """Train and measure a population; in its own order, whatever the order in which outcomes came."""
+        self._observer.notify(PopulationBorn(stage=index, round=generation, individuals=tuple(population)))
+        measured: dict[int, Measured] = {}
+        for individual in population:
+            self._tell_again(individual, measured)
+        tasks = self._tasks(index, stage, population, set(measured))
+        for outcome in self._executor.run(tasks, self._on_epoch):
+            number = outcome.individual.number
+            if number in measured:
+                continue  # one of a stack that was trained again for another member's sake
+            finished = IndividualFinished(outcome=self._measure(outcome))
+            measured[number] = finished.outcome
+            self._observer.notify(finished)
+        for task in tasks:
+            CheckpointFile(Path(task.checkpoint)).delete()
+        return [measured[individual.number] for individual in population]
+
+    def _tell_again(self, individual: Individual, measured: dict[int, Measured]) -> None:
+        """Answer from the journal what an earlier process measured."""
+        event = self._journal.find(f"individual_finished/{individual.id}")
+        if not isinstance(event, IndividualFinished):
+            return
+        if isinstance(event.outcome, EvaluatedIndividual):
+            for record in event.outcome.trained.history:
+                self._on_epoch(individual, record)
+        measured[individual.number] = event.outcome
+        self._observer.notify(event)
+
+    def _tasks(
+        self, index: int, stage: StageConfig, population: Sequence[Individual], done: set[int]
+    ) -> list[TrainingTask]:
+        """Groups as large as a stack, without those of which nothing is left to do."""
+        stack = self._config.runtime.stack
+        assert isinstance(stack, int)
+        groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
+        return [
+            TrainingTask(
+                individuals=group,
+                stage=stage,
+                config=self._config,
+                stage_data=str(self._stage_data(index)),
+                checkpoint=str(self._folder / CHECKPOINTS / f"{group[0].id}.pt"),
+            )
+            for group in groups
+            if not done.issuperset(individual.number for individual in group)
+        ]
+
+    def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:
+        self._observer.notify(EpochFinished(individual_id=individual.id, record=record))
+
+    def _measure(self, outcome: Outcome) -> Measured:
+        if isinstance(outcome, TrainedIndividual):
+            return evaluate_individual(outcome, self._config.objectives, self._context)
+        return outcome
+
+    def _rank(self, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
+        evaluated = [each for each in measured if isinstance(each, EvaluatedIndividual)]
+        failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
+        if not evaluated:
+            raise SearchError(
+                f"stage {stage.name!r}: all {len(failed)} individuals failed, so nothing can go on; "
+                f"the first says: {failed[0].reason}"
+            )
+        return StageResult(
+            index=index,
+            name=stage.name,
+            ranked=rank(evaluated, self._config.objectives),
+            failed=failed,
+            seconds=sum(each.trained.seconds for each in evaluated) + sum(each.seconds for each in failed),
+        )
+
+    def _stage_data(self, index: int) -> Path:
+        return self._folder / f"stage-{index}.npz"
