@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from medarts_ops.errors import ConfigError
-from medarts_ops.space.search_space import PRIMITIVES, SearchSpace
+from medarts_ops.space.search_space import MAX_NODES, PRIMITIVES, SearchSpace
 from medarts_ops.value import Value
 
 Origin = Literal["paper", "DARTS", "ours"]
@@ -44,7 +44,7 @@ class DatasetConfig(Settings):
 class SpaceConfig(Settings):
     """The searched cell."""
 
-    nodes: int = setting(4, "DARTS", "intermediate nodes of a cell", ge=1)
+    nodes: int = setting(4, "DARTS", "intermediate nodes of a cell", ge=1, le=MAX_NODES)
     primitives: tuple[str, ...] = setting(PRIMITIVES, "DARTS", "operations that an edge mixes, in order")
 
     def search_space(self) -> SearchSpace:
@@ -216,6 +216,12 @@ class SearchConfig(Settings):
         "alpha", "paper", "where acc_valid is taken: the α half, or images that neither w nor α saw"
     )
     holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
+    min_survivors: int = setting(
+        1, "ours", "trained individuals that a stage must have to go on; a smaller stage all of its own", ge=1
+    )
+    retries: int = setting(
+        0, "ours", "how often an individual is trained again whose process died or ran out of memory", ge=0
+    )
     stages: tuple[StageConfig, ...] = setting(TABLE_II, "paper", "Table II; populations and channels are ours")
     objectives: tuple[ObjectiveConfig, ...] = setting(
         (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; accuracy comes first"

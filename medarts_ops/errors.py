@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_NAME = 100
+"""Characters of an unknown name that a message repeats: it may come from anybody's file."""
+
 
 class MedartsError(Exception):
     """Something a user can mend; `exit_code` is the process's exit status."""
@@ -47,8 +50,9 @@ class TrainingDiverged(MedartsError):
 
 
 def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> str:
-    """One line for a name that is not in a registry, with the near miss if there is one."""
+    """One line for a name that is not in a registry, with the near miss if there is one; a long name is cut."""
     names = sorted(allowed)
+    got = got if len(got) <= LONGEST_NAME else f"{got[:LONGEST_NAME]}…"
     near = difflib.get_close_matches(got, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {got!r}: allowed are {', '.join(names)}{hint}"

@@ -126,11 +126,13 @@ class TrainedIndividual(Value):
 class FailedIndividual(Value):
     """An individual whose training did not finish; never ranked.
 
-    `epoch` is where it stopped, from 0 (None where that is not known), `seconds` what its finished epochs took.
+    `cause` says whether trying again can help: what diverged does so again. `epoch` is where it stopped, from 0 (None
+    where that is not known), `seconds` what its finished epochs took.
     """
 
     individual: Individual
     reason: str
+    cause: Literal["diverged", "crashed", "out_of_memory"] = "diverged"
     epoch: int | None = None
     seconds: float = 0.0
 

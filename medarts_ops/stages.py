@@ -6,6 +6,7 @@ no clock and no global random state in here. What its journal already holds is a
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from medarts_ops.individual import (
     TrainingTask,
     individual_id,
 )
-from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.journal.journal import Journal
 from medarts_ops.objectives.registry import MeasuringContext, evaluate_individual
 from medarts_ops.observers import (
@@ -146,16 +146,26 @@ class MultiStageSearch:
         for individual in population:
             self._tell_again(individual, measured)
         tasks = self._tasks(index, stage, population, set(measured))
-        for outcome in self._executor.run(tasks, self._on_epoch):
-            number = outcome.individual.number
-            if number in measured:
-                continue  # one of a stack that was trained again for another member's sake
-            finished = IndividualFinished(outcome=self._measure(outcome))
-            measured[number] = finished.outcome
-            self._observer.notify(finished)
-        for task in tasks:
-            CheckpointFile(Path(task.checkpoint)).delete()
+        for tries_left in reversed(range(self._config.retries + 1)):
+            if not self._train_tasks(tasks, measured, may_retry=tries_left > 0):
+                break
+            tasks = self._tasks(index, stage, population, set(measured))
+        shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # the journal has what came of them
         return [measured[individual.number] for individual in population]
+
+    def _train_tasks(self, tasks: Sequence[TrainingTask], measured: dict[int, Measured], *, may_retry: bool) -> bool:
+        """Add what came of the tasks to `measured`; whether some are left to be trained again."""
+        some_are_left = False
+        for outcome in self._executor.run(tasks, self._on_epoch):
+            if outcome.individual.number in measured:
+                continue  # one of a stack that was trained again for another member's sake
+            if may_retry and isinstance(outcome, FailedIndividual) and outcome.cause != "diverged":
+                some_are_left = True
+                continue
+            finished = IndividualFinished(outcome=self._measure(outcome))
+            measured[outcome.individual.number] = finished.outcome
+            self._observer.notify(finished)
+        return some_are_left
 
     def _tell_again(self, individual: Individual, measured: dict[int, Measured]) -> None:
         """Answer from the journal what an earlier process measured."""
@@ -198,10 +208,11 @@ class MultiStageSearch:
     def _rank(self, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
         evaluated = [each for each in measured if isinstance(each, EvaluatedIndividual)]
         failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
-        if not evaluated:
+        needed = min(self._config.min_survivors, stage.size)
+        if len(evaluated) < needed:
             raise SearchError(
-                f"stage {stage.name!r}: all {len(failed)} individuals failed, so nothing can go on; "
-                f"the first says: {failed[0].reason}"
+                f"stage {stage.name!r}: {len(failed)} of {len(measured)} individuals failed and min_survivors asks for "
+                f"{needed} that did not, so the search can't go on; the first says: {failed[0].reason}"
             )
         return StageResult(
             index=index,

@@ -106,7 +106,7 @@ class ProcessExecutor:
         self._workers.remove(worker)
         died = f"its worker process died with exit code {worker.process.exitcode}"
         return [
-            FailedIndividual(individual=individual, reason=f"individual {individual.id}: {died}")
+            FailedIndividual(individual=individual, reason=f"individual {individual.id}: {died}", cause="crashed")
             for individual in worker.training.values()
         ]
 

@@ -9,6 +9,9 @@ from medarts_ops.errors import ConfigError, unknown_name
 N_INPUTS = 2
 """A cell reads the outputs of the two cells before it: state 0 is c_{k-2}, state 1 is c_{k-1}."""
 
+MAX_NODES = 16
+"""Nodes of a cell at most (ours): the supernet's edges grow with the square, and a text may ask for any number."""
+
 PRIMITIVES = (
     "none",
     "max_pool_3x3",
@@ -32,15 +35,15 @@ class SearchSpace:
     """A cell's shape: `n_nodes` intermediate nodes, each fed by every earlier state, over `primitives`.
 
     Raises:
-        ConfigError: fewer than one node, an unknown or a repeated operation, or `none` alone.
+        ConfigError: fewer than one node or more than 16, an unknown or a repeated operation, or `none` alone.
     """
 
     n_nodes: int = 4
     primitives: tuple[str, ...] = PRIMITIVES
 
     def __post_init__(self) -> None:
-        if self.n_nodes < 1:
-            raise ConfigError(f"space.nodes is {self.n_nodes}: allowed is 1 or more")
+        if not 1 <= self.n_nodes <= MAX_NODES:
+            raise ConfigError(f"space.nodes is {self.n_nodes}: allowed is 1 to {MAX_NODES}")
         for name in self.primitives:
             if name not in OPERATIONS:
                 raise ConfigError(f"space.primitives: {unknown_name('operation', name, OPERATIONS)}")

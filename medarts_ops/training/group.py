@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from medarts_ops.individual import EpochRecord, Individual, Outcome, TrainingTask
+import torch
+
+from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.group_checkpoint import GroupCheckpoint
+from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 
 EpochCallback = Callable[[Individual, EpochRecord], None]
+
+_logger = logging.getLogger(__name__)
 
 
 def train_group(
@@ -18,15 +24,45 @@ def train_group(
 ) -> Iterator[Outcome]:
     """Train fresh supernets with the individuals' α (weights are never inherited), or go on with a checkpoint's.
 
-    A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch; the others of
-    the group go on. Seconds are an individual's share of the group's. Epochs of a checkpoint are told again: whoever
-    listens may have missed them.
+    A failure is an outcome, not an error. A NaN or infinite loss or α ends in a `FailedIndividual`, which names
+    individual, stage and epoch; the others of the group go on. A stack that runs out of memory is trained in two
+    halves, which is the same work; an individual alone has failed. Seconds are an individual's share of the group's.
+    Epochs of a checkpoint are told again: whoever listens may have missed them.
 
     Raises:
         SearchError: a checkpoint can't be written, or a newer release wrote it.
     """
+    try:
+        outcomes = _train(task, tensors, runtime, on_epoch)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _logger.warning("%s: out of memory (%s)", _names(task), str(error).splitlines()[0] if str(error) else "")
+        outcomes = None
+    except RuntimeError as error:
+        _logger.warning("%s: %s", _names(task), error, exc_info=error)
+        yield from _failed(task, "crashed", f"training broke off ({error}); `--debug` and the log show where")
+        return
+    if outcomes is not None:
+        yield from outcomes
+        return
+    # Outside the handler, which keeps the frames that hold the memory.
+    runtime.free_cache()
+    if len(task.individuals) > 1:
+        for half in _halves(task):
+            yield from train_group(half, tensors, runtime, on_epoch)
+        return
+    stage = task.stage
+    yield from _failed(
+        task,
+        "out_of_memory",
+        f"out of memory with batch {stage.batch}, {stage.cells} cells and {stage.channels} channels; lower "
+        f"stages.*.batch or stages.*.channels, or train fewer at a time (runtime.workers, runtime.stack)",
+    )
+
+
+def _train(task: TrainingTask, tensors: StageTensors, runtime: Runtime, on_epoch: EpochCallback) -> list[Outcome]:
     training = SearchTraining(task, tensors, runtime)
-    checkpoint = GroupCheckpoint(task)
+    path = None if task.checkpoint is None else Path(task.checkpoint)
+    checkpoint = TrainingCheckpoint(path, task.identity)
     done = checkpoint.restore(training)
     for member in training.members:
         for record in member.history:
@@ -37,4 +73,24 @@ def train_group(
         for member in training.run_epoch(epoch):
             on_epoch(member.individual, member.history[-1])
         checkpoint.save(training, epoch + 1)
-    yield from training.outcomes()
+    return list(training.outcomes())
+
+
+def _halves(task: TrainingTask) -> list[TrainingTask]:
+    """The same individuals in two tasks, each with a checkpoint of its own beside the group's."""
+    middle = len(task.individuals) // 2
+    halves: list[TrainingTask] = []
+    for part in (task.individuals[:middle], task.individuals[middle:]):
+        path = None if task.checkpoint is None else str(Path(task.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
+        halves.append(task.model_copy(update={"individuals": part, "checkpoint": path}))
+    return halves
+
+
+def _failed(task: TrainingTask, cause: str, what: str) -> Iterator[FailedIndividual]:
+    for individual in task.individuals:
+        reason = f"individual {individual.id}, stage {task.stage.name!r}: {what}"
+        yield FailedIndividual.model_validate({"individual": individual, "reason": reason, "cause": cause})
+
+
+def _names(task: TrainingTask) -> str:
+    return ", ".join(individual.id for individual in task.individuals)

@@ -27,7 +27,7 @@ from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.protocol import Strategy
-from medarts_ops.training.passes import clipped_update
+from medarts_ops.training.passes import clipped_update, cosine_rate
 from medarts_ops.training.runtime import Runtime
 
 
@@ -105,9 +105,8 @@ class Member:
 
     def rate(self, epoch: int) -> float:
         """The weights' learning rate: a cosine over the stage, whose first epoch runs at exactly the initial rate."""
-        lr, least = self.individual.hyperparameters.weights_lr, self._task.config.weights.lr_min
-        least = min(least, lr)
-        return least + (lr - least) * (1 + math.cos(math.pi * epoch / self._task.stage.epochs)) / 2
+        lr = self.individual.hyperparameters.weights_lr
+        return cosine_rate(lr, min(self._task.config.weights.lr_min, lr), epoch, self._task.stage.epochs)
 
     def set_rate(self, value: float) -> None:
         """Use this learning rate from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -9,6 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medarts_ops.training.placed_images import PlacedImages
+
+
+def cosine_rate(first: float, least: float, epoch: int, epochs: int) -> float:
+    """The learning rate of an epoch, from 0: a cosine from exactly `first` towards `least`, as DARTS anneals."""
+    return least + (first - least) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
 
 LEAST_MEASURED = 256
 """Images of a measured batch: no gradients are kept, so more fit than in a training step."""

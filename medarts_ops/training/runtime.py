@@ -170,6 +170,11 @@ class Runtime:
             return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
         return module.to(self.device)
 
+    def free_cache(self) -> None:
+        """Give back what the allocator keeps in reserve, after a network is gone."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def generator(self, seed: int) -> torch.Generator:
         """A generator on the device."""
         return torch.Generator(self.device).manual_seed(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.protocol import Batch
-from medarts_ops.training.passes import clipped_step, hits, measure
+from medarts_ops.training.passes import clipped_step, cosine_rate, hits, measure
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime, initial_weights
 
@@ -48,9 +49,6 @@ class SupervisedTraining:
             weight_decay=config.weights.weight_decay,
             fused=runtime.fused_optimizers(),
         )
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self._optimizer, T_max=config.epochs, eta_min=config.weights.lr_min
-        )
         self._scaler = runtime.gradient_scaler()
         statistics = channel_statistics(dataset.train.images)
         self._train, self._test = (
@@ -60,6 +58,7 @@ class SupervisedTraining:
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))
         self._augment_stream = runtime.generator(_seed(config, Stream.AUGMENTATION))
         self._drop_stream = runtime.generator(_seed(config, Stream.DROP_PATH))
+        self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
         """One pass over the training images, then the test set.
@@ -68,7 +67,8 @@ class SupervisedTraining:
             TrainingDiverged: the loss became NaN or infinite.
         """
         started = time.perf_counter()
-        lr = float(self._optimizer.param_groups[0]["lr"])
+        lr = cosine_rate(self._config.weights.lr, self._config.weights.lr_min, epoch, self._config.epochs)
+        self._optimizer.param_groups[0]["lr"] = lr
         # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
         drop = self._config.drop_path * epoch / self._config.epochs
         self.network.train()
@@ -78,7 +78,6 @@ class SupervisedTraining:
             loss, right = self.step(batch, drop)
             loss_sum += loss * len(indices)
             correct += right
-        self._schedule.step()
         trained = time.perf_counter()
         self.network.eval()
         every = torch.arange(len(self._test))
@@ -89,7 +88,7 @@ class SupervisedTraining:
                 f"evaluation, epoch {epoch}: the loss became NaN or infinite; lower weights.lr or set runtime.amp=off"
             )
         n_train, n_test = len(self._train), len(self._test)
-        return EvaluationEpoch(
+        record = EvaluationEpoch(
             epoch=epoch,
             train_loss=sums[0] / n_train,
             train_accuracy=sums[1] / n_train,
@@ -100,6 +99,8 @@ class SupervisedTraining:
             seconds=time.perf_counter() - started,
             images_per_second=n_train / max(trained - started, 1e-9),
         )
+        self.history.append(record)
+        return record
 
     def step(self, batch: Batch, drop: float) -> tuple[Tensor, Tensor]:
         """One step of the weights with drop path of probability `drop`. Nothing waits for the device.
@@ -115,6 +116,28 @@ class SupervisedTraining:
                 loss = loss + self._config.auxiliary.weight * F.cross_entropy(auxiliary, batch.labels)
         clipped_step(loss, self._optimizer, self._scaler, self._config.weights.grad_clip)
         return main.detach().float(), hits(logits, batch.labels)
+
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs to go on from here, as tensors, numbers and text."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "streams": [stream.get_state() for stream in self._streams()],
+            "history": [record.model_dump_json() for record in self.history],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become what `state` was taken of: the same training, maybe in another process."""
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        for stream, held in zip(self._streams(), state["streams"], strict=True):
+            stream.set_state(held.cpu())
+        self.history = [EvaluationEpoch.model_validate_json(record) for record in state["history"]]
+
+    def _streams(self) -> tuple[torch.Generator, ...]:
+        return self._order, self._augment_stream, self._drop_stream
 
     def save_weights(self, file: Path) -> None:
         """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""

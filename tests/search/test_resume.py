@@ -155,12 +155,12 @@ def test_a_checkpoint_of_other_settings_is_named_and_not_used(tmp_path, whole, c
         run_search(CONFIG.model_copy(update={"seed": 9}), other, proposer=Proposals(), observers=[Interrupt(5)])
     shutil.copy(other / "checkpoints" / ours.name, ours)
     assert told(resume_search(tmp_path, proposer=Proposals())) == told(whole[0])
-    assert "of other individuals or settings" in caplog.text
+    assert "of other settings" in caplog.text
 
 
 def test_checkpoints_are_gone_when_the_search_is_over(tmp_path):
     run_search(CONFIG, tmp_path)
-    assert list((tmp_path / "checkpoints").iterdir()) == []
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_finished_search_has_nothing_to_resume(tmp_path):

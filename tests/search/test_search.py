@@ -168,10 +168,60 @@ def test_with_one_survivor_there_is_no_crossover(tmp_path):
 
 
 def test_a_stage_without_survivors_ends_the_search_with_its_reason(tmp_path):
-    with pytest.raises(SearchError, match=r"stage 'init'.*all 3.*loss is NaN"):
+    with pytest.raises(
+        SearchError, match=r"stage 'init': 3 of 3 individuals failed and min_survivors asks for 1.*loss is NaN"
+    ):
         scripted(tmp_path, {**SCRIPT, "init-00": None, "init-01": None, "init-02": None})
     last = Journal.open(tmp_path).events()[-1][1]
     assert isinstance(last, SearchStopped) and not last.interrupted
+
+
+def test_min_survivors_decides_when_a_stage_gives_up(tmp_path):
+    config = make_search_config_tiny().model_copy(update={"min_survivors": 3})
+    with pytest.raises(SearchError, match="1 of 3 individuals failed and min_survivors asks for 3"):
+        run_search(config, tmp_path, executor=ScriptedExecutor({**SCRIPT, "init-01": None}))
+
+
+def test_a_last_stage_of_one_needs_only_that_one(tmp_path):
+    config = make_search_config_tiny().model_copy(update={"min_survivors": 3})
+    assert len(run_search(config, tmp_path, executor=ScriptedExecutor(SCRIPT)).stages[-1].ranked) == 1
+
+
+class Crashing(ScriptedExecutor):
+    """Individual init-01 crashes as often as it is told to."""
+
+    def __init__(self, crashes: int, cause: str = "crashed") -> None:
+        super().__init__(SCRIPT)
+        self.crashes, self.cause, self.tasks = crashes, cause, []
+
+    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+        self.tasks.append([individual.id for task in tasks for individual in task.individuals])
+        for outcome in super().run(tasks, on_epoch):
+            if outcome.individual.id == "init-01" and self.crashes:
+                self.crashes -= 1
+                failed = {"individual": outcome.individual, "reason": "died", "cause": self.cause}
+                yield FailedIndividual.model_validate(failed)
+            else:
+                yield outcome
+
+
+@pytest.mark.parametrize(("crashes", "failed"), [(0, 0), (2, 0), (3, 1)])
+def test_who_crashed_is_trained_again_as_often_as_retries_says(tmp_path, crashes, failed):
+    config = make_search_config_tiny().model_copy(update={"retries": 2})
+    executor = Crashing(crashes)
+    result = run_search(config, tmp_path, executor=executor)
+    assert len(result.stages[0].failed) == failed
+    assert executor.tasks[: 1 + min(crashes, 2)] == [
+        ["init-00", "init-01", "init-02"],
+        *[["init-01"]] * min(crashes, 2),
+    ]
+
+
+def test_who_diverged_would_diverge_again_and_is_not_retried(tmp_path):
+    config = make_search_config_tiny().model_copy(update={"retries": 2})
+    executor = Crashing(1, cause="diverged")
+    assert len(run_search(config, tmp_path, executor=executor).stages[0].failed) == 1
+    assert executor.tasks[0] == ["init-00", "init-01", "init-02"] and executor.tasks[1][0].startswith("mid")
 
 
 def test_an_interrupt_is_told_as_one_and_passed_on(tmp_path):

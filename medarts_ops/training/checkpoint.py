@@ -1,4 +1,4 @@
-"""A group's training on disk after each epoch, so that a killed process loses one epoch at most."""
+"""A training's state on disk after each epoch, so that a killed process loses one epoch at most."""
 
 from __future__ import annotations
 
@@ -6,26 +6,45 @@ import io
 import logging
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from medarts_ops.individual import TrainingTask
 from medarts_ops.journal.checkpoint import CheckpointFile
-from medarts_ops.training.bilevel import SearchTraining
 
 _logger = logging.getLogger(__name__)
 
 
-class GroupCheckpoint:
-    """Saves and restores the training of one task; without a `checkpoint` in the task it does neither."""
+class Resumable(Protocol):
+    """A training whose state is tensors, numbers and text."""
 
-    def __init__(self, task: TrainingTask) -> None:
-        self._identity = task.identity
-        self._path = task.checkpoint
-        self._file = None if task.checkpoint is None else CheckpointFile(Path(task.checkpoint))
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs."""
+        ...
 
-    def save(self, training: SearchTraining, epochs: int) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become what `state` was taken of."""
+        ...
+
+
+class _Held(NamedTuple):
+    epochs: int
+    state: dict[str, Any]
+
+
+class TrainingCheckpoint:
+    """Saves and restores one training.
+
+    Args:
+        path: the file; None saves and restores nothing.
+        identity: what the state belongs to; that of another identity is not restored.
+    """
+
+    def __init__(self, path: Path | None, identity: str) -> None:
+        self._path, self._identity = path, identity
+        self._file = None if path is None else CheckpointFile(path)
+
+    def save(self, training: Resumable, epochs: int) -> None:
         """Put the state after `epochs` epochs on disk.
 
         Raises:
@@ -37,10 +56,10 @@ class GroupCheckpoint:
         torch.save({"identity": self._identity, "epochs": epochs, "state": training.state()}, buffer)
         self._file.write(buffer.getvalue())
 
-    def restore(self, training: SearchTraining) -> int:
+    def restore(self, training: Resumable) -> int:
         """Bring a fresh training to where the newest usable checkpoint stands.
 
-        A checkpoint of another task, or one that doesn't fit, is named in a warning and passed over.
+        One of another identity, or that can't be read, is named in a warning and passed over.
 
         Returns:
             How many epochs are done; 0 if there is no checkpoint.
@@ -51,11 +70,11 @@ class GroupCheckpoint:
         for payload in [] if self._file is None else self._file.payloads():
             held = self._load(payload)
             if held is not None:
-                training.load_state(held["state"])
-                return int(held["epochs"])
+                training.load_state(held.state)
+                return held.epochs
         return 0
 
-    def _load(self, payload: bytes) -> dict[str, Any] | None:
+    def _load(self, payload: bytes) -> _Held | None:
         try:
             # Tensors, numbers and text alone: nothing in the file is run.
             held = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
@@ -63,6 +82,6 @@ class GroupCheckpoint:
             _logger.warning("checkpoint %s can't be read (%s); training starts before it", self._path, error)
             return None
         if not isinstance(held, dict) or held.get("identity") != self._identity:
-            _logger.warning("checkpoint %s is of other individuals or settings; training starts before it", self._path)
+            _logger.warning("checkpoint %s is of other settings; training starts before it", self._path)
             return None
-        return held
+        return _Held(int(held["epochs"]), held["state"])

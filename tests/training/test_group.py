@@ -1,0 +1,76 @@
+"""What happens to a group when its training breaks off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from factories import make_search_config_tiny
+
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual, TrainingTask
+from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.group import train_group
+from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.side_by_side import sample_individual
+
+CONFIG = make_search_config_tiny()
+RUNTIME = Runtime.from_config(CONFIG.runtime)
+TENSORS = StageTensors.place(prepare_search_data(CONFIG).stages[0], RUNTIME)
+
+
+def trained(n: int, folder: Path | None = None) -> list[Outcome]:
+    task = TrainingTask(
+        individuals=tuple(sample_individual(CONFIG, number) for number in range(n)),
+        stage=CONFIG.stages[0],
+        config=CONFIG,
+        stage_data="unused",
+        checkpoint=None if folder is None else str(folder / "group.pt"),
+    )
+    return list(train_group(task, TENSORS, RUNTIME, lambda who, record: None))
+
+
+def with_room_for(monkeypatch: pytest.MonkeyPatch, n: int) -> list[int]:
+    """A device on which stacks of more than `n` run out of memory; returns the sizes that were tried."""
+    tried: list[int] = []
+    original = SearchTraining.step
+
+    def step(self: SearchTraining, *batches: object, **how: object) -> object:
+        tried.append(len(self.members))
+        if len(self.members) > n:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        return original(self, *batches, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SearchTraining, "step", step)
+    return tried
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_a_stack_that_runs_out_of_memory_is_trained_in_halves(monkeypatch, tmp_path, checkpointed):
+    alone = {outcome.individual.id: outcome for n in range(1) for outcome in trained(1)}
+    tried = with_room_for(monkeypatch, 1)
+    outcomes = trained(3, tmp_path if checkpointed else None)
+    assert [outcome.individual.number for outcome in outcomes] == [0, 1, 2]
+    assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
+    assert tried[0] == 3 and set(tried) == {3, 2, 1}
+    assert outcomes[0].alpha == alone["sample-00"].alpha  # type: ignore[union-attr]
+
+
+def test_an_individual_that_does_not_fit_has_failed_and_says_what_to_lower(monkeypatch):
+    with_room_for(monkeypatch, 0)
+    (outcome,) = trained(1)
+    assert isinstance(outcome, FailedIndividual) and outcome.cause == "out_of_memory"
+    for word in ("sample-00", "batch", "channels", "runtime.stack"):
+        assert word in outcome.reason
+
+
+def test_an_error_of_the_library_fails_the_group_and_not_the_search(monkeypatch):
+    def step(self: SearchTraining, *batches: object, **how: object) -> object:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    monkeypatch.setattr(SearchTraining, "step", step)
+    outcomes = trained(2)
+    assert [outcome.cause for outcome in outcomes if isinstance(outcome, FailedIndividual)] == ["crashed", "crashed"]
+    assert all("CUDNN_STATUS" in outcome.reason for outcome in outcomes if isinstance(outcome, FailedIndividual))

@@ -1,0 +1,105 @@
+"""An evaluation that was stopped goes on to the result of one that never was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import make_genotype
+
+from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
+from medarts_ops.errors import DataError, SearchError
+from medarts_ops.evaluation import CHECKPOINT, STARTED, resume_evaluation, run_evaluation
+from medarts_ops.individual import EvaluationResult
+from medarts_ops.journal.lock import search_lock
+from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
+
+CONFIG = EvaluateConfig(
+    dataset=DatasetConfig(name="digits", low_resolution=False),
+    cells=3,
+    channels=2,
+    epochs=3,
+    batch=256,
+    drop_path=0.3,
+    auxiliary=AuxiliaryConfig(weight=0.0),
+    augment=AugmentConfig(flip=False, cutout=2),
+    runtime=RuntimeConfig(device="cpu", threads=1),
+)
+GENOTYPE = make_genotype("sep_conv_3x3", nodes=2)
+
+
+class Interrupt:
+    """Raises at the `at`-th event, as Ctrl-C would."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def notify(self, event: EvaluationEvent) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[EvaluationEvent] = []
+
+    def notify(self, event: EvaluationEvent) -> None:
+        self.events.append(event)
+
+
+def told(result: EvaluationResult) -> list[dict[str, Any]]:
+    return [record.model_dump(exclude={"seconds", "images_per_second"}) for record in result.history]
+
+
+def stopped(folder: Path, at: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation(CONFIG, GENOTYPE, folder=folder, observers=[Interrupt(at)])
+
+
+@pytest.fixture(scope="module")
+def whole() -> EvaluationResult:
+    return run_evaluation(CONFIG, GENOTYPE)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+def test_stopped_at_any_event_and_resumed_it_ends_as_if_it_never_was(tmp_path, whole, at):
+    stopped(tmp_path, at)
+    listener = Listener()
+    assert told(resume_evaluation(tmp_path, observers=[listener])) == told(whole)
+    assert isinstance(listener.events[0], EvaluationStarted)
+    epochs = [event.record.epoch for event in listener.events if isinstance(event, EvaluationEpochFinished)]
+    assert epochs == [0, 1, 2]
+
+
+def test_a_torn_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, whole, caplog):
+    stopped(tmp_path, 4)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    assert told(resume_evaluation(tmp_path)) == told(whole)
+    assert "torn" in caplog.text
+
+
+def test_a_folder_without_an_evaluation_is_said_to_be_one(tmp_path):
+    with pytest.raises(SearchError, match="no evaluation began here"):
+        resume_evaluation(tmp_path)
+    (tmp_path / STARTED).write_text('{"format": "medarts-evaluation", "version": 2}')
+    with pytest.raises(SearchError, match="not what this release writes"):
+        resume_evaluation(tmp_path)
+
+
+def test_two_evaluations_do_not_share_a_folder(tmp_path):
+    stopped(tmp_path, 2)
+    with pytest.raises(SearchError, match="resume it instead"):
+        run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
+    with search_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
+        resume_evaluation(tmp_path)
+
+
+def test_other_images_are_refused(tmp_path):
+    stopped(tmp_path, 2)
+    path = tmp_path / STARTED
+    path.write_text(path.read_text().replace('"fingerprint":"', '"fingerprint":"0'))
+    with pytest.raises(DataError, match="began with other images"):
+        resume_evaluation(tmp_path)
