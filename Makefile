@@ -9,7 +9,7 @@ READY := $(VENV)/.ready-$(KEY)
 OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
-.PHONY: help environment search test test-fast lint typecheck lock clean $(if $(OURS),,$(READY))
+.PHONY: help environment search test test-fast test-faults lint typecheck lock clean $(if $(OURS),,$(READY))
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,11 +32,14 @@ search: $(READY) ## The main job on scikit-learn's digits: search, then train th
 	@echo
 	@echo "To look at it: $(BIN)/medarts ui"
 
-test: $(READY) ## All tests; those for a GPU are skipped where there is none
-	$(BIN)/pytest
+test: $(READY) ## All tests but the fault suite; those for a GPU are skipped where there is none
+	$(BIN)/pytest -m "not faults"
 
 test-fast: $(READY) ## The tests without the slow ones
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -m "not slow and not gpu and not faults"
+
+test-faults: $(READY) ## The fault suite: thousands of broken inputs to every reader
+	$(BIN)/pytest -m faults tests/faults
 
 lint: $(READY) typecheck ## Style and types
 	$(BIN)/ruff check .
@@ -56,4 +59,4 @@ lock: $(READY) ## Write requirements.lock: what the Docker image installs
 	rm -rf build
 
 clean: ## Remove what was built here, not the results
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -76,12 +76,10 @@ def published_genotype(given: str) -> Genotype:
 
 
 def _of_search(request: Request, run_id: str, tracking_uri: str | None) -> Request:
-    from medarts_ops.tracking.artifacts import CONFIG
     from medarts_ops.tracking.store import open_store
-    from medarts_ops.tracking.stored_runs import evaluated_search
+    from medarts_ops.tracking.stored_runs import evaluated_search, stored_settings
 
     store = open_store(tracking_uri, create=False)
     search = evaluated_search(store, store.find_run(run_id))
-    config = store.read_json_artifact(search.run_id, CONFIG)
-    dataset = {key: config["dataset"].get(key) for key in ("name", "data", "resolution", "test_share")}
-    return after_search(request, config["preset"], dataset)
+    stored = stored_settings(store, search)
+    return after_search(request, stored.preset, stored.dataset.model_dump())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from medarts_ops.configs.yaml_text import parse_yaml
+from medarts_ops.configs.yaml_text import MAX_DEPTH, parse_yaml
 from medarts_ops.errors import ConfigError
+
+MAX_PATH = 200
+"""Characters of a dotted path."""
 
 
 class Layer(NamedTuple):
@@ -58,12 +62,16 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """Path and value of `dotted.path=value`, whose value is YAML.
 
     Raises:
-        ConfigError: there is no `=`, a part of the path is empty, or the value is no YAML.
+        ConfigError: there is no `=`, a part of the path is empty, the path is beyond what a config can have, or the
+            value is no YAML.
     """
     path, equals, raw = text.partition("=")
     path = path.strip()
-    if not equals or not all(path.split(".")):
-        raise ConfigError(f"--set {text!r} is no assignment: allowed is dotted.path=value, such as stages.0.epochs=2")
+    well_formed = len(path) <= MAX_PATH and path.isprintable() and all(path.split("."))
+    if not equals or not well_formed or path.count(".") >= MAX_DEPTH:
+        raise ConfigError(
+            f"--set {text[:MAX_PATH]!r} is no assignment: allowed is dotted.path=value, such as stages.0.epochs=2"
+        )
     return path, parse_yaml(raw, f"the value of --set {path}")
 
 
@@ -117,4 +125,6 @@ def _index(place: list[Any], part: str, walked: list[str], path: str) -> int:
 
 def _not_a_group(place: Any, walked: list[str], path: str) -> ConfigError:
     name = ".".join(walked)
-    return ConfigError(f"{path}: {name} is a single setting (now {place!r}) and has no parts; set {name} itself")
+    return ConfigError(
+        f"{path}: {name} is a single setting (now {reprlib.repr(place)}) and has no parts; set {name} itself"
+    )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from medarts_ops.configs.layers import deep_merge
-from medarts_ops.configs.yaml_text import parse_yaml
+from medarts_ops.configs.yaml_text import MAX_CHARACTERS, parse_yaml
 from medarts_ops.errors import ConfigError, unknown_name
 
 Section = Literal["search", "evaluate"]
 SECTIONS: tuple[Section, ...] = ("search", "evaluate")
 DEFAULT_PRESET = "digits"
+
+MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8's worst case
 
 _SUFFIX = ".yaml"
 
@@ -72,8 +75,14 @@ def read_settings_file(path: Path) -> SettingsFile:
         ConfigError: the file can't be read, is no YAML, or is not made of the sections that a preset has.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(
+                f"config file {str(path)!r} has more than {MAX_BYTES} bytes: allowed is a YAML file of settings"
+            )
+        text = content.decode("utf-8")
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise ConfigError(f"config file {str(path)!r} can't be read: {reason}; give a YAML file") from error
     return parse_settings_file(text, f"config file {path.name}")
@@ -88,7 +97,7 @@ def parse_settings_file(text: str, source: str) -> SettingsFile:
     parts = parse_yaml(text, source)
     parts = {} if parts is None else parts
     if not isinstance(parts, dict):
-        raise ConfigError(f"{source} holds {parts!r}: allowed are the sections {', '.join(SECTIONS)}")
+        raise ConfigError(f"{source} holds {reprlib.repr(parts)}: allowed are the sections {', '.join(SECTIONS)}")
     allowed = ("extends", *SECTIONS)
     for part in parts:
         if part not in allowed:
@@ -97,7 +106,7 @@ def parse_settings_file(text: str, source: str) -> SettingsFile:
             )
     extends = parts.get("extends")
     if extends is not None and not isinstance(extends, str):
-        raise ConfigError(f"{source}: extends is {extends!r}, allowed is the name of one preset")
+        raise ConfigError(f"{source}: extends is {reprlib.repr(extends)}, allowed is the name of one preset")
     return SettingsFile(extends, _mapping(parts, "search", source), _mapping(parts, "evaluate", source))
 
 
@@ -124,7 +133,7 @@ def _mapping(parts: dict[str, Any], section: Section, source: str) -> dict[str, 
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigError(f"{source}: {section} is {settings!r}, allowed is a mapping of settings")
+        raise ConfigError(f"{source}: {section} is {reprlib.repr(settings)}, allowed is a mapping of settings")
     return settings
 
 

@@ -9,6 +9,14 @@ import yaml
 
 from medarts_ops.errors import ConfigError
 
+MAX_CHARACTERS = 64 * 1024
+MAX_DEPTH = 16
+MAX_DIGITS = 18
+"""Digits of a whole number: what fits 64 bits."""
+MAX_KEY = 100
+
+_INT_TAG = "tag:yaml.org,2002:int"
+
 
 def _core_schema() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     """PyYAML's table from a scalar's first character to (tag, pattern), for YAML 1.2's core schema."""
@@ -30,16 +38,39 @@ class _CoreSchemaLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = _core_schema()
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node of bounded depth. Aliases and tags are refused: a few lines of them unfold to any size or type."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal("an alias (*name) is not allowed, write the value out", event.start_mark)
+        if event.tag is not None:
+            raise _refusal("a tag (!name) is not allowed, write a plain value", event.start_mark)
+        if self._depth == MAX_DEPTH:
+            raise _refusal(f"values nest deeper than the {MAX_DEPTH} levels that are allowed", event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag == _INT_TAG and len(node.value) > MAX_DIGITS:
+            raise _refusal(f"a number has {len(node.value)} digits, allowed are {MAX_DIGITS}", node.start_mark)
+        return node
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are strings and all different: PyYAML keeps the last one and says nothing."""
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no plain word", key_node.start_mark)
-            if key_node.value in mapping:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key_node.value!r} is set twice", key_node.start_mark
+                raise _refusal("a key is no plain word", key_node.start_mark)
+            if len(key_node.value) > MAX_KEY or not key_node.value.isprintable():
+                raise _refusal(
+                    f"a key is longer than {MAX_KEY} characters or not printable: {key_node.value[:MAX_KEY]!r}",
+                    key_node.start_mark,
                 )
+            if key_node.value in mapping:
+                raise _refusal(f"{key_node.value!r} is set twice", key_node.start_mark)
             mapping[key_node.value] = self.construct_object(value_node, deep=True)
         return mapping
 
@@ -47,13 +78,18 @@ class _CoreSchemaLoader(yaml.SafeLoader):
 def parse_yaml(text: str, source: str) -> Any:
     """The plain value (mapping, list, string, number, bool or None) that `text` holds.
 
+    Limits, since the text may be anybody's: 64 Ki characters, 16 levels, whole numbers of 18 digits, keys of 100
+    printable characters, no aliases, no tags.
+
     Args:
         text: YAML, one document.
         source: what the error calls it, such as a file's name.
 
     Raises:
-        ConfigError: the text is no YAML, or a key stands twice in one mapping.
+        ConfigError: the text is no YAML, is beyond a limit, or a key stands twice in one mapping.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"{source} has {len(text)} characters: allowed are {MAX_CHARACTERS}; keep settings only")
     try:
         # A subclass of SafeLoader: it builds plain values only.
         return yaml.load(text, Loader=_CoreSchemaLoader)
@@ -62,3 +98,7 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"{source}{line} can't be read as YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} can't be read as YAML: {' '.join(str(error).split())}") from error
+
+
+def _refusal(problem: str, mark: Any) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)

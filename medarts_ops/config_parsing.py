@@ -14,36 +14,49 @@ from medarts_ops.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_EXPLAINED = 10
+MAX_SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
+
 
 def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
     """Check `settings` against `model`.
 
     Raises:
-        ConfigError: names every wrong field by its dotted path, with what was given, what is allowed
+        ConfigError: names every wrong field (ten at most) by its dotted path, with what was given, what is allowed
             and, for an unknown key, the near miss.
     """
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        lines = [_explain(model, detail) for detail in error.errors(include_url=False)]
-        raise ConfigError("; ".join(dict.fromkeys(lines))) from error
+        lines = list(dict.fromkeys(_explain(model, detail) for detail in error.errors(include_url=False)))
+        further = [f"and {len(lines) - MAX_EXPLAINED} more"] if len(lines) > MAX_EXPLAINED else []
+        raise ConfigError("; ".join(lines[:MAX_EXPLAINED] + further)) from error
 
 
 def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
-    # Union members add parts such as "constrained-int" to the path; they are no keys of the user's.
-    parts = [str(part) for part in detail["loc"] if not _names_a_union_member(part)]
-    wrong_key = parts[-1:] == ["[key]"]  # pydantic's mark for a key that a dict does not allow
-    parts = parts[:-1] if wrong_key else parts
+    place, forbidden = detail["loc"], detail["type"] == "extra_forbidden"
+    wrong_key = not forbidden and place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
+    place = place[:-1] if wrong_key else place
+    # Union members add parts such as "constrained-int" to the path; an unknown key is the user's own, even `int`.
+    own = place[-1:] if wrong_key or forbidden else ()
+    parts = [str(part) for part in place[: len(place) - len(own)] if not _names_a_union_member(part)]
+    parts += [str(part) for part in own]
     path = ".".join(parts) or "config"
-    if wrong_key or detail["type"] == "extra_forbidden":
+    if own:
         allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
         near = difflib.get_close_matches(parts[-1], allowed, n=1)
         hint = f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?" if near else ""
-        return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
+        return f"unknown setting {_cut(path)!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
     message = detail["msg"].removeprefix("Value error, ")
     got = detail["input"]
-    shown = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing" else ""
+    is_single = not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing"
+    shown = f", got {_cut(repr(got))}" if is_single else ""
     return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _names_a_union_member(part: int | str) -> bool:

@@ -89,10 +89,7 @@ def resume_search(
         MedartsError: as for `run_search`.
     """
     with search_lock(folder):
-        journal = Journal.open(folder)
-        started = journal.find("search_started")
-        if not isinstance(started, SearchStarted):
-            raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
+        started, journal = read_started(folder), Journal.open(folder)
         if journal.find("search_finished") is not None:
             raise SearchError(f"search {folder.name!r} is finished: there is nothing to resume; see `medarts show`")
         data = prepare_search_data(started.config)
@@ -102,6 +99,18 @@ def resume_search(
                 f"{started.dataset.fingerprint} and has {data.summary.fingerprint}; restore them, or start a new search"
             )
         return _carry_out(journal, started.config, folder, data, proposer, executor, observers)
+
+
+def read_started(folder: Path) -> SearchStarted:
+    """How the search of a folder began.
+
+    Raises:
+        SearchError: there is no journal, or it ends before that.
+    """
+    started = Journal.open(folder).find("search_started")
+    if not isinstance(started, SearchStarted):
+        raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
+    return started
 
 
 def _carry_out(

@@ -19,7 +19,11 @@ class Value(BaseModel):
 
 
 def _finite_float32(raw: Any) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = np.array(raw, dtype=np.float32)  # a copy: nobody else can change it
+    try:
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which is refused below
+            array: NDArray[np.float32] = np.array(raw, dtype=np.float32)  # a copy: nobody else can change it
+    except (TypeError, OverflowError) as error:  # pydantic names the field for a ValueError only
+        raise ValueError(f"holds something else than numbers ({error})") from error
     if not np.isfinite(array).all():
         raise ValueError("holds NaN or infinity; allowed are finite numbers")
     array.setflags(write=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"help", "environment", "search", "test", "test-fast", "lint", "lock", "clean"}
+TARGETS = {"help", "environment", "search", "test", "test-fast", "test-faults", "lint", "lock", "clean"}
 AROUND = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
 """What a `make test` around these tests would hand to their own `make`."""
 
@@ -42,7 +42,14 @@ def test_help_lists_the_targets() -> None:
     assert {line.split()[0] for line in make("help").splitlines()} >= TARGETS
 
 
-@pytest.mark.parametrize(("target", "command"), [("test", "pytest"), ("test-fast", 'pytest -m "not slow and not gpu"')])
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("test", 'pytest -m "not faults"'),
+        ("test-fast", 'pytest -m "not slow and not gpu and not faults"'),
+        ("test-faults", "pytest -m faults tests/faults"),
+    ],
+)
 def test_a_ready_environment_is_used_as_it_is(target: str, command: str, tmp_path: Path) -> None:
     environment = make_environment(tmp_path, str(ROOT))
     assert make("-n", target, f"VENV={environment}").splitlines() == [f"{environment}/bin/{command}"]
@@ -60,7 +67,7 @@ def test_an_environment_that_runs_other_sources_is_pointed_here(sources: str, ed
     environment = make_environment(tmp_path, sources, editable=editable)
     lines = make("-n", "test", f"VENV={environment}").splitlines()
     assert any("--editable" in line for line in lines)
-    assert lines[-1] == f"{environment}/bin/pytest"
+    assert lines[-1] == f'{environment}/bin/pytest -m "not faults"'
 
 
 def test_an_environment_of_other_requirements_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from medarts_ops.errors import GenotypeError, RunError
+from medarts_ops.errors import ConfigError, GenotypeError, RunError
 from medarts_ops.individual import Alpha, CellAlpha, FailedIndividual, Individual, RankedIndividual, StageResult
+from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.value import Value
+from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+from medarts_ops.value import FloatArray, Value
 
 ALPHA = "alpha.json"
 ALPHA_INITIAL = "alpha_initial.json"
@@ -49,22 +49,56 @@ def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
     return shape | cell.model_dump(mode="json", exclude_none=True)
 
 
-def read_alpha(data: Any) -> Alpha:
+class _CellFile(Value):
+    """One cell of α as `alpha_json` writes it."""
+
+    edges: tuple[tuple[int, int], ...]
+    operations: tuple[str, ...]
+    op_logits: FloatArray
+    edge_logits: FloatArray | None = None
+
+
+class _AlphaFile(Value):
+    normal: _CellFile
+    reduce: _CellFile
+
+
+def read_alpha(data: Any, space: SearchSpace | None = None) -> Alpha:
     """The inverse of `alpha_json`.
 
+    Args:
+        data: the artifact's JSON.
+        space: the space that α must be of; None takes the one that the artifact itself describes.
+
     Raises:
-        RunError: not that shape.
+        RunError: not that shape, an unknown operation, edges that no cell has, numbers that are not finite or do not
+            fit the edges and operations, or α of another space.
     """
     try:
-        return Alpha(normal=_read_cell(data["normal"]), reduce=_read_cell(data["reduce"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        cells = _AlphaFile.model_validate(data)
+        expected = _described_space(cells.normal) if space is None else space
+        return Alpha(normal=_cell_of(cells.normal, expected), reduce=_cell_of(cells.reduce, expected))
+    except (ValueError, ConfigError) as error:
         raise RunError(
-            f"this is no {ALPHA}: {_reason(error)}; allowed is an object with 'normal' and 'reduce'"
+            f"this is no {ALPHA}: {reason_of(error)}; allowed are 'normal' and 'reduce' of one search space"
         ) from error
 
 
-def _read_cell(data: Mapping[str, Any]) -> CellAlpha:
-    return CellAlpha(op_logits=data["op_logits"], edge_logits=data.get("edge_logits"))
+def _described_space(cell: _CellFile) -> SearchSpace:
+    last_node = cell.edges[-1][1] if cell.edges else N_INPUTS - 1
+    return SearchSpace(n_nodes=last_node - N_INPUTS + 1, primitives=cell.operations)
+
+
+def _cell_of(cell: _CellFile, space: SearchSpace) -> CellAlpha:
+    if cell.edges != space.edges or cell.operations != space.primitives:
+        raise ValueError(
+            f"{len(cell.edges)} edges of {len(cell.operations)} operations are not the space's {space.n_edges} of "
+            f"{space.n_primitives}, in its order"
+        )
+    found, allowed = cell.op_logits.shape, (space.n_edges, space.n_primitives)
+    if found != allowed:
+        raise ValueError(f"op_logits is {list(found)}, allowed is {list(allowed)} [edge, op]")
+    return CellAlpha(op_logits=cell.op_logits, edge_logits=cell.edge_logits)
 
 
 def genotype_json(genotype: Genotype) -> Json:
@@ -76,19 +110,21 @@ def read_genotype(data: Any) -> Genotype:
     """The inverse of `genotype_json`.
 
     Raises:
-        GenotypeError: not that shape, or an impossible cell.
+        GenotypeError: not that shape, an unknown operation, or an impossible cell.
     """
     try:
-        return Genotype.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise GenotypeError(f"this is no {GENOTYPE}: {_reason(error)}") from error
+        return genotype_from_data(data)
+    except GenotypeError as error:
+        raise GenotypeError(f"this is no {GENOTYPE}: {error}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error says of an artifact, in a few words on one line."""
+    text = str(error)
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return f"{type(error).__name__} {error}"
+        text = f"{'.'.join(str(part)[:40] for part in first['loc']) or 'data'}: {first['msg']}"
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 def history_json(history: Sequence[Value]) -> list[Json]:
@@ -157,18 +193,6 @@ def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:
         "parents": list(individual.parents),
         "parent_run_ids": [run_id_of(parent) for parent in individual.parents],
     }
-
-
-def inner_path(path: str) -> PurePosixPath:
-    """An artifact's path, held inside its run.
-
-    Raises:
-        RunError: empty, absolute, with a drive or scheme, or with `..`.
-    """
-    target = PurePosixPath(path)
-    if not target.parts or target.is_absolute() or ".." in target.parts or "\\" in path or ":" in path:
-        raise RunError(f"artifact path {path!r} is not allowed: give a relative path inside the run, without '..'")
-    return target
 
 
 def flattened(value: Value) -> dict[str, object]:

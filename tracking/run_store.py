@@ -6,6 +6,7 @@ import difflib
 import json
 import logging
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import RunError
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.tracking.artifacts import inner_path
+from medarts_ops.tracking.artifact_files import MAX_ARTIFACT_BYTES, inner_path, parse_json
 from medarts_ops.tracking.databases import without_password
 from medarts_ops.tracking.experiments import experiment_id
 from medarts_ops.tracking.mlflow_entities import (
@@ -30,7 +31,6 @@ from medarts_ops.tracking.source_tags import source_tags
 from medarts_ops.tracking.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
 
 EXPERIMENT = "medarts"
-MAX_ARTIFACT_BYTES = 8 * 2**20
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 
@@ -45,7 +45,8 @@ class RunStore:
         self.uri = uri
         self._artifact_root = artifact_root
         self._source_tags = source_tags()
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # two lines for every new database
+        # Two lines for every new database, and a traceback for every failure, which is raised as well.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         with store_errors(uri):
             self._client = MlflowClient(tracking_uri=uri)
 
@@ -83,22 +84,32 @@ class RunStore:
                 experiment_id, run_name=name, tags={key: value[:LONGEST_TAG] for key, value in all_tags.items()}
             )
             run_id = str(run.info.run_id)
+        self.log_params(run_id, params)
+        return run_id
+
+    def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
+        """Log a run's parameters; the same ones again change nothing, others for the same keys are refused."""
+        with store_errors(self.uri):
             self._client.log_batch(
                 run_id, params=[Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()]
             )
-        return run_id
 
-    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
-        """Log the finite ones of `values` at once; if one is not, the run is tagged `medarts.diverged`."""
-        metrics = finite_metrics(values, step)
+    def log_metrics(
+        self, run_id: str, values: Mapping[str, float], step: int = 0, milliseconds: int | None = None
+    ) -> None:
+        """Log the finite ones of `values` at once; if one is not, the run is tagged `medarts.diverged`.
+
+        They are stamped with `milliseconds` since 1970, or now; MLflow takes equal points of one stamp for one.
+        """
+        metrics = finite_metrics(values, step, int(time.time() * 1000) if milliseconds is None else milliseconds)
         tags = [RunTag("medarts.diverged", "true")] if len(metrics) < len(values) else []
         with store_errors(self.uri):
             self._client.log_batch(run_id, metrics=metrics, tags=tags)
 
-    def last_step(self, run_id: str, metric: str) -> int | None:
-        """The largest step at which a metric was logged; None if it never was."""
+    def steps(self, run_id: str, metric: str) -> set[int]:
+        """The steps at which a metric was logged."""
         with store_errors(self.uri):
-            return max((point.step for point in self._client.get_metric_history(run_id, metric)), default=None)
+            return {point.step for point in self._client.get_metric_history(run_id, metric)}
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set or change tags; longer values than MLflow takes are cut."""
@@ -210,22 +221,22 @@ class RunStore:
         """The data of a JSON artifact.
 
         Raises:
-            RunError: a path that leaves the run's folder, no such artifact, a larger one, or no JSON.
+            RunError: a path that leaves the run's folder, no such artifact, a larger one, or no JSON (`parse_json`).
         """
         target = inner_path(path)
         with store_errors(self.uri), tempfile.TemporaryDirectory() as folder:
             parent = None if len(target.parts) == 1 else str(target.parent)
             sizes = {info.path: info.file_size for info in self._client.list_artifacts(run_id, parent)}
-            size = sizes.get(str(target))
+            size: int | None = sizes.get(str(target))
             if size is None:
                 raise RunError(
                     f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there"
                 )
             if size > max_bytes:
                 raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
-            file = Path(self._client.download_artifacts(run_id, str(target), folder))
-            content = file.read_bytes()[: max_bytes + 1]
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"artifact {path!r} of run {run_id} is no JSON: {error}") from error
+            file = Path(self._client.download_artifacts(run_id, str(target), folder)).resolve()
+            # What a server lists and what it sends are two things, and a link may lead anywhere.
+            if not file.is_relative_to(Path(folder).resolve()) or file.stat().st_size > max_bytes:
+                raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
+            content = file.read_bytes()
+        return parse_json(content, f"artifact {path!r} of run {run_id}")

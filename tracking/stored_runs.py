@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ConfigDict, ValidationError
+
 from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.tracking.artifacts import CONFIG, GENOTYPE, read_genotype
+from medarts_ops.tracking.artifacts import CONFIG, GENOTYPE, read_genotype, reason_of
 from medarts_ops.tracking.mlflow_search_observer import BEST_TAG
 from medarts_ops.tracking.tracked_run import TrackedRun
+from medarts_ops.value import Value
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -25,11 +28,40 @@ class Ancestor(NamedTuple):
     parents: tuple[str, ...]
 
 
+class StoredDataset(Value):
+    """What an evaluation takes over of a search's dataset."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    data: str | None = None
+    resolution: int | None = None
+    test_share: float | None = None
+
+
+class _StoredObjective(Value):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class StoredSettings(Value):
+    """What is read back of a search's settings; the rest may be another release's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    preset: str
+    dataset: StoredDataset
+    objectives: tuple[_StoredObjective, ...]
+
+
 def search_of(store: RunStore, run: TrackedRun) -> TrackedRun | None:
     """The search that a run belongs to, itself if it is one; None for an evaluation of a given genotype."""
+    passed: list[str] = []
     while run.kind != "search":
         if run.parent_run_id is None:
             return None
+        _check_not_passed(run.run_id, passed)
         run = store.find_run(run.parent_run_id)
     return run
 
@@ -53,10 +85,21 @@ def chosen_individual(store: RunStore, run: TrackedRun) -> TrackedRun | None:
 
     None where there is none yet, or an evaluation was given its genotype by hand.
     """
-    if run.kind == "individual":
-        return run
-    named = chosen_run_id(run)
-    return chosen_individual(store, store.find_run(named)) if named else None
+    passed: list[str] = []
+    while run.kind != "individual":
+        named = chosen_run_id(run)
+        if not named:
+            return None
+        _check_not_passed(run.run_id, passed)
+        run = store.find_run(named)
+    return run
+
+
+def _check_not_passed(run_id: str, passed: list[str]) -> None:
+    # Tags can be edited by anybody: runs that name each other would be followed for ever.
+    if run_id in passed:
+        raise RunError(f"runs name each other in a circle: {' → '.join([*passed, run_id])}; mend their tags")
+    passed.append(run_id)
 
 
 def chosen_run_id(run: TrackedRun) -> str | None:
@@ -80,8 +123,16 @@ def ancestry(store: RunStore, run: TrackedRun) -> dict[str, Ancestor]:
 
 def objective_names(store: RunStore, search: TrackedRun) -> tuple[str, ...]:
     """The objectives of a search, which are metrics of its individuals' runs."""
-    config: Any = store.read_json_artifact(search.run_id, CONFIG)
-    return tuple(str(objective["name"]) for objective in config["objectives"])
+    return tuple(objective.name for objective in stored_settings(store, search).objectives)
+
+
+def stored_settings(store: RunStore, search: TrackedRun) -> StoredSettings:
+    """What later commands take over of a search's settings.
+
+    Raises:
+        RunError: the search has no `config.json`, or it is not what a search logs.
+    """
+    return read_settings(store.read_json_artifact(search.run_id, CONFIG))
 
 
 def objectives_of(run: TrackedRun, names: Sequence[str]) -> dict[str, float]:
@@ -94,3 +145,15 @@ def genotype_of(store: RunStore, run: TrackedRun) -> Genotype | None:
     if run.kind != "evaluation" and run.status != "FINISHED":
         return None
     return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))
+
+
+def read_settings(data: Any) -> StoredSettings:
+    """What is read back of a search's `config.json`.
+
+    Raises:
+        RunError: not that shape.
+    """
+    try:
+        return StoredSettings.model_validate(data)
+    except ValidationError as error:
+        raise RunError(f"this is no {CONFIG} of a search: {reason_of(error)}; allowed is what it logged") from error

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.config import DatasetConfig
+from medarts_ops.data.archive import UNREADABLE, DeclaredArray, declared_arrays, read_array, unreadable_reason
 from medarts_ops.data.dataset import ALLOWED_CHANNELS, LabelledImages, LoadedDataset, required_data
-from medarts_ops.data.resolution import byte_size, check_affordable
+from medarts_ops.data.resolution import check_affordable
 from medarts_ops.errors import DataError
 
 REQUIRED = ("x_train", "y_train")
 TEST = ("x_test", "y_test")
 NAMES = "label_names"
-
-LARGEST_ARRAY = 64 * 2**30
-"""Bytes that one array's header may declare: a small file can unpack to more than any memory holds."""
-
-_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-
-
-@dataclass(frozen=True)
-class _Declared:
-    """What an array's header says, before anything is unpacked."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
 
 
 def load_npz(config: DatasetConfig) -> LoadedDataset:
@@ -49,16 +34,15 @@ def load_npz(config: DatasetConfig) -> LoadedDataset:
             or a class without images.
     """
     path = Path(required_data(config, "the .npz file")).expanduser()
-    with _readable(path), zipfile.ZipFile(path) as archive:
-        declared = {member.removesuffix(".npy"): _declared(archive, member) for member in archive.namelist()}
+    with _readable(path):
+        declared = declared_arrays(path)
     _check_keys(path, declared)
     has_test = TEST[0] in declared
     for keys in (REQUIRED, TEST) if has_test else (REQUIRED,):
         _check_declared(path, declared, keys, config.resolution)
-    with _readable(path), np.load(path, allow_pickle=False) as arrays:
-        train = _labelled(arrays[REQUIRED[0]], arrays[REQUIRED[1]])
-        test = _labelled(arrays[TEST[0]], arrays[TEST[1]]) if has_test else None
-        names = arrays[NAMES] if NAMES in declared else None
+    train = _labelled(path, declared, REQUIRED)
+    test = _labelled(path, declared, TEST) if has_test else None
+    names = _read(path, declared[NAMES]) if NAMES in declared else None
     return LoadedDataset(_class_names(path, train.labels, names), train, test, "x_test" if has_test else "")
 
 
@@ -71,29 +55,14 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(
             f"dataset.data is {str(path)!r}, which does not exist: give --data with the .npz file"
         ) from error
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+    except UNREADABLE as error:
         raise DataError(
-            f"{str(path)!r} is torn or no .npz file of plain arrays ({reason}): "
+            f"{str(path)!r} is torn or no .npz file of plain arrays ({unreadable_reason(error)}): "
             "write it again with numpy.savez(file, x_train=…, y_train=…)"
         ) from error
 
 
-def _declared(archive: zipfile.ZipFile, member: str) -> _Declared:
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in _HEADER_READERS:
-            raise ValueError(f"{member} has array format {version}")
-        shape, _, dtype = _HEADER_READERS[version](file)
-    n_bytes = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise ValueError(f"{member} holds pickled Python objects, which are never read")
-    if n_bytes > LARGEST_ARRAY:
-        raise ValueError(f"{member} declares {byte_size(n_bytes)}, allowed are {byte_size(LARGEST_ARRAY)}")
-    return _Declared(shape, dtype)
-
-
-def _check_keys(path: Path, declared: dict[str, _Declared]) -> None:
+def _check_keys(path: Path, declared: Mapping[str, DeclaredArray]) -> None:
     present = [key for key in TEST if key in declared]
     missing = [key for key in REQUIRED if key not in declared]
     missing += [key for key in TEST if present and key not in declared]
@@ -104,7 +73,9 @@ def _check_keys(path: Path, declared: dict[str, _Declared]) -> None:
         )
 
 
-def _check_declared(path: Path, declared: dict[str, _Declared], keys: tuple[str, str], resolution: int | None) -> None:
+def _check_declared(
+    path: Path, declared: Mapping[str, DeclaredArray], keys: tuple[str, str], resolution: int | None
+) -> None:
     images_key, labels_key = keys
     images, labels = declared[images_key], declared[labels_key]
     shape, where = images.shape, f"{images_key} in {str(path)!r} is {images.dtype} {list(images.shape)}"
@@ -125,7 +96,14 @@ def _check_declared(path: Path, declared: dict[str, _Declared], keys: tuple[str,
         check_affordable(shape[0], shape[1], shape[2], channels)
 
 
-def _labelled(images: NDArray[np.uint8], labels: NDArray[np.generic]) -> LabelledImages:
+def _read(path: Path, declared: DeclaredArray) -> NDArray[Any]:
+    with _readable(path):
+        array = read_array(path, declared)
+    return array
+
+
+def _labelled(path: Path, declared: Mapping[str, DeclaredArray], keys: tuple[str, str]) -> LabelledImages:
+    images, labels = (_read(path, declared[key]) for key in keys)
     pixels = images if images.ndim == 4 else images[..., np.newaxis]
     return LabelledImages(np.ascontiguousarray(pixels), labels.reshape(-1).astype(np.int64))
 

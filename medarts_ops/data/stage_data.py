@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.archive import UNREADABLE, declared_arrays, read_array, unreadable_reason
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
 from medarts_ops.errors import DataError
@@ -52,9 +53,10 @@ class StageData:
                 raise DataError(f"{name} go from {indices.min()} to {indices.max()}: allowed are 0 to {n - 1}")
         if self.labels.max() >= self.n_classes:
             raise DataError(f"a label is {self.labels.max()}: allowed are 0 to {self.n_classes - 1}")
-        if self.mean.shape != (channels,) or self.std.shape != (channels,) or (self.std <= 0).any():
+        if not _are_statistics(self.mean, channels) or not _are_statistics(self.std, channels) or self.std.min() <= 0:
             raise DataError(
-                f"mean {self.mean} and std {self.std}: allowed is one of each of {channels} channels, std > 0"
+                f"mean {self.mean} and std {self.std}: allowed is one finite float64 of each of {channels} channels, "
+                "std > 0"
             )
 
     def save(self, path: Path) -> None:
@@ -75,14 +77,27 @@ class StageData:
             DataError: missing, torn or not such a file.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                found = {field.name: arrays[field.name] for field in fields(cls)}
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            declared = declared_arrays(path)
+            missing = [field.name for field in fields(cls) if field.name not in declared]
+            if missing:
+                raise ValueError(f"it lacks {', '.join(missing)}")
+            found: dict[str, Any] = {field.name: read_array(path, declared[field.name]) for field in fields(cls)}
+            return cls(**{**found, "n_classes": _whole_number(found["n_classes"])})
+        except (*UNREADABLE, DataError) as error:
             raise DataError(
-                f"stage data {str(path)!r} can't be read ({error}): delete the file and resume the search, "
-                "which writes it again"
+                f"stage data {str(path)!r} can't be read ({unreadable_reason(error)}): delete the file and resume "
+                "the search, which writes it again"
             ) from error
-        return cls(**{**found, "n_classes": int(found["n_classes"])})
+
+
+def _are_statistics(values: NDArray[np.float64], channels: int) -> bool:
+    return values.dtype == np.float64 and values.shape == (channels,) and bool(np.isfinite(values).all())
+
+
+def _whole_number(array: NDArray[Any]) -> int:
+    if array.shape != () or array.dtype.kind not in "iu":
+        raise ValueError(f"n_classes is {array.dtype} {list(array.shape)}, allowed is one whole number")
+    return int(array)
 
 
 def prepare_stage_data(

@@ -14,10 +14,9 @@ from pydantic import ValidationError
 
 from medarts_ops.errors import GenotypeError, unknown_name
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Edges, Genotype
-from medarts_ops.space.search_space import N_INPUTS
+from medarts_ops.space.search_space import MAX_NODES, N_INPUTS
 
 MAX_BYTES = 64 * 1024
-MAX_NODES = 16
 MAX_STATES = N_INPUTS + MAX_NODES
 MAX_NUMBER = 999  # larger ones are refused before a message prints thousands of digits
 MAX_NESTING = 8
@@ -50,6 +49,17 @@ def parse_genotype(text: str) -> Genotype:
         raise GenotypeError(f"genotype text is empty: allowed is {ACCEPTED}")
     fields = _json_fields(stripped) if stripped[0] in "{[" else _python_fields(stripped)
     return _genotype(fields)
+
+
+def genotype_from_data(data: Any) -> Genotype:
+    """A genotype from JSON that was parsed already, in any form and within the limits of `parse_genotype`.
+
+    Raises:
+        GenotypeError: for whatever is wrong with it, in one line.
+    """
+    if not isinstance(data, dict):
+        raise GenotypeError(f"genotype is {_shown(data)}: allowed is {ACCEPTED}")
+    return _genotype(data)
 
 
 def read_genotype(path: Path) -> Genotype:
