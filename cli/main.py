@@ -20,6 +20,8 @@ VERBS = {
     "runs": "List the searches in the store and what came of them.",
     "show": "Show one run: lineage, genotype, objectives.",
     "genotypes": "List the published architectures, or print one.",
+    "resume": "Go on with a search that was stopped or killed.",
+    "sync": "Bring a search's journal into the stores, after an outage or into new ones.",
     "ui": "Open the MLflow pages on the store in use.",
     "bench": "Measure this machine: search, training and data against the original's, and what a search will cost.",
     "config": "Print the settings with the origin of each, or their schema.",

@@ -163,19 +163,23 @@ def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | N
 
 
 def search_json(found: TrackedSearch) -> dict[str, Any]:
-    """A finished search as plain data; an infinite crowding distance is the string "Infinity"."""
+    """A finished search as plain data; an infinite crowding distance is the string "Infinity".
+
+    `waiting` events are in the journal alone, and individuals that the store does not know have no run id.
+    """
     result = found.result
     return {
         "run_id": found.run_id,
         "experiment_id": found.experiment_id,
         "search_id": result.search_id,
+        "waiting": found.waiting,
         "seconds": result.seconds,
-        "best": _ranked_json(result.best, found.run_ids[result.best.id]),
+        "best": _ranked_json(result.best, found.run_ids.get(result.best.id)),
         "stages": [
             {
                 "name": stage.name,
                 "seconds": stage.seconds,
-                "ranked": [_ranked_json(ranked, found.run_ids[ranked.id]) for ranked in stage.ranked],
+                "ranked": [_ranked_json(ranked, found.run_ids.get(ranked.id)) for ranked in stage.ranked],
                 "failed": [
                     {"individual": failed.individual.id, "reason": failed.reason, "epoch": failed.epoch}
                     for failed in stage.failed
@@ -201,7 +205,7 @@ def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
     }
 
 
-def _ranked_json(ranked: RankedIndividual, run_id: str) -> dict[str, Any]:
+def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]:
     individual = ranked.trained.individual
     return {
         "individual": ranked.id,

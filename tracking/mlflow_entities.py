@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import math
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,18 +31,17 @@ def store_errors(uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, json.JSONDecodeError) as error:  # the last: a proxy's own page
         hint = "; run `mlflow db upgrade <tracking URI>`" if "out-of-date database schema" in str(error) else ""
         raise StoreError(f"the tracking store {without_password(uri)} failed: {first_line(error)}{hint}") from error
 
 
-def finite_metrics(values: Mapping[str, float], step: int) -> list[Metric]:
-    """The finite ones of `values` as metrics of one step, stamped now.
+def finite_metrics(values: Mapping[str, float], step: int, milliseconds: int) -> list[Metric]:
+    """The finite ones of `values` as metrics of one step, stamped with milliseconds since 1970.
 
     MLflow stores an infinity as ±1.8e308, which wrecks every chart that it is part of.
     """
-    now = int(time.time() * 1000)
-    return [Metric(key, float(value), now, step) for key, value in values.items() if math.isfinite(value)]
+    return [Metric(key, float(value), milliseconds, step) for key, value in values.items() if math.isfinite(value)]
 
 
 def dataset_input(dataset: DatasetSummary, context: str) -> DatasetInput:

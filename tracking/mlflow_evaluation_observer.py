@@ -15,6 +15,7 @@ from medarts_ops.observers import (
     EvaluationStopped,
 )
 from medarts_ops.tracking import artifacts
+from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.tracked_run import FAILURE_TAG, NOTE_TAG
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class MlflowEvaluationObserver:
         self._evaluates = evaluates
         self._parent_run_id = parent_run_id
         self._run_id: str | None = None
+        self._metrics = MetricLog(store)
 
     @property
     def experiment_id(self) -> str:
@@ -55,12 +57,13 @@ class MlflowEvaluationObserver:
         return self._run_id
 
     def notify(self, event: EvaluationEvent) -> None:
-        """Take note of one event."""
+        """Take note of one event; told again after it failed half-way, it doubles no metric."""
+        self._metrics.begin(event)
         match event:
             case EvaluationStarted():
                 self._evaluation_started(event)
             case EvaluationEpochFinished(record=record):
-                self._store.log_metrics(self.run_id, evaluation_metrics(record), step=record.epoch)
+                self._metrics.log(self.run_id, evaluation_metrics(record), step=record.epoch)
             case EvaluationFinished(result=result, weights_file=weights_file):
                 if weights_file is not None:
                     self._store.log_file(self.run_id, Path(weights_file))
@@ -96,7 +99,7 @@ class MlflowEvaluationObserver:
             "params": float(result.parameters),
             "hours": hours,
         }
-        self._store.log_metrics(self.run_id, metrics, step=result.history[-1].epoch)
+        self._metrics.log(self.run_id, metrics, step=result.history[-1].epoch)
         self._store.log_json(self.run_id, artifacts.HISTORY, artifacts.history_json(result.history))
         note = (
             f"Test error **{100 * result.test_error:.2f} %** after {len(result.history)} epochs "

@@ -20,6 +20,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.tracking import artifacts
+from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.search_notes import search_note
 from medarts_ops.tracking.tracked_run import FAILURE_TAG, NOTE_TAG
 
@@ -35,17 +36,20 @@ class MlflowSearchObserver:
     """Writes a search's events into a tracking store.
 
     An event may be told twice, to a new observer too: runs are found by the search's id, ended ones are left alone,
-    and an epoch is logged once. So a resumed search goes on in its own runs.
+    and no metric is doubled. So a resumed search goes on in its own runs, stopped ones too: they are set to running
+    again, unless `reopens` is off because the search does not go on.
 
     Raises (from `notify`):
         StoreError: the store failed; telling the event again makes up for it.
     """
 
-    def __init__(self, store: RunStore, experiment: str = "medarts") -> None:
+    def __init__(self, store: RunStore, experiment: str = "medarts", *, reopens: bool = True) -> None:
         self._store = store
         self._experiment_id = store.experiment_id(experiment)
         self._search: tuple[SearchConfig, SearchRuns] | None = None
         self._stage_images: dict[int, int] = {}
+        self._metrics = MetricLog(store)
+        self._reopens = reopens
 
     @property
     def experiment_id(self) -> str:
@@ -65,8 +69,14 @@ class MlflowSearchObserver:
         """The run id of an individual that was born."""
         return self._runs.id_of(f"individual/{individual_id}")
 
+    @property
+    def run_ids(self) -> dict[str, str]:
+        """The run ids of all individuals that were born, by the individuals' ids."""
+        return self._runs.individuals()
+
     def notify(self, event: SearchEvent) -> None:
         """Take note of one event."""
+        self._metrics.begin(event)
         match event:
             case SearchStarted():
                 self._search_started(event)
@@ -99,7 +109,8 @@ class MlflowSearchObserver:
     def _search_started(self, event: SearchStarted) -> None:
         from medarts_ops.tracking.search_runs import SearchRuns
 
-        runs = SearchRuns(self._store, self._experiment_id, event.search_id)
+        runs = SearchRuns(self._store, self._experiment_id, event.search_id, reopens=self._reopens)
+        self._metrics.looks_first = runs.were_there
         self._search = (event.config, runs)
         tags = {"medarts.dataset": event.dataset.name, "medarts.fingerprint": event.dataset.fingerprint}
         run_id = runs.start(
@@ -156,7 +167,7 @@ class MlflowSearchObserver:
     def _epoch_finished(self, event: EpochFinished) -> None:
         run_id, epoch = self.run_id_of(event.individual_id), event.record.epoch
         if self._runs.is_open(run_id) and self._runs.is_new_epoch(run_id, epoch):
-            self._store.log_metrics(run_id, epoch_metrics(event.record), step=epoch)
+            self._metrics.log(run_id, epoch_metrics(event.record), step=epoch)
             self._runs.epoch_logged(run_id, epoch)
 
     def _individual_finished(self, event: IndividualFinished) -> None:
@@ -178,7 +189,7 @@ class MlflowSearchObserver:
         self._store.log_json(run_id, artifacts.ALPHA, artifacts.alpha_json(trained.alpha, space))
         self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(trained.genotype))
         self._store.log_json(run_id, artifacts.HISTORY, artifacts.history_json(trained.history))
-        self._store.log_metrics(run_id, {**evaluated.objectives, "seconds": trained.seconds})
+        self._metrics.log_missing(run_id, {**evaluated.objectives, "seconds": trained.seconds})
         self._store.set_tags(run_id, {"medarts.genotype_hash": trained.genotype.identity})
 
     def _stage_finished(self, result: StageResult) -> None:
@@ -190,13 +201,13 @@ class MlflowSearchObserver:
             member = self.run_id_of(ranked.id)
             self._store.set_tags(member, {f"medarts.{key}": f"{value:g}" for key, value in place.items()})
             # An end of a front is infinitely far by definition: no metric, and no sign of divergence.
-            self._store.log_metrics(member, {key: value for key, value in place.items() if math.isfinite(value)})
+            self._metrics.log_missing(member, {key: value for key, value in place.items() if math.isfinite(value)})
         self._store.log_json(run_id, artifacts.POPULATION, artifacts.population_json(result, self.run_id_of))
         metrics = stage_metrics(result)
         hours = result.seconds / SECONDS_PER_HOUR
-        self._store.log_metrics(run_id, metrics | {"hours": hours}, step=result.index)
+        self._metrics.log_missing(run_id, metrics | {"hours": hours}, step=result.index)
         # On the search's run too, whose charts would be empty otherwise; its `hours` is the whole search's.
-        self._store.log_metrics(self.search_run_id, metrics | {"stage_hours": hours}, step=result.index)
+        self._metrics.log_missing(self.search_run_id, metrics | {"stage_hours": hours}, step=result.index)
         if result.ranked:
             self._store.set_tags(run_id, {BEST_TAG: self.run_id_of(result.best.id)})
             self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(result.best.trained.genotype))
@@ -209,7 +220,7 @@ class MlflowSearchObserver:
         best, hours = result.best, result.seconds / SECONDS_PER_HOUR
         spent = "gpu_hours" if config.runtime.device.startswith("cuda") else "cpu_hours"
         last = len(result.stages) - 1
-        self._store.log_metrics(run_id, {**best.evaluated.objectives, "hours": hours, spent: hours}, step=last)
+        self._metrics.log_missing(run_id, {**best.evaluated.objectives, "hours": hours, spent: hours}, step=last)
         alpha = artifacts.alpha_json(best.trained.alpha, config.space.search_space())
         lineage = artifacts.lineage_json(result.stages, best.id, self.run_id_of)
         self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(best.trained.genotype))

@@ -24,29 +24,49 @@ KEY_TAG = "medarts.key"
 
 
 class SearchRuns:
-    """The runs of one search; those that an earlier, stopped process left behind are taken over and opened."""
+    """The runs of one search; those that an earlier, stopped process left behind are taken over.
 
-    def __init__(self, store: RunStore, experiment_id: str, search_id: str) -> None:
+    `reopens` says whether the search goes on: its stopped runs are then set to running again. Otherwise they are
+    completed, and stay stopped unless an event ends them for good.
+    """
+
+    def __init__(self, store: RunStore, experiment_id: str, search_id: str, *, reopens: bool = True) -> None:
         self._store = store
         self._experiment_id = experiment_id
         self._search_id = search_id
         self._ids: dict[str, str] = {}
         self._open: set[str] = set()
+        self._stopped: dict[str, list[str]] = {}
+        self._without_params: set[str] = set()
+        self._in_doubt: set[str] = set()
         self._last_epochs: dict[str, int] = {}
+        self._reopens = reopens
         for run in store.runs_of_search(experiment_id, search_id):
-            if KEY_TAG in run.tags:
+            if KEY_TAG in run.tags and run.tags[KEY_TAG] not in self._ids:
                 self._take_over(run)
+        self.were_there = bool(self._ids)
 
     def _take_over(self, run: TrackedRun) -> None:
         self._ids[run.tags[KEY_TAG]] = run.run_id
-        if run.status in ("FINISHED", "FAILED", "KILLED") and run.tags.get(STOPPED_TAG) != "true":
+        stopped = run.tags.get(STOPPED_TAG) == "true"
+        if run.status in ("FINISHED", "FAILED", "KILLED") and not stopped:
             return
-        self._store.reopen(run.run_id)
-        if STOPPED_TAG in run.tags:
-            self._store.delete_tags(run.run_id, [tag for tag in (STOPPED_TAG, FAILURE_TAG) if tag in run.tags])
+        if stopped:
+            self._stopped[run.run_id] = [tag for tag in (STOPPED_TAG, FAILURE_TAG) if tag in run.tags]
+        if self._reopens:
+            self._store.reopen(run.run_id)
+            self._forget_the_stop(run.run_id)
         self._open.add(run.run_id)
+        if not run.params:
+            self._without_params.add(run.run_id)
         if run.kind == "individual":
-            self._last_epochs[run.run_id] = _or_before_first(self._store.last_step(run.run_id, "train_loss"))
+            # Every epoch has its seconds; a loss that is no number is not stored.
+            self._last_epochs[run.run_id] = max(self._store.steps(run.run_id, "epoch_seconds"), default=-1)
+
+    def _forget_the_stop(self, run_id: str) -> None:
+        if run_id in self._stopped:
+            self._store.delete_tags(run_id, self._stopped[run_id])
+            del self._stopped[run_id]
 
     def id_of(self, key: str) -> str:
         """The run id for a key.
@@ -58,6 +78,11 @@ class SearchRuns:
             raise RunError(f"search {self._search_id} has no run for {key!r}: allowed are {', '.join(self._ids)}")
         return self._ids[key]
 
+    def individuals(self) -> dict[str, str]:
+        """From each individual's id to its run id."""
+        prefix = "individual/"
+        return {key.removeprefix(prefix): run_id for key, run_id in self._ids.items() if key.startswith(prefix)}
+
     def start(
         self,
         key: str,
@@ -68,9 +93,19 @@ class SearchRuns:
         tags: Mapping[str, str],
         params: Mapping[str, object],
     ) -> str:
-        """The run for a key; created unless it exists."""
+        """The run for a key; created unless it exists.
+
+        A call that failed may have made the run all the same, so the next one looks for it.
+        """
+        if key in self._in_doubt:
+            self._find(key)
         if key in self._ids:
-            return self._ids[key]
+            run_id = self._ids[key]
+            if run_id in self._without_params:
+                self._store.log_params(run_id, params)
+                self._without_params.discard(run_id)
+            return run_id
+        self._in_doubt.add(key)
         run_id = self._store.create_run(
             experiment_id=self._experiment_id,
             kind=kind,
@@ -79,9 +114,16 @@ class SearchRuns:
             tags={SEARCH_TAG: self._search_id, KEY_TAG: key, **tags},
             params=params,
         )
+        self._in_doubt.discard(key)
         self._ids[key] = run_id
         self._open.add(run_id)
         return run_id
+
+    def _find(self, key: str) -> None:
+        for run in self._store.runs_of_search(self._experiment_id, self._search_id):
+            if run.tags.get(KEY_TAG) == key and key not in self._ids:
+                self._take_over(run)
+        self._in_doubt.discard(key)
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was not ended yet."""
@@ -98,15 +140,12 @@ class SearchRuns:
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run for good."""
         self._store.finish(run_id, status)
+        self._forget_the_stop(run_id)
         self._open.discard(run_id)
 
     def stop_all(self, status: RunStatus, reason: str) -> None:
         """End all open runs, children before parents, so that a resumed search can open them again."""
         for run_id in reversed(list(self._ids.values())):
-            if run_id in self._open:
+            if run_id in self._open and run_id not in self._stopped:
                 self._store.set_tags(run_id, {FAILURE_TAG: reason, STOPPED_TAG: "true"})
                 self.finish(run_id, status)
-
-
-def _or_before_first(step: int | None) -> int:
-    return -1 if step is None else step

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
 
 MLFLOW_ENVIRONMENT = {
-    # The defaults, 7 retries of 120 s, let one call to a dead server block for minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    # The defaults, 7 retries of 120 s, let one call to a silent server block training for a quarter of an hour. A
+    # retry may also repeat what a slow server does all the same: two runs. Whoever can wait tells the event again.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Queued metrics are lost when the process is killed.

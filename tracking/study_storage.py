@@ -25,8 +25,8 @@ from medarts_ops.tracking.databases import (
     without_password,
 )
 
-LOCK_SECONDS = 30
-"""How long a write waits for another process's on the same SQLite file."""
+LOCK_SECONDS = 10
+"""How long a write waits for another process's on the same SQLite file; Optuna tries some up to five times."""
 
 
 def open_study_storage(url: str | None) -> BaseStorage:

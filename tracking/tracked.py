@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,19 +16,20 @@ from optuna.storages import BaseStorage
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
-from medarts_ops.errors import ConfigError, RunError, SearchError
+from medarts_ops.errors import ConfigError, RunError, SearchError, StoreError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult, SearchResult
 from medarts_ops.journal.folder import check_search_name, create_search_folder
-from medarts_ops.observers import EvaluationObserver, SearchEvent, SearchObserver, StageFinished
+from medarts_ops.observers import EvaluationEvent, EvaluationObserver, SearchEvent, SearchObserver
 from medarts_ops.search import resolve_config, run_search
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.optuna_proposer import make_proposer
-from medarts_ops.tracking.stage_record import record_stage
+from medarts_ops.tracking.patient_observer import PatientObserver
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import chosen_individual, evaluated_search, genotype_of
+from medarts_ops.tracking.study_observers import PatientProposer, search_recorder
 from medarts_ops.tracking.study_storage import open_study_storage, studies_of_search
 from medarts_ops.training.runtime import resolve_runtime
 
@@ -37,14 +40,21 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.pt"
 """Artifact of an evaluation: the trained network's state dict."""
 
+_logger = logging.getLogger(__name__)
+
 
 class TrackedSearch(NamedTuple):
-    """A finished search and where MLflow holds it; `run_ids` maps an individual's id to its run."""
+    """A finished search and where MLflow holds it; `run_ids` maps an individual's id to its run.
+
+    `waiting` is the number of events that the stores did not take, because one was away to the end: they are in the
+    search's journal, `sync_search` tells them, and `run_ids` lacks the individuals that were born meanwhile.
+    """
 
     result: SearchResult
     run_id: str
     experiment_id: str
     run_ids: Mapping[str, str]
+    waiting: int
 
 
 class TrackedEvaluation(NamedTuple):
@@ -66,7 +76,8 @@ def tracked_search(
 ) -> TrackedSearch:
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
 
-    Settings, data, store and storage are tried before anything is written: bad input leaves no run behind.
+    Settings, data, store and storage are tried before anything is written: bad input leaves no run behind. A store
+    that goes away later stops nothing: it is told when it answers again, at the end, or by `sync_search`.
 
     Args:
         config: all settings.
@@ -93,16 +104,30 @@ def tracked_search(
     except BaseException:
         folder.rmdir()
         raise
-    stages = _StageRecorder(studies, search_id, config, mlflow.run_id_of)
-    result = run_search(config, folder, data=data, proposer=proposer, observers=(mlflow, stages, *observers))
-    individuals = [individual.trained.individual.id for stage in result.stages for individual in stage.ranked] + [
-        failed.individual.id for stage in result.stages for failed in stage.failed
-    ]
+    patient = PatientObserver[SearchEvent](search_recorder(mlflow, studies, search_id, config, proposer))
+    try:
+        result = run_search(
+            config, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
+        )
+    except BaseException:
+        if patient.waiting:
+            _logger.warning(
+                "%d events of search %s wait in its journal: `medarts sync %s` with this search's store and work "
+                "directory tells them",
+                *(patient.waiting, search_id, search_id),
+            )
+        raise
+    return tracked_result(result, mlflow, patient.waiting)
+
+
+def tracked_result(result: SearchResult, mlflow: MlflowSearchObserver, waiting: int) -> TrackedSearch:
+    """A finished search with its runs."""
     return TrackedSearch(
         result=result,
         run_id=mlflow.search_run_id,
         experiment_id=mlflow.experiment_id,
-        run_ids={each: mlflow.run_id_of(each) for each in individuals},
+        run_ids=mlflow.run_ids,
+        waiting=waiting,
     )
 
 
@@ -117,20 +142,6 @@ def _check_name_is_free(search_id: str, store: RunStore, experiment_id: str, sto
         raise SearchError(f"search name {search_id!r} is taken in this tracking store; choose another name")
     if studies_of_search(storage, search_id):
         raise SearchError(f"search name {search_id!r} is taken in this study storage; choose another name")
-
-
-class _StageRecorder:
-    """Writes each finished stage into its Optuna study."""
-
-    def __init__(
-        self, storage: BaseStorage, search_id: str, config: SearchConfig, run_id_of: Callable[[str], str]
-    ) -> None:
-        self._storage, self._search_id, self._config, self._run_id_of = storage, search_id, config, run_id_of
-
-    def notify(self, event: SearchEvent) -> None:
-        """Take note of finished stages."""
-        if isinstance(event, StageFinished):
-            record_stage(self._storage, self._search_id, event.result, self._config, self._run_id_of)
 
 
 def tracked_evaluation(
@@ -156,6 +167,7 @@ def tracked_evaluation(
     Raises:
         ConfigError: both or none of `run_id` and `genotype`.
         RunError: no such run, one of the wrong kind, or one that has no genotype yet.
+        StoreError: the store is away at the start or the end; the trained weights are kept in the current folder.
         MedartsError: bad settings, data or store, or a loss that diverged.
     """
     if (run_id is None) == (genotype is None):
@@ -170,8 +182,22 @@ def tracked_evaluation(
     mlflow = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=search)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / WEIGHTS
-        result = run_evaluation(config, genotype, dataset=dataset, weights_file=weights, observers=(mlflow, *observers))
+        patient = PatientObserver[EvaluationEvent](mlflow)
+        result = run_evaluation(
+            config, genotype, dataset=dataset, weights_file=weights, observers=(patient, *observers)
+        )
+        if patient.waiting:
+            raise _untold_evaluation(result, weights, mlflow.run_id, patient.waiting)
     return TrackedEvaluation(result=result, run_id=mlflow.run_id, experiment_id=mlflow.experiment_id)
+
+
+def _untold_evaluation(result: EvaluationResult, weights: Path, run_id: str, waiting: int) -> StoreError:
+    # An evaluation has no journal, and what was trained for hours must not go with a temporary folder.
+    kept = shutil.move(weights, Path.cwd() / f"{run_id}-{WEIGHTS}")
+    return StoreError(
+        f"the tracking store is away: the evaluation is over (test error {result.test_error:.4f}), but its last "
+        f"{waiting} events are not in run {run_id}; the trained weights are kept in {str(kept)!r}"
+    )
 
 
 def _stored_genotype(store: RunStore, run_id: str) -> tuple[str, str, Genotype]:

@@ -23,6 +23,7 @@ class Found(NamedTuple):
     run_id: str
     experiment_id: str
     run_ids: dict[str, str]
+    waiting: int = 0
 
 
 def found() -> Found:

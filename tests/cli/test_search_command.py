@@ -28,6 +28,7 @@ class Found(NamedTuple):
     run_id: str
     experiment_id: str
     run_ids: dict[str, str]
+    waiting: int
 
 
 class FakeTracked(ModuleType):
@@ -36,6 +37,8 @@ class FakeTracked(ModuleType):
     def __init__(self) -> None:
         super().__init__("medarts_ops.tracking.tracked")
         self.calls: list[dict[str, Any]] = []
+        self.waiting = 0
+        self.run_ids = {"init-00": "b" * 32, "init-01": "c" * 32}
 
     def tracked_search(
         self,
@@ -57,7 +60,7 @@ class FakeTracked(ModuleType):
                 observer.notify(event)
         last = EVENTS[-1]
         assert isinstance(last, SearchFinished)
-        return Found(last.result, "a" * 32, "1", {"init-00": "b" * 32, "init-01": "c" * 32})
+        return Found(last.result, "a" * 32, "1", self.run_ids, self.waiting)
 
 
 @pytest.fixture
@@ -109,6 +112,21 @@ def test_our_own_variable_names_the_store_before_mlflows(tracked: FakeTracked) -
 def test_next_commands_repeat_the_option_but_not_the_variable(tracked: FakeTracked) -> None:
     assert "--tracking-uri sqlite:///x.db" in invoke("--tracking-uri", "sqlite:///x.db").stdout
     assert "--tracking-uri" not in invoke(MEDARTS_TRACKING_URI="sqlite:///x.db").stdout
+
+
+def test_events_that_wait_are_said_with_the_command_that_tells_them(tracked: FakeTracked) -> None:
+    tracked.waiting = 3
+    result = invoke("--work-dir", "my work", "--tracking-uri", "http://h:5", OPTUNA_STORAGE="sqlite:///o.db")
+    assert result.exit_code == 0 and "medarts evaluate" in result.stdout
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("3 events wait in the journal")
+    assert said.endswith("medarts sync search-test --tracking-uri http://h:5 --work-dir 'my work'")
+
+
+def test_an_individual_that_the_store_does_not_know_has_no_run_id(tracked: FakeTracked) -> None:
+    tracked.waiting, tracked.run_ids = 2, {}
+    data = json.loads(invoke("--json").stdout)
+    assert (data["waiting"], data["best"]["run_id"]) == (2, None)
 
 
 def test_a_bad_setting_never_starts_a_search(tracked: FakeTracked) -> None:

@@ -1,0 +1,39 @@
+"""`medarts sync`: a search's journal into the stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from medarts_ops.cli.options import json_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.output import print_json, results_console
+from medarts_ops.cli.quantities import counted
+
+
+@click.command(short_help="Bring a search's journal into the stores.")
+@click.argument("name")
+@tracking_uri_option
+@storage_option
+@work_dir_option
+@json_option
+def command(*, name: str, tracking_uri: str | None, storage: str | None, work_dir: Path, as_json: bool) -> None:
+    """Tell MLflow and Optuna what the journal of search NAME holds and they do not.
+
+    For a search whose store was away when it ended, or whose store was lost: an empty one is filled anew. A search
+    that was cut off is brought as far as it came. Doing it twice changes nothing.
+
+    \b
+    Examples:
+      medarts sync search-digits-20260101-120000-ab12
+      medarts sync mine --tracking-uri http://localhost:5000
+    """
+    from medarts_ops.tracking.sync import sync_search
+
+    synced = sync_search(work_dir, name, tracking_uri=tracking_uri, storage=storage)
+    if as_json:
+        print_json(synced._asdict())
+        return
+    console = results_console()
+    console.print(f"search {synced.search_id} ({synced.state}): the stores hold all {counted(synced.events, 'event')}")
+    console.print(f"run id  {synced.run_id}")

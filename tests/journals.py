@@ -1,0 +1,54 @@
+"""Journals of searches that never ran, and what a store holds of a search, to compare two stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factories import make_search_events
+
+from medarts_ops.config import ProposalsConfig, RangeConfig
+from medarts_ops.journal.folder import create_search_folder
+from medarts_ops.journal.journal import Journal
+from medarts_ops.observers import SearchEvent, SearchStarted
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
+
+
+def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> None:
+    """The folder of a search whose journal holds these events."""
+    journal = Journal.create(create_search_folder(work_dir, name), name)
+    for event in events:
+        journal.record(event)
+
+
+def make_proposed_events(name: str = "search-test") -> tuple[SearchEvent, ...]:
+    """As `make_search_events`, of a search whose learning rates of α were proposed."""
+    started, *others = make_search_events(name)
+    assert isinstance(started, SearchStarted)
+    space = ProposalsConfig(space={"alpha_lr": RangeConfig(low=3e-4, high=6e-3)})
+    config = started.config.model_copy(update={"proposals": space})
+    return started.model_copy(update={"config": config}), *others
+
+
+def held_of(store: RunStore, name: str) -> dict[str, dict[str, Any]]:
+    """Of each run of a search: status, params, tags and every metric's points without times; ids are names in it."""
+    runs = store.runs_of_search(store.experiment_id(), name)
+    names = {run.run_id: run.name for run in runs}
+    assert len(set(names.values())) == len(runs), "a run is doubled"
+    held = {}
+    for run in runs:
+        points = {key: store._client.get_metric_history(run.run_id, key) for key in run.metrics}
+        tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.source")}
+        for run_id, known_as in names.items():
+            tags = {key: value.replace(run_id, known_as) for key, value in tags.items()}
+        held[run.name] = {
+            "status": run.status,
+            "params": run.params,
+            "tags": tags,
+            "points": {key: sorted((point.step, point.value) for point in each) for key, each in points.items()},
+            "artifacts": sorted(info.path for info in store._client.list_artifacts(run.run_id)),
+        }
+    return held

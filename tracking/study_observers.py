@@ -1,0 +1,103 @@
+"""A search's events in Optuna, and in both stores together; all of it may be told twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from optuna.storages import BaseStorage
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.errors import StoreError
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
+from medarts_ops.observers import FanOut, IndividualFinished, PopulationBorn, SearchEvent, StageFinished
+from medarts_ops.proposers import Proposer
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.stage_record import record_stage
+
+Outcome = EvaluatedIndividual | FailedIndividual
+
+
+def search_recorder(
+    mlflow: MlflowSearchObserver, studies: BaseStorage, search_id: str, config: SearchConfig, proposer: Proposer
+) -> FanOut:
+    """Whoever writes a search down, in order: Optuna's records name the runs that MLflow has made."""
+    stages = StageRecorder(studies, search_id, config, mlflow.run_id_of)
+    return FanOut([mlflow, ProposalRecorder(proposer), stages])
+
+
+class StageRecorder:
+    """Writes each finished stage into its Optuna study, once.
+
+    Args:
+        storage: where the study is.
+        search_id: the search's name, which the study's begins with.
+        config: the search's settings.
+        run_id_of: from an individual's id to its MLflow run's.
+
+    Raises (from `notify`):
+        StoreError: the storage failed; telling the event again makes up for it.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, search_id: str, config: SearchConfig, run_id_of: Callable[[str], str]
+    ) -> None:
+        self._storage, self._search_id, self._config, self._run_id_of = storage, search_id, config, run_id_of
+
+    def notify(self, event: SearchEvent) -> None:
+        """Take note of finished stages."""
+        if isinstance(event, StageFinished):
+            record_stage(self._storage, self._search_id, event.result, self._config, self._run_id_of)
+
+
+class ProposalRecorder:
+    """Tells the proposer what came of a round when its last individual has finished, from the events alone.
+
+    Raises (from `notify`):
+        StoreError: the proposer's storage failed; telling the event again makes up for it.
+    """
+
+    def __init__(self, proposer: Proposer) -> None:
+        self._proposer = proposer
+        self._rounds: dict[int, tuple[str, ...]] = {}
+        self._outcomes: dict[str, Outcome] = {}
+
+    def notify(self, event: SearchEvent) -> None:
+        """Take note of the first stage's individuals: only they were proposed."""
+        match event:
+            case PopulationBorn(stage=0, round=round, individuals=individuals):
+                self._rounds[round] = tuple(individual.id for individual in individuals)
+            case IndividualFinished(outcome=outcome) if event.individual.stage == 0:
+                self._outcomes[event.individual.id] = outcome
+                for round, members in self._rounds.items():
+                    if event.individual.id in members and self._outcomes.keys() >= set(members):
+                        self._proposer.tell(round, [self._outcomes[member] for member in members])
+
+
+class PatientProposer:
+    """A proposer that is told later what its storage can't take now, at the latest before it proposes again.
+
+    Raises (from `propose`):
+        StoreError: the storage is away: nobody else can say what to try next, and guesses would change the search.
+    """
+
+    def __init__(self, proposer: Proposer) -> None:
+        self._proposer = proposer
+        self._untold: list[tuple[int, Sequence[Outcome]]] = []
+
+    def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
+        """The hyperparameters of the `n` individuals of this round, in the individuals' order."""
+        self._tell_untold()
+        return self._proposer.propose(round, n)
+
+    def tell(self, round: int, outcomes: Sequence[Outcome]) -> None:
+        """What came of a round, in the order that `propose` gave."""
+        self._untold.append((round, outcomes))
+        with suppress(StoreError):
+            self._tell_untold()
+
+    def _tell_untold(self) -> None:
+        while self._untold:
+            round, outcomes = self._untold[0]
+            self._proposer.tell(round, outcomes)
+            self._untold.pop(0)

@@ -1,0 +1,104 @@
+"""Telling MLflow and Optuna what a search's journal holds: after an outage, or into stores that were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from medarts_ops.errors import SearchError, unknown_name
+from medarts_ops.journal.folder import check_search_name
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.lock import search_lock
+from medarts_ops.observers import SearchEvent, SearchFinished, SearchStarted, SearchStopped
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.optuna_proposer import make_proposer
+from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.study_observers import search_recorder
+from medarts_ops.tracking.study_storage import open_study_storage
+
+SearchState = Literal["finished", "stopped", "unfinished"]
+
+
+class SyncedSearch(NamedTuple):
+    """A search that the stores hold as its journal does; `state` is how the journal ends."""
+
+    search_id: str
+    run_id: str
+    experiment_id: str
+    events: int
+    state: SearchState
+
+
+def sync_search(
+    work_dir: Path, name: str, *, tracking_uri: str | None = None, storage: str | None = None
+) -> SyncedSearch:
+    """Tell both stores all events of a search's journal; what they hold already stays as it is.
+
+    A search that did not end is synced as far as it came, and its open runs stay open. Runs that are made here begin
+    now, not when the search began. A search that is at work tells its stores by itself and is left to it: two that
+    write the same runs would double them.
+
+    Args:
+        work_dir: where the search's folder is.
+        name: the search's name.
+        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
+        storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
+
+    Raises:
+        SearchError: no such search, one whose journal is empty or corrupt, or one that is at work.
+        StoreError: a store is away; syncing again goes on where it failed.
+        ConfigError: a bad name or address.
+    """
+    check_search_name(name)
+    folder = work_dir / name
+    if not (folder / JOURNAL_NAME).is_file():
+        raise _no_such_search(work_dir, name)
+    with search_lock(folder):
+        journal = Journal.open(folder)
+        events = [event for _, event in journal.events()]
+        if not events or not isinstance(events[0], SearchStarted):
+            raise SearchError(f"the journal of search {name!r} holds no event yet: there is nothing to sync")
+        return _tell(journal.search_id, events[0], events, tracking_uri, storage)
+
+
+def _tell(
+    search_id: str,
+    started: SearchStarted,
+    events: Sequence[SearchEvent],
+    tracking_uri: str | None,
+    storage: str | None,
+) -> SyncedSearch:
+    mlflow = MlflowSearchObserver(open_store(tracking_uri), reopens=False)
+    studies = open_study_storage(storage)
+    proposer = make_proposer(started.config, search_id, studies, started.dataset)
+    recorder = search_recorder(mlflow, studies, search_id, started.config, proposer)
+    *earlier, last = events
+    for event in earlier:
+        if not isinstance(event, SearchStopped):  # the search went on after that
+            recorder.notify(event)
+    recorder.notify(last)
+    return SyncedSearch(
+        search_id=search_id,
+        run_id=mlflow.search_run_id,
+        experiment_id=mlflow.experiment_id,
+        events=len(events),
+        state=_state(last),
+    )
+
+
+def _state(last: SearchEvent) -> SearchState:
+    match last:
+        case SearchFinished():
+            return "finished"
+        case SearchStopped():
+            return "stopped"
+        case _:
+            return "unfinished"
+
+
+def _no_such_search(work_dir: Path, name: str) -> SearchError:
+    known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}")]
+    if not known:
+        return SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
+    return SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")
