@@ -110,12 +110,7 @@ def tracked_search(
             config, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
         )
     except BaseException:
-        if patient.waiting:
-            _logger.warning(
-                "%d events of search %s wait in its journal: `medarts sync %s` with this search's store and work "
-                "directory tells them",
-                *(patient.waiting, search_id, search_id),
-            )
+        _say_what_waits(patient.waiting, search_id)
         raise
     return tracked_result(result, mlflow, patient.waiting)
 
@@ -129,6 +124,16 @@ def tracked_result(result: SearchResult, mlflow: MlflowSearchObserver, waiting: 
         run_ids=mlflow.run_ids,
         waiting=waiting,
     )
+
+
+def _say_what_waits(waiting: int, search_id: str) -> None:
+    """A search that ends by an error has no result that could say it."""
+    if waiting:
+        _logger.warning(
+            "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
+            "directory",
+            *(waiting, search_id, search_id),
+        )
 
 
 def _fresh_name(dataset: str) -> str:
