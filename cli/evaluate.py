@@ -6,10 +6,19 @@ from pathlib import Path
 
 import click
 
-from medarts_ops.cli.options import config_options, config_request, json_option, named_store, tracking_uri_option
+from medarts_ops.cli.going_on import resumable, tell_what_waits
+from medarts_ops.cli.options import (
+    config_options,
+    config_request,
+    json_option,
+    named_store,
+    tracking_uri_option,
+    work_dir_option,
+)
 from medarts_ops.cli.output import evaluation_json, print_evaluation, print_json, progress_console, results_console
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
+from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
@@ -24,11 +33,20 @@ from medarts_ops.space.zoo import zoo_genotype
     help="Instead of a run: a file with a genotype (JSON or DARTS's form), or a name of `medarts genotypes`.",
 )
 @config_options
+@click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
 @tracking_uri_option
+@work_dir_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, *, run_id: str | None, published: str | None, tracking_uri: str | None, as_json: bool
+    ctx: click.Context,
+    *,
+    run_id: str | None,
+    published: str | None,
+    name: str | None,
+    tracking_uri: str | None,
+    work_dir: Path,
+    as_json: bool,
 ) -> None:
     """Train an architecture at full size with DARTS's setting, and test it.
 
@@ -53,12 +71,20 @@ def command(
     elif run_id is not None:
         request = _of_search(request, run_id, tracking_uri)
     config = resolve_evaluate(request).config
-    from medarts_ops.tracking.tracked import tracked_evaluation
+    from medarts_ops.tracking.evaluated import tracked_evaluation
 
-    with ProgressBoard(progress_console()) as board:
+    name = fresh_name("evaluate", config.dataset.name) if name is None else name
+    with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:
         trained = tracked_evaluation(
-            config, run_id=run_id, genotype=genotype, tracking_uri=tracking_uri, observers=(EvaluationProgress(board),)
+            config,
+            run_id=run_id,
+            genotype=genotype,
+            name=name,
+            tracking_uri=tracking_uri,
+            work_dir=work_dir,
+            observers=(EvaluationProgress(board),),
         )
+    tell_what_waits(ctx, "resume", name, trained.waiting)
     if as_json:
         print_json(evaluation_json(trained))
     else:

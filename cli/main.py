@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from medarts_ops.cli.going_on import resume_line
 from medarts_ops.errors import MedartsError, unknown_name
 
 VERBS = {
@@ -20,7 +21,7 @@ VERBS = {
     "runs": "List the searches in the store and what came of them.",
     "show": "Show one run: lineage, genotype, objectives.",
     "genotypes": "List the published architectures, or print one.",
-    "resume": "Go on with a search that was stopped or killed.",
+    "resume": "Go on with a search or an evaluation that was stopped or killed.",
     "sync": "Bring a search's journal into the stores, after an outage or into new ones.",
     "ui": "Open the MLflow pages on the store in use.",
     "bench": "Measure this machine: search, training and data against the original's, and what a search will cost.",
@@ -116,6 +117,9 @@ def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
     if ctx.params["debug"]:
         traceback.print_exc()
     click.echo(line, err=True)
+    going_on = resume_line(ctx)
+    if going_on is not None:
+        click.echo(f"to go on: {going_on}", err=True)
     ctx.exit(exit_code)
 
 

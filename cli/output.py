@@ -31,7 +31,8 @@ from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchRes
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.tracked import TrackedEvaluation, TrackedSearch
+    from medarts_ops.tracking.evaluated import TrackedEvaluation
+    from medarts_ops.tracking.tracked import TrackedSearch
 
 PIPE_WIDTH = 1000
 """Columns without a terminal: wide enough that nothing is broken or cut."""
@@ -196,6 +197,8 @@ def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
     return {
         "run_id": trained.run_id,
         "experiment_id": trained.experiment_id,
+        "name": trained.name,
+        "waiting": trained.waiting,
         "test_error": result.test_error,
         "best_test_error": result.best_test_error,
         "parameters": result.parameters,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
+from medarts_ops.cli.going_on import resumable, tell_what_waits
 from medarts_ops.cli.options import (
     config_options,
     config_request,
@@ -19,7 +18,6 @@ from medarts_ops.cli.options import (
     work_dir_option,
 )
 from medarts_ops.cli.output import (
-    command_line,
     print_json,
     print_search,
     progress_console,
@@ -27,12 +25,9 @@ from medarts_ops.cli.output import (
     search_json,
 )
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
-from medarts_ops.cli.quantities import counted
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
-
-if TYPE_CHECKING:
-    from medarts_ops.tracking.tracked import TrackedSearch
+from medarts_ops.journal.folder import fresh_name
 
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
@@ -79,7 +74,8 @@ def command(
         return
     from medarts_ops.tracking.tracked import tracked_search
 
-    with ProgressBoard(progress_console()) as board:
+    name = fresh_name("search", config.dataset.name) if name is None else name
+    with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:
         found = tracked_search(
             config,
             name=name,
@@ -88,30 +84,11 @@ def command(
             work_dir=work_dir,
             observers=(SearchProgress(board),),
         )
-    tell_what_waits(ctx, found)
+    tell_what_waits(ctx, "sync", name, found.waiting)
     if as_json:
         print_json(search_json(found))
     else:
         print_search(results_console(), found, named_store(ctx))
-
-
-def tell_what_waits(ctx: click.Context, found: TrackedSearch) -> None:
-    """Where a store was away to the end, say what is in the journal only, and what brings it over."""
-    if found.waiting:
-        waiting, line = counted(found.waiting, "event"), _sync_line(ctx, found.result.search_id)
-        click.echo(f"{waiting} wait in the journal: a store is away; once it is back, run: {line}", err=True)
-
-
-def _sync_line(ctx: click.Context, search_id: str) -> str:
-    """The command that tells what waits; it repeats the options that were given, the environment's are found again."""
-    given = {"--tracking-uri": "tracking_uri", "--storage": "storage", "--work-dir": "work_dir"}
-    options = [
-        word
-        for option, name in given.items()
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        for word in (option, str(ctx.params[name]))
-    ]
-    return command_line("sync", search_id, *options)
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

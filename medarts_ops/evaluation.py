@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +16,7 @@ from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import DataError, MedartsError, SearchError
 from medarts_ops.individual import EvaluationResult
+from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import (
@@ -32,17 +35,32 @@ from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
 
 STARTED = "evaluation.json"
+RESULT = "result.json"
 CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
+"""The trained network's state dict: `torch.load(file, weights_only=True)` reads it."""
 
 
-class _Started(Value):
-    """What an evaluation's folder says of it."""
-
+class _StartedFile(Value):
     format: Literal["medarts-evaluation"] = "medarts-evaluation"
     version: Literal[1] = 1
-    config: EvaluateConfig
-    genotype: Genotype
-    fingerprint: str
+    started: EvaluationStarted
+
+
+class _ResultFile(Value):
+    format: Literal["medarts-evaluation-result"] = "medarts-evaluation-result"
+    version: Literal[1] = 1
+    result: EvaluationResult
+
+
+File = TypeVar("File", _StartedFile, _ResultFile)
+
+
+class EvaluationRecord(NamedTuple):
+    """What an evaluation's folder says of it; `result` is None until it is finished."""
+
+    started: EvaluationStarted
+    result: EvaluationResult | None
 
 
 def run_evaluation(
@@ -51,7 +69,6 @@ def run_evaluation(
     *,
     dataset: ImageDataset | None = None,
     folder: Path | None = None,
-    weights_file: Path | None = None,
     observers: Sequence[EvaluationObserver] = (),
 ) -> EvaluationResult:
     """Train the network of `genotype` on all training images; the test error of the last epoch is the result.
@@ -60,8 +77,8 @@ def run_evaluation(
         config: all settings.
         genotype: the architecture.
         dataset: what `load_dataset(config.dataset)` gave, where the caller has it already.
-        folder: an existing folder of the evaluation's own, for a checkpoint after each epoch; None keeps none.
-        weights_file: where the trained weights go; `torch.load(weights_file, weights_only=True)` reads them.
+        folder: an existing folder of the evaluation's own, for a checkpoint after each epoch, and for the result and
+            the trained weights (`weights.pt`) at the end; None keeps none of them.
         observers: told of the start, of every epoch and of the end.
 
     Raises:
@@ -69,23 +86,23 @@ def run_evaluation(
     """
     config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    started = _Started(config=config, genotype=genotype, fingerprint=dataset.summary(None).fingerprint)
+    started = _started(config, genotype, dataset)
     if folder is None:
-        return _carry_out(started, dataset, None, weights_file, observers)
+        return _carry_out(started, dataset, None, observers)
     with search_lock(folder):
-        _write(folder / STARTED, started)
-        return _carry_out(started, dataset, folder / CHECKPOINT, weights_file, observers)
+        if (folder / STARTED).exists():
+            raise SearchError(f"{str(folder)!r} holds an evaluation already; resume it instead")
+        return _carry_out(started, dataset, folder, observers)
 
 
-def resume_evaluation(
-    folder: Path, *, weights_file: Path | None = None, observers: Sequence[EvaluationObserver] = ()
-) -> EvaluationResult:
+def resume_evaluation(folder: Path, *, observers: Sequence[EvaluationObserver] = ()) -> EvaluationResult:
     """Go on with an evaluation after its last whole epoch; the start and the epochs so far are told once more.
+
+    One that is finished is only told again.
 
     Args:
         folder: the one that `run_evaluation` was given.
-        weights_file: as for `run_evaluation`.
-        observers: likewise; they bear an event that is told twice.
+        observers: as for `run_evaluation`; they bear an event that is told twice.
 
     Raises:
         SearchError: there is no evaluation in the folder, or another process works on it.
@@ -93,27 +110,32 @@ def resume_evaluation(
         MedartsError: as for `run_evaluation`.
     """
     with search_lock(folder):
-        started = _read(folder / STARTED)
+        started, result = read_evaluation(folder)
+        if result is not None:
+            return _tell_again(started, result, folder, observers)
         dataset = load_dataset(started.config.dataset)
         fingerprint = dataset.summary(None).fingerprint
-        if fingerprint != started.fingerprint:
+        if fingerprint != started.dataset.fingerprint:
             raise DataError(
                 f"evaluation {folder.name!r} began with other images: dataset {started.config.dataset.name!r} had "
-                f"fingerprint {started.fingerprint} and has {fingerprint}; restore them, or start a new evaluation"
+                f"fingerprint {started.dataset.fingerprint} and has {fingerprint}; restore them, or start a new "
+                "evaluation"
             )
-        return _carry_out(started, dataset, folder / CHECKPOINT, weights_file, observers)
+        return _carry_out(started, dataset, folder, observers)
 
 
-def _carry_out(
-    started: _Started,
-    dataset: ImageDataset,
-    checkpoint_file: Path | None,
-    weights_file: Path | None,
-    observers: Sequence[EvaluationObserver],
-) -> EvaluationResult:
-    config, genotype = started.config, started.genotype
-    runtime = Runtime.from_config(config.runtime)
-    runtime.apply_to_process()
+def read_evaluation(folder: Path) -> EvaluationRecord:
+    """How the evaluation of a folder began, and what came of it.
+
+    Raises:
+        SearchError: there is none, or another release wrote it.
+    """
+    started = _read(folder / STARTED, _StartedFile).started
+    finished = (folder / RESULT).exists()
+    return EvaluationRecord(started, _read(folder / RESULT, _ResultFile).result if finished else None)
+
+
+def _started(config: EvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
     parameters = count_parameters(
         genotype,
         cells=config.cells,
@@ -121,50 +143,95 @@ def _carry_out(
         n_classes=dataset.n_classes,
         in_channels=dataset.in_channels,
     )
-    training = SupervisedTraining(genotype, config, dataset, runtime)
-    checkpoint = TrainingCheckpoint(checkpoint_file, hashlib.sha256(started.model_dump_json().encode()).hexdigest())
+    return EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset.summary(None))
 
-    def tell(event: EvaluationEvent) -> None:
-        for observer in observers:
-            observer.notify(event)
 
+def _carry_out(
+    started: EvaluationStarted, dataset: ImageDataset, folder: Path | None, observers: Sequence[EvaluationObserver]
+) -> EvaluationResult:
+    config = started.config
+    runtime = Runtime.from_config(config.runtime)
+    runtime.apply_to_process()
+    training = SupervisedTraining(started.genotype, config, dataset, runtime)
+    if folder is not None and not (folder / STARTED).exists():
+        _write(folder / STARTED, _StartedFile(started=started))  # not before the network is known to fit
+    identity = hashlib.sha256(started.model_dump_json().encode()).hexdigest()
+    checkpoint = TrainingCheckpoint(None if folder is None else folder / CHECKPOINT, identity)
     try:
         done = checkpoint.restore(training)
-        tell(EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset.summary(None)))
+        _tell(started, observers)
         for record in training.history:
-            tell(EvaluationEpochFinished(record=record))
+            _tell(EvaluationEpochFinished(record=record), observers)
         for epoch in range(done, config.epochs):
-            tell(EvaluationEpochFinished(record=training.run_epoch(epoch)))
+            _tell(EvaluationEpochFinished(record=training.run_epoch(epoch)), observers)
             checkpoint.save(training, epoch + 1)
         result = EvaluationResult(
-            genotype=genotype,
-            parameters=parameters,
+            genotype=started.genotype,
+            parameters=started.parameters,
             history=tuple(training.history),
             seconds=sum(record.seconds for record in training.history),
         )
-        if weights_file is not None:
-            training.save_weights(weights_file)
-        tell(EvaluationFinished(result=result, weights_file=None if weights_file is None else str(weights_file)))
+        if folder is not None:
+            _save_weights(training, folder / WEIGHTS)
+            _write(folder / RESULT, _ResultFile(result=result))
+            CheckpointFile(folder / CHECKPOINT).delete()
+        _tell(_finished(result, folder), observers)
     except BaseException as error:
         reason, interrupted = how_it_stopped(error)
-        tell(EvaluationStopped(reason=reason, interrupted=interrupted))
+        _tell(EvaluationStopped(reason=reason, interrupted=interrupted), observers)
         raise
     return result
 
 
-def _write(path: Path, started: _Started) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(started.model_dump_json())
-    except FileExistsError as error:
-        raise SearchError(f"{str(path)!r} exists: an evaluation keeps its own folder; resume it instead") from error
-    except OSError as error:
-        raise SearchError(f"{str(path)!r} can't be written: {error.strerror or error}; mend the folder") from error
+def _tell_again(
+    started: EvaluationStarted, result: EvaluationResult, folder: Path, observers: Sequence[EvaluationObserver]
+) -> EvaluationResult:
+    _tell(started, observers)
+    for record in result.history:
+        _tell(EvaluationEpochFinished(record=record), observers)
+    _tell(_finished(result, folder), observers)
+    return result
 
 
-def _read(path: Path) -> _Started:
+def _finished(result: EvaluationResult, folder: Path | None) -> EvaluationFinished:
+    return EvaluationFinished(result=result, weights_file=None if folder is None else str(folder / WEIGHTS))
+
+
+def _tell(event: EvaluationEvent, observers: Sequence[EvaluationObserver]) -> None:
+    for observer in observers:
+        observer.notify(event)
+
+
+def _save_weights(training: SupervisedTraining, path: Path) -> None:
+    with _replacing(path) as file:
+        training.save_weights(file)
+
+
+def _write(path: Path, content: Value) -> None:
+    with _replacing(path) as file:
+        file.write(content.model_dump_json().encode())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is whole or not there, whatever happens while it is written."""
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        return _Started.model_validate_json(path.read_bytes())
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
+        raise SearchError(
+            f"{str(path)!r} can't be written ({str(error).splitlines()[0]}); free some space or mend the folder, then "
+            "resume"
+        ) from error
+
+
+def _read(path: Path, kind: type[File]) -> File:
+    try:
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise SearchError(
             f"{str(path)!r} can't be read ({error.strerror or error}): no evaluation began here"

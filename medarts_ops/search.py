@@ -105,9 +105,12 @@ def read_started(folder: Path) -> SearchStarted:
     """How the search of a folder began.
 
     Raises:
-        SearchError: there is no journal, or it ends before that.
+        SearchError: there is no journal, it is that of another search, or it ends before that.
     """
-    started = Journal.open(folder).find("search_started")
+    journal = Journal.open(folder)
+    if journal.search_id != folder.name:
+        raise SearchError(f"{str(folder)!r} is the folder of search {journal.search_id!r}: give it that name again")
+    started = journal.find("search_started")
     if not isinstance(started, SearchStarted):
         raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
     return started

@@ -10,7 +10,7 @@ from factories import make_search_events
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_search_folder
-from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.observers import SearchEvent, SearchStarted
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def held_of(store: RunStore, name: str) -> dict[str, dict[str, Any]]:
             "params": run.params,
             "tags": tags,
             "points": {key: sorted((point.step, point.value) for point in each) for key, each in points.items()},
-            "artifacts": sorted(info.path for info in store._client.list_artifacts(run.run_id)),
+            # The journal's copy depends on who tells: MLflow's observer alone has no journal.
+            "artifacts": sorted({info.path for info in store._client.list_artifacts(run.run_id)} - {JOURNAL_NAME}),
         }
     return held

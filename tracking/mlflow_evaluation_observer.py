@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.observers import (
     EvaluationEpochFinished,
     EvaluationEvent,
@@ -16,32 +16,49 @@ from medarts_ops.observers import (
 )
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
-from medarts_ops.tracking.tracked_run import FAILURE_TAG, NOTE_TAG
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, NOTE_TAG
 
 if TYPE_CHECKING:
+    from medarts_ops.tracking.job_runs import JobRuns
     from medarts_ops.tracking.run_store import RunStore
 
 SECONDS_PER_HOUR = 3600
+EVALUATION = "evaluation"
+"""What the one run stands for."""
 
 
 class MlflowEvaluationObserver:
     """Writes an evaluation's events into a tracking store.
 
-    `evaluates` is the run whose genotype is trained, `parent_run_id` the search that it belongs to; both are None
-    for a genotype that was given by hand.
+    An event may be told twice, to a new observer too: the run is found by the evaluation's id, and no metric is
+    doubled. So a resumed evaluation goes on in its own run.
+
+    Args:
+        store: where the run goes.
+        evaluation_id: the evaluation's name, which is the run's.
+        evaluates: the run whose genotype is trained.
+        parent_run_id: the search that it belongs to; both are None for a genotype that was given by hand.
+        experiment: the experiment's name.
 
     Raises (from `notify`):
-        StoreError: the store failed.
+        StoreError: the store failed; telling the event again makes up for it.
     """
 
     def __init__(
-        self, store: RunStore, *, evaluates: str | None, parent_run_id: str | None, experiment: str = "medarts"
+        self,
+        store: RunStore,
+        evaluation_id: str,
+        *,
+        evaluates: str | None,
+        parent_run_id: str | None,
+        experiment: str = "medarts",
     ) -> None:
         self._store = store
+        self._evaluation_id = evaluation_id
         self._experiment_id = store.experiment_id(experiment)
         self._evaluates = evaluates
         self._parent_run_id = parent_run_id
-        self._run_id: str | None = None
+        self._own: JobRuns | None = None
         self._metrics = MetricLog(store)
 
     @property
@@ -52,31 +69,38 @@ class MlflowEvaluationObserver:
     @property
     def run_id(self) -> str:
         """The evaluation's run id, once it has started."""
-        if self._run_id is None:
-            raise RunError("no evaluation has started: tell the event evaluation_started first")
-        return self._run_id
+        return self._runs.id_of(EVALUATION)
 
     def notify(self, event: EvaluationEvent) -> None:
-        """Take note of one event; told again after it failed half-way, it doubles no metric."""
+        """Take note of one event."""
         self._metrics.begin(event)
         match event:
             case EvaluationStarted():
                 self._evaluation_started(event)
             case EvaluationEpochFinished(record=record):
-                self._metrics.log(self.run_id, evaluation_metrics(record), step=record.epoch)
-            case EvaluationFinished(result=result, weights_file=weights_file):
-                if weights_file is not None:
-                    self._store.log_file(self.run_id, Path(weights_file))
-                self._evaluation_finished(result)
+                self._epoch_finished(record)
+            case EvaluationFinished():
+                self._evaluation_finished(event)
             case EvaluationStopped():
-                self._evaluation_stopped(event)
+                if self._own is not None:
+                    self._own.stop_all("KILLED" if event.interrupted else "FAILED", event.reason)
+
+    @property
+    def _runs(self) -> JobRuns:
+        if self._own is None:
+            raise RunError("no evaluation has started: tell the event evaluation_started first")
+        return self._own
 
     def _evaluation_started(self, event: EvaluationStarted) -> None:
+        from medarts_ops.tracking.job_runs import JobRuns
+
+        runs = self._own = JobRuns(self._store, self._experiment_id, EVALUATION_TAG, self._evaluation_id)
+        self._metrics.looks_first = runs.were_there
         evaluates = {} if self._evaluates is None else {"medarts.evaluates": self._evaluates}
-        self._run_id = self._store.create_run(
-            experiment_id=self._experiment_id,
+        run_id = runs.start(
+            EVALUATION,
             kind="evaluation",
-            name=f"evaluate-{event.genotype.identity}",
+            name=self._evaluation_id,
             parent_run_id=self._parent_run_id,
             tags={
                 "medarts.genotype_hash": event.genotype.identity,
@@ -86,33 +110,36 @@ class MlflowEvaluationObserver:
             },
             params={**artifacts.flattened(event.config), "parameters": event.parameters},
         )
-        self._store.log_json(self.run_id, artifacts.CONFIG, artifacts.plain(event.config))
-        self._store.log_json(self.run_id, artifacts.DATASET, artifacts.plain(event.dataset))
-        self._store.log_json(self.run_id, artifacts.GENOTYPE, artifacts.genotype_json(event.genotype))
-        self._store.log_dataset(self.run_id, event.dataset, "evaluate-train")
+        if runs.is_open(run_id):
+            self._store.log_json(run_id, artifacts.CONFIG, artifacts.plain(event.config))
+            self._store.log_json(run_id, artifacts.DATASET, artifacts.plain(event.dataset))
+            self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(event.genotype))
+            self._store.log_dataset(run_id, event.dataset, "evaluate-train")
 
-    def _evaluation_finished(self, result: EvaluationResult) -> None:
+    def _epoch_finished(self, record: EvaluationEpoch) -> None:
+        run_id = self.run_id
+        if self._runs.is_open(run_id) and self._runs.is_new_epoch(run_id, record.epoch):
+            self._metrics.log(run_id, evaluation_metrics(record), step=record.epoch)
+            self._runs.epoch_logged(run_id, record.epoch)
+
+    def _evaluation_finished(self, event: EvaluationFinished) -> None:
+        run_id, result = self.run_id, event.result
+        if not self._runs.is_open(run_id):
+            return
+        if event.weights_file is not None:
+            self._store.log_file(run_id, Path(event.weights_file))
         hours = result.seconds / SECONDS_PER_HOUR
         # At the last epoch's step, so that MLflow's "last value" of test_error is the result.
-        metrics = {
-            "best_test_error": result.best_test_error,
-            "params": float(result.parameters),
-            "hours": hours,
-        }
-        self._metrics.log(self.run_id, metrics, step=result.history[-1].epoch)
-        self._store.log_json(self.run_id, artifacts.HISTORY, artifacts.history_json(result.history))
+        metrics = {"best_test_error": result.best_test_error, "params": float(result.parameters), "hours": hours}
+        self._metrics.log_missing(run_id, metrics, step=result.history[-1].epoch)
+        self._store.log_json(run_id, artifacts.HISTORY, artifacts.history_json(result.history))
         note = (
             f"Test error **{100 * result.test_error:.2f} %** after {len(result.history)} epochs "
             f"({result.parameters / 1e6:.2f} M parameters, {hours:.2f} h); "
             f"best of any epoch {100 * result.best_test_error:.2f} %, which was chosen on the test set."
         )
-        self._store.set_tags(self.run_id, {NOTE_TAG: note})
-        self._store.finish(self.run_id, "FINISHED")
-
-    def _evaluation_stopped(self, event: EvaluationStopped) -> None:
-        if self._run_id is not None:
-            self._store.set_tags(self._run_id, {FAILURE_TAG: event.reason})
-            self._store.finish(self._run_id, "KILLED" if event.interrupted else "FAILED")
+        self._store.set_tags(run_id, {NOTE_TAG: note})
+        self._runs.finish(run_id, "FINISHED")
 
 
 def evaluation_metrics(record: EvaluationEpoch) -> dict[str, float]:

@@ -22,11 +22,11 @@ from medarts_ops.observers import (
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.search_notes import search_note
-from medarts_ops.tracking.tracked_run import FAILURE_TAG, NOTE_TAG
+from medarts_ops.tracking.tracked_run import NOTE_TAG, SEARCH_TAG
 
 if TYPE_CHECKING:
+    from medarts_ops.tracking.job_runs import JobRuns
     from medarts_ops.tracking.run_store import RunStore
-    from medarts_ops.tracking.search_runs import SearchRuns
 
 SECONDS_PER_HOUR = 3600
 BEST_TAG = "medarts.best_run_id"
@@ -46,7 +46,7 @@ class MlflowSearchObserver:
     def __init__(self, store: RunStore, experiment: str = "medarts", *, reopens: bool = True) -> None:
         self._store = store
         self._experiment_id = store.experiment_id(experiment)
-        self._search: tuple[SearchConfig, SearchRuns] | None = None
+        self._search: tuple[SearchConfig, JobRuns] | None = None
         self._stage_images: dict[int, int] = {}
         self._metrics = MetricLog(store)
         self._reopens = reopens
@@ -97,19 +97,19 @@ class MlflowSearchObserver:
                 self._search_stopped(event)
 
     @property
-    def _runs(self) -> SearchRuns:
+    def _runs(self) -> JobRuns:
         return self._started[1]
 
     @property
-    def _started(self) -> tuple[SearchConfig, SearchRuns]:
+    def _started(self) -> tuple[SearchConfig, JobRuns]:
         if self._search is None:
             raise RunError("no search has started: tell the event search_started first")
         return self._search
 
     def _search_started(self, event: SearchStarted) -> None:
-        from medarts_ops.tracking.search_runs import SearchRuns
+        from medarts_ops.tracking.job_runs import JobRuns
 
-        runs = SearchRuns(self._store, self._experiment_id, event.search_id, reopens=self._reopens)
+        runs = JobRuns(self._store, self._experiment_id, SEARCH_TAG, event.search_id, reopens=self._reopens)
         self._metrics.looks_first = runs.were_there
         self._search = (event.config, runs)
         tags = {"medarts.dataset": event.dataset.name, "medarts.fingerprint": event.dataset.fingerprint}
@@ -175,9 +175,9 @@ class MlflowSearchObserver:
         if not self._runs.is_open(run_id):
             return
         match event.outcome:
-            case FailedIndividual(reason=reason, epoch=epoch):
+            case FailedIndividual(epoch=epoch):
                 at = {} if epoch is None else {"medarts.failed_epoch": str(epoch)}
-                self._store.set_tags(run_id, {FAILURE_TAG: reason} | at)
+                self._store.set_tags(run_id, artifacts.failure_tags(event.outcome) | at)
                 self._runs.finish(run_id, "FAILED")
             case EvaluatedIndividual():
                 self._trained(run_id, event.outcome)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from medarts_ops.errors import RunError, SearchError
-from medarts_ops.journal.folder import NAME_PATTERN
-from medarts_ops.journal.journal import JOURNAL_NAME
-from medarts_ops.observers import SearchEvent, SearchObserver
+from medarts_ops.errors import SearchError
+from medarts_ops.journal.journal import Journal
+from medarts_ops.observers import IndividualFinished, SearchEvent, SearchObserver
 from medarts_ops.search import read_started, resume_search
+from medarts_ops.tracking.jobs import Job, find_job, job_in
+from medarts_ops.tracking.journal_copy import restore_journal
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.optuna_proposer import make_proposer
 from medarts_ops.tracking.patient_observer import PatientObserver
 from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.stored_runs import search_of
 from medarts_ops.tracking.study_observers import PatientProposer, search_recorder
 from medarts_ops.tracking.study_storage import open_study_storage
 from medarts_ops.tracking.tracked import TrackedSearch, tracked_result
-from medarts_ops.tracking.tracked_run import SEARCH_TAG
+
+_logger = logging.getLogger(__name__)
 
 
 def resumed_search(
@@ -31,6 +33,9 @@ def resumed_search(
 ) -> TrackedSearch:
     """Go on with a search that was stopped or killed, in its own runs and studies.
 
+    Where its folder is gone (another machine, a new container), it goes on from the journal that its run keeps: what
+    was finished is taken over, individuals in training begin again.
+
     Args:
         search: the search's name, or the id of its run or of one below it.
         tracking_uri: the MLflow store that it began with.
@@ -39,30 +44,34 @@ def resumed_search(
         observers: told of every event, after MLflow; of those that happened before, too.
 
     Raises:
-        SearchError: no folder of that search, one that is finished, or one that another process works on.
+        SearchError: no folder of that search and no journal in its run, one that is finished, or one that another
+            process works on.
         RunError: no such run.
         MedartsError: as for `tracked_search`.
     """
-    store = open_store(tracking_uri, create=False)
-    name = search
-    if not _has_journal(work_dir, search):
-        found = search_of(store, store.find_run(search))
-        if found is None or SEARCH_TAG not in found.tags:
-            raise RunError(f"run {search!r} belongs to no search, so there is no search to resume")
-        name = found.tags[SEARCH_TAG]
-    folder = work_dir / name
-    if not _has_journal(work_dir, name):
-        raise SearchError(
-            f"search {name!r} has no folder in {str(work_dir)!r}: --work-dir names where it was started from"
-        )
+    job = find_job(search, tracking_uri=tracking_uri, work_dir=work_dir)
+    if job.kind != "search":
+        raise SearchError(f"{search!r} is an evaluation: `resumed_evaluation` goes on with it")
+    folder = work_dir / job.name
+    if job_in(work_dir, job.name) is None:
+        _restore(job, tracking_uri, work_dir)
     started = read_started(folder)
+    store = open_store(tracking_uri, create=False)
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
-    proposer = make_proposer(started.config, name, studies, started.dataset)
-    patient = PatientObserver[SearchEvent](search_recorder(mlflow, studies, name, started.config, proposer))
+    proposer = make_proposer(started.config, job.name, studies, started.dataset)
+    patient = PatientObserver[SearchEvent](search_recorder(store, mlflow, studies, folder, started.config, proposer))
     result = resume_search(folder, proposer=PatientProposer(proposer), observers=(patient, *observers))
     return tracked_result(result, mlflow, patient.waiting)
 
 
-def _has_journal(work_dir: Path, name: str) -> bool:
-    return NAME_PATTERN.fullmatch(name) is not None and (work_dir / name / JOURNAL_NAME).is_file()
+def _restore(job: Job, tracking_uri: str | None, work_dir: Path) -> None:
+    assert job.run_id is not None, "a search without a folder was found through its run"
+    store = open_store(tracking_uri, create=False)
+    folder = restore_journal(store, job.run_id, work_dir, job.name)
+    done = sum(isinstance(event, IndividualFinished) for _, event in Journal.open(folder).events())
+    _logger.warning(
+        "search %s has no folder in %s: it goes on from the %d finished individuals that its run keeps, and what was "
+        "in training begins again",
+        *(job.name, work_dir, done),
+    )

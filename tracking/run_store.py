@@ -194,7 +194,11 @@ class RunStore:
 
     def runs_of_search(self, experiment_id: str, search_id: str) -> list[TrackedRun]:
         """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
-        return self._matching([experiment_id], {SEARCH_TAG: search_id})
+        return self.runs_with(experiment_id, SEARCH_TAG, search_id)
+
+    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[TrackedRun]:
+        """The runs with this value of a tag, oldest first."""
+        return self._matching([experiment_id], {tag: value})
 
     def children(self, run: TrackedRun, kind: RunKind | None = None) -> list[TrackedRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
@@ -221,10 +225,20 @@ class RunStore:
         """The data of a JSON artifact.
 
         Raises:
-            RunError: a path that leaves the run's folder, no such artifact, a larger one, or no JSON (`parse_json`).
+            RunError: as for `download`, or no JSON (`parse_json`).
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            content = self.download(run_id, path, Path(folder), max_bytes).read_bytes()
+        return parse_json(content, f"artifact {path!r} of run {run_id}")
+
+    def download(self, run_id: str, path: str, folder: Path, max_bytes: int) -> Path:
+        """Fetch an artifact into an existing folder, and give its file there.
+
+        Raises:
+            RunError: a path that leaves the run's folder, no such artifact, or a larger one.
         """
         target = inner_path(path)
-        with store_errors(self.uri), tempfile.TemporaryDirectory() as folder:
+        with store_errors(self.uri):
             parent = None if len(target.parts) == 1 else str(target.parent)
             sizes = {info.path: info.file_size for info in self._client.list_artifacts(run_id, parent)}
             size: int | None = sizes.get(str(target))
@@ -234,9 +248,8 @@ class RunStore:
                 )
             if size > max_bytes:
                 raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
-            file = Path(self._client.download_artifacts(run_id, str(target), folder)).resolve()
-            # What a server lists and what it sends are two things, and a link may lead anywhere.
-            if not file.is_relative_to(Path(folder).resolve()) or file.stat().st_size > max_bytes:
-                raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
-            content = file.read_bytes()
-        return parse_json(content, f"artifact {path!r} of run {run_id}")
+            file = Path(self._client.download_artifacts(run_id, str(target), str(folder))).resolve()
+        # What a server lists and what it sends are two things, and a link may lead anywhere.
+        if not file.is_relative_to(folder.resolve()) or file.stat().st_size > max_bytes:
+            raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
+        return file

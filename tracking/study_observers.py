@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna.storages import BaseStorage
 
@@ -12,18 +14,28 @@ from medarts_ops.errors import StoreError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.observers import FanOut, IndividualFinished, PopulationBorn, SearchEvent, StageFinished
 from medarts_ops.proposers import Proposer
+from medarts_ops.tracking.journal_copy import JournalCopy
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.stage_record import record_stage
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
 
 Outcome = EvaluatedIndividual | FailedIndividual
 
 
 def search_recorder(
-    mlflow: MlflowSearchObserver, studies: BaseStorage, search_id: str, config: SearchConfig, proposer: Proposer
+    store: RunStore,
+    mlflow: MlflowSearchObserver,
+    studies: BaseStorage,
+    folder: Path,
+    config: SearchConfig,
+    proposer: Proposer,
 ) -> FanOut:
     """Whoever writes a search down, in order: Optuna's records name the runs that MLflow has made."""
-    stages = StageRecorder(studies, search_id, config, mlflow.run_id_of)
-    return FanOut([mlflow, ProposalRecorder(proposer), stages])
+    stages = StageRecorder(studies, folder.name, config, mlflow.run_id_of)
+    journal = JournalCopy(store, folder, lambda: mlflow.search_run_id)
+    return FanOut([mlflow, journal, ProposalRecorder(proposer), stages])
 
 
 class StageRecorder:

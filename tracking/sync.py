@@ -11,6 +11,8 @@ from medarts_ops.journal.folder import check_search_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchStarted, SearchStopped
+from medarts_ops.search import read_started
+from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.optuna_proposer import make_proposer
 from medarts_ops.tracking.store import open_store
@@ -52,34 +54,36 @@ def sync_search(
     """
     check_search_name(name)
     folder = work_dir / name
-    if not (folder / JOURNAL_NAME).is_file():
+    kind = job_in(work_dir, name)
+    if kind == "evaluation":
+        raise SearchError(f"{name!r} is an evaluation, which has no journal: `medarts resume {name}` tells its store")
+    if kind is None:
         raise _no_such_search(work_dir, name)
     with search_lock(folder):
-        journal = Journal.open(folder)
-        events = [event for _, event in journal.events()]
-        if not events or not isinstance(events[0], SearchStarted):
-            raise SearchError(f"the journal of search {name!r} holds no event yet: there is nothing to sync")
-        return _tell(journal.search_id, events[0], events, tracking_uri, storage)
+        started = read_started(folder)
+        events = [event for _, event in Journal.open(folder).events()]
+        return _tell(folder, started, events, tracking_uri, storage)
 
 
 def _tell(
-    search_id: str,
+    folder: Path,
     started: SearchStarted,
     events: Sequence[SearchEvent],
     tracking_uri: str | None,
     storage: str | None,
 ) -> SyncedSearch:
-    mlflow = MlflowSearchObserver(open_store(tracking_uri), reopens=False)
+    store = open_store(tracking_uri)
+    mlflow = MlflowSearchObserver(store, reopens=False)
     studies = open_study_storage(storage)
-    proposer = make_proposer(started.config, search_id, studies, started.dataset)
-    recorder = search_recorder(mlflow, studies, search_id, started.config, proposer)
+    proposer = make_proposer(started.config, folder.name, studies, started.dataset)
+    recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer)
     *earlier, last = events
     for event in earlier:
         if not isinstance(event, SearchStopped):  # the search went on after that
             recorder.notify(event)
     recorder.notify(last)
     return SyncedSearch(
-        search_id=search_id,
+        search_id=folder.name,
         run_id=mlflow.search_run_id,
         experiment_id=mlflow.experiment_id,
         events=len(events),

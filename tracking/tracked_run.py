@@ -12,6 +12,8 @@ RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 KIND_TAG = "medarts.kind"
 SEARCH_TAG = "medarts.search_id"
+EVALUATION_TAG = "medarts.evaluation_id"
+"""An evaluation's id; it stands in no search's list of runs."""
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 FAILURE_TAG = "medarts.failure"

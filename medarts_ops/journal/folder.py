@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from medarts_ops.errors import ConfigError, SearchError
@@ -22,6 +24,11 @@ def check_search_name(name: str) -> None:
             f"search name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
             "the first a letter, digit or '_'"
         )
+
+
+def fresh_name(verb: str, dataset: str) -> str:
+    """A job's name: the time for people, and two random bytes for jobs that start in the same second on one store."""
+    return f"{verb}-{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def create_search_folder(work_dir: Path, name: str) -> Path:

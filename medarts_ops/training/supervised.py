@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 import torch.nn.functional as F
@@ -139,7 +138,7 @@ class SupervisedTraining:
     def _streams(self) -> tuple[torch.Generator, ...]:
         return self._order, self._augment_stream, self._drop_stream
 
-    def save_weights(self, file: Path) -> None:
+    def save_weights(self, file: IO[bytes]) -> None:
         """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""
         torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
 

@@ -240,7 +240,10 @@ def test_an_interrupted_process_leaves_killed_runs_and_no_trace(tmp_path: Path, 
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert (begun, process.returncode, stdout) == (True, 130, "")
-    assert stderr.splitlines()[-1] == "interrupted: what was finished is in the store"
+    assert stderr.splitlines()[-2:] == [
+        "interrupted: what was finished is in the store",
+        "to go on: medarts resume long",
+    ]
     assert "Traceback" not in stderr
     assert [row["status"] for row in place.json("runs")] == ["KILLED"]
     shown = place.json("show", "long")

@@ -34,18 +34,20 @@ RECORD = EvaluationEpoch(
 
 
 class Trained(NamedTuple):
-    """Has the fields of `tracked.TrackedEvaluation`, without importing MLflow."""
+    """Has the fields of `evaluated.TrackedEvaluation`, without importing MLflow."""
 
     result: EvaluationResult
+    name: str
     run_id: str
     experiment_id: str
+    waiting: int
 
 
 class FakeTracked(ModuleType):
-    """Stands for `medarts_ops.tracking.tracked`: an evaluation of one epoch that is ready at once."""
+    """Stands for `medarts_ops.tracking.evaluated`: an evaluation of one epoch that is ready at once."""
 
     def __init__(self) -> None:
-        super().__init__("medarts_ops.tracking.tracked")
+        super().__init__("medarts_ops.tracking.evaluated")
         self.calls: list[dict[str, Any]] = []
 
     def tracked_evaluation(
@@ -54,7 +56,9 @@ class FakeTracked(ModuleType):
         *,
         run_id: str | None,
         genotype: Genotype | None,
+        name: str,
         tracking_uri: str | None,
+        work_dir: Path,
         observers: tuple[Any, ...],
     ) -> Trained:
         self.calls.append({"config": config, "run_id": run_id, "genotype": genotype})
@@ -63,7 +67,7 @@ class FakeTracked(ModuleType):
         result = EvaluationResult(
             genotype=genotype or make_genotype(), parameters=123456, history=(RECORD,), seconds=10.0
         )
-        return Trained(result, "a" * 32, "1")
+        return Trained(result, name, "a" * 32, "1", 0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -80,7 +81,8 @@ def test_without_options_it_searches_digits_in_the_current_folder(tracked: FakeT
     assert invoke().exit_code == 0
     call = tracked.calls[0]
     assert call["config"].dataset.name == "digits"
-    assert (call["name"], call["uri"], call["storage"], call["work_dir"]) == (None, None, None, Path("medarts-work"))
+    assert (call["uri"], call["storage"], call["work_dir"]) == (None, None, Path("medarts-work"))
+    assert re.fullmatch(r"search-digits-\d{8}-\d{6}-[0-9a-f]{4}", call["name"])
 
 
 def test_results_go_to_stdout_and_progress_to_stderr(tracked: FakeTracked) -> None:
@@ -116,11 +118,11 @@ def test_next_commands_repeat_the_option_but_not_the_variable(tracked: FakeTrack
 
 def test_events_that_wait_are_said_with_the_command_that_tells_them(tracked: FakeTracked) -> None:
     tracked.waiting = 3
-    result = invoke("--work-dir", "my work", "--tracking-uri", "http://h:5", OPTUNA_STORAGE="sqlite:///o.db")
+    result = invoke("--name", "mine", "--work-dir", "my work", "--tracking-uri", "http://h:5", OPTUNA_STORAGE="sqlite:///o.db")
     assert result.exit_code == 0 and "medarts evaluate" in result.stdout
     said = result.stderr.splitlines()[-1]
-    assert said.startswith("3 events wait in the journal")
-    assert said.endswith("medarts sync search-test --tracking-uri http://h:5 --work-dir 'my work'")
+    assert said.startswith("3 events wait in the work directory")
+    assert said.endswith("medarts sync mine --tracking-uri http://h:5 --work-dir 'my work'")
 
 
 def test_an_individual_that_the_store_does_not_know_has_no_run_id(tracked: FakeTracked) -> None:

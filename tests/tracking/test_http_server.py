@@ -10,8 +10,9 @@ from factories import make_search_config_tiny
 from mlflow_server import MlflowServer
 
 from medarts_ops.config import AugmentConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
+from medarts_ops.tracking.evaluated import tracked_evaluation
 from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.tracked import tracked_evaluation, tracked_search
+from medarts_ops.tracking.tracked import tracked_search
 
 pytestmark = pytest.mark.slow
 

@@ -44,7 +44,7 @@ FINISHED = EvaluationFinished(
 
 
 def told(store: RunStore, *events: EvaluationEvent, evaluates: str | None = None) -> MlflowEvaluationObserver:
-    observer = MlflowEvaluationObserver(store, evaluates=evaluates, parent_run_id=evaluates)
+    observer = MlflowEvaluationObserver(store, "evaluate-test", evaluates=evaluates, parent_run_id=evaluates)
     for event in events:
         observer.notify(event)
     return observer

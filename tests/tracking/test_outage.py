@@ -152,7 +152,10 @@ def test_a_locked_study_storage_holds_back_stages_and_proposals(
     assert isinstance(started, SearchStarted)
     proposer = make_proposer(started.config, "search-test", hasty_studies, started.dataset)
     proposer.propose(0, 3)
-    recorder = search_recorder(MlflowSearchObserver(store), hasty_studies, "search-test", started.config, proposer)
+    write_journal(tmp_path, "search-test", ())
+    recorder = search_recorder(
+        store, MlflowSearchObserver(store), hasty_studies, tmp_path / "search-test", started.config, proposer
+    )
     patient = PatientObserver[SearchEvent](recorder, lambda: 0.0)
     _tell(patient, (started, *others[:2]))
     with locked(tmp_path / "optuna.db"):

@@ -160,7 +160,7 @@ def test_an_unknown_search_is_refused_with_the_near_miss(tmp_path: Path) -> None
 
 def test_a_journal_without_events_is_refused(tmp_path: Path) -> None:
     write_journal(tmp_path, "mine", ())
-    with pytest.raises(SearchError, match="nothing to sync"):
+    with pytest.raises(SearchError, match="never began"):
         sync_search(tmp_path, "mine")
 
 

@@ -10,7 +10,7 @@ from factories import make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
 from medarts_ops.errors import DataError, SearchError
-from medarts_ops.evaluation import CHECKPOINT, STARTED, resume_evaluation, run_evaluation
+from medarts_ops.evaluation import CHECKPOINT, STARTED, WEIGHTS, resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
@@ -95,6 +95,16 @@ def test_two_evaluations_do_not_share_a_folder(tmp_path):
         run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
     with search_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
         resume_evaluation(tmp_path)
+
+
+def test_one_that_is_finished_is_told_again_and_not_trained(tmp_path, whole):
+    run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
+    assert not (tmp_path / CHECKPOINT).exists()
+    weights = (tmp_path / WEIGHTS).read_bytes()
+    listener = Listener()
+    assert told(resume_evaluation(tmp_path, observers=[listener])) == told(whole)
+    assert [event.kind for event in listener.events][-2:] == ["evaluation_epoch_finished", "evaluation_finished"]
+    assert (tmp_path / WEIGHTS).read_bytes() == weights
 
 
 def test_other_images_are_refused(tmp_path):

@@ -8,7 +8,7 @@ from factories import make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
 from medarts_ops.errors import TrainingDiverged
-from medarts_ops.evaluation import run_evaluation
+from medarts_ops.evaluation import WEIGHTS, run_evaluation
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.observers import EvaluationEvent
@@ -87,8 +87,7 @@ def test_a_diverged_loss_ends_the_evaluation_and_is_told():
 
 
 def test_the_weights_that_are_kept_are_those_of_the_trained_network(tmp_path):
-    file = tmp_path / "weights.pt"
-    run_evaluation(TINY.model_copy(update={"epochs": 1}), GENOTYPE, weights_file=file)
+    run_evaluation(TINY.model_copy(update={"epochs": 1}), GENOTYPE, folder=tmp_path)
     network = DerivedNetwork(GENOTYPE, cells=3, channels=4, n_classes=10, in_channels=1, auxiliary=True)
-    network.load_state_dict(torch.load(file, weights_only=True))
+    network.load_state_dict(torch.load(tmp_path / WEIGHTS, weights_only=True))
     assert network.stem[1].running_mean.abs().sum() > 0

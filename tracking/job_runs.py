@@ -1,6 +1,6 @@
-"""Which MLflow run stands for the search, for a stage and for an individual, and which of them are still open.
+"""Which MLflow run stands for a search, a stage, an individual or an evaluation, and which of them are still open.
 
-Everything here may be done twice: a resumed search, or an event that is told again after the store had failed,
+Everything here may be done twice: a resumed job, or an event that is told again after the store had failed,
 finds the runs that are there instead of making new ones.
 """
 
@@ -10,30 +10,23 @@ from collections.abc import Mapping
 
 from medarts_ops.errors import RunError
 from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.tracked_run import (
-    FAILURE_TAG,
-    SEARCH_TAG,
-    STOPPED_TAG,
-    RunKind,
-    RunStatus,
-    TrackedRun,
-)
+from medarts_ops.tracking.tracked_run import FAILURE_TAG, STOPPED_TAG, RunKind, RunStatus, TrackedRun
 
 KEY_TAG = "medarts.key"
-"""What a run stands for within its search: `search`, `stage/0`, `individual/init-03`."""
+"""What a run stands for within its job: `search`, `stage/0`, `individual/init-03`; `evaluation`."""
 
 
-class SearchRuns:
-    """The runs of one search; those that an earlier, stopped process left behind are taken over.
+class JobRuns:
+    """The runs of one search or evaluation; those that an earlier, stopped process left behind are taken over.
 
-    `reopens` says whether the search goes on: its stopped runs are then set to running again. Otherwise they are
-    completed, and stay stopped unless an event ends them for good.
+    `tag` is the tag that holds the job's id. `reopens` says whether the job goes on: its stopped runs are then set to
+    running again. Otherwise they are completed, and stay stopped unless an event ends them for good.
     """
 
-    def __init__(self, store: RunStore, experiment_id: str, search_id: str, *, reopens: bool = True) -> None:
+    def __init__(self, store: RunStore, experiment_id: str, tag: str, job_id: str, *, reopens: bool = True) -> None:
         self._store = store
         self._experiment_id = experiment_id
-        self._search_id = search_id
+        self._tag, self._job_id = tag, job_id
         self._ids: dict[str, str] = {}
         self._open: set[str] = set()
         self._stopped: dict[str, list[str]] = {}
@@ -41,7 +34,7 @@ class SearchRuns:
         self._in_doubt: set[str] = set()
         self._last_epochs: dict[str, int] = {}
         self._reopens = reopens
-        for run in store.runs_of_search(experiment_id, search_id):
+        for run in store.runs_with(experiment_id, tag, job_id):
             if KEY_TAG in run.tags and run.tags[KEY_TAG] not in self._ids:
                 self._take_over(run)
         self.were_there = bool(self._ids)
@@ -59,7 +52,7 @@ class SearchRuns:
         self._open.add(run.run_id)
         if not run.params:
             self._without_params.add(run.run_id)
-        if run.kind == "individual":
+        if run.kind in ("individual", "evaluation"):
             # Every epoch has its seconds; a loss that is no number is not stored.
             self._last_epochs[run.run_id] = max(self._store.steps(run.run_id, "epoch_seconds"), default=-1)
 
@@ -72,10 +65,10 @@ class SearchRuns:
         """The run id for a key.
 
         Raises:
-            RunError: there was no such event in this search.
+            RunError: there was no such event in this job.
         """
         if key not in self._ids:
-            raise RunError(f"search {self._search_id} has no run for {key!r}: allowed are {', '.join(self._ids)}")
+            raise RunError(f"{self._job_id} has no run for {key!r}: allowed are {', '.join(self._ids)}")
         return self._ids[key]
 
     def individuals(self) -> dict[str, str]:
@@ -111,7 +104,7 @@ class SearchRuns:
             kind=kind,
             name=name,
             parent_run_id=parent_run_id,
-            tags={SEARCH_TAG: self._search_id, KEY_TAG: key, **tags},
+            tags={self._tag: self._job_id, KEY_TAG: key, **tags},
             params=params,
         )
         self._in_doubt.discard(key)
@@ -120,7 +113,7 @@ class SearchRuns:
         return run_id
 
     def _find(self, key: str) -> None:
-        for run in self._store.runs_of_search(self._experiment_id, self._search_id):
+        for run in self._store.runs_with(self._experiment_id, self._tag, self._job_id):
             if run.tags.get(KEY_TAG) == key and key not in self._ids:
                 self._take_over(run)
         self._in_doubt.discard(key)
@@ -144,7 +137,7 @@ class SearchRuns:
         self._open.discard(run_id)
 
     def stop_all(self, status: RunStatus, reason: str) -> None:
-        """End all open runs, children before parents, so that a resumed search can open them again."""
+        """End all open runs, children before parents, so that a resumed job can open them again."""
         for run_id in reversed(list(self._ids.values())):
             if run_id in self._open and run_id not in self._stopped:
                 self._store.set_tags(run_id, {FAILURE_TAG: reason, STOPPED_TAG: "true"})
