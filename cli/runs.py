@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,12 +28,13 @@ def command(*, limit: int, tracking_uri: str | None, as_json: bool) -> None:
       medarts runs
       medarts runs --tracking-uri http://localhost:5000 --json
     """
+    from medarts_ops.tracking.artifact_files import without_nan
     from medarts_ops.tracking.store import open_store
 
     store = open_store(tracking_uri, create=False)
     found = [_row(store, run) for run in store.searches()[:limit]]
     if as_json:
-        print_json(found)
+        print_json(without_nan(found))
     else:
         _print_runs(found)
 
@@ -67,8 +69,13 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
         if row["hours"] is not None:
             results.append(f"{row['hours']:.3g} h")
         if row["test_errors"]:
-            results.append(f"test error {percent(min(row['test_errors']))} ({len(row['test_errors'])} evaluated)")
+            lowest = min(row["test_errors"], key=_nan_last)
+            results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
         console.print(f"{row['run_id']}  {row['name']}")
         console.print(f"  {row['started'][:16].replace('T', ' ')} UTC, {row['dataset']}, {row['status']}")
         if results:
             console.print(f"  {', '.join(results)}")
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return math.isnan(value), value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,9 @@ from medarts_ops.space.genotype import Genotype
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
     from medarts_ops.tracking.tracked_run import TrackedRun
+
+DEEPEST_GENERATION = 32
+"""Generations of a lineage that are drawn, each further to the right; a search has one a stage."""
 
 
 @click.command()
@@ -34,13 +39,14 @@ def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_jso
       medarts show search-digits
       medarts show 0123456789abcdef0123456789abcdef --json
     """
+    from medarts_ops.tracking.artifact_files import without_nan
     from medarts_ops.tracking.store import open_store
 
     store = open_store(tracking_uri, create=False)
     run = store.find_run(run_id)
     shown = describe_run(store, run)
     if as_json:
-        print_json(shown)
+        print_json(without_nan(shown))
         return
     console = results_console()
     print_run(console, shown)
@@ -95,20 +101,28 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
 
 
 def lineage_tree(lineage: list[dict[str, Any]]) -> Tree:
-    """The first of `lineage` as root, each individual's parents below it; one met again is not unfolded twice."""
+    """The first of `lineage` as root, each individual's parents below it; one met again is not unfolded twice.
+
+    Below `DEEPEST_GENERATION` nothing is drawn: a line says so.
+    """
     rows = {row["run_id"]: row for row in lineage}
-    unfolded: set[str] = set()
-
-    def below(row: dict[str, Any], tree: Tree) -> None:
-        for parent in row["parents"]:
-            again = parent in unfolded
-            branch = tree.add(_label(rows[parent]) + (" (as above)" if again else ""))
-            if not again:
-                unfolded.add(parent)
-                below(rows[parent], branch)
-
     root = Tree(_label(lineage[0]))
-    below(lineage[0], root)
+    unfolded = {lineage[0]["run_id"]}
+    # From the root to where we are: a branch, and the parents that it still lacks. Anybody can write a long lineage.
+    line: list[tuple[Tree, Iterator[str]]] = [(root, iter(lineage[0]["parents"]))]
+    while line:
+        tree, parents = line[-1]
+        parent = next(parents, None)
+        if parent is None:
+            line.pop()
+        elif len(line) > DEEPEST_GENERATION:
+            tree.add("and so on: --json lists them all")
+            line.pop()
+        elif parent in unfolded:
+            tree.add(f"{_label(rows[parent])} (as above)")
+        else:
+            unfolded.add(parent)
+            line.append((tree.add(_label(rows[parent])), iter(rows[parent]["parents"])))
     return root
 
 
@@ -160,11 +174,12 @@ def _run_row(run: TrackedRun) -> dict[str, Any]:
 def _individual_row(run: TrackedRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
     from medarts_ops.tracking.stored_runs import objectives_of
 
+    front = run.metrics.get("front", math.nan)
     return {
         "run_id": run.run_id,
         "name": run.name,
         "origin": run.tags.get("medarts.origin", ""),
         "parents": list(parents),
         "objectives": objectives_of(run, objectives),
-        "front": int(run.metrics["front"]) if "front" in run.metrics else None,
+        "front": int(front) if math.isfinite(front) else None,
     }

@@ -1,4 +1,9 @@
-"""The JSON shapes of a run's artifacts, and the way back from them to values."""
+"""The JSON shapes of a run's artifacts, and the way back from them to values.
+
+Objects carry a format and a version (`artifact_files.versioned`), but for two that others read as they are: a
+genotype is DARTS's published form, which knows no further fields, and a history is a table, one object a row.
+The readers here take all of them without a version, too: version 1, as the first releases wrote them.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from medarts_ops.config import Settings
 from medarts_ops.errors import ConfigError, GenotypeError, RunError
 from medarts_ops.individual import Alpha, CellAlpha, FailedIndividual, Individual, RankedIndividual, StageResult
+from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+from medarts_ops.tracking.artifact_files import unversioned, versioned
+from medarts_ops.tracking.tracked_run import FAILURE_TAG
 from medarts_ops.value import FloatArray, Value
 
 ALPHA = "alpha.json"
@@ -25,12 +34,19 @@ HISTORY = "history.json"
 LINEAGE = "lineage.json"
 POPULATION = "population.json"
 
+FAILURE_CAUSE_TAG = "medarts.failure_cause"
+
 Json = dict[str, Any]
 RunIdOf = Callable[[str], str]
 """From an individual's id to the id of its MLflow run."""
 
 
-def plain(value: Value) -> Json:
+def plain(value: Settings | DatasetSummary) -> Json:
+    """A config or a dataset as its artifact."""
+    return versioned(DATASET if isinstance(value, DatasetSummary) else CONFIG, _data(value))
+
+
+def _data(value: Value) -> Json:
     """A value as plain data that is JSON: infinities and NaN as strings."""
     data: Json = json.loads(value.model_dump_json())
     return data
@@ -41,7 +57,8 @@ def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
 
     `op_logits [edge, op]`; `edge_logits [edge]` only where the strategy weighs edges. float32 survives exactly.
     """
-    return {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
+    cells = {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
+    return versioned(ALPHA, cells)
 
 
 def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
@@ -71,9 +88,10 @@ def read_alpha(data: Any, space: SearchSpace | None = None) -> Alpha:
         space: the space that α must be of; None takes the one that the artifact itself describes.
 
     Raises:
-        RunError: not that shape, an unknown operation, edges that no cell has, numbers that are not finite or do not
-            fit the edges and operations, or α of another space.
+        RunError: not that shape, of a newer version, an unknown operation, edges that no cell has, numbers that are
+            not finite or do not fit the edges and operations, or α of another space.
     """
+    data = unversioned(data, ALPHA)
     try:
         cells = _AlphaFile.model_validate(data)
         expected = _described_space(cells.normal) if space is None else space
@@ -102,8 +120,8 @@ def _cell_of(cell: _CellFile, space: SearchSpace) -> CellAlpha:
 
 
 def genotype_json(genotype: Genotype) -> Json:
-    """The genotype in DARTS's flat form."""
-    return plain(genotype)
+    """The genotype in DARTS's flat form, and nothing else: `--genotype` and other programs read the file."""
+    return _data(genotype)
 
 
 def read_genotype(data: Any) -> Genotype:
@@ -111,7 +129,9 @@ def read_genotype(data: Any) -> Genotype:
 
     Raises:
         GenotypeError: not that shape, an unknown operation, or an impossible cell.
+        RunError: of a newer version.
     """
+    data = unversioned(data, GENOTYPE)
     try:
         return genotype_from_data(data)
     except GenotypeError as error:
@@ -128,8 +148,8 @@ def reason_of(error: Exception) -> str:
 
 
 def history_json(history: Sequence[Value]) -> list[Json]:
-    """One object an epoch."""
-    return [plain(record) for record in history]
+    """One object an epoch: a table that other programs read as it is, so a list."""
+    return [_data(record) for record in history]
 
 
 def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
@@ -137,11 +157,12 @@ def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
 
     `crowding_distance` is "Infinity" at the ends of a front.
     """
-    return {
+    table = {
         "stage": result.name,
         "ranked": [_ranked_row(ranked, run_id_of) for ranked in result.ranked],
         "failed": [_failed_row(failed, run_id_of) for failed in result.failed],
     }
+    return versioned(POPULATION, table)
 
 
 def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
@@ -167,9 +188,15 @@ def _failed_row(failed: FailedIndividual, run_id_of: RunIdOf) -> Json:
     return {
         "individual": failed.individual.id,
         "run_id": run_id_of(failed.individual.id),
+        "cause": failed.cause,
         "reason": failed.reason,
         "epoch": failed.epoch,
     }
+
+
+def failure_tags(failed: FailedIndividual) -> dict[str, str]:
+    """Why an individual failed, as its run in MLflow and its trial in Optuna say it."""
+    return {FAILURE_TAG: failed.reason, FAILURE_CAUSE_TAG: failed.cause}
 
 
 def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:
@@ -181,7 +208,8 @@ def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf
         individual = individuals[waiting.pop(0)]
         line.setdefault(individual.id, individual)
         waiting += [parent for parent in individual.parents if parent not in line]
-    return {"best": best_id, "individuals": [_lineage_row(individual, run_id_of) for individual in line.values()]}
+    rows = [_lineage_row(individual, run_id_of) for individual in line.values()]
+    return versioned(LINEAGE, {"best": best_id, "individuals": rows})
 
 
 def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:
@@ -198,7 +226,7 @@ def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:
 def flattened(value: Value) -> dict[str, object]:
     """A config as run parameters: dotted keys, numbered for lists of settings; plain lists stay one value."""
     flat: dict[str, object] = {}
-    _flatten("", plain(value), flat)
+    _flatten("", _data(value), flat)
     return flat
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -73,8 +74,13 @@ def tracked_run(run: Run) -> TrackedRun:
         ended=None if ended is None else _instant(ended),
         tags=tags,
         params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
+        metrics={key: _logged(value) for key, value in run.data.metrics.items()},
     )
+
+
+def _logged(value: float) -> float:
+    # We log finite numbers alone; others log infinities, which come back from MLflow as the largest finite ones.
+    return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value
 
 
 def _instant(milliseconds: int) -> datetime:

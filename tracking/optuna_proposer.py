@@ -16,6 +16,7 @@ from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperp
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, integer_seed
+from medarts_ops.tracking.artifacts import failure_tags
 from medarts_ops.tracking.study_contract import hold_to_contract, study_contract
 from medarts_ops.tracking.study_storage import name_objectives, open_study, study_errors
 
@@ -78,6 +79,8 @@ class OptunaProposer:
     def tell(self, round: int, outcomes: Sequence[EvaluatedIndividual | FailedIndividual]) -> None:
         """What came of a round, in the order that `propose` gave; telling twice changes nothing.
 
+        A failed trial says why in its user attributes.
+
         If the study lost its proposals (its database was deleted, and the journal knew them), the outcomes are
         recorded all the same, though Optuna breeds from none that it did not propose.
 
@@ -98,6 +101,7 @@ class OptunaProposer:
             for trial, outcome in zip(asked, outcomes, strict=True):
                 if trial.state == TrialState.RUNNING:
                     state, values = self._verdict(outcome)
+                    self._explain(trial, outcome)
                     study.tell(trial.number, values, state=state)
 
     def _ask(self, round: int, first: int, n: int) -> None:
@@ -153,6 +157,13 @@ class OptunaProposer:
             case FailedIndividual():
                 return TrialState.FAIL, None
 
+    def _explain(self, trial: FrozenTrial, outcome: EvaluatedIndividual | FailedIndividual) -> None:
+        # Before the trial is told: a finished one takes no more attributes.
+        study_id = self._storage.get_study_id_from_name(self.study_name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        for key, value in _failure_of(outcome).items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+
     def _told_trial(self, round: int, place: int, outcome: EvaluatedIndividual | FailedIndividual) -> FrozenTrial:
         individual = outcome.trained.individual if isinstance(outcome, EvaluatedIndividual) else outcome.individual
         state, values = self._verdict(outcome)
@@ -161,5 +172,9 @@ class OptunaProposer:
             values=values,
             params={name: getattr(individual.hyperparameters, name) for name in self._space},
             distributions=self._space,
-            user_attrs={PROPOSAL: f"{self._round_key(round)}{place}"},
+            user_attrs={PROPOSAL: f"{self._round_key(round)}{place}"} | _failure_of(outcome),
         )
+
+
+def _failure_of(outcome: EvaluatedIndividual | FailedIndividual) -> dict[str, str]:
+    return failure_tags(outcome) if isinstance(outcome, FailedIndividual) else {}

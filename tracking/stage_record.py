@@ -27,7 +27,8 @@ def record_stage(
     """Write the stage into the study `<search id>/<stage name>`: one trial for each individual, once.
 
     Stages train for different lengths, so each has a study of its own and its `best_trials` are front 0. Trials
-    carry the individual's id, its MLflow run, genotype hash and front as user attributes, failed ones their reason.
+    carry the individual's id, its MLflow run, genotype hash and front as user attributes, failed ones the
+    cause and the reason.
 
     Args:
         run_id_of: from an individual's id to its MLflow run's.
@@ -78,7 +79,7 @@ def _failed_trial(
         state=TrialState.FAIL,
         params=_params(failed.individual.hyperparameters),
         distributions=distributions,
-        user_attrs={INDIVIDUAL: name, "mlflow_run_id": run_id_of(name), "reason": failed.reason},
+        user_attrs={INDIVIDUAL: name, "mlflow_run_id": run_id_of(name), "cause": failed.cause, "reason": failed.reason},
     )
 
 

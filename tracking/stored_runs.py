@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +10,7 @@ from pydantic import ConfigDict, ValidationError
 
 from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.artifact_files import unversioned
 from medarts_ops.tracking.artifacts import CONFIG, GENOTYPE, read_genotype, reason_of
 from medarts_ops.tracking.mlflow_search_observer import BEST_TAG
 from medarts_ops.tracking.tracked_run import TrackedRun
@@ -108,16 +110,22 @@ def chosen_run_id(run: TrackedRun) -> str | None:
 
 
 def ancestry(store: RunStore, run: TrackedRun) -> dict[str, Ancestor]:
-    """An individual and all its ancestors by run id, nearest first, back to random individuals."""
+    """An individual and all its ancestors by run id, nearest first, back to random individuals.
+
+    Every parent of every entry is an entry, whatever somebody wrote into the tags: a circle is followed once.
+    """
+    known = {run.run_id: run}
     found: dict[str, Ancestor] = {}
-    waiting = [run]
+    waiting = deque([run])
     while waiting:
-        current = waiting.pop(0)
+        current = waiting.popleft()
         if current.run_id in found:
             continue
-        parents = tuple(filter(None, current.tags.get(PARENTS_TAG, "").split(",")))
-        found[current.run_id] = Ancestor(current, parents)
-        waiting += [store.find_run(parent) for parent in parents if parent not in found]
+        named = filter(None, current.tags.get(PARENTS_TAG, "").split(","))
+        parents = [known[parent] if parent in known else store.find_run(parent) for parent in named]
+        known |= {parent.run_id: parent for parent in parents}
+        found[current.run_id] = Ancestor(current, tuple(parent.run_id for parent in parents))
+        waiting += parents
     return found
 
 
@@ -151,8 +159,9 @@ def read_settings(data: Any) -> StoredSettings:
     """What is read back of a search's `config.json`.
 
     Raises:
-        RunError: not that shape.
+        RunError: not that shape, or of a newer version.
     """
+    data = unversioned(data, CONFIG)
     try:
         return StoredSettings.model_validate(data)
     except ValidationError as error:

@@ -7,6 +7,7 @@ costs its own task, and a new one takes its place.
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from medarts_ops.config import SearchRuntimeConfig
-from medarts_ops.errors import MedartsError
+from medarts_ops.errors import MedartsError, SearchError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
 from medarts_ops.training.group import EpochCallback
+
+_logger = logging.getLogger(__name__)
 
 Message = tuple[Individual, EpochRecord] | Outcome | MedartsError
 """What a worker sends: progress, then an outcome for each individual; or the error that ends the search."""
@@ -74,7 +77,12 @@ class ProcessExecutor:
                     return
                 worker = self._start()
             task = waiting.popleft()
-            worker.connection.send(task)
+            try:
+                worker.connection.send(task)
+            except OSError:  # it died idle, which costs no task
+                self._bury(worker)
+                waiting.appendleft(task)
+                continue
             worker.training = {individual.id: individual for individual in task.individuals}
 
     def _start(self) -> _Worker:
@@ -114,15 +122,27 @@ class ProcessExecutor:
 def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
     """A worker's life: train what comes through the pipe until it is told to end, or the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
-    executor = LocalExecutor(config)
+    executor: LocalExecutor | None = None
 
     def send_epoch(individual: Individual, record: EpochRecord) -> None:
         connection.send((individual, record))
 
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):  # the driver is gone
         while (task := connection.recv()) is not None:
             try:
+                executor = executor or LocalExecutor(config)
                 for outcome in executor.run([task], send_epoch):
                     connection.send(outcome)
             except MedartsError as error:
                 connection.send(error)
+            except ConnectionError:
+                raise
+            except Exception as error:
+                _logger.warning("worker process: %s", error, exc_info=error)
+                connection.send(_broken_off(error))
+
+
+def _broken_off(error: Exception) -> SearchError:
+    """Another error than the known ones, outside training: such as images that the device has no memory for."""
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return SearchError(f"a worker process broke off ({what}): its log shows where; mend that and resume the search")

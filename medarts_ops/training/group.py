@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from medarts_ops.errors import MedartsError
 from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.checkpoint import TrainingCheckpoint
@@ -26,20 +27,26 @@ def train_group(
 
     A failure is an outcome, not an error. A NaN or infinite loss or α ends in a `FailedIndividual`, which names
     individual, stage and epoch; the others of the group go on. A stack that runs out of memory is trained in two
-    halves, which is the same work; an individual alone has failed. Seconds are an individual's share of the group's.
-    Epochs of a checkpoint are told again: whoever listens may have missed them.
+    halves, which is the same work; an individual alone has failed. Whatever else breaks off, a mistake in the code
+    too, fails the group. Seconds are an individual's share of the group's. Epochs of a checkpoint are told again:
+    whoever listens may have missed them. What `on_epoch` raises is raised: it is not of the training.
 
     Raises:
         SearchError: a checkpoint can't be written, or a newer release wrote it.
     """
     try:
-        outcomes = _train(task, tensors, runtime, on_epoch)
+        outcomes = _train(task, tensors, runtime, _apart(on_epoch))
+    except _ListenerError as error:
+        raise error.cause from None
+    except MedartsError:
+        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         _logger.warning("%s: out of memory (%s)", _names(task), str(error).splitlines()[0] if str(error) else "")
         outcomes = None
-    except RuntimeError as error:
-        _logger.warning("%s: %s", _names(task), error, exc_info=error)
-        yield from _failed(task, "crashed", f"training broke off ({error}); `--debug` and the log show where")
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _logger.warning("%s: %s", _names(task), what, exc_info=error)
+        yield from _failed(task, "crashed", f"training broke off ({what}); `--debug` and the log show where")
         return
     if outcomes is not None:
         yield from outcomes
@@ -57,6 +64,24 @@ def train_group(
         f"out of memory with batch {stage.batch}, {stage.cells} cells and {stage.channels} channels; lower "
         f"stages.*.batch or stages.*.channels, or train fewer at a time (runtime.workers, runtime.stack)",
     )
+
+
+class _ListenerError(Exception):
+    """Carries what a listener raised past the handlers that are for the training's own errors."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _apart(on_epoch: EpochCallback) -> EpochCallback:
+    def tell(individual: Individual, record: EpochRecord) -> None:
+        try:
+            on_epoch(individual, record)
+        except Exception as error:
+            raise _ListenerError(error) from error
+
+    return tell
 
 
 def _train(task: TrainingTask, tensors: StageTensors, runtime: Runtime, on_epoch: EpochCallback) -> list[Outcome]:

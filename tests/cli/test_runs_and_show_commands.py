@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from medarts_ops.cli.main import medarts
+from medarts_ops.cli.output import print_tree, results_console
+from medarts_ops.cli.show import DEEPEST_GENERATION, lineage_tree
 from medarts_ops.space.formats import parse_genotype
 from medarts_ops.space.genotype import Genotype
 
@@ -109,3 +113,93 @@ def test_a_store_of_the_wrong_kind_is_a_usage_error_and_makes_nothing(
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "sqlite:///" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def spoilt(stored: Any, tmp_path: Path) -> Any:
+    """The same store, in which somebody else has logged what is no number."""
+    from mlflow import MlflowClient
+
+    copied = stored._replace(uri=f"sqlite:///{shutil.copy(stored.uri.removeprefix('sqlite:///'), tmp_path)}")
+    client = MlflowClient(tracking_uri=copied.uri)
+    for name, metrics in {
+        "search": {"hours": math.nan, "loss": math.inf, "accuracy": math.nan, "params": math.inf},
+        "final-00": {"accuracy": math.nan, "params": math.inf, "front": math.nan},
+        "stage/0": {"hours": -math.inf, "best_accuracy": math.nan},
+        "evaluation": {"test_error": math.nan, "params": math.nan},
+    }.items():
+        for key, value in metrics.items():
+            client.log_metric(stored.run_ids[name], key, value, step=1000)
+    return copied
+
+
+def strict_json(text: str) -> Any:
+    """As a browser or jq reads it."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("name", ["search", "final-00", "evaluation"])
+def test_a_run_with_nan_is_shown_as_valid_json(spoilt: Any, name: str) -> None:
+    data = strict_json(invoke(spoilt, "show", spoilt.run_ids[name], "--json").stdout)
+    assert data["lineage"][0]["objectives"] == {"accuracy": None, "params": None}
+    assert data["lineage"][0]["front"] is None and data["lineage"][1]["front"] == 0
+    if name == "search":
+        assert (data["metrics"]["hours"], data["metrics"]["loss"]) == (None, None)
+        assert data["stages"][0]["metrics"]["hours"] is None
+        assert data["evaluations"][0]["metrics"]["test_error"] is None
+
+
+def test_searches_with_nan_are_listed_as_valid_json(spoilt: Any) -> None:
+    (row,) = strict_json(invoke(spoilt, "runs", "--json").stdout)
+    assert row["objectives"] == {"accuracy": None, "params": None}
+    assert (row["hours"], row["test_errors"]) == (None, [None])
+
+
+@pytest.mark.parametrize("name", ["search", "final-00", "stage/0", "evaluation"])
+def test_a_run_with_nan_is_shown_as_text(spoilt: Any, name: str) -> None:
+    result = invoke(spoilt, "show", spoilt.run_ids[name])
+    assert result.exit_code == 0, result.stderr
+    assert "nan" in result.stdout and "1797693" not in result.stdout
+
+
+def test_searches_with_nan_are_listed_as_text(spoilt: Any) -> None:
+    assert "accuracy nan, params inf, nan h, test error nan %" in invoke(spoilt, "runs").stdout
+
+
+def a_row(number: int, *parents: int) -> dict[str, Any]:
+    named = [f"run-{parent}" for parent in parents]
+    return {"run_id": f"run-{number}", "name": str(number), "origin": "inherited", "parents": named, "objectives": {}}
+
+
+def drawn(lineage: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    print_tree(results_console(), lineage_tree(lineage))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_lineage_of_3000_ancestors_is_drawn_as_far_as_it_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    chain = [a_row(number, number + 1) for number in range(3000)]
+    lines = drawn([*chain, a_row(3000)], capsys)
+    assert len(lines) == DEEPEST_GENERATION + 2
+    assert lines[-2].endswith(f"{DEEPEST_GENERATION} (inherited), run-{DEEPEST_GENERATION}")
+    assert lines[-1].endswith("and so on: --json lists them all")
+
+
+def test_a_lineage_that_ends_where_drawing_ends_is_drawn_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    chain = [a_row(number, number + 1) for number in range(DEEPEST_GENERATION)]
+    lines = drawn([*chain, a_row(DEEPEST_GENERATION)], capsys)
+    assert len(lines) == DEEPEST_GENERATION + 1 and "and so on" not in lines[-1]
+
+
+def test_a_lineage_in_a_circle_is_drawn_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = drawn([a_row(0, 1, 0), a_row(1, 2), a_row(2, 0)], capsys)
+    assert [line.lstrip("│├└─ ") for line in lines] == [
+        "0 (inherited), run-0",
+        "1 (inherited), run-1",
+        "2 (inherited), run-2",
+        "0 (inherited), run-0 (as above)",
+        "0 (inherited), run-0 (as above)",
+    ]

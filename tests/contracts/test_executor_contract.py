@@ -12,7 +12,7 @@ from factories import make_search_config_tiny
 
 from medarts_ops.config import SearchConfig, SearchRuntimeConfig
 from medarts_ops.data.search_data import prepare_search_data
-from medarts_ops.errors import DataError
+from medarts_ops.errors import ConfigError, DataError, SearchError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
@@ -63,6 +63,10 @@ def tasks(path: Path, numbers: list[int], config: SearchConfig = CONFIG) -> list
         TrainingTask(individuals=(individual(number),), stage=config.stages[0], config=config, stage_data=str(path))
         for number in numbers
     ]
+
+
+def ignore(who: Individual, record: object) -> None:
+    """Epochs are of no interest."""
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,41 @@ def test_missing_stage_data_is_the_same_error_everywhere(executor, tmp_path):
         list(executor.run(tasks(tmp_path / "stage-9.npz", [0]), lambda who, record: None))
 
 
+def without_alpha(number: int) -> Individual:
+    """What no training bears: its α is no α, which nobody foresaw."""
+    return individual(number).model_copy(update={"alpha": "none"})
+
+
+def test_a_mistake_in_the_code_is_an_outcome_that_names_it_and_the_next_task_goes_on(executor, stage_data, expected):
+    broken = tasks(stage_data, [0])[0].model_copy(update={"individuals": (without_alpha(0),)})
+    outcomes = {each.individual.id: each for each in executor.run([broken, *tasks(stage_data, [1])], ignore)}
+    failed, good = outcomes["init-00"], outcomes["init-01"]
+    assert isinstance(failed, FailedIndividual) and failed.cause == "crashed"
+    assert "training broke off (AttributeError: 'str' object has no attribute 'normal')" in failed.reason
+    assert isinstance(good, TrainedIndividual) and good.alpha == expected["init-01"].alpha
+
+
+def test_an_unforeseen_error_outside_training_reaches_the_driver_and_the_worker_lives(stage_data, expected):
+    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=2))
+    with pytest.raises(SearchError, match=r"a worker process broke off \(TypeError: .*mend that and resume"):
+        list(executor.run([tasks(stage_data, [0])[0].model_copy(update={"stage_data": 7})], ignore))
+    (outcome,) = executor.run(tasks(stage_data, [1]), ignore)
+    assert len(executor._workers) == 1
+    executor.close()
+    assert isinstance(outcome, TrainedIndividual) and outcome.alpha == expected["init-01"].alpha
+
+
+def test_a_device_that_a_worker_lacks_is_the_same_error_as_here(stage_data):
+    config = SearchRuntimeConfig(device="cuda:99", amp="off", threads=1, workers=2)
+    executor = ProcessExecutor(config)
+    with pytest.raises(ConfigError) as there:
+        list(executor.run(tasks(stage_data, [0]), ignore))
+    executor.close()
+    with pytest.raises(ConfigError) as here:
+        LocalExecutor(config)
+    assert str(there.value) == str(here.value)
+
+
 def test_a_worker_that_dies_costs_its_own_task_only(stage_data, expected):
     executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
     killed: list[str] = []
@@ -132,6 +171,16 @@ def test_a_worker_that_dies_costs_its_own_task_only(stage_data, expected):
     executor.close()
     assert isinstance(outcomes[0], FailedIndividual) and "died with exit code -9" in outcomes[0].reason
     assert isinstance(outcomes[1], TrainedIndividual) and outcomes[1].alpha == expected["init-01"].alpha
+
+
+def test_a_worker_that_dies_idle_costs_nothing(stage_data, expected):
+    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    list(executor.run(tasks(stage_data, [0]), lambda *_: None))
+    executor._workers[0].process.kill()
+    executor._workers[0].process.join()
+    (outcome,) = executor.run(tasks(stage_data, [1]), lambda *_: None)
+    executor.close()
+    assert isinstance(outcome, TrainedIndividual) and outcome.alpha == expected["init-01"].alpha
 
 
 def test_one_worker_trains_in_this_process_and_more_in_others():

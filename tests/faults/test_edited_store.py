@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from medarts_ops.errors import RunError
+from medarts_ops.tracking.artifact_files import VERSION
 from medarts_ops.tracking.artifacts import CONFIG
 from medarts_ops.tracking.run_store import RunStore
 from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.stored_runs import BEST_TAG, chosen_individual, objective_names, search_of
+from medarts_ops.tracking.stored_runs import (
+    BEST_TAG,
+    PARENTS_TAG,
+    ancestry,
+    chosen_individual,
+    objective_names,
+    search_of,
+)
 from medarts_ops.tracking.tracked_run import RunKind
 
 
@@ -42,6 +50,29 @@ def test_runs_that_are_each_others_parent_are_not_followed_for_ever(store: RunSt
     store.set_tags(first, {"mlflow.parentRunId": second})
     with pytest.raises(RunError, match="in a circle"):
         search_of(store, store.find_run(second))
+
+
+def test_ancestors_in_a_circle_are_each_found_once(store: RunStore) -> None:
+    first, second = start(store, "individual"), start(store, "individual")
+    store.set_tags(first, {PARENTS_TAG: f"{second},{first}"})
+    store.set_tags(second, {PARENTS_TAG: f",{first},,"})
+    found = ancestry(store, store.find_run(first))
+    assert {name: entry.parents for name, entry in found.items()} == {first: (second, first), second: (first,)}
+
+
+def test_a_parent_that_is_named_and_not_given_by_its_run_id_is_found_all_the_same(store: RunStore) -> None:
+    search, child = start(store, "search"), start(store, "individual")
+    store.set_tags(child, {PARENTS_TAG: "edited"})
+    found = ancestry(store, store.find_run(child))
+    assert (found[child].parents, list(found)) == ((search,), [child, search])
+
+
+def test_an_artifact_of_a_newer_release_is_refused_with_its_run_and_both_versions(store: RunStore) -> None:
+    run_id = start(store, "search")
+    store.log_json(run_id, CONFIG, {"format": "medarts-config", "version": VERSION + 1})
+    message = rf"artifact 'config.json' of run {run_id} is of version 2: this release reads up to version 1; read it"
+    with pytest.raises(RunError, match=message):
+        objective_names(store, store.find_run(run_id))
 
 
 @pytest.mark.parametrize("config", [{}, [], None, {"preset": "digits", "dataset": {}, "objectives": []}, "x"])

@@ -32,6 +32,8 @@ WORDS = [
     "operations",
     "op_logits",
     "edge_logits",
+    "format",
+    "version",
     "preset",
     "dataset",
     "name",

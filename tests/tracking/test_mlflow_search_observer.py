@@ -199,6 +199,17 @@ def test_an_individual_that_fails_in_an_epoch_says_which(store: RunStore, tell: 
     assert store.find_run(observer.run_id_of("init-02")).tags["medarts.failed_epoch"] == "4"
 
 
+@pytest.mark.parametrize("cause", ["diverged", "crashed", "out_of_memory"])
+def test_a_failed_individual_says_whether_trying_again_can_help(
+    store: RunStore, tell: Tell, events: Events, cause: str
+) -> None:
+    observer = tell(events[:3])
+    failed = next(event.outcome for event in events if isinstance(event, IndividualFinished) and _is_failed(event))
+    observer.notify(IndividualFinished(outcome=failed.model_copy(update={"cause": cause})))
+    tags = store.find_run(observer.run_id_of("init-02")).tags
+    assert (tags["medarts.failure"], tags["medarts.failure_cause"]) == ("loss is NaN", cause)
+
+
 def _is_failed(event: IndividualFinished) -> bool:
     return isinstance(event.outcome, FailedIndividual)
 

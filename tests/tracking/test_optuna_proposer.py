@@ -44,7 +44,7 @@ def outcomes_of(
     for number, hyperparameters in enumerate(proposals):
         individual = make_individual(number, hyperparameters=hyperparameters)
         if number in failed:
-            outcomes.append(FailedIndividual(individual=individual, reason="loss is NaN"))
+            outcomes.append(FailedIndividual(individual=individual, reason="loss is NaN", cause="crashed"))
         else:
             trained = make_trained(individual)
             outcomes.append(make_evaluated(0.5 + 0.01 * number, 3e6 - number, trained=trained))
@@ -129,6 +129,29 @@ def test_outcomes_of_a_lost_study_are_recorded_all_the_same(storage: BaseStorage
     proposer_on(storage).tell(0, outcomes)
     study = optuna.load_study(study_name="search-a/proposals", storage=storage)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "FAIL"]
+
+
+def test_a_failed_trial_says_why_whether_it_was_asked_for_or_its_study_was_lost(storage: BaseStorage) -> None:
+    lost = InMemoryStorage()
+    outcomes = outcomes_of(proposer_on(storage).propose(0, 2), failed=[1])
+    for held in (storage, storage, lost, lost):
+        proposer_on(held).tell(0, outcomes)
+    for held in (storage, lost):
+        good, failed = optuna.load_study(study_name="search-a/proposals", storage=held).trials
+        why = {key: value for key, value in failed.user_attrs.items() if "failure" in key}
+        assert why == {"medarts.failure": "loss is NaN", "medarts.failure_cause": "crashed"}
+        assert failed.state == TrialState.FAIL and failed.values is None
+        assert good.user_attrs.keys() == {"medarts.proposal"}
+
+
+def test_a_process_that_died_between_a_failures_reason_and_its_verdict_is_made_up_for(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    outcomes = outcomes_of(proposer_on(open_study_storage(url)).propose(0, 2), failed=[1])
+    study = optuna.load_study(study_name="search-a/proposals", storage=open_study_storage(url))
+    optuna.trial.Trial(study, study.trials[1]._trial_id).set_user_attr("medarts.failure", "loss is NaN")
+    proposer_on(open_study_storage(url)).tell(0, outcomes)
+    assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE", "FAIL"]
+    assert study.get_trials()[1].user_attrs["medarts.failure_cause"] == "crashed"
 
 
 def test_too_few_outcomes_are_refused(storage: BaseStorage) -> None:

@@ -55,9 +55,10 @@ def test_trials_carry_run_genotype_and_values(stage: StageResult) -> None:
     assert study.metric_names == ["accuracy", "params"]
 
 
-def test_a_failed_individual_is_a_failed_trial_with_its_reason(stage: StageResult) -> None:
+def test_a_failed_individual_is_a_failed_trial_with_its_reason_and_no_values(stage: StageResult) -> None:
     failed = recorded(stage).trials[-1]
-    assert failed.state == TrialState.FAIL and failed.user_attrs["reason"] == "loss is NaN"
+    assert failed.state == TrialState.FAIL and failed.values is None
+    assert (failed.user_attrs["cause"], failed.user_attrs["reason"]) == ("diverged", "loss is NaN")
 
 
 def test_recording_twice_adds_nothing(stage: StageResult) -> None:

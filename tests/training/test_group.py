@@ -9,9 +9,10 @@ import torch
 from factories import make_search_config_tiny
 
 from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.errors import StoreError
 from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual, TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.group import train_group
+from medarts_ops.training.group import EpochCallback, train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.side_by_side import sample_individual
@@ -21,7 +22,7 @@ RUNTIME = Runtime.from_config(CONFIG.runtime)
 TENSORS = StageTensors.place(prepare_search_data(CONFIG).stages[0], RUNTIME)
 
 
-def trained(n: int, folder: Path | None = None) -> list[Outcome]:
+def trained(n: int, folder: Path | None = None, on_epoch: EpochCallback = lambda who, record: None) -> list[Outcome]:
     task = TrainingTask(
         individuals=tuple(sample_individual(CONFIG, number) for number in range(n)),
         stage=CONFIG.stages[0],
@@ -29,7 +30,7 @@ def trained(n: int, folder: Path | None = None) -> list[Outcome]:
         stage_data="unused",
         checkpoint=None if folder is None else str(folder / "group.pt"),
     )
-    return list(train_group(task, TENSORS, RUNTIME, lambda who, record: None))
+    return list(train_group(task, TENSORS, RUNTIME, on_epoch))
 
 
 def with_room_for(monkeypatch: pytest.MonkeyPatch, n: int) -> list[int]:
@@ -74,3 +75,33 @@ def test_an_error_of_the_library_fails_the_group_and_not_the_search(monkeypatch)
     outcomes = trained(2)
     assert [outcome.cause for outcome in outcomes if isinstance(outcome, FailedIndividual)] == ["crashed", "crashed"]
     assert all("CUDNN_STATUS" in outcome.reason for outcome in outcomes if isinstance(outcome, FailedIndividual))
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (TypeError("'int' object\n is not iterable"), "TypeError: 'int' object is not iterable"),
+        (KeyError(3), "KeyError: 3"),
+    ],
+)
+def test_a_mistake_in_the_code_fails_the_group_and_its_traceback_is_in_the_log(monkeypatch, caplog, error, named):
+    def step(self: SearchTraining, *batches: object, **how: object) -> object:
+        raise error
+
+    monkeypatch.setattr(SearchTraining, "step", step)
+    outcomes = trained(2)
+    assert [outcome.cause for outcome in outcomes if isinstance(outcome, FailedIndividual)] == ["crashed", "crashed"]
+    assert all(f"training broke off ({named})" in outcome.reason for outcome in outcomes)  # type: ignore[union-attr]
+    assert "sample-00, sample-01" in caplog.text and "in step\n    raise error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [StoreError("it is down"), RuntimeError("listening"), MemoryError(), KeyboardInterrupt()]
+)
+def test_what_a_listener_raises_is_no_failure_of_the_training(error):
+    def listen(who: object, record: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        trained(1, on_epoch=listen)
+    assert caught.value is error
