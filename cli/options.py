@@ -21,6 +21,7 @@ SETTINGS = {
     "seed": "seed",
     "device": "runtime.device",
     "amp": "runtime.amp",
+    "deterministic": "runtime.deterministic",
     "workers": "runtime.workers",
     "stack": "runtime.stack",
     "cuda_graphs": "runtime.cuda_graphs",
@@ -111,6 +112,14 @@ _CONFIG_OPTIONS = (
         callback=_note,
         help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]",
     ),
+    click.option(
+        "--deterministic",
+        is_flag=True,
+        default=None,
+        expose_value=False,
+        callback=_note,
+        help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
+    ),
 )
 
 _SIDE_BY_SIDE_OPTIONS = (
@@ -157,7 +166,7 @@ work_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("medarts-work"),
     show_default=True,
-    help="Where a running search keeps its journal and checkpoints.",
+    help="Where searches and evaluations keep their journals and checkpoints.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 

@@ -16,6 +16,17 @@ from medarts_ops.value import Value
 
 Origin = Literal["paper", "DARTS", "ours"]
 
+# Upper bounds, far beyond what anybody trains (ours): a slip of the finger is refused here, not by memory at its end.
+MAX_CELLS = 1_000
+MAX_CHANNELS = 100_000
+MAX_EPOCHS = 1_000_000
+MAX_BATCH = 1_000_000
+MAX_IMAGES = 1_000_000_000
+MAX_SIDE = 4_096
+MAX_INDIVIDUALS = 10_000
+MAX_ROUNDS = 1_000
+MAX_AT_A_TIME = 1_024
+
 
 def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
     """A config field: its default, where that comes from, one sentence, and its bounds."""
@@ -33,7 +44,9 @@ class DatasetConfig(Settings):
 
     name: str = setting("digits", "ours", "digits, cifar10, cifar100, folder or npz")
     data: str | None = setting(None, "ours", "folder or file that holds the images; downloads go there too")
-    resolution: int | None = setting(None, "ours", "resize every image to this side; empty keeps the images' own", ge=8)
+    resolution: int | None = setting(
+        None, "ours", "resize every image to this side; empty keeps the images' own", ge=8, le=MAX_SIDE
+    )
     test_share: float = setting(0.2, "ours", "held out as test set, by class, where the data bring none", gt=0, lt=1)
     sampling: Literal["balanced", "stratified"] = setting(
         "balanced", "paper", "D_sample: equally many of each class, or the classes' own proportions"
@@ -88,7 +101,7 @@ class AlphaConfig(Settings):
     weight_decay: float = setting(1e-3, "DARTS", "L2 penalty on α", ge=0)
     init_std: float = setting(1e-3, "DARTS", "standard deviation of a random α", ge=0)
     warmup_epochs: int = setting(
-        0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0
+        0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0, le=MAX_EPOCHS
     )
 
 
@@ -96,11 +109,11 @@ class AugmentConfig(Settings):
     """Augmentation of training images; test and validation images are only normalised."""
 
     crop_padding: int | None = setting(
-        None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0
+        None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0, le=MAX_SIDE
     )
     flip: bool = setting(True, "DARTS", "random horizontal flip")
     cutout: int = setting(
-        0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0
+        0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0, le=MAX_SIDE
     )
 
 
@@ -108,16 +121,18 @@ class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
     name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
-    cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3)
-    channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1)
-    epochs: int = setting(5, "paper", "epochs of search training", ge=1)
-    images: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, le=1)] = setting(
+    cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
+    channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
+    epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)
+    images: Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=0, le=1)] = setting(
         10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
     )
-    batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1)
-    population: int | None = setting(None, "ours", "random individuals of the first stage", ge=1)
-    survivors: int | None = setting(None, "ours", "individuals that go on from the stage before", ge=1)
-    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0)
+    batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1, le=MAX_BATCH)
+    population: int | None = setting(None, "ours", "random individuals of the first stage", ge=1, le=MAX_INDIVIDUALS)
+    survivors: int | None = setting(
+        None, "ours", "individuals that go on from the stage before", ge=1, le=MAX_INDIVIDUALS
+    )
+    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0, le=MAX_INDIVIDUALS)
 
     @property
     def size(self) -> int:
@@ -135,8 +150,8 @@ class ObjectiveConfig(Settings):
 class ParaAugConfig(Settings):
     """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
 
-    cells: int = setting(20, "paper", "cells of the counted network", ge=3)
-    channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1)
+    cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
+    channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
 
 
 class RangeConfig(Settings):
@@ -162,7 +177,7 @@ class ProposalsConfig(Settings):
     space: dict[Literal["alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std"], RangeConfig] = setting(
         {}, "paper", "log-uniform ranges; empty is the paper's reading: one Θ for all, only seeds differ"
     )
-    generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1)
+    generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1, le=MAX_ROUNDS)
     study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
 
 
@@ -173,24 +188,29 @@ class RuntimeConfig(Settings):
     amp: Literal["auto", "off", "fp16", "bf16"] = setting(
         "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
     )
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+    threads: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
         "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
     )
     channels_last: bool = setting(True, "ours", "NHWC memory layout")
     tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
+    deterministic: bool = setting(
+        False,
+        "ours",
+        "same bits on the same GPU each time, slower; an operation that can't is an error (a CPU always can)",
+    )
 
 
 class SearchRuntimeConfig(RuntimeConfig):
     """What only a search has: several individuals at a time, and a step worth capturing."""
 
-    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+    workers: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
         "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
     )
-    stack: Annotated[int, Field(ge=1)] | Literal["auto"] = setting(
+    stack: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
         "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
     )
     cuda_graphs: Literal["auto", "on", "off"] = setting(
-        "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA"
+        "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
     )
 
 
@@ -217,10 +237,18 @@ class SearchConfig(Settings):
     )
     holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
     min_survivors: int = setting(
-        1, "ours", "trained individuals that a stage must have to go on; a smaller stage all of its own", ge=1
+        1,
+        "ours",
+        "trained individuals that a stage must have to go on; a smaller stage all of its own",
+        ge=1,
+        le=MAX_INDIVIDUALS,
     )
     retries: int = setting(
-        0, "ours", "how often an individual is trained again whose process died or ran out of memory", ge=0
+        0,
+        "ours",
+        "how often an individual is trained again whose process died or ran out of memory",
+        ge=0,
+        le=MAX_ROUNDS,
     )
     stages: tuple[StageConfig, ...] = setting(TABLE_II, "paper", "Table II; populations and channels are ours")
     objectives: tuple[ObjectiveConfig, ...] = setting(
@@ -261,10 +289,10 @@ class EvaluateConfig(Settings):
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig(low_resolution=False)
-    cells: int = setting(20, "DARTS", "cells of the network", ge=3)
-    channels: int = setting(36, "DARTS", "channels of the first cells", ge=1)
-    epochs: int = setting(600, "DARTS", "epochs of training", ge=1)
-    batch: int = setting(96, "DARTS", "images a step", ge=1)
+    cells: int = setting(20, "DARTS", "cells of the network", ge=3, le=MAX_CELLS)
+    channels: int = setting(36, "DARTS", "channels of the first cells", ge=1, le=MAX_CHANNELS)
+    epochs: int = setting(600, "DARTS", "epochs of training", ge=1, le=MAX_EPOCHS)
+    batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
     drop_path: float = setting(
         0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1

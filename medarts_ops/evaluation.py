@@ -189,6 +189,7 @@ def _tell_again(
     _tell(started, observers)
     for record in result.history:
         _tell(EvaluationEpochFinished(record=record), observers)
+    CheckpointFile(folder / CHECKPOINT).delete()  # a crash may have come between the result and this
     _tell(_finished(result, folder), observers)
     return result
 

@@ -12,9 +12,14 @@ from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_search_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.observers import SearchEvent, SearchStarted
+from medarts_ops.tracking.reproducibility_log import FOLDER
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
+
+
+OF_THE_TELLER = {JOURNAL_NAME, FOLDER}
+"""Artifacts that depend on who tells the events: one without a journal, or one that did not do the work."""
 
 
 def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> None:
@@ -49,7 +54,6 @@ def held_of(store: RunStore, name: str) -> dict[str, dict[str, Any]]:
             "params": run.params,
             "tags": tags,
             "points": {key: sorted((point.step, point.value) for point in each) for key, each in points.items()},
-            # The journal's copy depends on who tells: MLflow's observer alone has no journal.
-            "artifacts": sorted({info.path for info in store._client.list_artifacts(run.run_id)} - {JOURNAL_NAME}),
+            "artifacts": sorted({info.path for info in store._client.list_artifacts(run.run_id)} - OF_THE_TELLER),
         }
     return held

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value"},
+    {"errors", "seeds", "value", "provenance"},
     {"space"},
     {"config"},
     {"config_parsing", "individual"},
@@ -21,7 +21,7 @@ FLOORS = [
     {"data", "networks", "journal"},
     {"strategies", "objectives"},
     {"training"},
-    {"executors"},
+    {"executors", "reproducibility"},
     {"stages", "evaluation"},
     {"search"},
     {"bench"},

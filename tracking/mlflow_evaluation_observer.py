@@ -16,6 +16,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
+from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
 from medarts_ops.tracking.tracked_run import EVALUATION_TAG, NOTE_TAG
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class MlflowEvaluationObserver:
         self._parent_run_id = parent_run_id
         self._own: JobRuns | None = None
         self._metrics = MetricLog(store)
+        self._reproducibility = ReproducibilityLog(store)
 
     @property
     def experiment_id(self) -> str:
@@ -115,6 +117,7 @@ class MlflowEvaluationObserver:
             self._store.log_json(run_id, artifacts.DATASET, artifacts.plain(event.dataset))
             self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(event.genotype))
             self._store.log_dataset(run_id, event.dataset, "evaluate-train")
+            self._reproducibility.log(run_id, event.config, event.dataset)
 
     def _epoch_finished(self, record: EvaluationEpoch) -> None:
         run_id = self.run_id

@@ -21,6 +21,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
+from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
 from medarts_ops.tracking.search_notes import search_note
 from medarts_ops.tracking.tracked_run import NOTE_TAG, SEARCH_TAG
 
@@ -50,6 +51,7 @@ class MlflowSearchObserver:
         self._stage_images: dict[int, int] = {}
         self._metrics = MetricLog(store)
         self._reopens = reopens
+        self._reproducibility = ReproducibilityLog(store)
 
     @property
     def experiment_id(self) -> str:
@@ -125,6 +127,8 @@ class MlflowSearchObserver:
             self._store.log_json(run_id, artifacts.CONFIG, artifacts.plain(event.config))
             self._store.log_json(run_id, artifacts.DATASET, artifacts.plain(event.dataset))
             self._store.log_dataset(run_id, event.dataset, "search-train")
+            if self._reopens:  # whoever only tells what happened elsewhere did not make it
+                self._reproducibility.log(run_id, event.config, event.dataset)
 
     def _stage_started(self, event: StageStarted) -> None:
         config, runs = self._started

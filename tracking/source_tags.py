@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 
-GIT_SECONDS = 5
+from medarts_ops.provenance import git_branch, git_commit, installed_version
 
 
 def source_tags() -> dict[str, str]:
@@ -18,10 +16,10 @@ def source_tags() -> dict[str, str]:
     found = {
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": _git("rev-parse", "HEAD"),
-        "mlflow.source.git.branch": _git("rev-parse", "--abbrev-ref", "HEAD"),
-        "medarts.version": _version("medarts-ops"),
-        "medarts.torch_version": _version("torch"),
+        "mlflow.source.git.commit": git_commit(),
+        "mlflow.source.git.branch": git_branch(),
+        "medarts.version": installed_version("medarts-ops"),
+        "medarts.torch_version": installed_version("torch"),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -31,25 +29,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user may have no name
         return str(os.getuid()) if os.name == "posix" else ""
-
-
-def _git(*arguments: str) -> str:
-    try:
-        finished = subprocess.run(
-            ["git", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=GIT_SECONDS,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit yet
-        return ""
-    return finished.stdout.strip()
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""

@@ -86,15 +86,24 @@ class AuxiliaryHead(nn.Module):
             nn.ReLU(),
         )
         self.darts_pool = nn.AvgPool2d(5, stride=3, count_include_pad=False)
-        self.other_pool = nn.AdaptiveAvgPool2d(2)
         self.classifier = nn.Linear(768, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """[image, channel, height, width] → logits [image, class]."""
         exact = images.shape[2:] == (AUXILIARY_MAP, AUXILIARY_MAP)
-        pooled = (self.darts_pool if exact else self.other_pool)(torch.relu(images))
+        active = torch.relu(images)
+        pooled = self.darts_pool(active) if exact else quarters(active)
         logits: Tensor = self.classifier(self.features(pooled).flatten(1))
         return logits
+
+
+def quarters(images: Tensor) -> Tensor:
+    """Means over the four quarters: [image, channel, height ≥ 2, width ≥ 2] → [image, channel, 2, 2].
+
+    Odd sides share their middle, as in `AdaptiveAvgPool2d(2)`, whose backward pass is not deterministic on CUDA.
+    """
+    sides = images.shape[2:]
+    return F.avg_pool2d(images, [(side + 1) // 2 for side in sides], [side // 2 for side in sides])
 
 
 class DerivedNetwork(nn.Module):

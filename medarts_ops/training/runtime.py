@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from medarts_ops.config import RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.value import Value
 
 Module = TypeVar("Module", bound=nn.Module)
 Config = TypeVar("Config", bound=RuntimeConfig)
@@ -31,6 +33,12 @@ RESIDENT_SHARE = 0.5
 EAGER_STEPS = 3
 """Steps before one is captured: they choose algorithms and make the states of optimizers (torch's advice)."""
 
+CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+"""The environment variable and its values with which cuBLAS gives the same bits each time (NVIDIA's documentation)."""
+
+DRIVER_SECONDS = 10
+
 _AMP_TYPES = {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -40,22 +48,44 @@ def resolve_runtime(config: Config) -> Config:
     `workers` and `stack` of a search depend on more than the machine: `training/side_by_side.py` has resolved them.
 
     Raises:
-        ConfigError: CUDA or a card that is not there, or graphs without CUDA.
+        ConfigError: CUDA or a card that is not there, graphs without CUDA, or `deterministic` in a process where cuBLAS
+            can no longer be.
     """
     device = resolve_device(config.device)
+    if config.deterministic and device.type == "cuda":
+        _make_cublas_repeatable()  # first of all: asking for a card's capability starts CUDA
     amp = _amp_for(device) if config.amp == "auto" else config.amp
     update: dict[str, object] = {"device": str(device), "amp": amp}
     workers = 1
     if isinstance(config, SearchRuntimeConfig):
         assert isinstance(config.workers, int)
         workers = config.workers
-        update["cuda_graphs"] = _resolve_graphs(config.cuda_graphs, device)
+        update["cuda_graphs"] = _resolve_graphs(config, device)
     if config.threads == "auto":
         update["threads"] = max(1, available_cores() // workers)
     return config.model_copy(update=update)
 
 
-def _resolve_graphs(wish: str, device: torch.device) -> str:
+def _make_cublas_repeatable() -> None:
+    """Choose cuBLAS's workspace, which this process and its children read once, at their first matrix product."""
+    got = os.environ.get(CUBLAS_WORKSPACE)
+    if got in REPEATABLE_WORKSPACES:
+        return
+    if got is None and not torch.cuda.is_initialized():
+        os.environ[CUBLAS_WORKSPACE] = REPEATABLE_WORKSPACES[0]
+        return
+    found = "this process began to use CUDA without it" if got is None else f"it is {got!r}"
+    raise ConfigError(
+        f"runtime.deterministic needs the environment variable {CUBLAS_WORKSPACE} and {found}: allowed are "
+        f"{' and '.join(REPEATABLE_WORKSPACES)}; set it before the process starts"
+    )
+
+
+def _resolve_graphs(config: SearchRuntimeConfig, device: torch.device) -> str:
+    wish = config.cuda_graphs
+    if wish == "auto" and config.deterministic:
+        # The deterministic form of an indexed sum sorts and checks its indices, which a capture need not bear.
+        return "off"
     if wish == "on" and device.type != "cuda":
         raise ConfigError(
             f"runtime.cuda_graphs is 'on' and the device is {str(device)!r}: only CUDA has graphs; say auto or off"
@@ -112,6 +142,7 @@ class Runtime:
     threads: int
     tf32: bool
     cuda_graphs: bool
+    deterministic: bool
 
     @classmethod
     def from_config(cls, config: RuntimeConfig) -> Runtime:
@@ -127,17 +158,24 @@ class Runtime:
             threads=resolved.threads,
             tf32=resolved.tf32,
             cuda_graphs=isinstance(resolved, SearchRuntimeConfig) and resolved.cuda_graphs == "on",
+            deterministic=resolved.deterministic,
         )
 
     def apply_to_process(self) -> None:
-        """Set what torch holds per process: threads, TF32, and the choice of convolution algorithms."""
+        """Set what torch holds per process: threads, TF32, determinism, and the choice of convolution algorithms.
+
+        What an earlier runtime set is set back: a process may train under several, one after the other.
+        """
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
+        if torch.are_deterministic_algorithms_enabled() != self.deterministic:  # the call takes a second of imports
+            torch.use_deterministic_algorithms(self.deterministic)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.tf32
             torch.backends.cudnn.allow_tf32 = self.tf32
-            # Shapes are static but for an epoch's last batch, so trying algorithms once pays.
-            torch.backends.cudnn.benchmark = True
+            # Shapes are static but for an epoch's last batch, so trying algorithms once pays; but who wins may change.
+            torch.backends.cudnn.benchmark = not self.deterministic
+            torch.backends.cudnn.deterministic = self.deterministic
             # Steps before the capture and those of other shapes run without a graph on purpose.
             warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
 
@@ -244,6 +282,74 @@ class CapturedStep:
         with torch.cuda.graph(graph):
             self._outputs = self._step(*self._inputs)
         self._graph = graph
+
+
+class Numerics(Value):
+    """What decides the bits of a process's results, as torch has it now."""
+
+    threads: int
+    interop_threads: int
+    cpu_capability: str
+    deterministic_algorithms: bool
+    cudnn_deterministic: bool
+    cudnn_benchmark: bool
+    cudnn_tf32: bool
+    matmul_tf32: bool
+    float32_matmul_precision: str
+
+    @classmethod
+    def of_process(cls) -> Numerics:
+        """Read from torch."""
+        return cls(
+            threads=torch.get_num_threads(),
+            interop_threads=torch.get_num_interop_threads(),
+            cpu_capability=torch.backends.cpu.get_cpu_capability(),
+            deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+            cudnn_deterministic=torch.backends.cudnn.deterministic,
+            cudnn_benchmark=torch.backends.cudnn.benchmark,
+            cudnn_tf32=torch.backends.cudnn.allow_tf32,
+            matmul_tf32=torch.backends.cuda.matmul.allow_tf32,
+            float32_matmul_precision=torch.get_float32_matmul_precision(),
+        )
+
+
+class Gpu(Value):
+    """A CUDA device and the versions of what drives it; None where they can't be found out."""
+
+    name: str
+    capability: tuple[int, int]
+    cuda: str | None
+    cudnn: int | None
+    driver: str | None
+
+    @classmethod
+    def of_device(cls, device: torch.device) -> Gpu | None:
+        """The card behind a CUDA device; None for a CPU."""
+        if device.type != "cuda":
+            return None
+        return cls(
+            name=torch.cuda.get_device_name(device),
+            capability=torch.cuda.get_device_capability(device),
+            cuda=torch.version.cuda,
+            cudnn=torch.backends.cudnn.version(),
+            driver=_driver_version(),
+        )
+
+
+def _driver_version() -> str | None:
+    """As nvidia-smi has it: torch knows only which CUDA the driver is good for."""
+    try:
+        finished = subprocess.run(
+            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=DRIVER_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(finished.stdout.split()), None)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -60,7 +60,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
     names = [ranked.id for stage in stages for ranked in stage.ranked] + ["init-02"]
     run_ids = {name: search.run_id_of(name) for name in names}
     run_ids |= {"search": search.search_run_id, "stage/0": search.stage_run_id(0)}
-    evaluation = MlflowEvaluationObserver(store, "evaluate-test", evaluates=run_ids["final-00"], parent_run_id=search.search_run_id)
+    evaluation = MlflowEvaluationObserver(
+        store, "evaluate-test", evaluates=run_ids["final-00"], parent_run_id=search.search_run_id
+    )
     for told in _evaluation_events():
         evaluation.notify(told)
     return StoredSearch(uri, run_ids | {"evaluation": evaluation.run_id})

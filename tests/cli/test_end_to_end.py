@@ -46,9 +46,10 @@ class Place(NamedTuple):
 
     def invoke(self, *words: str) -> Result:
         places = ["--tracking-uri", self.uri]
+        if words[0] in ("search", "evaluate"):
+            places += ["--work-dir", str(self.folder / "work")]
         if words[0] == "search":
-            work_dir, config = str(self.folder / "work"), str(self.folder / "tiny.yaml")
-            places += ["--storage", self.storage, "--work-dir", work_dir, "--config", config]
+            places += ["--storage", self.storage, "--config", str(self.folder / "tiny.yaml")]
         result = CliRunner(env=dict.fromkeys(VARIABLES)).invoke(medarts, [*words, *places])
         assert result.exit_code == 0, result.output
         return result

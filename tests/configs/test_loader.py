@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.configs.loader import (
     Request,
     after_search,
@@ -16,6 +17,31 @@ from medarts_ops.configs.loader import (
     resolve_search,
 )
 from medarts_ops.errors import ConfigError
+
+SIZES = (
+    "stages.0.cells",
+    "stages.0.channels",
+    "stages.0.epochs",
+    "stages.0.images",
+    "stages.0.batch",
+    "stages.0.population",
+    "stages.1.survivors",
+    "stages.1.children",
+    "space.nodes",
+    "dataset.resolution",
+    "alpha.warmup_epochs",
+    "augment.crop_padding",
+    "augment.cutout",
+    "para_aug.cells",
+    "para_aug.channels",
+    "proposals.generations",
+    "min_survivors",
+    "retries",
+    "runtime.threads",
+    "runtime.workers",
+    "runtime.stack",
+)
+"""Settings that take a number of things; memory or time would end at a large one."""
 
 
 def config_file(folder: Path, text: str) -> Path:
@@ -113,6 +139,7 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
         ("weights.momentum=1", r"^weights.momentum: .* less than 1, got 1"),
         ("weights.lr=inf", r"^weights.lr: .* finite number, got 'inf'"),
         ("dataset.resolution=4", r"^dataset.resolution: .* greater than or equal to 8, got 4"),
+        *((f"{path}={10**17}", rf"^{path}: .* less than or equal to \d+, got {10**17}") for path in SIZES),
         ("dataset.name=mnist", r"^dataset.name: unknown dataset 'mnist'"),
         ("runtime.device=gpu", r"^runtime.device: .* got 'gpu'"),
         ("runtime.amp=fp8", r"^runtime.amp: .* got 'fp8'"),
@@ -124,6 +151,26 @@ def test_a_bad_setting_is_named_by_its_path(assignment: str, message: str) -> No
     with pytest.raises(ConfigError, match=message) as caught:
         load_search_config(sets=[assignment])
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("path", ["cells", "channels", "epochs", "batch", "dataset.resolution", "runtime.threads"])
+def test_an_evaluation_of_absurd_size_is_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{path}: .* less than or equal to \d+, got {10**17}"):
+        load_evaluate_config(sets=[f"{path}={10**17}"])
+
+
+def test_every_whole_number_but_the_seed_has_both_bounds() -> None:
+    for model in (SearchConfig, EvaluateConfig):
+        schema = model.model_json_schema()
+        properties = [
+            (name, option)
+            for group in (schema, *schema["$defs"].values())
+            for name, field in group["properties"].items()
+            for option in field.get("anyOf", [field])
+            if option.get("type") == "integer" and name != "seed"
+        ]
+        assert len(properties) > 5
+        assert [name for name, option in properties if not {"minimum", "maximum"} <= set(option)] == []
 
 
 def test_a_typo_in_a_config_file_is_found_too(tmp_path: Path) -> None:

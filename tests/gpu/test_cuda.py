@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,23 @@ def test_images_that_do_not_fit_stay_in_pinned_memory(monkeypatch):
     assert tensors.placed.images.is_pinned()
     taken = runtime.take(tensors.placed.images, torch.tensor([0, 1]))
     assert taken.is_cuda and torch.equal(taken.cpu(), torch.from_numpy(data.images[:2]))
+
+
+def deterministic_search(folder: Path, graphs: str) -> str:
+    """All stages of a search of two stacked individuals at a time, but for the clock's part."""
+    runtime = {"deterministic": True, "stack": 2, "cuda_graphs": graphs}
+    config = tiny("cuda", "auto")
+    config = config.model_copy(update={"runtime": config.runtime.model_copy(update=runtime)})
+    folder.mkdir()
+    result = run_search(config, folder)
+    best = [ranked.trained for stage in result.stages for ranked in stage.ranked]
+    return "\n".join(f"{each.alpha.model_dump_json()} {each.history[-1].valid_loss!r}" for each in best)
+
+
+@pytest.mark.parametrize("graphs", ["off", "on"])
+def test_two_deterministic_searches_are_equal_bit_for_bit(tmp_path, graphs):
+    found = []
+    for name in ("once", "again"):  # each in a process of its own: cuBLAS is settled at a process's first product
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            found.append(pool.submit(deterministic_search, tmp_path / name, graphs).result())
+    assert found[0] == found[1]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
-from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path
+from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path, quarters
 from medarts_ops.space import Genotype
 from medarts_ops.space.zoo import zoo
 
@@ -73,6 +73,12 @@ def test_odd_resolutions_train_with_the_auxiliary_head(side):
     )
     logits, auxiliary = network(torch.randn(2, 1, side, side))
     assert logits.shape == auxiliary.shape == (2, 100)
+
+
+@pytest.mark.parametrize("sides", [(2, 2), (3, 5), (4, 7), (9, 12), (16, 16)])
+def test_quarters_are_what_adaptive_pooling_gives(sides):
+    images = torch.randn(2, 3, *sides, dtype=torch.float64)
+    assert torch.allclose(quarters(images), F.adaptive_avg_pool2d(images, 2), rtol=1e-14)
 
 
 def test_drop_path_keeps_the_mean_and_leaves_its_input_alone():

@@ -52,6 +52,6 @@ def test_a_search_and_its_evaluation_are_tracked_through_a_server(server, tmp_pa
         augment=AugmentConfig(cutout=0),
         runtime=RuntimeConfig(device="cpu", threads=1),
     )
-    trained = tracked_evaluation(config, run_id=found.run_id, tracking_uri=server)
+    trained = tracked_evaluation(config, run_id=found.run_id, tracking_uri=server, work_dir=tmp_path)
     assert store.find_run(trained.run_id).parent_run_id == found.run_id
     assert not (tmp_path / "mlruns").exists()  # artifacts went to the server

@@ -222,3 +222,13 @@ def test_an_event_before_its_search_is_refused(observer: MlflowSearchObserver, e
 def test_an_individual_that_was_never_born_is_named(tell: Tell, events: Events) -> None:
     with pytest.raises(RunError, match="init-99"):
         tell(events).run_id_of("init-99")
+
+
+def test_each_process_that_works_on_a_search_leaves_its_reproducibility_record(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    observer = tell(events[:5])
+    (entry,) = store._client.list_artifacts(observer.search_run_id, "reproducibility")
+    record = store.read_json_artifact(observer.search_run_id, entry.path)
+    assert (record["format"], record["version"], record["kind"]) == ("medarts-reproducibility", 1, "search")
+    assert record["seed"] == 0 and record["packages"]["torch"]

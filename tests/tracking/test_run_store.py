@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import kills
 import pytest
 
 from medarts_ops.errors import ConfigError, RunError, StoreError
@@ -102,6 +107,28 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, " * 100)
     with pytest.raises(StoreError, match="not a database"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+DIES_AT_AN_INDEX = (
+    "import sys; from kills import die_at_call; from medarts_ops.tracking.store import open_store\n"
+    "die_at_call('alembic.operations:Operations.create_index', 3, after=True); open_store(sys.argv[1])"
+)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_makes_the_tables_leaves_no_half_of_them(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    command = [sys.executable, "-c", DIES_AT_AN_INDEX, uri]
+    helpers = {**os.environ, "PYTHONPATH": str(Path(kills.__file__).parent)}
+    assert subprocess.run(command, env=helpers).returncode == -signal.SIGKILL
+    store = open_store(uri)
+    assert store.find_run(start_run(store)).name == "search-a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+
+
+def test_a_store_with_runs_is_opened_as_it_is(store: RunStore) -> None:
+    run_id = start_run(store)
+    assert open_store(store.uri).find_run(run_id).name == "search-a"
 
 
 def test_the_experiment_is_made_once_and_keeps_artifacts_beside_the_database(store: RunStore, tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from medarts_ops.config import RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.training import runtime as runtime_module
-from medarts_ops.training.runtime import Runtime, initial_weights, resolve_runtime
+from medarts_ops.training.runtime import CUBLAS_WORKSPACE, Gpu, Numerics, Runtime, initial_weights, resolve_runtime
 
 
 def with_cuda(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], count: int = 1) -> None:
@@ -96,3 +101,104 @@ def test_fused_optimizers_are_not_used_where_they_ignore_the_scaler():
         for amp in ("off", "fp16", "bf16")
     }
     assert fused == {"off": True, "fp16": False, "bf16": True}
+
+
+@pytest.fixture
+def process_as_it_was() -> Iterator[None]:
+    """What torch holds per process is put back after the test."""
+    before = Numerics.of_process()
+    yield
+    torch.set_num_threads(before.threads)
+    torch.use_deterministic_algorithms(before.deterministic_algorithms)
+    torch.backends.cudnn.benchmark = before.cudnn_benchmark
+    torch.backends.cudnn.deterministic = before.cudnn_deterministic
+    torch.backends.cudnn.allow_tf32 = before.cudnn_tf32
+    torch.backends.cuda.matmul.allow_tf32 = before.matmul_tf32
+
+
+def put_two_values_in_one_place() -> None:
+    torch.zeros(3).put_(torch.tensor([1, 1]), torch.tensor([1.0, 2.0]))
+
+
+def test_deterministic_makes_an_operation_that_is_not_an_error_and_the_next_runtime_allows_it(process_as_it_was):
+    for deterministic in (False, True, False):
+        config = RuntimeConfig(device="cpu", threads=1, deterministic=deterministic)
+        Runtime.from_config(config).apply_to_process()
+        if deterministic:
+            with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+                put_two_values_in_one_place()
+        else:
+            put_two_values_in_one_place()
+
+
+def test_an_executor_makes_the_process_that_it_trains_in_deterministic(process_as_it_was):
+    executor = LocalExecutor(SearchRuntimeConfig(device="cpu", threads=1, workers=1, deterministic=True))
+    assert list(executor.run([], lambda who, record: None)) == []
+    assert Numerics.of_process().deterministic_algorithms
+
+
+def test_a_card_takes_the_algorithms_that_repeat_themselves_only_if_asked(process_as_it_was):
+    cpu = Runtime.from_config(RuntimeConfig(device="cpu", threads=1))
+    card = replace(cpu, device=torch.device("cuda"))  # only settings are touched, which needs no card
+    for deterministic in (False, True, False):
+        replace(card, deterministic=deterministic).apply_to_process()
+        numerics = Numerics.of_process()
+        assert numerics.cudnn_deterministic == numerics.deterministic_algorithms == deterministic
+        assert numerics.cudnn_benchmark != deterministic
+
+
+def test_cublas_gets_its_workspace_before_cuda_is_asked_anything(monkeypatch):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.delenv(CUBLAS_WORKSPACE, raising=False)
+    seen: list[str | None] = []
+
+    def capability(device: torch.device) -> tuple[int, int]:
+        seen.append(os.environ.get(CUBLAS_WORKSPACE))
+        return (8, 0)
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
+    resolve_runtime(RuntimeConfig(deterministic=False))
+    resolve_runtime(RuntimeConfig(deterministic=True))
+    assert seen == [None, ":4096:8"]
+
+
+def test_a_workspace_of_the_users_own_is_kept_if_it_repeats_itself(monkeypatch):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":16:8")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    resolve_runtime(RuntimeConfig(deterministic=True))
+    assert os.environ[CUBLAS_WORKSPACE] == ":16:8"
+
+
+@pytest.mark.parametrize(
+    ("workspace", "in_use", "found"), [(":0:0", False, "it is ':0:0'"), (None, True, "began to use CUDA without it")]
+)
+def test_a_process_whose_cublas_is_settled_is_refused(monkeypatch, workspace, in_use, found):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.delenv(CUBLAS_WORKSPACE, raising=False)
+    if workspace:
+        monkeypatch.setenv(CUBLAS_WORKSPACE, workspace)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
+    with pytest.raises(ConfigError, match=f"{found}: allowed are :4096:8 and :16:8; set it before the process starts"):
+        resolve_runtime(RuntimeConfig(deterministic=True))
+    resolve_runtime(RuntimeConfig(deterministic=False))
+
+
+def test_a_cpu_needs_nothing_from_cublas(monkeypatch):
+    without_cuda(monkeypatch)
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":0:0")
+    assert resolve_runtime(RuntimeConfig(deterministic=True)).deterministic
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "wish", "graphs"), [(False, "auto", "on"), (True, "auto", "off"), (True, "on", "on")]
+)
+def test_graphs_are_left_out_of_a_deterministic_search_unless_asked_for(monkeypatch, deterministic, wish, graphs):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    config = SearchRuntimeConfig(workers=1, deterministic=deterministic, cuda_graphs=wish)
+    assert resolve_runtime(config).cuda_graphs == graphs
+
+
+def test_a_cpu_is_no_gpu():
+    assert Gpu.of_device(torch.device("cpu")) is None

@@ -1,0 +1,44 @@
+"""Where running code comes from: the git state of the current folder, and installed versions."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+
+GIT_SECONDS = 5
+
+
+def git_commit() -> str | None:
+    """The commit of the current folder; None without git, a repository or a commit."""
+    return _git("rev-parse", "HEAD")
+
+
+def git_branch() -> str | None:
+    """The branch of the current folder, `HEAD` where none is checked out; None as for `git_commit`."""
+    return _git("rev-parse", "--abbrev-ref", "HEAD")
+
+
+def git_is_dirty() -> bool | None:
+    """Whether tracked files differ from the commit; files that git does not know, such as results, do not count."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return None if changes is None else changes != ""
+
+
+def installed_version(distribution: str) -> str | None:
+    """A distribution's version, without importing it; None where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    # A look may neither lock the repository nor start the program that its settings name as a file monitor.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+    try:
+        finished = subprocess.run(
+            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit yet
+        return None
+    return finished.stdout.strip()

@@ -1,0 +1,96 @@
+"""Databases are opened by one process at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from at_once import at_once
+
+from medarts_ops.errors import StoreError
+from medarts_ops.tracking import databases
+from medarts_ops.tracking.databases import opening
+from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.study_storage import open_study_storage
+
+HOLD = (
+    "import sys, time; from medarts_ops.tracking.databases import opening\n"
+    "with opening(sys.argv[1]):\n print('held', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/new/x.db"
+
+
+def holder(address: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, address], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_opening_waits_for_the_first(address: str) -> None:
+    opened = threading.Event()
+
+    def second() -> None:
+        with opening(address):
+            opened.set()
+
+    thread = threading.Thread(target=second)
+    with opening(address):
+        thread.start()
+        assert not opened.wait(0.3)
+    assert opened.wait(10)
+    thread.join()
+
+
+def test_another_database_is_opened_meanwhile(address: str) -> None:
+    with opening(address), opening(address.replace("x.db", "y.db")):
+        pass
+
+
+def test_an_opening_that_never_ends_is_reported_with_the_database(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "OPENING_SECONDS", 0.1)
+    with holder(address) as first:
+        with pytest.raises(StoreError, match=r"another process has been opening the database .*x\.db for 0\.1 s"):
+            with opening(address):
+                pass
+        first.kill()
+
+
+def test_a_killed_process_leaves_nothing_locked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "OPENING_SECONDS", 5)
+    with holder(address) as first:
+        first.kill()
+    with opening(address):
+        pass
+
+
+def test_a_failed_opening_leaves_nothing_locked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "OPENING_SECONDS", 0.1)
+    with pytest.raises(ZeroDivisionError), opening(address):
+        raise ZeroDivisionError
+    with opening(address):
+        pass
+
+
+def test_a_lock_that_can_not_be_written_is_reported_in_one_line(address: str, tmp_path: Path) -> None:
+    (tmp_path / "new" / ".x.db.lock").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"can't write the database .*x\.db: .*directory") as caught:
+        with opening(address):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opener", [open_store, open_study_storage])
+def test_processes_that_open_one_new_database_at_once_all_find_its_tables(opener, address: str) -> None:
+    ended = at_once([partial(opener, address)] * 3)
+    assert [(each.exit_code, each.refusal) for each in ended] == [(0, None)] * 3
