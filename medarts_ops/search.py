@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
-from medarts_ops.errors import DataError, SearchError
+from medarts_ops.errors import DataError, MedartsError, SearchError
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
@@ -20,6 +21,8 @@ from medarts_ops.stages import MultiStageSearch
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.runtime import resolve_runtime
 from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
+
+_logger = logging.getLogger(__name__)
 
 
 def resolve_config(config: SearchConfig) -> SearchConfig:
@@ -135,7 +138,10 @@ def _carry_out(
         observer.notify(SearchFinished(result=result))
     except BaseException as error:
         reason, interrupted = how_it_stopped(error)
-        observer.notify(SearchStopped(reason=reason, interrupted=interrupted, number=stops))
+        try:
+            observer.notify(SearchStopped(reason=reason, interrupted=interrupted, number=stops))
+        except MedartsError as second:  # a full disk, say, must not hide what ended the search
+            _logger.warning("that the search stopped could not be told: %s", second)
         raise
     finally:
         executor.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.data.archive import UNREADABLE, declared_arrays, read_array, unreadable_reason
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
-from medarts_ops.errors import DataError
+from medarts_ops.errors import DataError, SearchError
 from medarts_ops.seeds import Stream, random_generator
 
 
@@ -60,14 +61,24 @@ class StageData:
             )
 
     def save(self, path: Path) -> None:
-        """Write an uncompressed .npz; under its name there is either the whole file or the one before."""
+        """Write an uncompressed .npz; under its name there is either the whole file or the one before.
+
+        Raises:
+            SearchError: the disk is full or the folder can't be written.
+        """
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
                 np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
             partial.replace(path)
+        except (OSError, ValueError) as error:  # zipfile's own complaint of an archive that broke off is a ValueError
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise SearchError(
+                f"stage data {str(path)!r} can't be written: {reason}; free some space or mend the folder, then resume"
+            ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> StageData:

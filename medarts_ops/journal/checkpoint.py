@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from medarts_ops.errors import SearchError
@@ -27,9 +28,10 @@ class CheckpointFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._previous = path.with_name(f"{path.name}.previous")
+        self._newest_is_broken = False
 
     def write(self, payload: bytes) -> None:
-        """Make `payload` the checkpoint, and the one so far the previous.
+        """Make `payload` the checkpoint, and the one so far the previous, unless `payloads` found it broken.
 
         Raises:
             SearchError: the disk is full or the folder can't be written; the earlier checkpoint is as it was.
@@ -43,40 +45,42 @@ class CheckpointFile:
                 file.write(payload)
                 file.flush()
                 os.fsync(file.fileno())
-            if self._path.exists():
+            if self._path.exists() and not self._newest_is_broken:
                 self._path.replace(self._previous)
             partial.replace(self._path)
+            self._newest_is_broken = False
             _sync_folder(self._path.parent)
         except OSError as error:
             raise SearchError(
-                f"checkpoint {str(self._path)!r} can't be written: {error.strerror or error}; the one before it is "
-                "whole: free some space or mend the folder, then resume"
+                f"checkpoint {str(self._path)!r} can't be written: {error.strerror or error}; what was saved "
+                "earlier is whole: free some space or mend the folder, then resume"
             ) from error
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
 
-    def payloads(self) -> list[bytes]:
-        """The payloads that are whole, the newest first; a torn or foreign file is named in a warning and left out.
+    def payloads(self) -> Iterator[tuple[Path, bytes]]:
+        """What is whole, the newest first, with its file; a torn or foreign one is named in a warning and left out.
+
+        A file is read when it is asked for: the previous one costs nothing where the newest is good.
 
         Raises:
             SearchError: a newer release wrote the checkpoint.
         """
-        found: list[bytes] = []
         for path in (self._path, self._previous):
             try:
-                content = path.read_bytes()
+                payload = _read(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                _logger.warning("checkpoint %s can't be read (%s); an earlier one is used", path, error)
-                continue
-            payload = _payload(path, content)
-            if payload is None:
-                _logger.warning("checkpoint %s is torn or foreign; an earlier one is used, if there is one", path)
+                payload, broken = None, f"can't be read ({error.strerror or error})"
             else:
-                found.append(payload)
-        return found
+                broken = "is torn or foreign"
+            if payload is not None:
+                yield path, payload
+                continue
+            self._newest_is_broken |= path == self._path
+            _logger.warning("checkpoint %s %s; an earlier one is used, if there is one", path, broken)
 
     def delete(self) -> None:
         """Remove both files: what they held is finished."""
@@ -85,18 +89,23 @@ class CheckpointFile:
                 path.unlink(missing_ok=True)
 
 
-def _payload(path: Path, content: bytes) -> bytes | None:
-    header, _, payload = content.partition(b"\n")
-    words = header[:_HEADER_LIMIT].split(b" ")
-    if len(words) != 4 or words[0] != _MAGIC or not words[1].isdigit():
-        return None
-    if int(words[1]) > VERSION:
-        raise SearchError(
-            f"checkpoint {str(path)!r} is of version {int(words[1])}: this release reads up to version {VERSION}; "
-            "resume with the release that wrote it"
-        )
-    whole = words[3] == b"%d" % len(payload) and hashlib.sha256(payload).hexdigest().encode() == words[2]
-    return payload if whole and int(words[1]) == VERSION else None
+def _read(path: Path) -> bytes | None:
+    """The payload; None if it is not whole. No more is read than the file's size and its header agree on."""
+    with path.open("rb") as file:
+        header = file.readline(_HEADER_LIMIT)
+        words = header.removesuffix(b"\n").split(b" ")
+        if len(words) != 4 or words[0] != _MAGIC or not words[1].isdigit():
+            return None
+        if int(words[1]) > VERSION:
+            raise SearchError(
+                f"checkpoint {str(path)!r} is of version {int(words[1])}: this release reads up to version {VERSION}; "
+                "resume with the release that wrote it, or delete the file to go on from an earlier state"
+            )
+        rest = os.fstat(file.fileno()).st_size - len(header)
+        if int(words[1]) != VERSION or words[3] != b"%d" % rest:
+            return None
+        payload = file.read(rest)
+    return payload if hashlib.sha256(payload).hexdigest().encode() == words[2] else None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from io import FileIO
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from medarts_ops.value import Value
 
 JOURNAL_NAME = "journal.jsonl"
 VERSION = 1
+MAX_BYTES = 2**30
+"""A journal is read whole; an individual of 50 epochs takes about a hundred kilobytes of it."""
 
 
 class _Header(Value):
@@ -56,11 +59,13 @@ class Journal:
         path = folder / JOURNAL_NAME
         line = _line(_Header(search_id=search_id))
         try:
-            with path.open("xb") as file:
+            with path.open("xb", buffering=0) as file:
                 _write_through(file, line)
         except FileExistsError as error:
             raise SearchError(f"{str(path)!r} exists: a search keeps one journal; resume it instead") from error
         except OSError as error:
+            with contextlib.suppress(OSError):
+                path.unlink()  # half a header is no journal, and would keep the next one out
             raise _failed(path, "written", error) from error
         return cls(path, search_id, (), len(line), len(line))
 
@@ -69,12 +74,12 @@ class Journal:
         """Read the journal of an earlier search. A torn last line, left by a crash, is dropped.
 
         Raises:
-            SearchError: there is no journal, it is another program's or a newer version's, or a line before the
-                last is corrupt.
+            SearchError: there is no journal, it is another program's or a newer version's, it has more than
+                `MAX_BYTES`, or a line before the last is corrupt.
         """
         path = folder / JOURNAL_NAME
         try:
-            content = path.read_bytes()
+            content = _read(path)
         except OSError as error:
             raise _failed(path, "read", error) from error
         lines = _whole_lines(content)
@@ -115,7 +120,7 @@ class Journal:
 
     def _append(self, line: bytes) -> None:
         try:
-            with self._path.open("r+b") as file:
+            with self._path.open("r+b", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size != self._size:
                     raise SearchError(
@@ -151,10 +156,23 @@ def _line(value: Value) -> bytes:
     return value.model_dump_json().encode() + b"\n"
 
 
-def _write_through(file: IO[bytes], line: bytes) -> None:
-    file.write(line)
-    file.flush()
+def _write_through(file: FileIO, line: bytes) -> None:
+    """Unbuffered: on a full disk a buffer would keep the rest of the line and write it when the file is closed."""
+    rest = memoryview(line)
+    while rest:
+        rest = rest[file.write(rest) :]
     os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise SearchError(
+                f"journal {str(path)!r} has {size} bytes: allowed are up to {MAX_BYTES}, and no search writes as many; "
+                "restore the file from a copy"
+            )
+        return file.read(size)
 
 
 def _whole_lines(content: bytes) -> list[bytes]:
@@ -181,7 +199,7 @@ def _read_header(path: Path, lines: list[bytes]) -> str:
         raise SearchError(f"{str(path)!r} is no journal of a search; check the path")
     if header.get("version") != VERSION:
         raise SearchError(
-            f"{str(path)!r} is of version {header.get('version')}: this release reads version {VERSION}; "
+            f"{str(path)!r} is of version {header.get('version')!r:.40}: this release reads version {VERSION}; "
             "resume with the release that wrote it"
         )
     try:
@@ -198,8 +216,8 @@ def _read_event(path: Path, n: int, line: bytes) -> SearchEvent:
         raise _corrupt(path, number, error) from error
     if entry.n != n or entry.key != entry.event.key:
         raise SearchError(
-            f"{str(path)!r} line {number} is corrupt: got event {entry.n} ({entry.key}), expected event {n}; "
-            "restore the file from a copy"
+            f"{str(path)!r} line {number} is corrupt: got event {entry.n!r:.40} ({entry.key!r:.100}), expected event "
+            f"{n}; restore the file from a copy"
         )
     return entry.event
 
@@ -210,10 +228,14 @@ def _corrupt(path: Path, number: int, error: ValidationError | MedartsError) -> 
         first = error.errors(include_url=False)[0]
         reason = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
     return SearchError(
-        f"{str(path)!r} line {number} is corrupt ({reason[:200]}); restore the file from a copy, "
+        f"{str(path)!r} line {number} is corrupt ({' '.join(reason.split())[:200]}); restore the file from a copy, "
         "or cut it before that line to repeat what follows"
     )
 
 
-def _failed(path: Path, verb: str, error: OSError) -> SearchError:
-    return SearchError(f"journal {str(path)!r} can't be {verb}: {error.strerror or error}; check the path and the disk")
+def _failed(path: Path, verb: Literal["read", "written"], error: OSError) -> SearchError:
+    remedy = {
+        "read": "check the path and the disk",
+        "written": "what it holds is whole: free some space or mend the folder, then resume",
+    }[verb]
+    return SearchError(f"journal {str(path)!r} can't be {verb}: {error.strerror or error}; {remedy}")

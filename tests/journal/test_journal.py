@@ -10,7 +10,7 @@ import pytest
 from factories import make_alpha, make_epoch_record, make_individual, make_search_events
 
 from medarts_ops.errors import SearchError
-from medarts_ops.journal.journal import JOURNAL_NAME, Journal, JournalObserver
+from medarts_ops.journal.journal import JOURNAL_NAME, MAX_BYTES, Journal, JournalObserver
 from medarts_ops.observers import EpochFinished, PopulationBorn, SearchEvent, SearchStopped, StageFinished
 
 EVENTS = make_search_events()
@@ -205,3 +205,46 @@ def test_the_observer_records_what_it_is_told(tmp_path: Path) -> None:
     for event in (*EVENTS, *EVENTS):
         observer.notify(event)
     assert read(tmp_path) == list(EVENTS)
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_file_that_no_search_writes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.truncate(tmp_path / JOURNAL_NAME, MAX_BYTES + 1)  # sparse: it takes no space
+    with pytest.raises(SearchError, match=f"has {MAX_BYTES + 1} bytes: allowed are up to {MAX_BYTES}.*from a copy"):
+        Journal.open(tmp_path)
+
+
+LONG = "a\n" * 10_000
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    ("index", "line"),
+    [
+        (0, {"format": "medarts-journal", "version": LONG, "search_id": "s"}),
+        (0, {"format": "medarts-journal", "version": 1, "search_id": "s", LONG: 1}),
+        (2, {"n": 1, "key": LONG, "event": json.loads(STOPPED.model_dump_json())}),
+        (2, {"n": 10**400, "key": "x", "event": json.loads(STOPPED.model_dump_json())}),
+        (2, {"n": 1, "key": "x", LONG: 1}),
+        (2, {"n": 1, "key": "x", "event": {"kind": LONG}}),
+    ],
+)
+def test_a_message_is_one_short_line_whatever_the_file_says(
+    tmp_path: Path, index: int, line: dict[str, object]
+) -> None:
+    replace_line(tmp_path, index, json.dumps(line).encode() + b"\n")
+    with pytest.raises(SearchError) as caught:
+        Journal.open(tmp_path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_a_journal_that_could_not_begin_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(SearchError, match="No space left on device; .*free some space"):
+            Journal.create(tmp_path, "s")
+    assert list(tmp_path.iterdir()) == []
+    Journal.create(tmp_path, "s")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -43,7 +46,35 @@ def test_a_killed_holder_leaves_nothing_locked(tmp_path):
         pass
 
 
-def test_a_lock_file_that_says_nonsense_locks_no_one_out(tmp_path):
-    (tmp_path / "lock").write_text("{")
+@pytest.mark.parametrize("note", [b"{", b"", b"\xff", b"[" * 10**6, b'{"pid": 1e999, "host": "h"}', b'{"pid": null}'])
+def test_a_lock_file_that_says_nonsense_locks_no_one_out(tmp_path, note):
+    (tmp_path / "lock").write_bytes(note)
     with search_lock(tmp_path):
-        pass
+        (tmp_path / "lock").write_bytes(note)
+        with pytest.raises(SearchError, match="is at work in another process: wait for it"), search_lock(tmp_path):
+            pass
+
+
+def test_the_lock_file_says_only_who_holds_it_now(tmp_path):
+    (tmp_path / "lock").write_text("x" * 500)
+    with search_lock(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text()) == {"pid": os.getpid(), "host": os.uname().nodename}
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch, code):
+    def refuse(file: object, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(SearchError, match=f"can't be locked: {os.strerror(code)}; move the work directory") as caught:
+        with search_lock(tmp_path):
+            pass
+    assert "at work" not in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_the_lock_is_an_error(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(SearchError, match="can't be written: Is a directory; free some space or mend the folder"):
+        with search_lock(tmp_path):
+            pass

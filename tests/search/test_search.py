@@ -21,7 +21,7 @@ from medarts_ops.individual import (
     TrainingTask,
 )
 from medarts_ops.journal.journal import Journal
-from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
+from medarts_ops.observers import EpochFinished, PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
 from medarts_ops.training.group import EpochCallback
 
@@ -328,3 +328,18 @@ def test_the_stored_config_has_no_auto_left(real):
     folder, _, _ = real
     first = json.loads((folder / "journal.jsonl").read_text().splitlines()[1])["event"]
     assert "auto" not in json.dumps(first["config"])
+
+
+def test_an_interrupt_on_a_full_disk_is_still_an_interrupt(tmp_path, monkeypatch, caplog):
+    def full(self: Journal, event: SearchEvent) -> int:
+        if isinstance(event, EpochFinished):
+            raise KeyboardInterrupt
+        if isinstance(event, SearchStopped):
+            raise SearchError("journal can't be written: No space left on device")
+        return record(self, event)
+
+    record = Journal.record
+    monkeypatch.setattr(Journal, "record", full)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(make_search_config_tiny(), tmp_path)
+    assert "could not be told: journal can't be written" in caplog.text

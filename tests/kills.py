@@ -1,0 +1,115 @@
+"""A tracked search or evaluation in a process of its own that kills itself at a chosen call: a power loss to order."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from collections.abc import Callable
+from functools import wraps
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from factories import make_genotype, make_search_config_tiny
+
+from medarts_ops.config import (
+    AugmentConfig,
+    AuxiliaryConfig,
+    DatasetConfig,
+    EvaluateConfig,
+    ProposalsConfig,
+    RangeConfig,
+    RuntimeConfig,
+    SearchConfig,
+)
+
+
+def search_config() -> SearchConfig:
+    """Two epochs an individual and two rounds of proposals, so that there is a middle of everything."""
+    tiny = make_search_config_tiny()
+    stages = tuple(stage.model_copy(update={"epochs": 2}) for stage in tiny.stages)
+    proposals = ProposalsConfig(space={"alpha_lr": RangeConfig(low=3e-4, high=6e-3)}, generations=2)
+    return tiny.model_copy(update={"stages": stages, "proposals": proposals})
+
+
+def die_at_call(target: str, at: int, *, after: bool) -> None:
+    """SIGKILL this process at the `at`-th call of `module:Class.function`, before or after it did its work."""
+    module_name, _, path = target.partition(":")
+    holder: Any = importlib.import_module(module_name)
+    *outer, name = path.split(".")
+    for part in outer:
+        holder = getattr(holder, part)
+    original: Callable[..., Any] = getattr(holder, name)
+    calls = [0]
+
+    @wraps(original)
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == at and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **named)
+        if calls[0] == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(holder, name, counted)
+
+
+def search_in(folder: Path, target: str | None, at: int, after: bool) -> None:
+    """Run the search `mine` with stores and work directory in `folder`; die on the way if a target is named."""
+    import torch
+
+    from medarts_ops.tracking.tracked import tracked_search
+
+    torch.set_num_threads(1)
+    if target is not None:
+        die_at_call(target, at, after=after)
+    tracked_search(search_config(), name="mine", **stores(folder))
+
+
+def stores(folder: Path) -> dict[str, Any]:
+    """Where a search in `folder` keeps everything."""
+    return {
+        "tracking_uri": f"sqlite:///{folder}/mlflow.db",
+        "storage": f"sqlite:///{folder}/optuna.db",
+        "work_dir": folder / "work",
+    }
+
+
+def exit_code_of(function: Callable[..., None], *arguments: Any) -> int | None:
+    """Run `function` in a fresh process that has the heavy imports behind it, and say how it ended."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["mlflow", "medarts_ops.tracking.tracked", "medarts_ops.tracking.evaluated"])
+    process = context.Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+EVALUATED = make_genotype("sep_conv_3x3", nodes=2)
+EVALUATION = EvaluateConfig(
+    dataset=DatasetConfig(name="digits", low_resolution=False),
+    cells=3,
+    channels=2,
+    epochs=3,
+    batch=256,
+    drop_path=0.3,
+    auxiliary=AuxiliaryConfig(weight=0.0),
+    augment=AugmentConfig(flip=False, cutout=2),
+    runtime=RuntimeConfig(device="cpu", threads=1),
+)
+
+
+def evaluate_in(folder: Path, target: str | None, at: int, after: bool) -> None:
+    """Run the evaluation `mine` with store and work directory in `folder`; die on the way if a target is named."""
+    import torch
+
+    from medarts_ops.tracking.evaluated import tracked_evaluation
+
+    torch.set_num_threads(1)
+    if target is not None:
+        die_at_call(target, at, after=after)
+    place = stores(folder)
+    place.pop("storage")
+    tracked_evaluation(EVALUATION, genotype=EVALUATED, name="mine", **place)
