@@ -38,7 +38,7 @@ test: $(READY) ## All tests but the fault suite; those for a GPU are skipped whe
 test-fast: $(READY) ## The tests without the slow ones
 	$(BIN)/pytest -m "not slow and not gpu and not faults"
 
-test-faults: $(READY) ## The fault suite: thousands of broken inputs to every reader
+test-faults: $(READY) ## The fault suite: processes killed, disks filled, thousands of broken inputs
 	$(BIN)/pytest -m faults tests/faults
 
 lint: $(READY) typecheck ## Style and types

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from medarts_ops.errors import ConfigError, StoreError
 
@@ -17,6 +22,12 @@ SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
 PROBE_SECONDS = 10
 """How long one attempt to reach a database or a server may take."""
+
+OPENING_SECONDS = 120
+"""How long an opening waits for others of the same database; MLflow's tables take seconds, on a busy machine more."""
+
+OPENING_KEY = int.from_bytes(b"medarts")
+"""Number of the advisory lock that stands for opening a database on its server."""
 
 
 def default_sqlite(file_name: str) -> str:
@@ -66,48 +77,112 @@ def without_password(address: str) -> str:
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", address)
 
 
-def check_database(address: str) -> None:
-    """Open the database once and take its write lock, or connect to its server.
+@contextmanager
+def opening(address: str) -> Iterator[None]:
+    """Try the database once, and be the only process that opens it until the block ends.
 
-    Takes at most about ten seconds. A missing SQLite file and its folder are created.
+    MLflow and Optuna look whether their tables are there and then make them, step by step: two that do so at once on
+    a new database fail, and may leave it half made. The lock ends with its process, whatever ends that. SQLite's is
+    on a file of its own, `.<name>.lock`, which stays: whoever removed it could leave two with a lock each.
+
+    A missing SQLite file and its folder are created. Takes ten seconds where the database can't be reached, and
+    waits up to OPENING_SECONDS for other processes.
 
     Raises:
-        StoreError: can't be reached, opened or written; one line.
+        StoreError: can't be reached, opened or written, or others took too long; one line.
     """
     file = sqlite_file(address)
-    if file is not None:
+    with _server_for_itself(address) if file is None else _file_for_itself(file):
+        yield
+
+
+@contextmanager
+def _file_for_itself(file: Path) -> Iterator[None]:
+    # A lock on the database itself is, on some file systems, one of those that SQLite takes, and would shut it out.
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = (file.parent / f".{file.name}.lock").open("a")
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    with lock:
+        _wait_for(lambda: _try_file_lock(lock, file), str(file))
         _check_sqlite(file)
-    else:
-        _check_server(address)
+        yield
+
+
+def _try_file_lock(lock: IO[str], file: Path) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"the database {file} can't be locked: {error.strerror or error}; name a file on a file system with locks "
+            "(flock), for example a local disk"
+        ) from error
+    return True
+
+
+def _wait_for(lock: Callable[[], bool], shown: str) -> None:
+    end = time.monotonic() + OPENING_SECONDS
+    while not lock():
+        if time.monotonic() > end:
+            raise StoreError(
+                f"another process has been opening the database {shown} for {OPENING_SECONDS:g} s: end it, or wait "
+                "and try again"
+            )
+        time.sleep(0.02)
 
 
 def _check_sqlite(file: Path) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file, timeout=PROBE_SECONDS, isolation_level=None)) as connection:
             # Taking the write lock reads the header and fails on a read-only file, without changing anything.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"can't write the database {file}: {error}; name another file") from error
+    except sqlite3.Error as error:
+        raise _unwritable(file, error) from error
 
 
-def _check_server(address: str) -> None:
+def _unwritable(file: Path, error: Exception) -> StoreError:
+    return StoreError(f"can't write the database {file}: {error}; name another file")
+
+
+@contextmanager
+def _server_for_itself(address: str) -> Iterator[None]:
+    shown = without_password(address)
+    engine = _server(address)
+    try:
+        # The lock is the connection's; a transaction left open meanwhile would make others' DDL wait.
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    except SQLAlchemyError as error:
+        raise _unreachable(shown, error) from error
+    with connection:
+        _wait_for(lambda: _try_server_lock(connection, shown), shown)
+        yield
+
+
+def _server(address: str) -> sqlalchemy.Engine:
     shown = without_password(address)
     try:
-        engine = sqlalchemy.create_engine(address, connect_args={"connect_timeout": PROBE_SECONDS})
+        # Without a pool the connection, and the lock with it, is gone once it is closed.
+        return sqlalchemy.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
     except ModuleNotFoundError as error:
         raise StoreError(f"no driver for {shown}: {error}; install medarts-ops[postgres]") from error
     except SQLAlchemyError as error:
         raise StoreError(f"can't read the address {shown!r}: {first_line(error)}") from error
+
+
+def _try_server_lock(connection: sqlalchemy.Connection, shown: str) -> bool:
     try:
-        with engine.connect():
-            pass
+        return bool(connection.scalar(sqlalchemy.select(sqlalchemy.func.pg_try_advisory_lock(OPENING_KEY))))
     except SQLAlchemyError as error:
-        reason = first_line(error.__cause__ or error)
-        raise StoreError(f"can't reach the database {shown}: {reason}; is the server up?") from error
-    finally:
-        engine.dispose()
+        raise _unreachable(shown, error) from error
+
+
+def _unreachable(shown: str, error: SQLAlchemyError) -> StoreError:
+    reason = first_line(error.__cause__ or error)
+    return StoreError(f"can't reach the database {shown}: {reason}; is the server up?")
 
 
 def first_line(error: BaseException) -> str:

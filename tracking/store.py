@@ -20,8 +20,8 @@ from medarts_ops.tracking.databases import (
     PROBE_SECONDS,
     SQLITE,
     absolute_sqlite,
-    check_database,
     default_sqlite,
+    opening,
     scheme_of,
     sqlite_file,
     with_installed_driver,
@@ -49,6 +49,8 @@ SERVER_SECONDS = 20
 def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     """Open the tracking store and try it once; takes at most 30 s to find out that it can't be reached.
 
+    Processes that open one database at the same time do so one after another: the first makes its tables.
+
     Args:
         tracking_uri: `sqlite:///<file>`, `postgresql://…` or `http(s)://…`; None is `mlflow.db` in the current folder.
         create: whether a SQLite file that is not there is made; who only reads has more of an error.
@@ -68,16 +70,41 @@ def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     served = scheme_of(uri) in ("http", "https")
     if served:
         _check_answers(uri)
-    else:
-        check_database(uri)
     from medarts_ops.tracking.run_store import RunStore
 
-    store = RunStore(uri, _artifact_root(uri))
     if served:
+        store = RunStore(uri, _artifact_root(uri))
         _check_within(SERVER_SECONDS, store)
-    else:
+        return store
+    with opening(uri):  # not before the import, which takes seconds
+        if file is not None and file.stat().st_size == 0:
+            _make_tables(file)
+        store = RunStore(uri, _artifact_root(uri))
         store.check()
     return store
+
+
+def _make_tables(file: Path) -> None:
+    """Put a database with MLflow's tables in the place of an empty file.
+
+    MLflow makes them in hundreds of steps and can't go on from the middle: a process that is killed meanwhile must not
+    leave half of them in the user's file.
+    """
+    from medarts_ops.tracking.run_store import RunStore
+
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        RunStore(SQLITE + partial.as_posix(), None).check()
+        partial.replace(file)
+        # What SQLite writes from now on is on disk at once; so must be the name it is written under.
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(f"can't make the database {file}: {error.strerror or error}; name another file") from error
 
 
 def resolve_tracking_uri(tracking_uri: str | None) -> str:

@@ -17,9 +17,9 @@ from medarts_ops.tracking.databases import (
     POSTGRES_SCHEMES,
     SQLITE,
     absolute_sqlite,
-    check_database,
     default_sqlite,
     first_line,
+    opening,
     scheme_of,
     with_installed_driver,
     without_password,
@@ -41,12 +41,13 @@ def open_study_storage(url: str | None) -> BaseStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it prints a line for every study and trial
     address = _resolved(url)
-    check_database(address)
     waiting = {"timeout": LOCK_SECONDS} if address.startswith(SQLITE) else {"connect_timeout": LOCK_SECONDS}
-    try:
-        return RDBStorage(address, engine_kwargs={"connect_args": waiting})
-    except (OptunaError, SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
-        raise StoreError(f"can't open the study storage {without_password(address)}: {first_line(error)}") from error
+    with opening(address):
+        try:
+            return RDBStorage(address, engine_kwargs={"connect_args": waiting})
+        except (OptunaError, SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
+            shown = without_password(address)
+            raise StoreError(f"can't open the study storage {shown}: {first_line(error)}") from error
 
 
 def _resolved(url: str | None) -> str:

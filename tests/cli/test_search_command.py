@@ -118,7 +118,9 @@ def test_next_commands_repeat_the_option_but_not_the_variable(tracked: FakeTrack
 
 def test_events_that_wait_are_said_with_the_command_that_tells_them(tracked: FakeTracked) -> None:
     tracked.waiting = 3
-    result = invoke("--name", "mine", "--work-dir", "my work", "--tracking-uri", "http://h:5", OPTUNA_STORAGE="sqlite:///o.db")
+    result = invoke(
+        "--name", "mine", "--work-dir", "my work", "--tracking-uri", "http://h:5", OPTUNA_STORAGE="sqlite:///o.db"
+    )
     assert result.exit_code == 0 and "medarts evaluate" in result.stdout
     said = result.stderr.splitlines()[-1]
     assert said.startswith("3 events wait in the work directory")

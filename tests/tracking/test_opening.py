@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +29,13 @@ def address(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/new/x.db"
 
 
-def holder(address: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, address], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    return process
+@pytest.fixture
+def holder(address: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that is opening the database and does not come to an end."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, address], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 def test_a_second_opening_waits_for_the_first(address: str) -> None:
@@ -54,21 +58,21 @@ def test_another_database_is_opened_meanwhile(address: str) -> None:
         pass
 
 
+@pytest.mark.usefixtures("holder")
 def test_an_opening_that_never_ends_is_reported_with_the_database(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(databases, "OPENING_SECONDS", 0.1)
-    with holder(address) as first:
-        with pytest.raises(StoreError, match=r"another process has been opening the database .*x\.db for 0\.1 s"):
-            with opening(address):
-                pass
-        first.kill()
+    with pytest.raises(StoreError, match=r"another process has been opening the database .*x\.db for 0\.1 s"):
+        with opening(address):
+            pass
 
 
-def test_a_killed_process_leaves_nothing_locked(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_leaves_nothing_locked(
+    address: str, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(databases, "OPENING_SECONDS", 5)
-    with holder(address) as first:
-        first.kill()
+    holder.kill()
     with opening(address):
         pass
 
