@@ -8,9 +8,13 @@ from typing import Literal
 import numpy as np
 
 from medarts_ops.config import (
+    AugmentConfig,
+    AuxiliaryConfig,
     DatasetConfig,
+    EvaluateConfig,
     ObjectiveConfig,
     ParaAugConfig,
+    RuntimeConfig,
     SearchConfig,
     SearchRuntimeConfig,
     SpaceConfig,
@@ -187,6 +191,21 @@ def make_search_config_tiny(seed: int = 0) -> SearchConfig:
         objectives=(ObjectiveConfig(), ObjectiveConfig(name="params")),
         para_aug=ParaAugConfig(cells=3, channels=4),
         runtime=SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1, stack=1, cuda_graphs="off"),
+    )
+
+
+def make_evaluate_config_tiny() -> EvaluateConfig:
+    """Three epochs on digits that a CPU trains in seconds, with drop path and cutout."""
+    return EvaluateConfig(
+        dataset=DatasetConfig(name="digits", low_resolution=False),
+        cells=3,
+        channels=2,
+        epochs=3,
+        batch=256,
+        drop_path=0.3,
+        auxiliary=AuxiliaryConfig(weight=0.0),
+        augment=AugmentConfig(flip=False, cutout=2),
+        runtime=RuntimeConfig(device="cpu", threads=1),
     )
 
 

@@ -11,16 +11,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from factories import make_genotype, make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
 
 from medarts_ops.config import (
-    AugmentConfig,
-    AuxiliaryConfig,
-    DatasetConfig,
-    EvaluateConfig,
     ProposalsConfig,
     RangeConfig,
-    RuntimeConfig,
     SearchConfig,
 )
 
@@ -88,17 +83,7 @@ def exit_code_of(function: Callable[..., None], *arguments: Any) -> int | None:
 
 
 EVALUATED = make_genotype("sep_conv_3x3", nodes=2)
-EVALUATION = EvaluateConfig(
-    dataset=DatasetConfig(name="digits", low_resolution=False),
-    cells=3,
-    channels=2,
-    epochs=3,
-    batch=256,
-    drop_path=0.3,
-    auxiliary=AuxiliaryConfig(weight=0.0),
-    augment=AugmentConfig(flip=False, cutout=2),
-    runtime=RuntimeConfig(device="cpu", threads=1),
-)
+EVALUATION = make_evaluate_config_tiny()
 
 
 def evaluate_in(folder: Path, target: str | None, at: int, after: bool) -> None:

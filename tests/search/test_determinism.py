@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from factories import make_genotype, make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
 
-from medarts_ops.config import AugmentConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
+from medarts_ops.config import AuxiliaryConfig
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import SearchResult
 from medarts_ops.search import run_search
@@ -64,16 +64,9 @@ def test_another_seed_finds_something_else(plain, tmp_path):
 def test_a_deterministic_evaluation_on_a_cpu_trains_what_any_trains(tmp_path):
     trained = []
     for deterministic in (False, True):
-        config = EvaluateConfig(
-            dataset=DatasetConfig(name="digits", low_resolution=False),
-            cells=4,
-            channels=2,
-            epochs=2,
-            batch=256,
-            drop_path=0.3,
-            augment=AugmentConfig(cutout=2),
-            runtime=RuntimeConfig(device="cpu", threads=1, deterministic=deterministic),
-        )
+        config = make_evaluate_config_tiny()
+        runtime = config.runtime.model_copy(update={"deterministic": deterministic})
+        config = config.model_copy(update={"runtime": runtime, "auxiliary": AuxiliaryConfig()})
         folder = tmp_path / str(deterministic)
         folder.mkdir()
         result = run_evaluation(config, make_genotype("sep_conv_3x3", nodes=2), folder=folder)

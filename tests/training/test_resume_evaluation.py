@@ -6,26 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_genotype
+from factories import make_evaluate_config_tiny, make_genotype
 
-from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.evaluation import CHECKPOINT, STARTED, WEIGHTS, resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
 
-CONFIG = EvaluateConfig(
-    dataset=DatasetConfig(name="digits", low_resolution=False),
-    cells=3,
-    channels=2,
-    epochs=3,
-    batch=256,
-    drop_path=0.3,
-    auxiliary=AuxiliaryConfig(weight=0.0),
-    augment=AugmentConfig(flip=False, cutout=2),
-    runtime=RuntimeConfig(device="cpu", threads=1),
-)
+CONFIG = make_evaluate_config_tiny()
 GENOTYPE = make_genotype("sep_conv_3x3", nodes=2)
 
 
