@@ -13,7 +13,7 @@ from medarts_ops.config import DatasetConfig, SearchConfig, StageConfig
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import channel_statistics, search_images
 from medarts_ops.data.stage_data import StageData, prepare_stage_data
-from medarts_ops.errors import DataError
+from medarts_ops.errors import DataError, SearchError
 
 NAMES = ("ant", "bee", "cat", "dog")
 SMALL = StageConfig(name="init", images=40, population=2)
@@ -117,7 +117,7 @@ def test_a_failed_save_leaves_the_file_before_it(tmp_path: Path, monkeypatch: py
         raise OSError("no space left")
 
     monkeypatch.setattr(np, "savez", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(SearchError, match="no space left; free some space"):
         _prepare().save(path)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"the file before"]
 
