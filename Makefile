@@ -9,7 +9,7 @@ READY := $(VENV)/.ready-$(KEY)
 OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
-.PHONY: help environment search test test-fast test-faults lint typecheck lock clean $(if $(OURS),,$(READY))
+.PHONY: help environment search test test-fast test-faults lint typecheck docs lock clean $(if $(OURS),,$(READY))
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ typecheck: $(READY)
 	$(PIP) install --no-deps --no-build-isolation --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p medarts_ops
 	rm -rf build
+
+docs: $(READY) ## Write docs/settings.md from the models
+	$(BIN)/python -c 'from medarts_ops.configs.reference import settings_reference; print(settings_reference(), end="")' > docs/settings.md
 
 lock: $(READY) ## Write requirements.lock: what the Docker image installs
 	mkdir -p build

@@ -1,0 +1,89 @@
+"""The page of all settings, `docs/settings.md`, from the models themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from medarts_ops.config import EvaluateConfig, SearchConfig
+
+Schema = Mapping[str, Any]
+
+INTRODUCTION = """# Settings
+
+Written by `make docs` from `medarts_ops/config.py`; a test holds it to that. `--set PATH=VALUE` takes each path, a file
+for `--config` has them nested (`medarts config show --yaml`). `N` in a path is a place in a list, from 0. Presets set
+some of them: `medarts config show --preset NAME`.
+
+*default from*: the paper (ME-DARTS), DARTS, whose settings the paper follows, or ours, where both are silent.
+"""
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "pattern": "like"}
+
+
+class _Row(NamedTuple):
+    path: str
+    default: str
+    allowed: str
+    origin: str
+    description: str
+
+
+def settings_reference() -> str:
+    """All settings of a search and of an evaluation, as Markdown: path, default, what is allowed, origin, meaning."""
+    parts = [INTRODUCTION]
+    for title, model in (("A search", SearchConfig), ("An evaluation", EvaluateConfig)):
+        schema = model.model_json_schema()
+        rows = _rows(schema, schema.get("$defs", {}), "", {})
+        parts.append(f"## {title}\n\n{_table(list(rows))}")
+    return "\n".join(parts)
+
+
+def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iterator[_Row]:
+    for name, property in schema["properties"].items():
+        path, default = f"{prefix}{name}", defaults.get(name, property.get("default"))
+        if "$ref" in property:
+            yield from _rows(_model(property, models), models, f"{path}.", default or {})
+            continue
+        entries = property.get("items", {})
+        own = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
+        origin, description = property.get("origin", "-"), property.get("description", "")
+        yield _Row(path, own, _allowed(property), origin, description)
+        if "$ref" in entries:
+            yield from _rows(_model(entries, models), models, f"{path}.N.", {})
+
+
+def _model(reference: Schema, models: Schema) -> Schema:
+    model: Schema = models[reference["$ref"].rpartition("/")[2]]
+    return model
+
+
+def _allowed(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_allowed(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    kind = {"null": "empty", "integer": "whole number", "string": "text", "array": "list", "object": "mapping"}
+    said = [kind.get(schema.get("type", ""), schema.get("type", ""))]
+    said += [f"{sign} {_shown(schema[bound])}" for bound, sign in BOUNDS.items() if bound in schema]
+    return " ".join(said)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def _table(rows: list[_Row]) -> str:
+    lines = ["| setting | default | allowed | default from | what it is |", "|---|---|---|---|---|"]
+    for row in rows:
+        cells = [f"`{row.path}`", *(text.replace("|", "\\|") for text in row[1:])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

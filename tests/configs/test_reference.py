@@ -1,0 +1,34 @@
+"""The page of all settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
+from medarts_ops.configs.origins import resolved_table
+from medarts_ops.configs.reference import settings_reference
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_the_page_is_what_the_models_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == settings_reference(), "run `make docs`"
+
+
+@pytest.mark.parametrize(("title", "resolve"), [("A search", resolve_search), ("An evaluation", resolve_evaluate)])
+def test_every_setting_is_on_it_with_its_origin(title: str, resolve: object) -> None:
+    assert callable(resolve)
+    page = settings_reference().split(f"## {title}\n")[1].split("\n## ")[0]
+    origins = {line.split(" | ")[0]: line.split(" | ")[-2] for line in page.splitlines() if line.startswith("| `")}
+    for row in resolved_table(*resolve(Request("cifar10"))):
+        path = ".".join("N" if part.isdigit() else part for part in row.path.split("."))
+        if not path.startswith("proposals.space."):  # a mapping, empty by default
+            assert origins[f"| `{path}`"] == (row.origin or "-")
+
+
+def test_bounds_and_a_groups_own_defaults_are_said() -> None:
+    lines = settings_reference().splitlines()
+    assert any(line.startswith("| `weights.momentum` | 0.9 | number ≥ 0") for line in lines)
+    assert [line.split(" | ")[1] for line in lines if line.startswith("| `weights.lr_min`")] == ["0.001", "0.0"]
