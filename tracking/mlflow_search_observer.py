@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import RunError
+from medarts_ops.evolution.hypervolume import relative_hypervolume
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, Individual, StageResult
 from medarts_ops.observers import (
     EpochFinished,
@@ -49,6 +50,7 @@ class MlflowSearchObserver:
         self._experiment_id = store.experiment_id(experiment)
         self._search: tuple[SearchConfig, JobRuns] | None = None
         self._stage_images: dict[int, int] = {}
+        self._first_stage: StageResult | None = None
         self._metrics = MetricLog(store)
         self._reopens = reopens
         self._reproducibility = ReproducibilityLog(store)
@@ -197,6 +199,8 @@ class MlflowSearchObserver:
         self._store.set_tags(run_id, {"medarts.genotype_hash": trained.genotype.identity})
 
     def _stage_finished(self, result: StageResult) -> None:
+        if result.index == 0:
+            self._first_stage = result
         run_id = self.stage_run_id(result.index)
         if not self._runs.is_open(run_id):
             return
@@ -207,7 +211,7 @@ class MlflowSearchObserver:
             # An end of a front is infinitely far by definition: no metric, and no sign of divergence.
             self._metrics.log_missing(member, {key: value for key, value in place.items() if math.isfinite(value)})
         self._store.log_json(run_id, artifacts.POPULATION, artifacts.population_json(result, self.run_id_of))
-        metrics = stage_metrics(result)
+        metrics = stage_metrics(result) | self._hypervolume(result)
         hours = result.seconds / SECONDS_PER_HOUR
         self._metrics.log_missing(run_id, metrics | {"hours": hours}, step=result.index)
         # On the search's run too, whose charts would be empty otherwise; its `hours` is the whole search's.
@@ -216,6 +220,11 @@ class MlflowSearchObserver:
             self._store.set_tags(run_id, {BEST_TAG: self.run_id_of(result.best.id)})
             self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(result.best.trained.genotype))
         self._runs.finish(run_id, "FINISHED")
+
+    def _hypervolume(self, result: StageResult) -> dict[str, float]:
+        first = self._first_stage
+        found = None if first is None else relative_hypervolume(result, first, self._started[0].objectives)
+        return {} if found is None else {"hypervolume": found}
 
     def _search_finished(self, event: SearchFinished) -> None:
         (config, runs), run_id, result = self._started, self.search_run_id, event.result

@@ -29,7 +29,7 @@ def rank(
         SearchError: an individual lacks one of the objectives.
     """
     by_number = sorted(evaluated, key=lambda one: one.trained.individual.number)
-    values = _oriented_values(by_number, objectives)
+    values = oriented_values(by_number, objectives)
     ranked: list[RankedIndividual] = []
     for front, members in enumerate(non_dominated_fronts(values)):
         distances = crowding_distances(values[members])
@@ -120,10 +120,14 @@ def _gaps(column: NDArray[np.float64]) -> NDArray[np.float64]:
     return gaps
 
 
-def _oriented_values(
+def oriented_values(
     evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ObjectiveConfig]
 ) -> NDArray[np.float64]:
-    """`[individual, objective]`, all maximised, without NaN."""
+    """The objectives as `[individual, objective]`, all to be maximised; a NaN is -inf.
+
+    Raises:
+        SearchError: an individual lacks one of the objectives.
+    """
     values = np.empty((len(evaluated), len(objectives)))
     for row, one in enumerate(evaluated):
         for column, objective in enumerate(objectives):

@@ -190,6 +190,8 @@ def test_a_stage_holds_its_ranking_and_its_best_genotype(store: RunStore, tell: 
     assert table["failed"][0]["run_id"] == observer.run_id_of("init-02")
     assert stage.tags["medarts.best_run_id"] == observer.run_id_of("init-00")
     assert stage.metrics["front_size"] == 2 and stage.metrics["n_failed"] == 1
+    # Both objectives are maximised: the ends of the one front, in a box of 1.1 × 1.1 of their ranges.
+    assert stage.metrics["hypervolume"] == pytest.approx((0.1 * 1.1 + 0.1) / 1.21)
 
 
 def test_an_individual_that_fails_in_an_epoch_says_which(store: RunStore, tell: Tell, events: Events) -> None:
