@@ -66,7 +66,8 @@ def _allowed(schema: Schema) -> str:
     if "const" in schema:
         return str(schema["const"])
     kind = {"null": "empty", "integer": "whole number", "string": "text", "array": "list", "object": "mapping"}
-    said = [kind.get(schema.get("type", ""), schema.get("type", ""))]
+    name = str(schema.get("type", ""))
+    said = [kind.get(name, name)]
     said += [f"{sign} {_shown(schema[bound])}" for bound, sign in BOUNDS.items() if bound in schema]
     return " ".join(said)
 

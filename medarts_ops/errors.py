@@ -49,6 +49,10 @@ class TrainingDiverged(MedartsError):
     """A loss or an α became NaN or infinite; names where."""
 
 
+class ExportError(MedartsError):
+    """A network can't be written in a format, or a file is no network of ours."""
+
+
 def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> str:
     """One line for a name that is not in a registry, with the near miss if there is one; a long name is cut."""
     names = sorted(allowed)

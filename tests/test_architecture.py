@@ -24,7 +24,8 @@ FLOORS = [
     {"executors", "reproducibility"},
     {"stages", "evaluation"},
     {"search"},
-    {"bench"},
+    {"bench", "export"},
+    {"pictures"},
     {"tracking"},
     {"configs"},
     {"cli"},
@@ -37,11 +38,16 @@ HOMES = {
     "sqlalchemy": {"tracking"},
     "click": {"cli"},
     "rich": {"cli"},
-    "torch": {"networks", "strategies", "training", "data", "objectives", "bench"},
+    "torch": {"networks", "strategies", "training", "data", "objectives", "bench", "export"},
     "torchvision": {"data", "bench"},
-    "PIL": {"data", "bench"},
+    "PIL": {"data", "bench", "export"},
     "sklearn": {"data"},
     "yaml": {"configs", "cli"},
+    "matplotlib": {"pictures"},
+    "plotly": {"pictures"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
+    "safetensors": {"export"},
 }
 """Libraries that live in few rooms only."""
 
@@ -86,6 +92,13 @@ def test_no_room_imports_upwards(room):
         inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
         inside &= set(ROOMS)
         assert inside <= allowed, f"{path.name} imports {sorted(inside - allowed)}"
+
+
+def test_pictures_know_the_travelling_values_and_nothing_that_computes():
+    core = {"errors", "space", "config", "individual", "observers", "evolution", "pictures"}
+    for path in ROOMS["pictures"]:
+        inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
+        assert inside & set(ROOMS) <= core, f"{path.name} imports {sorted(inside - core)}"
 
 
 @pytest.mark.parametrize("library", sorted(HOMES))

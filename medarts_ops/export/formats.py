@@ -1,0 +1,329 @@
+"""A trained network as a file: torch's pt2, ONNX or safetensors; each is read back and compared before it counts."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor
+
+from medarts_ops.errors import ExportError, MedartsError, unknown_name
+from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
+
+FORMATS = ("pt2", "onnx", "safetensors")
+"""The formats, each the ending of its files, too."""
+
+Format = Literal["pt2", "onnx", "safetensors"]
+
+METADATA = "medarts"
+"""The key of the description, as JSON, in a file's metadata."""
+
+INPUT, OUTPUT = "images", "logits"
+CHECKED_BATCHES = (1, 2, 7)
+TOLERANCE = 1e-4
+"""The largest difference of a logit that is taken for rounding, in parts of the largest logit or of 1."""
+
+MAX_BYTES = 2 * 1024**3
+"""Of a file: protobuf, and with it ONNX in one file, ends there."""
+
+MAX_METADATA = 2**20
+"""Characters of a description."""
+
+_NEEDS = {"pt2": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}
+_PT2_DESCRIPTION = f"{METADATA}.json"
+_CHECK_SEED = 0
+
+Pixels = NDArray[np.float32]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """An exported network that is ready to use.
+
+    `logits` takes images [image, channel, height, width], float32 in 0…255, and gives [image, class] in the order of
+    `description.class_names`.
+    """
+
+    description: NetworkDescription
+    format: Format
+    logits: Callable[[Pixels], Logits]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, and its largest absolute difference of a logit from the network's, read back."""
+
+    path: Path
+    format: Format
+    largest_difference: float
+    bytes: int
+
+
+def export_network(network: TrainedNetwork, path: Path, format: Format) -> Exported:
+    """Write a trained network as a file that holds its description, too, and normalises the images itself.
+
+    `pt2` is a torch.export archive and `onnx` an ONNX model (input `images`, output `logits`, no other file beside
+    it), both for any number of images; `safetensors` holds the weights, which the description's genotype gives a
+    network to. The file is read back and compared with the network on made-up images at batch 1, 2 and 7 before it
+    gets its name, so that `path` is whole, right, or as it was.
+
+    Args:
+        network: what `read_trained_network` gave.
+        path: ends with the format's name; a file that is there already is replaced.
+        format: one of `FORMATS`.
+
+    Raises:
+        ExportError: an unknown format, another ending, a package that is not installed, a folder that can't be
+            written, or a file that differs from the network by more than `TOLERANCE`.
+    """
+    _check_format(format, path)
+    require(format)
+    content = _CONTENTS[format](network)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        difference = _checked_difference(network, read_network(partial, format), path)
+        partial.replace(path)
+    except OSError as error:
+        raise ExportError(
+            f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another folder"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return Exported(path, format, difference, len(content))
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's ending names.
+
+    Raises:
+        ExportError: it names none.
+    """
+    for format in _CONTENTS:
+        if path.suffix == f".{format}":
+            return format
+    raise ExportError(f"{str(path)!r} names no format: allowed endings are .pt2, .onnx and .safetensors")
+
+
+def require(format: Format) -> None:
+    """See that the packages that a format needs are there.
+
+    Raises:
+        ExportError: one is not; says how to install it.
+    """
+    for package in _NEEDS[format]:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ExportError(
+                f"format {format!r} needs the package {package!r}, which can't be imported ({error}): install it with "
+                "pip install 'medarts-ops[export]', or take format pt2"
+            ) from error
+
+
+def read_network(path: Path, format: Format) -> LoadedNetwork:
+    """Read an exported file back, whatever its name. A `pt2` runs what it says: see `medarts_ops.export.predict`.
+
+    Raises:
+        ExportError: no such file, too large, no exported network, or one that contradicts its own description.
+    """
+    require(format)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ExportError(f"{str(path)!r} can't be read ({error.strerror or error}): name an exported file") from error
+    if not path.is_file() or size > MAX_BYTES:
+        raise ExportError(f"{str(path)!r} is no file of at most {MAX_BYTES:,} bytes: name an exported file")
+    try:
+        return _READERS[format](path)
+    except (MedartsError, MemoryError):
+        raise
+    except Exception as error:  # each library answers a broken file with errors of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ExportError(
+            f"{str(path)!r} is no {format} file that this release can use ({reason}): export the evaluation again"
+        ) from error
+
+
+def _check_format(format: str, path: Path) -> None:
+    if format not in FORMATS:
+        raise ExportError(unknown_name("format", format, FORMATS))
+    if path.suffix != f".{format}":
+        raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
+
+
+def _checked_difference(network: TrainedNetwork, loaded: LoadedNetwork, path: Path) -> float:
+    if loaded.description != network.description:
+        raise ExportError(f"{str(path)!r} came back with another description: it was not written; report this")
+    largest, scale = 0.0, 1.0
+    generator = torch.Generator().manual_seed(_CHECK_SEED)
+    for batch in CHECKED_BATCHES:
+        images = _made_up_images(network.description, batch, generator)
+        with torch.no_grad():
+            expected = network.module(images).numpy()
+        difference = float(np.abs(loaded.logits(images.numpy()) - expected).max())
+        scale = max(scale, float(np.abs(expected).max()))
+        if not difference <= TOLERANCE * scale:
+            raise ExportError(
+                f"{str(path)!r} would differ from the network: by {difference:.3g} in a logit of {batch} images, "
+                f"allowed are {TOLERANCE * scale:.3g}; it was not written; take another format"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _made_up_images(description: NetworkDescription, batch: int, generator: torch.Generator) -> Tensor:
+    shape = (batch, description.in_channels, *description.resolution)
+    return torch.randint(256, shape, generator=generator).float()
+
+
+def _program(network: TrainedNetwork) -> torch.export.ExportedProgram:
+    images = _made_up_images(network.description, 2, torch.Generator().manual_seed(_CHECK_SEED))
+    # A batch of 1 would be taken for a constant.
+    return torch.export.export(network.module, (images,), dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}})
+
+
+def _pt2_content(network: TrainedNetwork) -> bytes:
+    buffer = io.BytesIO()
+    extra = {_PT2_DESCRIPTION: network.description.model_dump_json()}
+    torch.export.save(_program(network), buffer, extra_files=extra)
+    return buffer.getvalue()
+
+
+def _onnx_content(network: TrainedNetwork) -> bytes:
+    program = torch.onnx.export(
+        _program(network), dynamo=True, external_data=False, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+    )
+    assert program is not None
+    program.model.metadata_props[METADATA] = network.description.model_dump_json()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def _safetensors_content(network: TrainedNetwork) -> bytes:
+    from safetensors.torch import save
+
+    weights = network.module.network.state_dict()
+    content: bytes = save(
+        {name: tensor.contiguous() for name, tensor in weights.items()},
+        metadata={METADATA: network.description.model_dump_json()},
+    )
+    return content
+
+
+def _read_pt2(path: Path) -> LoadedNetwork:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(f"/extra/{_PT2_DESCRIPTION}")]
+        held = archive.getinfo(names[0]).file_size if len(names) == 1 else None
+        if held is None or held > MAX_METADATA:
+            raise ExportError(f"{str(path)!r} is a pt2 file without a description of ours: export the evaluation")
+        description = _description(archive.read(names[0]), path)
+    module = torch.export.load(io.BytesIO(path.read_bytes())).module()
+
+    def logits(images: Pixels) -> Logits:
+        with torch.no_grad():
+            return _numpy(module(torch.from_numpy(images)))
+
+    return LoadedNetwork(description, "pt2", logits)
+
+
+def _read_onnx(path: Path) -> LoadedNetwork:
+    import onnx
+    import onnxruntime
+    from onnx.external_data_helper import uses_external_data
+
+    content = path.read_bytes()
+    model = onnx.load_model_from_string(content)
+    inside = (_tensors(model.graph), *(_tensors_of(function.node) for function in model.functions))
+    if any(uses_external_data(tensor) for tensors in inside for tensor in tensors):
+        raise ExportError(f"{str(path)!r} takes weights from other files, which no export of ours does: export again")
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    description = _description(session.get_modelmeta().custom_metadata_map.get(METADATA), path)
+    shapes = [(part.name, list(part.shape[1:])) for part in (*session.get_inputs(), *session.get_outputs())]
+    expected = [
+        (INPUT, [description.in_channels, *description.resolution]),
+        (OUTPUT, [len(description.class_names)]),
+    ]
+    if shapes != expected:
+        raise ExportError(f"{str(path)!r} contradicts its description: it has {shapes}, described are {expected}")
+
+    def logits(images: Pixels) -> Logits:
+        found: Logits = session.run([OUTPUT], {INPUT: images})[0]
+        return found
+
+    return LoadedNetwork(description, "onnx", logits)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All constants of an ONNX graph and of the graphs in its nodes; any may say that its numbers are elsewhere."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _tensors_of(graph.node)
+
+
+def _tensors_of(nodes: Iterable[Any]) -> Iterator[Any]:
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
+
+
+def _read_safetensors(path: Path) -> LoadedNetwork:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        description = _description((file.metadata() or {}).get(METADATA), path)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    module = trained_network(description, weights, source=str(path)).module
+
+    def logits(images: Pixels) -> Logits:
+        with torch.no_grad():
+            return _numpy(module(torch.from_numpy(images)))
+
+    return LoadedNetwork(description, "safetensors", logits)
+
+
+def _description(text: str | bytes | None, path: Path) -> NetworkDescription:
+    if text is None or len(text) > MAX_METADATA:
+        raise ExportError(f"{str(path)!r} has no description of ours in its metadata: export the evaluation")
+    try:
+        return NetworkDescription.model_validate_json(text)
+    except (ValidationError, MedartsError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ExportError(
+            f"{str(path)!r} describes no network that this release can build ({reason}): export the evaluation again"
+        ) from error
+
+
+def _numpy(logits: Any) -> Logits:
+    found: Logits = logits.numpy()
+    return found
+
+
+_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]] = {
+    "pt2": _pt2_content,
+    "onnx": _onnx_content,
+    "safetensors": _safetensors_content,
+}
+_READERS: dict[Format, Callable[[Path], LoadedNetwork]] = {
+    "pt2": _read_pt2,
+    "onnx": _read_onnx,
+    "safetensors": _read_safetensors,
+}

@@ -1,0 +1,185 @@
+"""The network that leaves the house: an evaluation's, in eval mode, with the normalisation built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from medarts_ops.config import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.proxy import channel_statistics
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.data.resolution import SMALLEST_SIDE
+from medarts_ops.errors import DataError, ExportError, SearchError
+from medarts_ops.evaluation import WEIGHTS, read_evaluation
+from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.search_space import MAX_NODES
+from medarts_ops.value import Value
+
+AUXILIARY = "auxiliary_head."
+"""How the names of the weights begin that help in training only."""
+
+Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=MAX_SIDE)]
+Mean = Annotated[float, Field(ge=0, le=1)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
+
+
+class NetworkDescription(Value):
+    """All that a network is besides its weights; what every exported file says of itself.
+
+    `resolution` is height × width of the images that it was trained on, `mean` and `std` are [channel] of pixels
+    scaled to 0…1, `class_names` stand in the order of the logits.
+    """
+
+    format: Literal["medarts-network"] = "medarts-network"
+    version: Literal[1] = 1
+    genotype: Genotype
+    cells: int = Field(ge=3, le=MAX_CELLS)
+    channels: int = Field(ge=1, le=MAX_CHANNELS)
+    in_channels: Literal[1, 3]
+    resolution: tuple[Side, Side]
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    mean: tuple[Mean, ...]
+    std: tuple[Deviation, ...]
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> Self:
+        if not len(self.mean) == len(self.std) == self.in_channels:
+            raise ValueError(
+                f"mean has {len(self.mean)} numbers and std {len(self.std)}: allowed is one for each of "
+                f"{self.in_channels} channels"
+            )
+        nodes = max(self.genotype.n_nodes("normal"), self.genotype.n_nodes("reduce"))
+        if nodes > MAX_NODES:
+            raise ValueError(f"a cell has {nodes} nodes: allowed are {MAX_NODES}")
+        return self
+
+
+class ClassifyingNetwork(nn.Module):
+    """A derived network that takes images as they are and normalises them itself, so that nobody can forget it."""
+
+    def __init__(self, network: DerivedNetwork, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.network = network
+        # Constants of the graph beside the weights, in float32 as training has them.
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [image, class] of `images [image, channel, height, width]`, float32 in 0…255."""
+        # In the order of data/augment.py's `normalise`, so equal to it bit for bit.
+        logits: Tensor = self.network((images / 255 - self.get_buffer("mean")) / self.get_buffer("std"))[0]
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A description and the module that it describes: on the CPU, float32, in eval mode, asking for no gradient."""
+
+    description: NetworkDescription
+    module: ClassifyingNetwork
+
+
+def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -> TrainedNetwork:
+    """The network that a finished evaluation trained, without auxiliary head and drop path.
+
+    Its mean and std are not in the folder: they are computed again from the training images, once these are known to
+    be the evaluation's own.
+
+    Args:
+        folder: what `run_evaluation` was given.
+        dataset: what `load_dataset` gave for the evaluation's config, where the caller has it already.
+
+    Raises:
+        SearchError: there is no evaluation in the folder, or it is not finished.
+        DataError: the images can't be read, or are not those of the evaluation.
+        ExportError: the weights can't be read, or are another network's.
+    """
+    started, result = read_evaluation(folder)
+    if result is None:
+        raise SearchError(f"evaluation {folder.name!r} is not finished, so it has no weights yet: resume it first")
+    config = started.config
+    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    if dataset.fingerprint != started.dataset.fingerprint:
+        raise DataError(
+            f"evaluation {folder.name!r} was trained on other images: dataset {config.dataset.name!r} had fingerprint "
+            f"{started.dataset.fingerprint} and has {dataset.fingerprint}, so its mean and std are lost; restore them"
+        )
+    statistics = channel_statistics(dataset.train.images)
+    description = NetworkDescription(
+        genotype=started.genotype,
+        cells=config.cells,
+        channels=config.channels,
+        in_channels=1 if dataset.in_channels == 1 else 3,
+        resolution=dataset.resolution,
+        class_names=dataset.class_names,
+        mean=tuple(statistics.mean.tolist()),
+        std=tuple(statistics.std.tolist()),
+    )
+    path = folder / WEIGHTS
+    return trained_network(description, _read_weights(path), source=str(path))
+
+
+def trained_network(description: NetworkDescription, weights: Mapping[str, Tensor], *, source: str) -> TrainedNetwork:
+    """The described network with these weights.
+
+    Costs the memory of the weights alone, whatever the description promises: names and shapes are compared before
+    anything is allocated.
+
+    Args:
+        description: of the network.
+        weights: a `DerivedNetwork`'s state dict; what belongs to an auxiliary head is left out.
+        source: where they are from, for the error.
+
+    Raises:
+        ExportError: a weight is missing, unknown, or of another shape or type than the network's.
+    """
+    with torch.device("meta"):
+        network = DerivedNetwork(
+            description.genotype,
+            cells=description.cells,
+            channels=description.channels,
+            n_classes=len(description.class_names),
+            in_channels=description.in_channels,
+            auxiliary=False,
+        )
+    given = {name: tensor for name, tensor in weights.items() if not name.startswith(AUXILIARY)}
+    _check_weights(network.state_dict(), given, source)
+    network.load_state_dict({name: tensor.contiguous() for name, tensor in given.items()}, assign=True)
+    module = ClassifyingNetwork(network, description.mean, description.std).eval().requires_grad_(False)
+    return TrainedNetwork(description, module)
+
+
+def _check_weights(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
+    for name in sorted(expected.keys() | given.keys()):
+        wanted, got = (_kind(tensors.get(name)) for tensors in (expected, given))
+        if wanted != got:
+            raise ExportError(
+                f"{source!r} holds other weights than its genotype asks for: {name[:100]!r} is {got} and must be "
+                f"{wanted}; export the evaluation again"
+            )
+
+
+def _kind(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        # Tensors, numbers and text alone: nothing in the file is run.
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # torch lets through whatever a foreign pickle makes it stumble over
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ExportError(f"{str(path)!r} can't be read ({reason}): evaluate the genotype again") from error
+    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
+        raise ExportError(f"{str(path)!r} is no state dict of a network: evaluate the genotype again")
+    return held

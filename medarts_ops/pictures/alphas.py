@@ -1,0 +1,116 @@
+"""What an individual's α says: the weight of each operation on each edge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medarts_ops.errors import GenotypeError
+from medarts_ops.individual import Alpha, CellAlpha
+from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, new_figure
+from medarts_ops.space.discretize import discretize
+from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
+from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+INPUTS = ("$c_{k-2}$", "$c_{k-1}$")
+ROW, COLUMN = 0.27, 0.5
+LEFT, RIGHT, BOTTOM, TOP = 1.2, 0.9, 1.15, 0.75
+
+
+def alpha_figure(alpha: Alpha, space: SearchSpace, name: str) -> Figure:
+    """The mixtures of both cells, softmax over the operations of each edge (Eq. 2); `name` says whose α it is.
+
+    Frames mark what α discretizes to (Eq. 5), on the mixture alone. Where a strategy weighs edges too, an edge's name
+    has that weight behind it: β, softmax over the edges of its node.
+
+    Raises:
+        GenotypeError: α does not have the shape of the space.
+    """
+    mixtures = {"normal": _mixture(alpha.normal, space, "normal"), "reduce": _mixture(alpha.reduce, space, "reduce")}
+    genotype = discretize(space, mixtures["normal"], mixtures["reduce"])
+    weighed = alpha.normal.edge_logits is not None or alpha.reduce.edge_logits is not None
+    left = LEFT + (0.45 if weighed else 0.0)
+    wide, high = COLUMN * space.n_primitives, ROW * space.n_edges
+    width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
+    figure = new_figure(width, height, f"architecture parameters α of {name}")
+    strongest = max(float(mixture.max()) for mixture in mixtures.values())
+    cells: tuple[tuple[CellKind, CellAlpha, str], ...] = (
+        ("normal", alpha.normal, "normal cell"),
+        ("reduce", alpha.reduce, "reduction cell"),
+    )
+    for number, (cell, parameters, title) in enumerate(cells):
+        x = left + number * (left + wide)
+        axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
+        axes.set_title(f"{title} (framed: its genotype)", fontsize=TEXT_SIZE, color=INK)
+        image = _heat_map(axes, mixtures[cell], parameters, space, strongest)
+        _frame_chosen(axes, genotype, cell, space)
+    bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
+    figure.colorbar(image, cax=bar).set_label("weight in the mixture (each row sums to 1)", fontsize=LABEL_SIZE)
+    bar.tick_params(labelsize=LABEL_SIZE)
+    return figure
+
+
+def _mixture(alpha: CellAlpha, space: SearchSpace, cell: str) -> np.ndarray:
+    expected = (space.n_edges, space.n_primitives)
+    if alpha.op_logits.shape != expected:
+        raise GenotypeError(
+            f"α of the {cell} cell [edge, op] has shape {alpha.op_logits.shape}: allowed is {expected} in this space; "
+            "give the space that α was trained in"
+        )
+    return _softmax(alpha.op_logits)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis in float64."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    weights: np.ndarray = shifted / shifted.sum(axis=-1, keepdims=True)
+    return weights
+
+
+def _heat_map(
+    axes: Axes, mixture: np.ndarray, parameters: CellAlpha, space: SearchSpace, strongest: float
+) -> AxesImage:
+    image = axes.imshow(mixture, cmap=ACCURACY_COLOURS, vmin=0.0, vmax=strongest, aspect="auto")
+    axes.set_xticks(range(space.n_primitives), space.primitives, rotation=50, ha="right", fontsize=LABEL_SIZE)
+    axes.tick_params(axis="x", pad=1)
+    axes.set_yticks(range(space.n_edges), _edge_names(space, parameters), fontsize=LABEL_SIZE)
+    axes.set_xlabel("operation", fontsize=TEXT_SIZE)
+    axes.set_ylabel("edge", fontsize=TEXT_SIZE)
+    for (edge, operation), weight in np.ndenumerate(mixture):
+        ink = "white" if weight < 0.55 * strongest else "black"
+        axes.text(operation, edge, f"{weight:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
+    last_edges = [edge for edge, (source, node) in enumerate(space.edges) if source == node - 1]
+    for edge in last_edges[:-1]:
+        axes.axhline(edge + 0.5, color="white", linewidth=2)
+    return image
+
+
+def _edge_names(space: SearchSpace, parameters: CellAlpha) -> list[str]:
+    names = [
+        f"{INPUTS[source] if source < N_INPUTS else source - N_INPUTS} → {node - N_INPUTS}"
+        for source, node in space.edges
+    ]
+    if parameters.edge_logits is None:
+        return names
+    weights = np.zeros(space.n_edges)
+    for node in range(N_INPUTS, N_INPUTS + space.n_nodes):
+        into = [edge for edge, (_, target) in enumerate(space.edges) if target == node]
+        weights[into] = _softmax(parameters.edge_logits[into])
+    return [f"{name}  β {weight:.2f}" for name, weight in zip(names, weights, strict=True)]
+
+
+def _frame_chosen(axes: Axes, genotype: Genotype, cell: CellKind, space: SearchSpace) -> None:
+    from matplotlib.patches import Rectangle
+
+    for place, (operation, source) in enumerate(genotype.edges(cell)):
+        edge = space.edges.index((source, N_INPUTS + place // EDGES_PER_NODE))
+        column = space.primitives.index(operation)
+        axes.add_patch(
+            Rectangle((column - 0.46, edge - 0.44), 0.92, 0.88, fill=False, edgecolor="#D55E00", linewidth=2.2)
+        )

@@ -1,0 +1,201 @@
+"""The graph of a cell, as in DARTS's figures: inputs left, the operation on every edge, output right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, colour, new_figure
+from medarts_ops.pictures.layers import CellLayout, Item, Link, item_height, lay_out
+from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
+from medarts_ops.space.search_space import N_INPUTS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INPUT_LABELS = ("$c_{k-2}$", "$c_{k-1}$")
+OUTPUT_LABEL = "$c_k$"
+CELL_NAMES: dict[CellKind, str] = {"normal": "normal cell", "reduce": "reduction cell"}
+
+# Inches; a cell is drawn in its real size, so that a label's room is known before it is written.
+BOX = 0.5
+PILL = 0.98
+PILL_HEIGHT = 0.25
+WIRE = 0.24
+CIRCLE = 0.32
+COLUMN_GAP = 0.72
+MARGIN = 0.2
+TITLE_ROOM = 0.42
+WIDEST = 15.0
+
+
+def cell_figure(genotype: Genotype, cell: CellKind, name: str) -> Figure:
+    """One cell of a genotype; `name` says whose it is.
+
+    Lines have the colour of the state that they come from; a box on a line is the operation that it goes through, with
+    the genotype's own name. Pale lines go straight to the output, which concatenates them. Nodes count from 0.
+    """
+    layout = lay_out(genotype, cell)
+    width, height = _size(layout)
+    width = max(width, 4.0)
+    figure = new_figure(width, height + TITLE_ROOM, f"{CELL_NAMES[cell]} of {name}")
+    _draw(figure, (0.0, 0.0, width, height), genotype, cell, layout)
+    return figure
+
+
+def genotype_figure(genotype: Genotype, name: str) -> Figure:
+    """Both cells of a genotype as in `cell_figure`, side by side, or one above the other where that gets too wide."""
+    kinds: tuple[CellKind, CellKind] = ("normal", "reduce")
+    layouts = [lay_out(genotype, cell) for cell in kinds]
+    (left, one), (right, two) = (_size(layout) for layout in layouts)
+    if left + right <= WIDEST:
+        width, height = left + right, max(one, two) + TITLE_ROOM
+        places = [(0.0, 0.0, left, height - TITLE_ROOM), (left, 0.0, right, height - TITLE_ROOM)]
+    else:
+        width, height = max(left, right), one + two + 2 * TITLE_ROOM
+        places = [(0.0, two + TITLE_ROOM, width, one), (0.0, 0.0, width, two)]
+    figure = new_figure(width, height + TITLE_ROOM, f"genotype of {name}")
+    for place, cell, layout in zip(places, kinds, layouts, strict=True):
+        axes = _draw(figure, place, genotype, cell, layout)
+        axes.set_title(CELL_NAMES[cell], fontsize=TEXT_SIZE, color=INK)
+    return figure
+
+
+def _size(layout: CellLayout) -> tuple[float, float]:
+    bottom, top = _bounds(layout)
+    return _left(layout, len(layout.columns) - 1) + BOX + 2 * MARGIN, top - bottom + 2 * MARGIN
+
+
+def _bounds(layout: CellLayout) -> tuple[float, float]:
+    n_states = layout.columns[-1][0].state
+    halves = {item: item_height(item, n_states) / 2 for item in layout.heights}
+    bottom = min(height - halves[item] for item, height in layout.heights.items())
+    return bottom, max(height + halves[item] for item, height in layout.heights.items())
+
+
+def _left(layout: CellLayout, column: int) -> float:
+    """Where a column begins, in inches from the inputs' left side."""
+    if column == 0:
+        return 0.0
+    return BOX + COLUMN_GAP + (column - 1) * (PILL + WIRE + CIRCLE + COLUMN_GAP)
+
+
+def _draw(
+    figure: Figure, place: tuple[float, float, float, float], genotype: Genotype, cell: CellKind, layout: CellLayout
+) -> Axes:
+    width, height = figure.get_size_inches()
+    x, y, wide, high = place
+    axes = figure.add_axes((x / width, y / height, wide / width, high / height), label=cell)
+    bottom, top = _bounds(layout)
+    middle = (bottom + top) / 2
+    spare = wide - _size(layout)[0]
+    axes.set_xlim(-MARGIN - spare / 2, wide - MARGIN - spare / 2)
+    axes.set_ylim(middle - high / 2, middle + high / 2)
+    axes.set_axis_off()
+    pills = _pill_heights(layout)
+    for link in layout.links:
+        _draw_link(axes, layout, link, pills)
+    for item, level in layout.heights.items():
+        if not item.lane:
+            _draw_state(axes, layout, item, level)
+    for edge, (operation, source) in enumerate(genotype.edges(cell)):
+        node = next(link.target for link in layout.links if link.edge == edge)
+        _draw_operation(axes, layout, node, pills[edge], operation, colour(source))
+    return axes
+
+
+def _pill_heights(layout: CellLayout) -> dict[int, float]:
+    """The level of each edge's operation: the upper one is fed from above."""
+    levels: dict[int, float] = {}
+    into: dict[Item, list[Link]] = {}
+    for link in layout.links:
+        if link.edge is not None:
+            into.setdefault(link.target, []).append(link)
+    for node, links in into.items():
+        links.sort(key=lambda link: -layout.heights[link.source])
+        for number, link in enumerate(links):
+            assert link.edge is not None
+            shift = 0.5 * (EDGES_PER_NODE - 1) - number
+            levels[link.edge] = layout.heights[node] + shift * 1.45 * PILL_HEIGHT
+    return levels
+
+
+def _draw_link(axes: Axes, layout: CellLayout, link: Link, pills: dict[int, float]) -> None:
+    """A curve through the gap between two columns, and straight through the column where it only passes."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    source, target = link.source, link.target
+    start, y0 = _left(layout, source.column), layout.heights[source]
+    if not source.lane:
+        start += BOX if source.column == 0 else PILL + WIRE + CIRCLE
+    leave = _left(layout, target.column) - COLUMN_GAP
+    arrive = _left(layout, target.column)
+    y1 = layout.heights[target] if link.edge is None else pills[link.edge]
+    bend = 0.5 * COLUMN_GAP
+    carries = link in layout.carries
+    points = [(start, y0), (leave, y0), (leave + bend, y0), (arrive - bend, y1), (arrive, y1)]
+    path = Path(points, [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+    axes.add_patch(
+        PathPatch(
+            path,
+            fill=False,
+            edgecolor=colour(source.state),
+            linewidth=1.4 if carries else 0.9,
+            alpha=1.0 if carries else 0.4,
+            capstyle="round",
+            zorder=2 if carries else 1,
+        )
+    )
+
+
+def _draw_operation(axes: Axes, layout: CellLayout, node: Item, level: float, operation: str, ink: str) -> None:
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+    left = _left(layout, node.column)
+    box = FancyBboxPatch(
+        (left, level - PILL_HEIGHT / 2),
+        PILL,
+        PILL_HEIGHT,
+        boxstyle=f"round,pad=0,rounding_size={PILL_HEIGHT / 2}",
+        facecolor="white",
+        edgecolor=ink,
+        linewidth=1.2,
+        zorder=4,
+    )
+    axes.add_patch(box)
+    axes.text(left + PILL / 2, level, operation, ha="center", va="center", fontsize=LABEL_SIZE, color=INK, zorder=5)
+    end = (left + PILL + WIRE + 0.03, layout.heights[node] + (0.06 if level > layout.heights[node] else -0.06))
+    axes.add_patch(
+        FancyArrowPatch(
+            (left + PILL, level), end, arrowstyle="-|>", mutation_scale=7, shrinkA=0, shrinkB=0, color=ink, zorder=3
+        )
+    )
+
+
+def _draw_state(axes: Axes, layout: CellLayout, item: Item, level: float) -> None:
+    from matplotlib.patches import Circle, FancyBboxPatch
+
+    left, output = _left(layout, item.column), layout.columns[-1][0].state
+    if N_INPUTS <= item.state < output:
+        centre = left + PILL + WIRE + CIRCLE / 2
+        ink = colour(item.state)
+        axes.add_patch(Circle((centre, level), CIRCLE / 2, facecolor=ink, edgecolor="none", zorder=4))
+        label, at, written = str(item.state - N_INPUTS), centre, "white"
+    else:
+        ink = PALE if item.state == output else colour(item.state)
+        axes.add_patch(
+            FancyBboxPatch(
+                (left, level - 0.15),
+                BOX,
+                0.3,
+                boxstyle="round,pad=0,rounding_size=0.06",
+                facecolor="white",
+                edgecolor=ink,
+                linewidth=1.6,
+                zorder=4,
+            )
+        )
+        label = OUTPUT_LABEL if item.state == output else INPUT_LABELS[item.state]
+        at, written = left + BOX / 2, INK
+    axes.text(at, level, label, ha="center", va="center", fontsize=TEXT_SIZE, color=written, zorder=5)

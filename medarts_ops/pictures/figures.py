@@ -1,0 +1,168 @@
+"""What all figures share: colours, sizes, the names of axes, and the way to PNG. Never pyplot, so nothing is global."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 150
+TITLE_SIZE = 11
+TEXT_SIZE = 9
+LABEL_SIZE = 8
+
+TITLE_LETTERS = 10
+"""Letters of a title on an inch, as words have them."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B38600", "#4D4D4D", "#882255", "#6A5ACD")
+"""Told apart by colour-blind people (after Okabe and Ito 2008), each dark enough for a line on white."""
+
+INK = "#222222"
+PALE = "#9A9A9A"
+ACCURACY_COLOURS = "cividis"
+"""Dark is low, light is high, for every kind of colour vision."""
+
+MARKERS = {"random": "o", "inherited": "s", "crossover": "^"}
+"""The shape of an individual, by its origin."""
+
+ORIGINS = {"random": "random", "inherited": "inherited", "crossover": "crossover child"}
+
+QUANTITIES = {
+    "accuracy": ("acc_valid (%)", 100.0),
+    "params": ("para_aug (M)", 1e-6),
+    "macs": ("multiply-adds (M)", 1e-6),
+    "latency": ("latency (ms)", 1.0),
+}
+"""The axis and the factor of an objective; one that is not here keeps its own name and unit."""
+
+
+def quantity(objective: str) -> tuple[str, float]:
+    """The axis label of an objective, with its unit, and what to multiply values by for it."""
+    return QUANTITIES.get(objective, (objective, 1.0))
+
+
+def colour(place: int) -> str:
+    """The colour of the number-th thing; colours come again after eight."""
+    return PALETTE[place % len(PALETTE)]
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty white figure of `width` × `height` inches with a title of two lines at most, taken as it is (no TeX)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    lines = textwrap.wrap(title, max(int(TITLE_LETTERS * width), 20), max_lines=2, placeholder=" …")
+    figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE, color=INK, parse_math=False)
+    return figure
+
+
+def plain_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
+    """Label both axes and draw a light grid behind the data."""
+    axes.set_xlabel(x, fontsize=TEXT_SIZE, parse_math=False)
+    axes.set_ylabel(y, fontsize=TEXT_SIZE, parse_math=False)
+    axes.set_title(title, fontsize=TEXT_SIZE, color=INK, parse_math=False)
+    axes.tick_params(labelsize=LABEL_SIZE)
+    axes.grid(True, color="#E4E4E4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def whole_epochs(axes: Axes) -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+OFFSETS = tuple(
+    (distance * x, distance * y, side, height)
+    for distance in (7, 16, 27, 40, 56, 74)
+    for x, y, side, height in (
+        (0.8, -0.5, "left", "top"),
+        (-0.8, 0.5, "right", "bottom"),
+        (0.8, 0.5, "left", "bottom"),
+        (-0.8, -0.5, "right", "top"),
+        (1.0, 0.0, "left", "center"),
+        (-1.0, 0.0, "right", "center"),
+        (0.0, 1.0, "center", "bottom"),
+        (0.0, -1.0, "center", "top"),
+    )
+)
+"""Where a label may stand from its point, in points, the most wanted first."""
+
+POINT = 8
+"""Half the width of a point, in pixels."""
+
+NEAR = 13
+"""A label that is farther from its point, in points, is joined to it by a line."""
+
+
+def xs_and_ys(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """All x and all y of points."""
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write (x, y, text, colour) beside their points such that no text lies on another one or on a point.
+
+    Call it when all points are drawn and the layout is final. Where all places of a label are taken it is left out:
+    what it stands for is drawn anyway, and two texts on top of each other say nothing.
+    """
+    from matplotlib.path import Path as Line
+    from matplotlib.transforms import Bbox
+
+    axes.autoscale_view()  # otherwise limits wait for the first drawing
+    pixels = [tuple(map(float, axes.transData.transform((x, y)))) for x, y, _, _ in points]
+    taken = [Bbox.from_extents(x - POINT, y - POINT, x + POINT, y + POINT) for x, y in pixels]
+    frame = axes.get_window_extent()
+    for place, (x, y, text, ink) in enumerate(points):
+        for right, up, side, height in OFFSETS:
+            label = axes.annotate(
+                text,
+                (x, y),
+                xytext=(right, up),
+                textcoords="offset points",
+                ha=side,
+                va=height,
+                fontsize=LABEL_SIZE,
+                color=ink,
+                parse_math=False,
+            )
+            box = label.get_window_extent()
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            others = taken[:place] + taken[place + 1 :]
+            far = abs(right) + abs(up) > NEAR
+            start, scale = pixels[place], DPI / 72
+            line = Line([start, (start[0] + scale * right, start[1] + scale * up)])
+            crossing = far and any(line.intersects_bbox(other) for other in others)
+            if inside and not crossing and not any(box.overlaps(other) for other in others):
+                taken.append(box)
+                if far:
+                    arrow = {"arrowstyle": "-", "color": PALE, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+                    axes.annotate("", (x, y), xytext=(right, up), textcoords="offset points", arrowprops=arrow)
+                break
+            label.remove()
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG of its size in inches times its dpi; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write the figure as a PNG.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    path.write_bytes(png_bytes(figure))

@@ -1,0 +1,237 @@
+"""A stage's individuals in the plane of their objectives: fronts, survivors, where they come from."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from medarts_ops.errors import SearchError
+from medarts_ops.individual import FailedIndividual, RankedIndividual, SearchResult, StageResult
+from medarts_ops.pictures.figures import (
+    INK,
+    LABEL_SIZE,
+    MARKERS,
+    ORIGINS,
+    PALE,
+    colour,
+    label_points,
+    new_figure,
+    plain_axes,
+    quantity,
+    xs_and_ys,
+)
+from medarts_ops.space.formats import format_darts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 8.0, 5.5
+PLOTLY_SYMBOLS = {"random": "circle", "inherited": "square", "crossover": "triangle-up"}
+COLOURED_FRONTS = 5
+"""Later fronts are grey: what is dominated five times over needs no colour of its own."""
+
+HOVER_WIDTH = 90
+LABELLED = 40
+"""Individuals with their id beside them; the page has all in its hover texts."""
+
+
+def survivors_of(result: SearchResult, stage: int) -> frozenset[str]:
+    """Ids of a stage's individuals that the next stage inherited; the last stage's is the one that the search found."""
+    if stage == len(result.stages) - 1:
+        return frozenset({result.best.id})
+    following = result.stages[stage + 1]
+    born = [ranked.trained.individual for ranked in following.ranked]
+    born += [failed.individual for failed in following.failed]
+    return frozenset(parent for one in born if one.origin == "inherited" for parent in one.parents)
+
+
+def front_figure(stage: StageResult, search: str, survivors: Collection[str] = ()) -> Figure:
+    """The individuals of a stage: colour is the front, the shape says where one comes from, a ring that it survives.
+
+    The first objective stands on the upright axis, the second on the level one; a single objective stands over the
+    individuals' numbers. With more than two the title says that only two are shown, and no front is connected, as its
+    points do not lie in this plane. `search` says whose stage it is, `survivors` are ids of individuals.
+
+    Raises:
+        SearchError: the stage has no ranked individual.
+    """
+    x_axis, y_axis = _axes_of(stage)
+    figure = new_figure(WIDTH, HEIGHT, f"Pareto fronts of stage {stage.name} of {search}")
+    axes = figure.add_axes((0.09, 0.11, 0.66, 0.77))
+    plain_axes(axes, _axis_label(x_axis), _axis_label(y_axis), _subtitle(stage))
+    for front in _fronts(stage):
+        members = _members(stage, front)
+        if _connected(stage):
+            line = sorted(_point(one, x_axis, y_axis) for one in members)
+            axes.plot(*xs_and_ys(line), color=_front_colour(front), linewidth=1.2, alpha=0.6, gid="front")
+        for origin, marker in MARKERS.items():
+            points = [_point(one, x_axis, y_axis) for one in members if _origin(one) == origin]
+            if points:
+                axes.scatter(*xs_and_ys(points), s=44, marker=marker, color=_front_colour(front), zorder=3)
+    ringed = [_point(one, x_axis, y_axis) for one in _drawn(stage) if one.id in survivors]
+    if ringed:
+        axes.scatter(*xs_and_ys(ringed), s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
+    axes.margins(0.12)
+    _legend(figure, stage, bool(ringed))
+    named = _drawn(stage)[:LABELLED]
+    label_points(axes, [(*_point(one, x_axis, y_axis), one.id, INK) for one in named])
+    return figure
+
+
+def front_html(
+    stage: StageResult, search: str, survivors: Collection[str] = (), run_ids: Mapping[str, str] | None = None
+) -> str:
+    """The same picture as a page of its own: hovering tells id, run, objectives, crowding distance and genotype.
+
+    `run_ids` gives the run of an individual's id, for those that have one. The page holds its script and loads
+    nothing.
+
+    Raises:
+        SearchError: the stage has no ranked individual.
+    """
+    import plotly.graph_objects as go
+
+    x_axis, y_axis = _axes_of(stage)
+    figure = go.Figure()
+    for front in _fronts(stage):
+        members = sorted(_members(stage, front), key=lambda one: _point(one, x_axis, y_axis))
+        points = [_point(one, x_axis, y_axis) for one in members]
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            mode="lines+markers" if _connected(stage) else "markers",
+            name=f"front {front}",
+            marker={
+                "symbol": [PLOTLY_SYMBOLS[_origin(one)] for one in members],
+                "size": [15 if one.id in survivors else 10 for one in members],
+                "color": _front_colour(front),
+                "line": {"color": INK, "width": [2.5 if one.id in survivors else 0 for one in members]},
+            },
+            line={"color": _front_colour(front), "width": 1},
+            text=[_hover(one, one.id in survivors, (run_ids or {}).get(one.id)) for one in members],
+            hoverinfo="text",
+        )
+    title = f"Pareto fronts of stage {stage.name} of {search}"
+    shapes = "circle: random, square: inherited, triangle: crossover child; dark rim: survives"
+    notes = ". ".join(part for part in (_subtitle(stage), shapes) if part)
+    figure.update_layout(
+        title={"text": f"{html.escape(title)}<br><sub>{html.escape(notes)}</sub>"},
+        xaxis_title=html.escape(_axis_label(x_axis)),
+        yaxis_title=html.escape(_axis_label(y_axis)),
+        template="plotly_white",
+        hoverlabel={"align": "left"},
+    )
+    page: str = figure.to_html(full_html=True, include_plotlyjs="inline")
+    return page
+
+
+def _axes_of(stage: StageResult) -> tuple[str | None, str]:
+    """The objectives on the level and the upright axis; None is the individual's number."""
+    if not stage.ranked:
+        raise SearchError(f"stage {stage.name!r} has no ranked individual: nothing to draw; allowed is one or more")
+    names = tuple(stage.ranked[0].evaluated.objectives)
+    return (names[1] if len(names) > 1 else None), names[0]
+
+
+def _axis_label(objective: str | None) -> str:
+    return "number of the individual" if objective is None else quantity(objective)[0]
+
+
+def _value(one: RankedIndividual, objective: str | None) -> float:
+    if objective is None:
+        return float(one.trained.individual.number)
+    return one.evaluated.objectives[objective] * quantity(objective)[1]
+
+
+def _point(one: RankedIndividual, x_axis: str | None, y_axis: str) -> tuple[float, float]:
+    return _value(one, x_axis), _value(one, y_axis)
+
+
+def _drawn(stage: StageResult) -> list[RankedIndividual]:
+    """Those that have a place: both values on the axes are finite."""
+    x_axis, y_axis = _axes_of(stage)
+    return [one for one in stage.ranked if all(math.isfinite(value) for value in _point(one, x_axis, y_axis))]
+
+
+def _fronts(stage: StageResult) -> list[int]:
+    return sorted({one.front for one in _drawn(stage)})
+
+
+def _members(stage: StageResult, front: int) -> list[RankedIndividual]:
+    return [one for one in _drawn(stage) if one.front == front]
+
+
+def _connected(stage: StageResult) -> bool:
+    return len(stage.ranked[0].evaluated.objectives) == 2
+
+
+def _origin(one: RankedIndividual) -> str:
+    return one.trained.individual.origin
+
+
+def _front_colour(front: int) -> str:
+    return colour(front) if front < COLOURED_FRONTS else PALE
+
+
+def _subtitle(stage: StageResult) -> str:
+    """What the picture leaves out, in words."""
+    names = tuple(stage.ranked[0].evaluated.objectives)
+    notes = []
+    if len(names) > 2:
+        notes.append(f"the first two of {len(names)} objectives ({', '.join(names)})")
+    missing = len(stage.ranked) - len(_drawn(stage))
+    if missing:
+        notes.append(f"{missing} without finite objectives not shown")
+    if stage.failed:
+        notes.append(f"{len(stage.failed)} failed: {_first_names(stage.failed)}")
+    return "; ".join(notes)
+
+
+def _first_names(failed: tuple[FailedIndividual, ...], most: int = 4) -> str:
+    names = [one.individual.id for one in failed]
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def _legend(figure: Figure, stage: StageResult, ringed: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    fronts = _fronts(stage)
+    origins = {_origin(one) for one in _drawn(stage)}
+    handles = [
+        Line2D([], [], color=_front_colour(front), linewidth=3, label=f"front {front}")
+        for front in fronts
+        if front < COLOURED_FRONTS
+    ]
+    if any(front >= COLOURED_FRONTS for front in fronts):
+        handles.append(Line2D([], [], color=PALE, linewidth=3, label="later fronts"))
+    handles += [
+        Line2D([], [], color=INK, marker=marker, linestyle="", label=ORIGINS[origin])
+        for origin, marker in MARKERS.items()
+        if origin in origins
+    ]
+    if ringed:
+        ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "linestyle": ""}
+        handles.append(Line2D([], [], color=INK, label="survives", **ring))  # type: ignore[arg-type]
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.76, 0.89), frameon=False, fontsize=LABEL_SIZE)
+
+
+def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
+    """Lines of text, none of which plotly takes for markup."""
+    individual = one.trained.individual
+    lines = [f"{one.id} ({individual.origin}{', survives' if survives else ''})"]
+    if run_id is not None:
+        lines.append(f"run {run_id}")
+    if individual.parents:
+        lines.append(f"parents {', '.join(individual.parents)}")
+    lines += [_named(name, value) for name, value in one.evaluated.objectives.items()]
+    lines.append(f"front {one.front}, crowding distance {one.crowding_distance:.4g}")
+    lines += textwrap.wrap(format_darts(one.trained.genotype), HOVER_WIDTH)
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def _named(objective: str, value: float) -> str:
+    label, factor = quantity(objective)
+    return f"{label}: {value * factor:.5g}"

@@ -1,0 +1,174 @@
+"""Image files and an exported network: the classes that the network itself would name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import make_genotype
+from PIL import Image
+
+from medarts_ops.data.resolution import lanczos
+from medarts_ops.errors import ConfigError, DataError, ExportError
+from medarts_ops.export.formats import FORMATS, LoadedNetwork, export_network
+from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
+from medarts_ops.export.predict import classify, load_network, read_pixels
+from medarts_ops.networks.derived import DerivedNetwork
+
+
+@pytest.fixture(scope="module")
+def image_files(digits, tmp_path_factory) -> list[Path]:
+    """Forty test images as grey PNG files."""
+    folder = tmp_path_factory.mktemp("images")
+    return [save(image[..., 0], folder / f"{number}.png") for number, image in enumerate(digits.test.images[:40])]
+
+
+@pytest.fixture
+def loaded(exported) -> LoadedNetwork:
+    return load_network(exported["safetensors"].path)
+
+
+def save(pixels: np.ndarray, path: Path) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def make_network(resolution: tuple[int, int], in_channels: int) -> TrainedNetwork:
+    """Untrained, for images of that kind."""
+    genotype = make_genotype(nodes=1)
+    description = NetworkDescription(
+        genotype=genotype,
+        cells=3,
+        channels=2,
+        in_channels=in_channels,
+        resolution=resolution,
+        class_names=("cat", "dog", "cow"),
+        mean=(0.4,) * in_channels,
+        std=(0.2,) * in_channels,
+    )
+    torch.manual_seed(0)
+    derived = DerivedNetwork(genotype, cells=3, channels=2, n_classes=3, in_channels=in_channels, auxiliary=False)
+    return trained_network(description, derived.state_dict(), source="made up")
+
+
+def probabilities(network: TrainedNetwork, images: np.ndarray) -> np.ndarray:
+    """[image, class], of uint8 images [image, height, width, channel]."""
+    logits = network.module(torch.from_numpy(images).permute(0, 3, 1, 2).float())
+    return logits.double().softmax(dim=1).numpy()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_real_test_images_get_the_classes_and_probabilities_of_the_network(
+    name, exported, network, digits, image_files
+):
+    found = classify(load_network(exported[name].path, trusted=True), image_files, top=3, batch=16)
+    expected = probabilities(network, digits.test.images[:40])
+    best = np.argsort(-expected, axis=1)[:, :3]
+    assert [answer.path for answer in found] == image_files
+    assert [[guess.class_name for guess in answer.guesses] for answer in found] == [
+        [str(place) for place in row] for row in best
+    ]
+    given = [[guess.probability for guess in answer.guesses] for answer in found]
+    assert np.allclose(given, np.take_along_axis(expected, best, axis=1), atol=1e-5)
+    assert len({row[0] for row in best}) > 1  # not always the same class
+
+
+def test_top_is_no_more_than_there_are_classes_and_then_sums_to_one(loaded, image_files):
+    (answer,) = classify(loaded, image_files[:1], top=99)
+    assert len(answer.guesses) == 10
+    assert sum(guess.probability for guess in answer.guesses) == pytest.approx(1)
+
+
+def test_no_image_is_no_answer(loaded):
+    assert classify(loaded, []) == []
+
+
+def test_the_batch_does_not_change_the_answer(loaded, image_files):
+    alone, together = (classify(loaded, image_files[:9], batch=batch) for batch in (1, 64))
+    for one, other in zip(alone, together, strict=True):
+        assert [guess.class_name for guess in one.guesses] == [guess.class_name for guess in other.guesses]
+        given = [guess.probability for guess in one.guesses]
+        assert given == pytest.approx([guess.probability for guess in other.guesses], abs=1e-6)
+
+
+def test_a_grey_network_sees_a_grey_image_in_colour_as_the_same(loaded, digits, image_files, tmp_path):
+    colour = save(np.repeat(digits.test.images[0], 3, axis=2), tmp_path / "colour.png")
+    assert np.array_equal(read_pixels([image_files[0]], loaded.description), read_pixels([colour], loaded.description))
+
+
+def test_a_colour_image_is_made_grey_by_its_luminance(loaded, tmp_path):
+    green = np.zeros((8, 8, 3), np.uint8)
+    green[..., 1] = 200
+    pixels = read_pixels([save(green, tmp_path / "green.png")], loaded.description)
+    assert pixels.shape == (1, 1, 8, 8) and np.all(pixels == round(0.587 * 200))
+
+
+def test_a_grey_image_is_the_same_beside_a_colour_image(loaded, tmp_path):
+    grey, colour = save(noise(13, 21), tmp_path / "grey.png"), save(noise(9, 30, 3), tmp_path / "colour.png")
+    together = read_pixels([grey, colour], loaded.description)
+    assert np.array_equal(together[:1], read_pixels([grey], loaded.description))
+    assert np.array_equal(together[1:], read_pixels([colour], loaded.description))
+
+
+def test_a_colour_network_sees_a_grey_image_in_three_equal_channels(tmp_path):
+    network = make_network((16, 16), 3)
+    pixels = read_pixels([save(noise(16, 16), tmp_path / "grey.png")], network.description)
+    assert np.array_equal(pixels, np.broadcast_to(noise(16, 16), (1, 3, 16, 16)))
+
+
+@pytest.mark.parametrize("size", [(13, 21), (1, 1), (200, 3), (8, 8)])
+def test_images_of_any_size_are_resized_as_training_images_are(size, loaded, network, tmp_path):
+    image = noise(*size)
+    (answer,) = classify(loaded, [save(image, tmp_path / "odd.png")], top=10)
+    expected = probabilities(network, lanczos(image[np.newaxis, ..., np.newaxis], 8, 8))[0]
+    assert [guess.probability for guess in answer.guesses] == pytest.approx(sorted(expected, reverse=True), abs=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_oblong_images_is_served_too(channels, tmp_path):
+    pytest.importorskip("safetensors")
+    network = make_network((8, 12), channels)
+    export_network(network, tmp_path / "network.safetensors", "safetensors")
+    images = noise(2, 8, 12, channels)
+    small = noise(20, 10, channels)
+    files = [save(image.squeeze(), tmp_path / f"{number}.png") for number, image in enumerate((*images, small))]
+    found = classify(load_network(tmp_path / "network.safetensors"), files, top=1)
+    expected = probabilities(network, np.concatenate([images, lanczos(small[np.newaxis], 8, 12)]))
+    assert [answer.guesses[0].probability for answer in found] == pytest.approx(expected.max(axis=1), abs=1e-5)
+    large = save(noise(65, 8), tmp_path / "large.png")
+    with pytest.raises(DataError, match="large.png' is larger than 64×64.*8×12.*resize it first"):
+        read_pixels([files[0], large], network.description)
+
+
+def test_a_broken_image_is_one_line_that_names_it(loaded, image_files, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(image_files[0].read_bytes()[:50])
+    with pytest.raises(DataError, match="1 of 2 images can't be read, the first is '.*broken.png'") as caught:
+        classify(loaded, [image_files[0], broken])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [{"top": 0}, {"batch": 0}])
+def test_less_than_one_is_refused(wrong, loaded, image_files):
+    with pytest.raises(ConfigError, match="is 0: allowed is 1 or more"):
+        classify(loaded, image_files, **wrong)
+
+
+def test_a_pt2_file_is_loaded_only_where_it_is_trusted(exported, monkeypatch):
+    def load(*_args, **_kwargs):
+        raise AssertionError("an untrusted file was opened")
+
+    monkeypatch.setattr(torch.export, "load", load)
+    with pytest.raises(ExportError, match="can run anything when it is loaded"):
+        load_network(exported["pt2"].path)
+
+
+def test_an_ending_of_no_format_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="allowed endings are .pt2, .onnx and .safetensors"):
+        load_network(tmp_path / "network.pth")
