@@ -168,6 +168,7 @@ work_dir_option = click.option(
     show_default=True,
     help="Where searches and evaluations keep their journals and checkpoints.",
 )
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
 
@@ -218,3 +219,9 @@ def named_store(ctx: click.Context) -> str | None:
     """The store that a following command has to name: the one given as an option; the environment's is found again."""
     given = ctx.get_parameter_source("tracking_uri") is ParameterSource.COMMANDLINE
     return ctx.params["tracking_uri"] if given else None
+
+
+def check_one_format(as_csv: bool, as_json: bool) -> None:
+    """Refuse to print two formats at once."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other: give one of them")

@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +51,15 @@ def progress_console() -> Console:
 def print_json(value: Any) -> None:
     """Writes `value` as JSON. NaN and infinity are refused: they are no JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes rows as CSV under these columns; None and NaN are empty fields."""
+    import pandas as pd
+
+    # As objects: in a column of numbers one missing value would make 3 to 3.0.
+    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
 def table(*columns: str, numbers: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:

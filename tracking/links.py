@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from medarts_ops.tracking.tracked_run import SEARCH_TAG, RunKind
@@ -26,6 +28,12 @@ def comparison_link(
         f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
         f"&searchFilter={quote(condition, safe='')}&orderByKey={quote(f'metrics.`{metric}`', safe='')}&orderByAsc=false"
     )
+
+
+def compared_runs_link(ui_url: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
+    """The link to MLflow's page that compares just these runs; `experiment_ids` are all that they lie in."""
+    runs, experiments = (quote(json.dumps(list(ids)), safe="") for ids in (run_ids, experiment_ids))
+    return f"{ui_url.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}"
 
 
 def run_link(ui_url: str, experiment_id: str, run_id: str) -> str:

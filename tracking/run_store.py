@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
@@ -151,6 +153,32 @@ class RunStore:
         with store_errors(self.uri):
             self._client.update_run(run_id, "RUNNING")
 
+    def delete_run(self, run_id: str) -> bool:
+        """Delete a run, its artifacts first: a call that was cut off is made up for by another.
+
+        MLflow keeps what it needs to restore a deleted run until `mlflow gc`. Artifacts in a local folder are removed
+        at once; those on a server or elsewhere wait for its `mlflow gc`.
+
+        Returns:
+            Whether the artifacts are gone.
+        """
+        with store_errors(self.uri):
+            folder = self._folder_of(run_id)
+            if folder is not None and folder.exists():
+                shutil.rmtree(folder)
+            self._client.delete_run(run_id)
+        return folder is not None
+
+    def _folder_of(self, run_id: str) -> Path | None:
+        """The local folder that holds the run's artifacts; None where a server or anybody else keeps them."""
+        if self._artifact_root is None:
+            return None
+        info = self._client.get_run(run_id).info
+        root = _local_path(self._client.get_experiment(info.experiment_id).artifact_location)
+        # What is removed is the run's own folder where MLflow puts it, whatever else the database says.
+        inside = root is not None and _local_path(info.artifact_uri) == root / run_id / "artifacts"
+        return root / run_id if root is not None and inside else None
+
     def find_run(self, given: str) -> TrackedRun:
         """The run with this id, or the search with this name.
 
@@ -253,3 +281,10 @@ class RunStore:
         if not file.is_relative_to(folder.resolve()) or file.stat().st_size > max_bytes:
             raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
         return file
+
+
+def _local_path(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    return Path(uri) if not parts.scheme and Path(uri).is_absolute() else None

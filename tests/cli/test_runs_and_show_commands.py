@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import shutil
@@ -39,6 +41,46 @@ def test_runs_as_json(stored: Any) -> None:
     (row,) = json.loads(invoke(stored, "runs", "--json").stdout)
     assert (row["run_id"], row["best_run_id"]) == (stored.run_ids["search"], stored.run_ids["final-00"])
     assert (row["objectives"], row["test_errors"]) == ({"accuracy": 0.95, "params": 4e6}, [0.125])
+
+
+def csv_rows(result: Result) -> list[dict[str, str]]:
+    assert (result.exit_code, result.stderr) == (0, "")
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_runs_as_csv_is_a_row_for_each_search(stored: Any) -> None:
+    (row,) = csv_rows(invoke(stored, "runs", "--csv"))
+    assert (row["run_id"], row["name"], row["status"]) == (stored.run_ids["search"], "search-told", "FINISHED")
+    assert (row["dataset"], row["preset"], row["seed"]) == ("digits", "digits", "0")
+    assert row["best_run_id"] == stored.run_ids["final-00"]
+    assert (row["objectives.accuracy"], row["objectives.params"]) == ("0.95", "4000000.0")
+    assert (float(row["hours"]), row["evaluations"], row["lowest_test_error"]) == (1.25, "1", "0.125")
+
+
+def test_csv_lists_all_searches_unless_a_limit_is_given(here: Path) -> None:
+    from medarts_ops.tracking.store import open_store
+
+    uri = f"sqlite:///{here}/mlflow.db"
+    store = open_store(uri)
+    experiment = store.experiment_id()
+    for number in range(22):
+        store.create_run(experiment_id=experiment, kind="search", name=f"s{number}", tags={}, params={"seed": number})
+    listed = CliRunner().invoke(medarts, ["runs", "--csv", "--tracking-uri", uri])
+    assert {row["seed"] for row in csv_rows(listed)} == set(map(str, range(22)))
+    limited = CliRunner().invoke(medarts, ["runs", "--csv", "--limit", "3", "--tracking-uri", uri])
+    assert len(csv_rows(limited)) == 3
+    assert len(json.loads(CliRunner().invoke(medarts, ["runs", "--json", "--tracking-uri", uri]).stdout)) == 20
+
+
+def test_an_empty_store_as_csv_is_its_header(here: Path) -> None:
+    result = CliRunner().invoke(medarts, ["runs", "--csv", "--tracking-uri", f"sqlite:///{here}/mlflow.db"])
+    assert csv_rows(result) == [] and result.stdout.startswith("run_id,name,status,")
+
+
+def test_csv_and_json_at_once_are_refused(stored: Any) -> None:
+    result = invoke(stored, "runs", "--csv", "--json")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "exclude each other" in result.stderr
 
 
 def test_an_empty_store_says_how_to_begin(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:

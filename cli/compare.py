@@ -1,0 +1,267 @@
+"""`medarts compare`: runs side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+
+from medarts_ops.cli.options import check_one_format, csv_option, json_option, named_store, tracking_uri_option
+from medarts_ops.cli.output import (
+    command_line,
+    print_csv,
+    print_facts,
+    print_json,
+    print_table,
+    results_console,
+    table,
+)
+from medarts_ops.cli.quantities import counted, exact_objective, percent
+from medarts_ops.space.formats import format_darts
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.comparison import ComparedRun, Comparison, GenotypeDifferences
+
+LOCAL_PAGES = "http://127.0.0.1:5000"
+"""Where `medarts ui` serves its pages unless told otherwise."""
+
+NOTHING = "-"
+GAP = 2
+"""Columns between those of a table."""
+
+
+class Line(NamedTuple):
+    """A row of a side-by-side table: what it is of, and its text for each run."""
+
+    label: str
+    texts: tuple[str, ...]
+
+
+@click.command(short_help="Show runs side by side.")
+@click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True)
+@tracking_uri_option
+@csv_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, *, runs: tuple[str, ...], tracking_uri: str | None, as_csv: bool, as_json: bool
+) -> None:
+    """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
+
+    The runs are all searches, all stages, all individuals or all evaluations. A RUN_ID may be a search's name. --csv
+    has a row for each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
+
+    \b
+    Examples:
+      medarts compare search-digits search-digits-2
+      medarts compare mine yours theirs --csv > compared.csv
+      medarts compare 0123456789abcdef0123456789abcdef 123456789abcdef0123456789abcdef0 --json
+    """
+    from medarts_ops.tracking.artifact_files import without_nan
+    from medarts_ops.tracking.comparison import compare_runs
+    from medarts_ops.tracking.store import open_store, resolve_tracking_uri
+
+    check_one_format(as_csv, as_json)
+    if len(runs) < 2:
+        raise click.UsageError(f"a comparison takes two runs at least: got {runs[0]!r} alone")
+    compared = compare_runs(open_store(tracking_uri, create=False), runs)
+    uri = resolve_tracking_uri(tracking_uri)
+    pages = uri if uri.startswith(("http://", "https://")) else None
+    if as_csv:
+        rows = [_csv_row(run) for run in compared.runs]
+        print_csv(rows, list(dict.fromkeys(key for row in rows for key in row)))
+    elif as_json:
+        print_json(without_nan(comparison_json(compared, None if pages is None else _link(compared, pages))))
+    else:
+        console = results_console()
+        print_comparison(console, compared)
+        console.print()
+        _print_link(console, compared, pages, named_store(ctx))
+
+
+def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
+    """A comparison as plain data: the runs in order, and lists in that order where they differ.
+
+    `genotypes` compares those that have one, in the order of its `run_ids`; null where fewer than two have.
+    """
+    differences = _genotype_differences(compared)
+    return {
+        "kind": compared.kind,
+        "runs": [
+            {
+                **_identity(run),
+                "settings": run.settings,
+                "objectives": dict(run.objectives),
+                "metrics": dict(run.run.metrics),
+                "hours": run.hours,
+                "genotype": None if run.genotype is None else run.genotype.model_dump(mode="json"),
+            }
+            for run in compared.runs
+        ],
+        "differing_settings": {key: list(values) for key, values in compared.differing_settings.items()},
+        "equal_settings": compared.equal_settings,
+        "genotypes": None
+        if differences is None
+        else {
+            "run_ids": [run.run.run_id for run in compared.with_genotype],
+            "equal_edges": differences.equal,
+            "differing_edges": [
+                {**edge._asdict(), "operations": [list(operations) for operations in edge.operations]}
+                for edge in differences.edges
+            ],
+            "differing_concats": {cell: [list(each) for each in found] for cell, found in differences.concats.items()},
+        },
+        "link": link,
+    }
+
+
+def print_comparison(console: Console, compared: Comparison) -> None:
+    """Writes a comparison for people; what does not fit the console side by side is told value by value."""
+    letters = [run_letter(place) for place in range(len(compared.runs))]
+    facts = [(letter, _described(run)) for letter, run in zip(letters, compared.runs, strict=True)]
+    print_facts(console, facts)
+    _print_settings(console, compared, letters)
+    results = _results(compared)
+    if results:
+        console.print("\nResults")
+        _print_lines(console, letters, results)
+    if any(run.hours is not None for run in compared.runs):
+        console.print(f"\n{compared.kind.capitalize()} cost, hours of training")
+        hours = (run.hours for run in compared.runs)
+        _print_lines(console, letters, [Line("hours", tuple(_number("hours", value) for value in hours))])
+    _print_genotypes(console, compared, letters)
+
+
+def run_letter(place: int) -> str:
+    """A short name for the run at a place: A to Z, then AA, AB and so on."""
+    rest, letter = divmod(place, 26)
+    return ("" if rest == 0 else run_letter(rest - 1)) + chr(ord("A") + letter)
+
+
+def _described(compared: ComparedRun) -> str:
+    run = compared.run
+    return f"{run.run_id}  {run.name}, {run.status}, {run.started:%Y-%m-%d %H:%M} UTC"
+
+
+def _print_settings(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
+    differing, equal = compared.differing_settings, counted(compared.equal_settings, "setting")
+    console.print(f"\nSettings that differ ({equal} the same)" if differing else f"\nSettings: all {equal} the same")
+    lines = [Line(key, tuple(_setting(value) for value in values)) for key, values in sorted(differing.items())]
+    _print_lines(console, letters, lines)
+
+
+def _results(compared: Comparison) -> list[Line]:
+    values = compared.objectives | compared.metrics
+    return [Line(name, tuple(_number(name, value) for value in each)) for name, each in values.items()]
+
+
+def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
+    without = [letter for letter, run in zip(letters, compared.runs, strict=True) if run.genotype is None]
+    if without:
+        console.print(f"\nNo genotype yet: {', '.join(without)}")
+    differences = _genotype_differences(compared)
+    if differences is None:
+        return
+    equal = f"{counted(differences.equal, 'edge')} the same"
+    if not differences.edges and not differences.concats:
+        console.print(f"\nGenotypes: no difference, {equal}")
+        return
+    console.print(f"\nGenotypes, edges that differ ({equal})")
+    lines = [
+        Line(f"{edge.cell} {edge.source}→{edge.node}", tuple(" + ".join(each) or NOTHING for each in edge.operations))
+        for edge in differences.edges
+    ]
+    lines += [
+        Line(f"{cell} output", tuple(" ".join(map(str, states)) for states in found))
+        for cell, found in differences.concats.items()
+    ]
+    _print_lines(console, [letter for letter in letters if letter not in without], lines)
+
+
+def _genotype_differences(compared: Comparison) -> GenotypeDifferences | None:
+    from medarts_ops.tracking.comparison import genotype_differences
+
+    genotypes = [run.genotype for run in compared.with_genotype if run.genotype is not None]
+    return genotype_differences(genotypes) if len(genotypes) > 1 else None
+
+
+def _print_lines(console: Console, letters: Sequence[str], lines: Sequence[Line]) -> None:
+    if not lines:
+        return
+    columns = zip(letters, *(line.texts for line in lines), strict=True)
+    widest = [max(map(cell_len, column)) for column in ([line.label for line in lines], *columns)]
+    if sum(widest) + GAP * len(letters) > console.width:
+        _print_by_value(console, letters, lines)
+        return
+    made = table("", *letters, numbers=letters)
+    for line in lines:
+        made.add_row(line.label, *line.texts)
+    print_table(console, made)
+
+
+def _print_by_value(console: Console, letters: Sequence[str], lines: Sequence[Line]) -> None:
+    """Who has which value, for a console that is too narrow to show the runs side by side."""
+    for line in lines:
+        who: dict[str, list[str]] = {}
+        for letter, text in zip(letters, line.texts, strict=True):
+            who.setdefault(text, []).append(letter)
+        console.print(line.label)
+        for text, having in who.items():
+            console.print(f"  {' '.join(having)}: {text}")
+
+
+def _setting(value: float | str | None) -> str:
+    return NOTHING if value is None else str(value)
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    if name.endswith(("accuracy", "error")) and math.isfinite(value):
+        return percent(value)
+    return exact_objective(name, value)
+
+
+def _link(compared: Comparison, pages: str) -> str:
+    from medarts_ops.tracking.links import compared_runs_link
+
+    experiments = list(dict.fromkeys(run.run.experiment_id for run in compared.runs))
+    return compared_runs_link(pages, experiments, [run.run.run_id for run in compared.runs])
+
+
+def _print_link(console: Console, compared: Comparison, pages: str | None, tracking_uri: str | None) -> None:
+    if pages is None:
+        console.print(f"In MLflow, once `{command_line('ui', tracking_uri=tracking_uri)}` runs:")
+    else:
+        console.print("In MLflow:")
+    console.print(f"  {_link(compared, pages or LOCAL_PAGES)}")
+
+
+def _identity(compared: ComparedRun) -> dict[str, Any]:
+    run = compared.run
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "kind": run.kind,
+        "status": run.status,
+        "experiment_id": run.experiment_id,
+        "search_run_id": compared.search_run_id,
+        "started": run.started.isoformat(timespec="seconds"),
+        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
+    }
+
+
+def _csv_row(compared: ComparedRun) -> dict[str, Any]:
+    run = compared.run
+    metrics = {**compared.objectives, **run.metrics}
+    return {
+        **_identity(compared),
+        "hours": compared.hours,
+        "genotype": None if compared.genotype is None else format_darts(compared.genotype),
+        **{f"params.{key}": run.params[key] for key in sorted(run.params)},
+        **{f"metrics.{key}": metrics[key] for key in sorted(metrics)},
+    }

@@ -1,0 +1,136 @@
+"""`medarts delete`: a search or an evaluation, with all that belongs to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medarts_ops.cli.options import json_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.output import print_json, results_console
+from medarts_ops.cli.quantities import counted
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.deletion import Deleted, Deletion
+
+UNITS = ("bytes", "KiB", "MiB", "GiB")
+
+
+@click.command(short_help="Delete a search or an evaluation with all that belongs to it.")
+@click.argument("run_id")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option("--keep-work-dir", is_flag=True, help="Leave the job's folder in the work directory.")
+@tracking_uri_option
+@storage_option
+@work_dir_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    run_id: str,
+    yes: bool,
+    keep_work_dir: bool,
+    tracking_uri: str | None,
+    storage: str | None,
+    work_dir: Path,
+    as_json: bool,
+) -> None:
+    """Delete a search or an evaluation: its runs and artifacts, its folder in the work directory, its Optuna studies.
+
+    With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays.
+    RUN_ID may be a search's name. What goes is listed, and asked for. A job that is at work is refused.
+
+    A deletion that was cut off is completed by calling it again. Artifacts that a server keeps are freed by the
+    `mlflow gc` of whoever runs it.
+
+    \b
+    Examples:
+      medarts delete search-digits-20260101-120000-ab12
+      medarts delete 0123456789abcdef0123456789abcdef --keep-work-dir
+      medarts delete mine --yes --work-dir /data/medarts-work
+    """
+    from medarts_ops.tracking.deletion import deletion_of
+
+    if not yes and not _somebody_is_there():
+        raise click.UsageError("without a terminal nobody can be asked: --yes deletes without asking")
+    with deletion_of(
+        run_id, tracking_uri=tracking_uri, storage=storage, work_dir=work_dir, keep_work_dir=keep_work_dir
+    ) as planned:
+        _warn(planned, work_dir)
+        if not yes and not _is_wanted(planned):
+            click.echo("nothing was deleted", err=True)
+            ctx.exit(1)
+        deleted = planned.carry_out()
+    if as_json:
+        print_json(_deleted_json(planned, deleted))
+    else:
+        _print_deleted(planned, deleted)
+
+
+def size(count: int) -> str:
+    """`12 bytes`, `3.4 MiB`."""
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{count} {UNITS[0]}" if unit == 0 else f"{value:.1f} {UNITS[unit]}"
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
+def _warn(planned: Deletion, work_dir: Path) -> None:
+    for name in planned.away:
+        click.echo(
+            f"warning: {name!r} is marked as running and has no folder in {str(work_dir)!r} that could tell whether "
+            "it is: if it is at work elsewhere, end it first",
+            err=True,
+        )
+    if planned.twins:
+        click.echo(
+            f"warning: {', '.join(planned.twins)} has the same search name: studies and folder of that name stay",
+            err=True,
+        )
+
+
+def _is_wanted(planned: Deletion) -> bool:
+    click.echo(f"Of {planned.run.kind} {planned.run.name} ({planned.run.run_id}) go for good:", err=True)
+    for line in _what_goes(planned):
+        click.echo(f"  {line}", err=True)
+    return click.confirm("Delete all that?", err=True)
+
+
+def _what_goes(planned: Deletion) -> list[str]:
+    runs = [f"{counted(count, kind) if kind != 'search' else '1 search'}" for kind, count in planned.counts.items()]
+    lines = [f"{counted(len(planned.runs), 'run')} with artifacts: {', '.join(runs)}"]
+    lines += [f"study {name}" for name in planned.studies]
+    lines += [f"folder {folder}" for folder in planned.folders]
+    if planned.folders:
+        lines.append(f"{size(planned.folder_bytes)} in {counted(len(planned.folders), 'folder')}")
+    return lines
+
+
+def _print_deleted(planned: Deletion, deleted: Deleted) -> None:
+    console = results_console()
+    console.print(f"deleted {planned.run.kind} {planned.run.name} ({planned.run.run_id}):")
+    for line in _what_goes(planned):
+        console.print(f"  {line}")
+    if deleted.artifacts_left:
+        console.print(
+            f"The artifacts of {counted(len(deleted.artifacts_left), 'run')} are not in a folder of this store: "
+            "`mlflow gc`, called where they are kept, frees them"
+        )
+
+
+def _deleted_json(planned: Deletion, deleted: Deleted) -> dict[str, Any]:
+    return {
+        "run_id": planned.run.run_id,
+        "name": planned.run.name,
+        "kind": planned.run.kind,
+        "runs": dict(planned.counts),
+        "folder_bytes": planned.folder_bytes,
+        **{key: list(value) for key, value in deleted._asdict().items()},
+    }
