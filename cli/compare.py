@@ -18,6 +18,7 @@ from medarts_ops.cli.output import (
     print_json,
     print_table,
     results_console,
+    run_json,
     table,
 )
 from medarts_ops.cli.quantities import counted, exact_objective, percent
@@ -242,17 +243,7 @@ def _print_link(console: Console, compared: Comparison, pages: str | None, track
 
 
 def _identity(compared: ComparedRun) -> dict[str, Any]:
-    run = compared.run
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "kind": run.kind,
-        "status": run.status,
-        "experiment_id": run.experiment_id,
-        "search_run_id": compared.search_run_id,
-        "started": run.started.isoformat(timespec="seconds"),
-        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
-    }
+    return run_json(compared.run) | {"search_run_id": compared.search_run_id}
 
 
 def _csv_row(compared: ComparedRun) -> dict[str, Any]:

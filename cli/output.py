@@ -33,6 +33,7 @@ from medarts_ops.space.formats import format_darts
 if TYPE_CHECKING:
     from medarts_ops.tracking.evaluated import TrackedEvaluation
     from medarts_ops.tracking.tracked import TrackedSearch
+    from medarts_ops.tracking.tracked_run import TrackedRun
 
 PIPE_WIDTH = 1000
 """Columns without a terminal: wide enough that nothing is broken or cut."""
@@ -197,6 +198,19 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
             }
             for stage in result.stages
         ],
+    }
+
+
+def run_json(run: TrackedRun) -> dict[str, Any]:
+    """What every run has, as plain data."""
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "kind": run.kind,
+        "status": run.status,
+        "experiment_id": run.experiment_id,
+        "started": run.started.isoformat(timespec="seconds"),
+        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
     }
 
 

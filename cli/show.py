@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
-from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console
+from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
 from medarts_ops.cli.quantities import exact_objective, objective, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
@@ -71,14 +71,14 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
     evaluations = store.children(run, "evaluation") if run.kind == "search" else []
     stages = store.children(run, "stage") if run.kind == "search" else []
     return {
-        **_run_row(run),
+        **run_json(run),
         "search_run_id": None if search is None else search.run_id,
         "failure": run.tags.get("medarts.failure") or None,
         "metrics": dict(run.metrics),
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "lineage": [_individual_row(entry.run, entry.parents, names) for entry in ancestors.values()],
-        "stages": [{**_run_row(stage), "metrics": dict(stage.metrics)} for stage in stages],
-        "evaluations": [{**_run_row(entry), "metrics": dict(entry.metrics)} for entry in evaluations],
+        "stages": [{**run_json(stage), "metrics": dict(stage.metrics)} for stage in stages],
+        "evaluations": [{**run_json(entry), "metrics": dict(entry.metrics)} for entry in evaluations],
     }
 
 
@@ -157,18 +157,6 @@ def _key_result(row: dict[str, Any]) -> str:
     ]
     found += [f"{metrics['hours']:.3g} h"] if "hours" in metrics else []
     return "".join(f", {part}" for part in found)
-
-
-def _run_row(run: TrackedRun) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "kind": run.kind,
-        "status": run.status,
-        "experiment_id": run.experiment_id,
-        "started": run.started.isoformat(timespec="seconds"),
-        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
-    }
 
 
 def _individual_row(run: TrackedRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
