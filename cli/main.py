@@ -24,6 +24,8 @@ VERBS = {
     "genotypes": "List the published architectures, or print one.",
     "resume": "Go on with a search or an evaluation that was stopped or killed.",
     "sync": "Bring a search's journal into the stores, after an outage or into new ones.",
+    "export": "Write an evaluated network as pt2, ONNX or safetensors.",
+    "predict": "Classify images with an exported network.",
     "delete": "Delete a search or an evaluation with all that belongs to it.",
     "ui": "Open the MLflow pages on the store in use.",
     "bench": "Measure this machine: search, training and data against the original's, and what a search will cost.",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
+from medarts_ops.evaluation import RESULT, STARTED
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.observers import (
     EvaluationEpochFinished,
@@ -130,7 +131,10 @@ class MlflowEvaluationObserver:
         if not self._runs.is_open(run_id):
             return
         if event.weights_file is not None:
-            self._store.log_file(run_id, Path(event.weights_file))
+            weights = Path(event.weights_file)
+            # With what the folder says of them, so that the network can be built from the run alone.
+            for file in (weights, weights.with_name(STARTED), weights.with_name(RESULT)):
+                self._store.log_file(run_id, file)
         hours = result.seconds / SECONDS_PER_HOUR
         # At the last epoch's step, so that MLflow's "last value" of test_error is the result.
         metrics = {"best_test_error": result.best_test_error, "params": float(result.parameters), "hours": hours}

@@ -1,0 +1,100 @@
+"""`medarts export` and `medarts predict`: a real evaluation, its files, and real images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factories import make_evaluate_config_tiny, make_genotype
+from PIL import Image
+from refusals import invoke
+
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.tracking.evaluated import TrackedEvaluation, tracked_evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> tuple[Path, TrackedEvaluation]:
+    """A folder with a store, a work directory and a finished evaluation `mine` in them, and some test images."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    shutil.copy(template_database, folder / "mlflow.db")
+    config = make_evaluate_config_tiny()
+    found = tracked_evaluation(
+        config,
+        genotype=make_genotype("sep_conv_3x3", nodes=2),
+        name="mine",
+        tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        work_dir=folder / "medarts-work",
+    )
+    images = load_dataset(config.dataset).test.images
+    for number in range(3):
+        Image.fromarray(np.asarray(images[number]).squeeze()).save(folder / f"{number}.png")
+    return folder, found
+
+
+@pytest.fixture
+def here(evaluated: tuple[Path, TrackedEvaluation], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(evaluated[0])
+    return evaluated[0]
+
+
+def predicted(*words: str) -> list[list[str]]:
+    result = invoke("predict", *words, "0.png", "1.png", "2.png", "--json")
+    assert result.exit_code == 0, result.output
+    return [[guess["name"] for guess in answer["classes"]] for answer in json.loads(result.stdout)]
+
+
+def test_an_evaluation_is_exported_by_name_and_by_run_and_both_classify_alike(
+    here: Path, evaluated: tuple[Path, TrackedEvaluation], tmp_path: Path
+) -> None:
+    by_name = invoke("export", "mine", "--output", str(tmp_path / "a.pt2"))
+    assert by_name.exit_code == 0, by_name.output
+    assert "checked" in by_name.stdout and f"medarts predict {tmp_path / 'a.pt2'} --trusted IMAGE…" in by_name.stdout
+    elsewhere = ("--work-dir", str(tmp_path / "elsewhere"), "--output", str(tmp_path / "b.pt2"), "--json")
+    by_run = invoke("export", evaluated[1].run_id, *elsewhere)
+    assert by_run.exit_code == 0, by_run.output
+    assert json.loads(by_run.stdout)["largest_difference"] < 1e-4
+    answers = [predicted(str(tmp_path / name), "--trusted") for name in ("a.pt2", "b.pt2")]
+    assert answers[0] == answers[1] and all(len(names) == 3 for names in answers[0])
+
+
+@pytest.mark.parametrize("format", ["onnx", "safetensors"])
+def test_the_other_formats_need_no_trust_and_give_the_same_classes(here: Path, tmp_path: Path, format: str) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime", "safetensors"):
+        pytest.importorskip(package)
+    assert invoke("export", "mine", "--output", str(tmp_path / f"a.{format}")).exit_code == 0
+    assert invoke("export", "mine", "--output", str(tmp_path / "a.pt2")).exit_code == 0
+    assert predicted(str(tmp_path / f"a.{format}")) == predicted(str(tmp_path / "a.pt2"), "--trusted")
+
+
+def test_a_table_names_each_image_and_its_classes(here: Path, tmp_path: Path) -> None:
+    invoke("export", "mine", "--output", str(tmp_path / "a.pt2"))
+    result = invoke("predict", str(tmp_path / "a.pt2"), "0.png", "--top", "2", "--trusted")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["image", "class", "probability"]
+    assert len(lines) == 3 and lines[1].startswith("0.png") and lines[1].endswith("%")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("export", "nothing"), 1, "no run 'nothing'"),
+        (("export", "mine", "--format", "onnx", "--output", "mine.pt2"), 1, "mine.pt2"),
+        (("export", "mine", "--output", "mine.h5"), 1, "allowed endings are .pt2, .onnx and .safetensors"),
+        (("predict", "0.png", "1.png"), 1, "allowed endings are .pt2, .onnx and .safetensors"),
+        (("predict", "nothing.onnx", "1.png"), 2, "nothing.onnx"),
+    ],
+)
+def test_what_can_t_be_is_one_line(here: Path, words: tuple[str, ...], code: int, message: str) -> None:
+    result = invoke(*words)
+    assert (result.exit_code, result.stderr.count("\n")) == (code, 1), result.output
+    assert message in result.stderr and not Path("mine.pt2").exists()
+
+
+def test_a_pt2_file_is_loaded_only_if_it_is_trusted(here: Path, tmp_path: Path) -> None:
+    invoke("export", "mine", "--output", str(tmp_path / "a.pt2"))
+    result = invoke("predict", str(tmp_path / "a.pt2"), "0.png")
+    assert result.exit_code == 1 and "say that you trust it" in result.stderr
