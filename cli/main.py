@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -96,12 +97,19 @@ class VerbGroup(click.Group):
     epilog="Start with `medarts search`: it needs no options and takes minutes on a CPU.",
 )
 @click.option("--debug", is_flag=True, envvar="MEDARTS_DEBUG", show_envvar=True, help="Show the traceback of an error.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress: only results, warnings and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Also say what goes on behind the progress.")
 @click.version_option(package_name="medarts-ops", prog_name="medarts")
-def medarts(debug: bool) -> None:
+def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
     """ME-DARTS: multi-stage evolution of differentiable architecture search.
 
     Searches, evaluations and all that they measure go to an MLflow store (./mlflow.db by default).
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other: give one of them")
+    if verbose:
+        logging.basicConfig(format="%(message)s")  # to stderr; warnings go there without it, too
+        logging.getLogger("medarts_ops").setLevel(logging.INFO)
 
 
 def main() -> NoReturn:

@@ -45,8 +45,10 @@ def results_console() -> Console:
 
 
 def progress_console() -> Console:
-    """Where progress goes: stderr."""
-    return Console(stderr=True, highlight=False, markup=False)
+    """Where progress goes: stderr, or nowhere under `medarts --quiet`."""
+    ctx = click.get_current_context(silent=True)
+    quiet = ctx is not None and bool(ctx.find_root().params.get("quiet"))
+    return Console(stderr=True, highlight=False, markup=False, quiet=quiet)
 
 
 def print_json(value: Any) -> None:

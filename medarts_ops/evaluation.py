@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.runtime import Runtime, resolve_runtime
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
+
+_logger = logging.getLogger(__name__)
 
 STARTED = "evaluation.json"
 RESULT = "result.json"
@@ -150,6 +153,7 @@ def _carry_out(
     started: EvaluationStarted, dataset: ImageDataset, folder: Path | None, observers: Sequence[EvaluationObserver]
 ) -> EvaluationResult:
     config = started.config
+    _logger.info("the evaluation computes with %s", config.runtime)
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
     training = SupervisedTraining(started.genotype, config, dataset, runtime)

@@ -128,6 +128,7 @@ def _carry_out(
     executor: Executor | None,
     observers: Sequence[SearchObserver],
 ) -> SearchResult:
+    _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
     executor = executor or build_executor(config.runtime)
     observer = FanOut([JournalObserver(journal), *observers])

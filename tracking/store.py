@@ -6,6 +6,7 @@ No module of this room but `run_store` imports MLflow, and only `open_store` imp
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import threading
@@ -30,6 +31,8 @@ from medarts_ops.tracking.databases import (
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
+
+_logger = logging.getLogger(__name__)
 
 MLFLOW_ENVIRONMENT = {
     # The defaults, 7 retries of 120 s, let one call to a silent server block training for a quarter of an hour. A
@@ -65,6 +68,7 @@ def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
         raise StoreError(
             f"there is no store at {file} yet: run `medarts search` first, or name another by --tracking-uri"
         )
+    _logger.info("the tracking store is %s", without_password(uri))
     for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     served = scheme_of(uri) in ("http", "https")

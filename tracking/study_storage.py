@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from medarts_ops.tracking.databases import (
     without_password,
 )
 
+_logger = logging.getLogger(__name__)
+
 LOCK_SECONDS = 10
 """How long a write waits for another process's on the same SQLite file; Optuna tries some up to five times."""
 
@@ -42,6 +45,7 @@ def open_study_storage(url: str | None) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it prints a line for every study and trial
     address = _resolved(url)
     waiting = {"timeout": LOCK_SECONDS} if address.startswith(SQLITE) else {"connect_timeout": LOCK_SECONDS}
+    _logger.info("the study storage is %s", without_password(address))
     with opening(address):
         try:
             return RDBStorage(address, engine_kwargs={"connect_args": waiting})

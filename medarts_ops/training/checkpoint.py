@@ -85,6 +85,7 @@ class TrainingCheckpoint:
         except Exception as error:  # whatever a text or a tensor that only looks right leads to
             raise _unfit(held.path, _first_line(error)) from error
         epochs: int = held.epochs
+        _logger.info("training goes on after epoch %d of checkpoint %s", epochs, held.path)
         return epochs
 
     def _usable(self) -> Iterator[_Held]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -197,3 +199,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     with process.stderr as errors:
         assert errors.read() == ""
     process.wait(timeout=60)
+
+
+def test_quiet_leaves_out_progress_and_verbose_says_more(here: Path) -> None:
+    words = ("evaluate", "--genotype", "DARTS_V2", "--dataset", "digits", "--set", "epochs=1", "--set", "cells=3")
+    small = (*words, "--set", "channels=2", "--set", "runtime.threads=1", "--json")
+    quiet, verbose = (run_process("from medarts_ops.cli.main import main; main()", how, *small) for how in ("-q", "-v"))
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert json.loads(quiet.stdout)["epochs"] == json.loads(verbose.stdout)["epochs"] == 1
+    assert "the tracking store is sqlite:///" in verbose.stderr and "epoch 1/1" in verbose.stderr
+
+
+def test_quiet_and_verbose_exclude_each_other() -> None:
+    result = CliRunner().invoke(main.medarts, ["-q", "-v", "genotypes"])
+    assert result.exit_code == 2 and "exclude each other" in result.stderr
