@@ -52,8 +52,8 @@ def load_network(path: Path, *, trusted: bool = False) -> LoadedNetwork:
     format = format_of(path)
     if format == "pt2" and not trusted:
         raise ExportError(
-            f"{str(path)!r} is a pt2 file, which can run anything when it is loaded: say that you trust it (--trusted), or "
-            "export to .safetensors or .onnx, which can't"
+            f"{str(path)!r} is a pt2 file, which can run anything when it is loaded: say that you trust it "
+            "(--trusted), or export to .safetensors or .onnx, which can't"
         )
     return read_network(path, format)
 
