@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -201,6 +203,18 @@ class SearchResult(Value):
     def seconds(self) -> float:
         """The search cost in seconds."""
         return sum(stage.seconds for stage in self.stages)
+
+
+def lineage_of(stages: Sequence[StageResult], found: str) -> tuple[Individual, ...]:
+    """The ranked individual of the id `found` and all its ancestors, nearest first, back to random individuals."""
+    individuals = {ranked.id: ranked.trained.individual for stage in stages for ranked in stage.ranked}
+    line: dict[str, Individual] = {}
+    waiting = deque([found])
+    while waiting:
+        individual = individuals[waiting.popleft()]
+        line.setdefault(individual.id, individual)
+        waiting += [parent for parent in individual.parents if parent not in line]
+    return tuple(line.values())
 
 
 class TrainingTask(Value):

@@ -16,7 +16,15 @@ from pydantic import ValidationError
 
 from medarts_ops.config import Settings
 from medarts_ops.errors import ConfigError, GenotypeError, RunError
-from medarts_ops.individual import Alpha, CellAlpha, FailedIndividual, Individual, RankedIndividual, StageResult
+from medarts_ops.individual import (
+    Alpha,
+    CellAlpha,
+    FailedIndividual,
+    Individual,
+    RankedIndividual,
+    StageResult,
+    lineage_of,
+)
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
@@ -201,14 +209,7 @@ def failure_tags(failed: FailedIndividual) -> dict[str, str]:
 
 def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:
     """The best individual and all its ancestors, from the last stage back to random individuals."""
-    individuals = {ranked.id: ranked.trained.individual for stage in stages for ranked in stage.ranked}
-    line: dict[str, Individual] = {}
-    waiting = [best_id]
-    while waiting:
-        individual = individuals[waiting.pop(0)]
-        line.setdefault(individual.id, individual)
-        waiting += [parent for parent in individual.parents if parent not in line]
-    rows = [_lineage_row(individual, run_id_of) for individual in line.values()]
+    rows = [_lineage_row(individual, run_id_of) for individual in lineage_of(stages, best_id)]
     return versioned(LINEAGE, {"best": best_id, "individuals": rows})
 
 

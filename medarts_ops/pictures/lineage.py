@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medarts_ops.individual import Individual, SearchResult, StageResult
+from medarts_ops.individual import Individual, SearchResult, StageResult, lineage_of
 from medarts_ops.pictures.figures import (
     ACCURACY_COLOURS,
     INK,
@@ -50,14 +50,7 @@ def relatives(result: SearchResult) -> dict[str, Relative]:
 
 def ancestry(result: SearchResult) -> frozenset[str]:
     """Ids of the found individual and of all that it comes from."""
-    people = relatives(result)
-    waiting, found = [result.best.id], set[str]()
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += [parent for parent in people[one].individual.parents if parent in people]
-    return frozenset(found)
+    return frozenset(individual.id for individual in lineage_of(result.stages, result.best.id))
 
 
 def lineage_figure(result: SearchResult) -> Figure:
