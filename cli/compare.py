@@ -22,12 +22,13 @@ from medarts_ops.cli.output import (
     table,
 )
 from medarts_ops.cli.quantities import counted, exact_objective, percent
+from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.comparison import ComparedRun, Comparison, GenotypeDifferences
 
-LOCAL_PAGES = "http://127.0.0.1:5000"
+LOCAL_PAGES = f"http://{LOCAL}:{DEFAULT_PORT}"
 """Where `medarts ui` serves its pages unless told otherwise."""
 
 NOTHING = "-"

@@ -8,8 +8,7 @@ import click
 
 from medarts_ops.cli.options import json_option, tracking_uri_option, work_dir_option
 from medarts_ops.cli.output import command_line, print_facts, print_json, results_console
-
-FORMATS = ("pt2", "onnx", "safetensors")
+from medarts_ops.export.names import FORMATS
 
 
 @click.command(short_help="Write an evaluated network as a file that others can use.")

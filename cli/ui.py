@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
 
 LOCAL = "127.0.0.1"
+DEFAULT_PORT = 5000
 
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Where the pages are served."
+    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Where the pages are served."
 )
 @tracking_uri_option
 def command(*, port: int, tracking_uri: str | None) -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeVar
-
-from pydantic import ValidationError
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.errors import DataError, MedartsError, SearchError
+from medarts_ops.errors import DataError, SearchError
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
+from medarts_ops.journal.evaluation_folder import (
+    CHECKPOINT,
+    STARTED,
+    WEIGHTS,
+    read_evaluation,
+    unwritable,
+    write_result,
+    write_started,
+)
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import (
@@ -33,37 +37,9 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.runtime import Runtime, resolve_runtime
 from medarts_ops.training.supervised import SupervisedTraining
-from medarts_ops.value import Value
+from medarts_ops.whole_file import whole_file
 
 _logger = logging.getLogger(__name__)
-
-STARTED = "evaluation.json"
-RESULT = "result.json"
-CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "weights.pt"
-"""The trained network's state dict: `torch.load(file, weights_only=True)` reads it."""
-
-
-class _StartedFile(Value):
-    format: Literal["medarts-evaluation"] = "medarts-evaluation"
-    version: Literal[1] = 1
-    started: EvaluationStarted
-
-
-class _ResultFile(Value):
-    format: Literal["medarts-evaluation-result"] = "medarts-evaluation-result"
-    version: Literal[1] = 1
-    result: EvaluationResult
-
-
-File = TypeVar("File", _StartedFile, _ResultFile)
-
-
-class EvaluationRecord(NamedTuple):
-    """What an evaluation's folder says of it; `result` is None until it is finished."""
-
-    started: EvaluationStarted
-    result: EvaluationResult | None
 
 
 def run_evaluation(
@@ -127,17 +103,6 @@ def resume_evaluation(folder: Path, *, observers: Sequence[EvaluationObserver] =
         return _carry_out(started, dataset, folder, observers)
 
 
-def read_evaluation(folder: Path) -> EvaluationRecord:
-    """How the evaluation of a folder began, and what came of it.
-
-    Raises:
-        SearchError: there is none, or another release wrote it.
-    """
-    started = _read(folder / STARTED, _StartedFile).started
-    finished = (folder / RESULT).exists()
-    return EvaluationRecord(started, _read(folder / RESULT, _ResultFile).result if finished else None)
-
-
 def _started(config: EvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
     parameters = count_parameters(
         genotype,
@@ -158,7 +123,7 @@ def _carry_out(
     runtime.apply_to_process()
     training = SupervisedTraining(started.genotype, config, dataset, runtime)
     if folder is not None and not (folder / STARTED).exists():
-        _write(folder / STARTED, _StartedFile(started=started))  # not before the network is known to fit
+        write_started(folder, started)  # not before the network is known to fit
     identity = hashlib.sha256(started.model_dump_json().encode()).hexdigest()
     checkpoint = TrainingCheckpoint(None if folder is None else folder / CHECKPOINT, identity)
     try:
@@ -177,7 +142,7 @@ def _carry_out(
         )
         if folder is not None:
             _save_weights(training, folder / WEIGHTS)
-            _write(folder / RESULT, _ResultFile(result=result))
+            write_result(folder, result)
             CheckpointFile(folder / CHECKPOINT).delete()
         _tell(_finished(result, folder), observers)
     except BaseException as error:
@@ -208,41 +173,8 @@ def _tell(event: EvaluationEvent, observers: Sequence[EvaluationObserver]) -> No
 
 
 def _save_weights(training: SupervisedTraining, path: Path) -> None:
-    with _replacing(path) as file:
-        training.save_weights(file)
-
-
-def _write(path: Path, content: Value) -> None:
-    with _replacing(path) as file:
-        file.write(content.model_dump_json().encode())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is whole or not there, whatever happens while it is written."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with whole_file(path) as file:
+            training.save_weights(file)
     except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
-        raise SearchError(
-            f"{str(path)!r} can't be written ({str(error).splitlines()[0]}); free some space or mend the folder, then "
-            "resume"
-        ) from error
-
-
-def _read(path: Path, kind: type[File]) -> File:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise SearchError(
-            f"{str(path)!r} can't be read ({error.strerror or error}): no evaluation began here"
-        ) from error
-    except (ValidationError, MedartsError) as error:
-        raise SearchError(
-            f"{str(path)!r} is not what this release writes ({str(error).splitlines()[0][:120]}); resume with the "
-            "release that wrote it, or evaluate again"
-        ) from error
+        raise unwritable(path, error) from error

@@ -92,7 +92,8 @@ def resume_search(
         MedartsError: as for `run_search`.
     """
     with search_lock(folder):
-        started, journal = read_started(folder), Journal.open(folder)
+        journal = Journal.open(folder)
+        started = journal.started
         if journal.find("search_finished") is not None:
             raise SearchError(f"search {folder.name!r} is finished: there is nothing to resume; see `medarts show`")
         data = prepare_search_data(started.config)
@@ -102,21 +103,6 @@ def resume_search(
                 f"{started.dataset.fingerprint} and has {data.summary.fingerprint}; restore them, or start a new search"
             )
         return _carry_out(journal, started.config, folder, data, proposer, executor, observers)
-
-
-def read_started(folder: Path) -> SearchStarted:
-    """How the search of a folder began.
-
-    Raises:
-        SearchError: there is no journal, it is that of another search, or it ends before that.
-    """
-    journal = Journal.open(folder)
-    if journal.search_id != folder.name:
-        raise SearchError(f"{str(folder)!r} is the folder of search {journal.search_id!r}: give it that name again")
-    started = journal.find("search_started")
-    if not isinstance(started, SearchStarted):
-        raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
-    return started
 
 
 def _carry_out(

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value", "provenance"},
+    {"errors", "seeds", "value", "provenance", "whole_file"},
     {"space"},
     {"config"},
     {"config_parsing", "individual"},

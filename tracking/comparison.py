@@ -12,7 +12,7 @@ from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 from medarts_ops.tracking.stored_runs import chosen_individual, genotype_of, objective_names, objectives_of, search_of
-from medarts_ops.tracking.tracked_run import TrackedRun
+from medarts_ops.tracking.tracked_run import SECONDS_PER_HOUR, TrackedRun
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Setting = int | float | str
 T = TypeVar("T")
 
-SECONDS_PER_HOUR = 3600
 FEWEST = 2
 CELLS: tuple[CellKind, ...] = ("normal", "reduce")
 

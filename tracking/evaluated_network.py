@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
-from medarts_ops.evaluation import RESULT, STARTED, WEIGHTS
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS
 from medarts_ops.tracking.jobs import find_job, job_in
 from medarts_ops.tracking.store import open_store
 

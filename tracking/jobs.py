@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from medarts_ops.errors import MedartsError, RunError
-from medarts_ops.evaluation import RESULT, STARTED
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.tracking.store import open_store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStopped, StageFinished
+from medarts_ops.whole_file import whole_file
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -78,9 +78,8 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
         folder = work_dir / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f".{JOURNAL_NAME}.partial"
-            shutil.copyfile(file, partial)
-            partial.replace(folder / JOURNAL_NAME)
+            with whole_file(folder / JOURNAL_NAME) as restored:
+                restored.write(file.read_bytes())
         except OSError as error:
             raise SearchError(
                 f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be "

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
-from medarts_ops.evaluation import RESULT, STARTED
 from medarts_ops.individual import EvaluationEpoch
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.observers import (
     EvaluationEpochFinished,
     EvaluationEvent,
@@ -18,13 +18,12 @@ from medarts_ops.observers import (
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, NOTE_TAG
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, NOTE_TAG, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns
     from medarts_ops.tracking.run_store import RunStore
 
-SECONDS_PER_HOUR = 3600
 EVALUATION = "evaluation"
 """What the one run stands for."""
 

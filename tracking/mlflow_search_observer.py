@@ -24,13 +24,12 @@ from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
 from medarts_ops.tracking.search_notes import search_note
-from medarts_ops.tracking.tracked_run import NOTE_TAG, SEARCH_TAG
+from medarts_ops.tracking.tracked_run import NOTE_TAG, SEARCH_TAG, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns
     from medarts_ops.tracking.run_store import RunStore
 
-SECONDS_PER_HOUR = 3600
 BEST_TAG = "medarts.best_run_id"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import Journal
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchObserver
-from medarts_ops.search import read_started, resume_search
+from medarts_ops.search import resume_search
 from medarts_ops.tracking.jobs import Job, find_job, job_in
 from medarts_ops.tracking.journal_copy import restore_journal
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
@@ -19,6 +20,9 @@ from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.study_observers import PatientProposer, search_recorder
 from medarts_ops.tracking.study_storage import open_study_storage
 from medarts_ops.tracking.tracked import TrackedSearch, tracked_result
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
 
 _logger = logging.getLogger(__name__)
 
@@ -53,10 +57,10 @@ def resumed_search(
     if job.kind != "search":
         raise SearchError(f"{search!r} is an evaluation: `resumed_evaluation` goes on with it")
     folder = work_dir / job.name
-    if job_in(work_dir, job.name) is None:
-        _restore(job, tracking_uri, work_dir)
-    started = read_started(folder)
     store = open_store(tracking_uri, create=False)
+    if job_in(work_dir, job.name) is None:
+        _restore(job, store, work_dir)
+    started = Journal.open(folder).started
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
     proposer = make_proposer(started.config, job.name, studies, started.dataset)
@@ -65,9 +69,8 @@ def resumed_search(
     return tracked_result(result, mlflow, patient.waiting)
 
 
-def _restore(job: Job, tracking_uri: str | None, work_dir: Path) -> None:
+def _restore(job: Job, store: RunStore, work_dir: Path) -> None:
     assert job.run_id is not None, "a search without a folder was found through its run"
-    store = open_store(tracking_uri, create=False)
     folder = restore_journal(store, job.run_id, work_dir, job.name)
     done = sum(isinstance(event, IndividualFinished) for _, event in Journal.open(folder).events())
     _logger.warning(

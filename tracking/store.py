@@ -28,6 +28,7 @@ from medarts_ops.tracking.databases import (
     with_installed_driver,
     without_password,
 )
+from medarts_ops.whole_file import sync_folder
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -102,11 +103,7 @@ def _make_tables(file: Path) -> None:
         RunStore(SQLITE + partial.as_posix(), None).check()
         partial.replace(file)
         # What SQLite writes from now on is on disk at once; so must be the name it is written under.
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(file.parent)
     except OSError as error:
         raise StoreError(f"can't make the database {file}: {error.strerror or error}; name another file") from error
 

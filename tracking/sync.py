@@ -11,7 +11,6 @@ from medarts_ops.journal.folder import check_search_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchStarted, SearchStopped
-from medarts_ops.search import read_started
 from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.optuna_proposer import make_proposer
@@ -60,8 +59,9 @@ def sync_search(
     if kind is None:
         raise _no_such_search(work_dir, name)
     with search_lock(folder):
-        started = read_started(folder)
-        events = [event for _, event in Journal.open(folder).events()]
+        journal = Journal.open(folder)
+        started = journal.started
+        events = [event for _, event in journal.events()]
         return _tell(folder, started, events, tracking_uri, storage)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.seeds import Stream, random_generator
+from medarts_ops.whole_file import whole_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,19 +65,14 @@ class StageData:
         Raises:
             SearchError: the disk is full or the folder can't be written.
         """
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            with partial.open("wb") as file:
+            with whole_file(path) as file:
                 np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-            partial.replace(path)
         except (OSError, ValueError) as error:  # zipfile's own complaint of an archive that broke off is a ValueError
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise SearchError(
                 f"stage data {str(path)!r} can't be written: {reason}; free some space or mend the folder, then resume"
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> StageData:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +17,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from medarts_ops.errors import ExportError, MedartsError, unknown_name
+from medarts_ops.export.names import FORMATS, Format
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
-
-FORMATS = ("pt2", "onnx", "safetensors")
-"""The formats, each the ending of its files, too."""
-
-Format = Literal["pt2", "onnx", "safetensors"]
+from medarts_ops.whole_file import whole_file
 
 METADATA = "medarts"
 """The key of the description, as JSON, in a file's metadata."""
@@ -91,21 +86,15 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
     _check_format(format, path)
     require(format)
     content = _CONTENTS[format](network)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with whole_file(path) as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        difference = _checked_difference(network, read_network(partial, format), path)
-        partial.replace(path)
+            difference = _checked_difference(network, read_network(Path(file.name), format), path)
     except OSError as error:
         raise ExportError(
             f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another folder"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     return Exported(path, format, difference, len(content))
 
 

@@ -17,7 +17,7 @@ from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.resolution import SMALLEST_SIDE
 from medarts_ops.errors import DataError, ExportError, SearchError
-from medarts_ops.evaluation import WEIGHTS, read_evaluation
+from medarts_ops.journal.evaluation_folder import WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import MAX_NODES

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medarts_ops.errors import SearchError
+from medarts_ops.whole_file import sync_folder
 
 VERSION = 1
 _MAGIC = b"medarts-checkpoint"
@@ -49,7 +50,7 @@ class CheckpointFile:
                 self._path.replace(self._previous)
             partial.replace(self._path)
             self._newest_is_broken = False
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise SearchError(
                 f"checkpoint {str(self._path)!r} can't be written: {error.strerror or error}; what was saved "
@@ -106,13 +107,3 @@ def _read(path: Path) -> bytes | None:
             return None
         payload = file.read(rest)
     return payload if hashlib.sha256(payload).hexdigest().encode() == words[2] else None
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the renaming, too, outlives a loss of power; not every platform opens folders."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

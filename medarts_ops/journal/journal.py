@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from medarts_ops.errors import MedartsError, SearchError
-from medarts_ops.observers import SearchEvent
+from medarts_ops.observers import SearchEvent, SearchStarted
 from medarts_ops.value import Value
 
 JOURNAL_NAME = "journal.jsonl"
@@ -91,6 +91,21 @@ class Journal:
     def search_id(self) -> str:
         """The search whose events these are."""
         return self._search_id
+
+    @property
+    def started(self) -> SearchStarted:
+        """How the search began.
+
+        Raises:
+            SearchError: the journal ends before that, or lies in another search's folder.
+        """
+        folder = self._path.parent
+        if self._search_id != folder.name:
+            raise SearchError(f"{str(folder)!r} is the folder of search {self._search_id!r}: give it that name again")
+        started = self.find("search_started")
+        if not isinstance(started, SearchStarted):
+            raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
+        return started
 
     def record(self, event: SearchEvent) -> int:
         """Append an event and return its number; one whose key is held is not written again (resume repeats them).

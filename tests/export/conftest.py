@@ -11,7 +11,8 @@ from medarts_ops.config import AuxiliaryConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.evaluation import run_evaluation
-from medarts_ops.export.formats import FORMATS, Exported, export_network
+from medarts_ops.export.formats import Exported, export_network
+from medarts_ops.export.names import FORMATS
 from medarts_ops.export.network import TrainedNetwork, read_trained_network
 
 

@@ -13,7 +13,8 @@ import torch
 
 from medarts_ops.errors import ExportError
 from medarts_ops.export import formats
-from medarts_ops.export.formats import FORMATS, Exported, export_network, read_network
+from medarts_ops.export.formats import Exported, export_network, read_network
+from medarts_ops.export.names import FORMATS
 from medarts_ops.export.network import NetworkDescription
 
 each_format = pytest.mark.parametrize("name", FORMATS)

@@ -16,8 +16,8 @@ from medarts_ops.data.augment import plain_batch
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import DataError, ExportError, SearchError
-from medarts_ops.evaluation import RESULT, WEIGHTS, read_evaluation
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, read_trained_network, trained_network
+from medarts_ops.journal.evaluation_folder import RESULT, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ConfigError, DataError, ExportError
-from medarts_ops.export.formats import FORMATS, LoadedNetwork, export_network
+from medarts_ops.export.formats import LoadedNetwork, export_network
+from medarts_ops.export.names import FORMATS
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
 from medarts_ops.export.predict import classify, load_network, read_pixels
 from medarts_ops.networks.derived import DerivedNetwork

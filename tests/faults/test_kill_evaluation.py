@@ -10,8 +10,8 @@ import pytest
 import torch
 from kills import evaluate_in, exit_code_of, stores
 
-from medarts_ops.evaluation import CHECKPOINT, WEIGHTS
 from medarts_ops.individual import EvaluationResult
+from medarts_ops.journal.evaluation_folder import CHECKPOINT, WEIGHTS
 from medarts_ops.tracking.evaluated import resumed_evaluation
 from medarts_ops.tracking.run_store import RunStore
 from medarts_ops.tracking.store import open_store
@@ -19,19 +19,18 @@ from medarts_ops.tracking.tracked_run import EVALUATION_TAG
 
 CHECKPOINTS = "medarts_ops.journal.checkpoint:CheckpointFile"
 STEP = "medarts_ops.training.supervised:SupervisedTraining.step"
-FILE = "medarts_ops.evaluation:_write"
 MLFLOW = "medarts_ops.tracking.run_store:RunStore"
 
 POINTS: list[tuple[str, int, bool]] = [
-    (FILE, 1, True),
+    ("medarts_ops.evaluation:write_started", 1, True),
     *((STEP, at, False) for at in (1, 4, 8, 18)),
     *((f"{CHECKPOINTS}.write", at, after) for at in (1, 2, 3) for after in (False, True)),
-    ("medarts_ops.journal.checkpoint:_sync_folder", 2, False),
+    ("medarts_ops.journal.checkpoint:sync_folder", 2, False),
     (f"{CHECKPOINTS}.delete", 1, False),
     (f"{CHECKPOINTS}.delete", 1, True),
     ("medarts_ops.evaluation:_save_weights", 1, False),
     ("medarts_ops.evaluation:_save_weights", 1, True),
-    (FILE, 2, False),
+    ("medarts_ops.evaluation:write_result", 1, False),
     *((f"{MLFLOW}.create_run", 1, after) for after in (False, True)),
     *((f"{MLFLOW}.log_params", 1, after) for after in (False, True)),
     *((f"{MLFLOW}.log_json", at, True) for at in (1, 4)),

@@ -18,7 +18,7 @@ from medarts_ops.tracking.store import open_store
 
 JOURNAL = "medarts_ops.journal.journal:_write_through"
 CHECKPOINT = "medarts_ops.journal.checkpoint:CheckpointFile.write"
-RENAME = "medarts_ops.journal.checkpoint:_sync_folder"
+RENAME = "medarts_ops.journal.checkpoint:sync_folder"
 STEP = "medarts_ops.training.bilevel:SearchTraining.step"
 RANKING = "medarts_ops.stages:rank"
 MLFLOW = "medarts_ops.tracking.run_store:RunStore"

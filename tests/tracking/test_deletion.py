@@ -15,7 +15,7 @@ from journals import held_of, make_proposed_events, write_journal
 from mlflow import MlflowClient
 
 from medarts_ops.errors import MedartsError, RunError, SearchError, StoreError
-from medarts_ops.evaluation import STARTED
+from medarts_ops.journal.evaluation_folder import STARTED
 from medarts_ops.observers import EvaluationStarted, SearchStarted
 from medarts_ops.tracking.deletion import Deleted, deletion_of
 from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver

@@ -9,8 +9,9 @@ import pytest
 from factories import make_evaluate_config_tiny, make_genotype
 
 from medarts_ops.errors import DataError, SearchError
-from medarts_ops.evaluation import CHECKPOINT, STARTED, WEIGHTS, resume_evaluation, run_evaluation
+from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
+from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
 

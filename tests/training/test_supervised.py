@@ -8,7 +8,8 @@ from factories import make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
 from medarts_ops.errors import TrainingDiverged
-from medarts_ops.evaluation import WEIGHTS, run_evaluation
+from medarts_ops.evaluation import run_evaluation
+from medarts_ops.journal.evaluation_folder import WEIGHTS
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.observers import EvaluationEvent

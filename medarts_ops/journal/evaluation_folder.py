@@ -1,0 +1,101 @@
+"""The folder of one evaluation: how it began, its checkpoint, its weights and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from medarts_ops.errors import MedartsError, SearchError
+from medarts_ops.individual import EvaluationResult
+from medarts_ops.observers import EvaluationStarted
+from medarts_ops.value import Value
+from medarts_ops.whole_file import whole_file
+
+STARTED = "evaluation.json"
+RESULT = "result.json"
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
+"""The trained network's state dict: `torch.load(file, weights_only=True)` reads it."""
+
+
+class _StartedFile(Value):
+    format: Literal["medarts-evaluation"] = "medarts-evaluation"
+    version: Literal[1] = 1
+    started: EvaluationStarted
+
+
+class _ResultFile(Value):
+    format: Literal["medarts-evaluation-result"] = "medarts-evaluation-result"
+    version: Literal[1] = 1
+    result: EvaluationResult
+
+
+File = TypeVar("File", _StartedFile, _ResultFile)
+
+
+class EvaluationRecord(NamedTuple):
+    """What an evaluation's folder says of it; `result` is None until it is finished."""
+
+    started: EvaluationStarted
+    result: EvaluationResult | None
+
+
+def read_evaluation(folder: Path) -> EvaluationRecord:
+    """How the evaluation of a folder began, and what came of it.
+
+    Raises:
+        SearchError: there is none, or another release wrote it.
+    """
+    started = _read(folder / STARTED, _StartedFile).started
+    finished = (folder / RESULT).exists()
+    return EvaluationRecord(started, _read(folder / RESULT, _ResultFile).result if finished else None)
+
+
+def write_started(folder: Path, started: EvaluationStarted) -> None:
+    """Write how an evaluation begins.
+
+    Raises:
+        SearchError: the disk is full or the folder can't be written.
+    """
+    _write(folder / STARTED, _StartedFile(started=started))
+
+
+def write_result(folder: Path, result: EvaluationResult) -> None:
+    """Write what came of an evaluation, which makes it a finished one.
+
+    Raises:
+        SearchError: the disk is full or the folder can't be written.
+    """
+    _write(folder / RESULT, _ResultFile(result=result))
+
+
+def unwritable(path: Path, error: Exception) -> SearchError:
+    """A file of an evaluation's folder that can't be written."""
+    return SearchError(
+        f"{str(path)!r} can't be written ({str(error).splitlines()[0]}); free some space or mend the folder, then "
+        "resume"
+    )
+
+
+def _write(path: Path, content: Value) -> None:
+    try:
+        with whole_file(path) as file:
+            file.write(content.model_dump_json().encode())
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _read(path: Path, kind: type[File]) -> File:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SearchError(
+            f"{str(path)!r} can't be read ({error.strerror or error}): no evaluation began here"
+        ) from error
+    except (ValidationError, MedartsError) as error:
+        raise SearchError(
+            f"{str(path)!r} is not what this release writes ({str(error).splitlines()[0][:120]}); resume with the "
+            "release that wrote it, or evaluate again"
+        ) from error
