@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from medarts_ops.cli.output import print_table, table
-from medarts_ops.cli.quantities import hours
+from medarts_ops.quantities import hours
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate

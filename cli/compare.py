@@ -21,8 +21,8 @@ from medarts_ops.cli.output import (
     run_json,
     table,
 )
-from medarts_ops.cli.quantities import counted, exact_objective, percent
 from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL
+from medarts_ops.quantities import counted, exact_objective, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def command(
 ) -> None:
     """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
 
-    The runs are all searches, all stages, all individuals or all evaluations. A RUN_ID may be a search's name. --csv
-    has a row for each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
+    The runs are all searches, all stages, all individuals or all evaluations. A RUN_ID may be the name of a search or
+    evaluation. --csv has a row for each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
 
     \b
     Examples:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import yaml
 
 from medarts_ops.cli.options import config_options, config_request, json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config_writing import settings_file, shown
 from medarts_ops.configs.loader import Resolved, resolve_evaluate, resolve_search
 from medarts_ops.configs.origins import SettingRow, resolved_table
 from medarts_ops.configs.presets import SECTIONS
@@ -68,13 +68,6 @@ def schema(*, section: str) -> None:
     print_json((SearchConfig if section == "search" else EvaluateConfig).model_json_schema())
 
 
-def settings_file(config: SearchConfig | EvaluateConfig) -> str:
-    """The config as a file that `--config` takes and that gives the same config again."""
-    section = "search" if isinstance(config, SearchConfig) else "evaluate"
-    content = {"extends": config.preset, section: config.model_dump(mode="json", exclude={"preset"})}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
 def _row_json(row: SettingRow) -> dict[str, Any]:
     value = list(row.value) if isinstance(row.value, tuple) else row.value
     return {**row._asdict(), "value": value}
@@ -86,14 +79,6 @@ def _print_settings(rows: list[SettingRow]) -> None:
     described_by = ["what it is"] if described else []
     settings = table("setting", "value", "set by", "default from", *described_by, folding=["value", *described_by])
     for row in rows:
-        cells = (row.path, _shown(row.value), row.changed_by, row.origin or "-")
+        cells = (row.path, shown(row.value), row.changed_by, row.origin or "-")
         settings.add_row(*cells, *([row.description] if described else []))
     print_table(console, settings)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return " ".join(value) if isinstance(value, tuple) else str(value)

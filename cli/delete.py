@@ -10,7 +10,7 @@ import click
 
 from medarts_ops.cli.options import json_option, storage_option, tracking_uri_option, work_dir_option
 from medarts_ops.cli.output import print_json, results_console
-from medarts_ops.cli.quantities import counted
+from medarts_ops.quantities import counted
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.deletion import Deleted, Deletion
@@ -41,7 +41,8 @@ def command(
     """Delete a search or an evaluation: its runs and artifacts, its folder in the work directory, its Optuna studies.
 
     With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays.
-    RUN_ID may be a search's name. What goes is listed, and asked for. A job that is at work is refused.
+    RUN_ID may be the name of a search or an evaluation. What goes is listed, and asked for. A job that is at work is
+    refused.
 
     A deletion that was cut off is completed by calling it again. Artifacts that a server keeps are freed by the
     `mlflow gc` of whoever runs it.

@@ -12,6 +12,7 @@ from medarts_ops.cli.options import (
     config_request,
     json_option,
     named_store,
+    pictures_option,
     tracking_uri_option,
     work_dir_option,
 )
@@ -36,6 +37,7 @@ from medarts_ops.space.zoo import zoo_genotype
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
 @tracking_uri_option
 @work_dir_option
+@pictures_option
 @json_option
 @click.pass_context
 def command(
@@ -46,6 +48,7 @@ def command(
     name: str | None,
     tracking_uri: str | None,
     work_dir: Path,
+    pictures: bool,
     as_json: bool,
 ) -> None:
     """Train an architecture at full size with DARTS's setting, and test it.
@@ -82,6 +85,7 @@ def command(
             name=name,
             tracking_uri=tracking_uri,
             work_dir=work_dir,
+            pictures=pictures,
             observers=(EvaluationProgress(board),),
         )
     tell_what_waits(ctx, "resume", name, trained.waiting)

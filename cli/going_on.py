@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from medarts_ops.cli.output import command_line
-from medarts_ops.cli.quantities import counted
+from medarts_ops.quantities import counted
 
 _RESUME_LINE = "medarts_ops.cli.going_on"
 

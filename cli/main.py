@@ -22,6 +22,7 @@ VERBS = {
     "runs": "List the searches in the store and what came of them.",
     "show": "Show one run: lineage, genotype, objectives.",
     "compare": "Show runs side by side: settings, objectives and genotypes that differ.",
+    "report": "Write a search as one page of HTML, with pictures.",
     "genotypes": "List the published architectures, or print one.",
     "resume": "Go on with a search or an evaluation that was stopped or killed.",
     "sync": "Bring a search's journal into the stores, after an outage or into new ones.",

@@ -168,6 +168,14 @@ work_dir_option = click.option(
     show_default=True,
     help="Where searches and evaluations keep their journals and checkpoints.",
 )
+pictures_option = click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    show_default=True,
+    envvar="MEDARTS_PICTURES",
+    show_envvar=True,
+    help="Log pictures and the report with the runs; a second or two for each individual.",
+)
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 

@@ -17,7 +17,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.tree import Tree
 
-from medarts_ops.cli.quantities import (
+from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
+from medarts_ops.quantities import (
     SECONDS_PER_DAY,
     counted,
     distance,
@@ -27,7 +28,6 @@ from medarts_ops.cli.quantities import (
     objective,
     percent,
 )
-from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
 from medarts_ops.cli.going_on import resumable, tell_what_waits
-from medarts_ops.cli.options import json_option, named_store, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import (
+    json_option,
+    named_store,
+    pictures_option,
+    storage_option,
+    tracking_uri_option,
+    work_dir_option,
+)
 from medarts_ops.cli.output import (
     evaluation_json,
     print_evaluation,
@@ -25,10 +33,18 @@ from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchPr
 @tracking_uri_option
 @storage_option
 @work_dir_option
+@pictures_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, *, job: str, tracking_uri: str | None, storage: str | None, work_dir: Path, as_json: bool
+    ctx: click.Context,
+    *,
+    job: str,
+    tracking_uri: str | None,
+    storage: str | None,
+    work_dir: Path,
+    pictures: bool,
+    as_json: bool,
 ) -> None:
     """Go on with a search or an evaluation: by name, by the id of its run, or by that of a run below a search's.
 
@@ -45,21 +61,27 @@ def command(
     from medarts_ops.tracking.jobs import find_job
 
     found = find_job(job, tracking_uri=tracking_uri, work_dir=work_dir)
+    places = _Places(tracking_uri=tracking_uri, work_dir=work_dir, pictures=pictures)
     with resumable(ctx, work_dir, found.name):
         if found.kind == "search":
-            _search(ctx, job, tracking_uri, storage, work_dir, as_json)
+            _search(ctx, job, storage, places, as_json)
         else:
-            _evaluation(ctx, job, tracking_uri, work_dir, as_json)
+            _evaluation(ctx, job, places, as_json)
 
 
-def _search(
-    ctx: click.Context, job: str, tracking_uri: str | None, storage: str | None, work_dir: Path, as_json: bool
-) -> None:
+class _Places(TypedDict):
+    """What resuming takes of the options, whatever it resumes."""
+
+    tracking_uri: str | None
+    work_dir: Path
+    pictures: bool
+
+
+def _search(ctx: click.Context, job: str, storage: str | None, places: _Places, as_json: bool) -> None:
     from medarts_ops.tracking.resumed import resumed_search
 
     with ProgressBoard(progress_console()) as board:
-        observers = (SearchProgress(board),)
-        found = resumed_search(job, tracking_uri=tracking_uri, storage=storage, work_dir=work_dir, observers=observers)
+        found = resumed_search(job, storage=storage, observers=(SearchProgress(board),), **places)
     tell_what_waits(ctx, "sync", found.result.search_id, found.waiting)
     if as_json:
         print_json(search_json(found))
@@ -67,12 +89,11 @@ def _search(
         print_search(results_console(), found, named_store(ctx))
 
 
-def _evaluation(ctx: click.Context, job: str, tracking_uri: str | None, work_dir: Path, as_json: bool) -> None:
+def _evaluation(ctx: click.Context, job: str, places: _Places, as_json: bool) -> None:
     from medarts_ops.tracking.evaluated import resumed_evaluation
 
     with ProgressBoard(progress_console()) as board:
-        observers = (EvaluationProgress(board),)
-        trained = resumed_evaluation(job, tracking_uri=tracking_uri, work_dir=work_dir, observers=observers)
+        trained = resumed_evaluation(job, observers=(EvaluationProgress(board),), **places)
     tell_what_waits(ctx, "resume", trained.name, trained.waiting)
     if as_json:
         print_json(evaluation_json(trained))

@@ -10,7 +10,7 @@ import click
 
 from medarts_ops.cli.options import check_one_format, csv_option, json_option, tracking_uri_option
 from medarts_ops.cli.output import print_csv, print_json, results_console
-from medarts_ops.cli.quantities import objective, percent
+from medarts_ops.quantities import objective, percent
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore

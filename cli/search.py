@@ -12,6 +12,7 @@ from medarts_ops.cli.options import (
     config_request,
     json_option,
     named_store,
+    pictures_option,
     side_by_side_options,
     storage_option,
     tracking_uri_option,
@@ -41,6 +42,7 @@ PLANNED_STEPS = 3
 @tracking_uri_option
 @storage_option
 @work_dir_option
+@pictures_option
 @json_option
 @click.pass_context
 def command(
@@ -51,6 +53,7 @@ def command(
     tracking_uri: str | None,
     storage: str | None,
     work_dir: Path,
+    pictures: bool,
     as_json: bool,
 ) -> None:
     """Find an architecture by multi-stage evolution of DARTS supernets.
@@ -82,6 +85,7 @@ def command(
             tracking_uri=tracking_uri,
             storage=storage,
             work_dir=work_dir,
+            pictures=pictures,
             observers=(SearchProgress(board),),
         )
     tell_what_waits(ctx, "sync", name, found.waiting)

@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
 from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
-from medarts_ops.cli.quantities import exact_objective, objective, percent
+from medarts_ops.quantities import exact_objective, objective, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 
@@ -32,7 +32,8 @@ DEEPEST_GENERATION = 32
 def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_json: bool) -> None:
     """Show a search, stage, individual or evaluation: what it found and where that came from.
 
-    The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be a search's name.
+    The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be the name of a search or an
+    evaluation.
 
     \b
     Examples:

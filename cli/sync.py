@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from medarts_ops.cli.options import json_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import json_option, pictures_option, storage_option, tracking_uri_option, work_dir_option
 from medarts_ops.cli.output import print_json, results_console
-from medarts_ops.cli.quantities import counted
+from medarts_ops.quantities import counted
 
 
 @click.command(short_help="Bring a search's journal into the stores.")
@@ -16,8 +16,11 @@ from medarts_ops.cli.quantities import counted
 @tracking_uri_option
 @storage_option
 @work_dir_option
+@pictures_option
 @json_option
-def command(*, name: str, tracking_uri: str | None, storage: str | None, work_dir: Path, as_json: bool) -> None:
+def command(
+    *, name: str, tracking_uri: str | None, storage: str | None, work_dir: Path, pictures: bool, as_json: bool
+) -> None:
     """Tell MLflow and Optuna what the journal of search NAME holds and they do not.
 
     For a search whose store was away when it ended, or whose store was lost: an empty one is filled anew. A search
@@ -30,7 +33,7 @@ def command(*, name: str, tracking_uri: str | None, storage: str | None, work_di
     """
     from medarts_ops.tracking.sync import sync_search
 
-    synced = sync_search(work_dir, name, tracking_uri=tracking_uri, storage=storage)
+    synced = sync_search(work_dir, name, tracking_uri=tracking_uri, storage=storage, pictures=pictures)
     if as_json:
         print_json(synced._asdict())
         return

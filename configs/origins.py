@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
 from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config_writing import settings_of
 
 DEFAULT = "default"
 
@@ -34,35 +32,6 @@ class SettingRow(NamedTuple):
 def resolved_table(config: SearchConfig | EvaluateConfig, changed_by: Mapping[str, str]) -> list[SettingRow]:
     """All settings of `config` in the model's order; `changed_by` is what resolving the config gave."""
     return [
-        SettingRow(path, value, changed_by.get(path, DEFAULT), _origin(field), field.description or "")
-        for path, value, field in _settings(config, "")
+        SettingRow(path, value, changed_by.get(path, DEFAULT), origin, description)
+        for path, value, origin, description in settings_of(config)
     ]
-
-
-def _settings(model: BaseModel, path: str) -> Iterator[tuple[str, Any, FieldInfo]]:
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        place = f"{path}{name}"
-        groups = _groups(value)
-        if groups:
-            for part, group in groups:
-                yield from _settings(group, f"{place}.{part}." if part else f"{place}.")
-        else:
-            yield place, value, field
-
-
-def _groups(value: Any) -> list[tuple[str, BaseModel]]:
-    if isinstance(value, BaseModel):
-        return [("", value)]
-    if isinstance(value, Mapping):
-        entries = [(str(key), entry) for key, entry in value.items()]
-    elif isinstance(value, tuple):
-        entries = [(str(index), entry) for index, entry in enumerate(value)]
-    else:
-        return []
-    return [(key, entry) for key, entry in entries if isinstance(entry, BaseModel)]
-
-
-def _origin(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get("origin", "")) if isinstance(extra, dict) else ""

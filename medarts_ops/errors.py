@@ -50,7 +50,7 @@ class TrainingDiverged(MedartsError):
 
 
 class ExportError(MedartsError):
-    """A network can't be written in a format, or a file is no network of ours."""
+    """A network or a report can't be written, or a file is no network of ours."""
 
 
 def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> str:

@@ -96,7 +96,8 @@ class EpochRecord(Value):
     `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
-    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch.
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it,
+    None in records of journals that did not keep it yet.
     """
 
     epoch: int
@@ -112,6 +113,7 @@ class EpochRecord(Value):
     max_mixture_reduce: float
     seconds: float
     images_per_second: float
+    alpha: Alpha | None = None
 
 
 class TrainedIndividual(Value):

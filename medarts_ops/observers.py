@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +20,9 @@ from medarts_ops.individual import (
 )
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
+
+Event = TypeVar("Event")
+Told = TypeVar("Told", contravariant=True)
 
 
 class DatasetSummary(Value):
@@ -177,6 +180,20 @@ SearchEvent = Annotated[
 ]
 
 
+SearchState = Literal["finished", "stopped", "unfinished"]
+
+
+def state_after(last: SearchEvent) -> SearchState:
+    """How a search stands whose newest event is `last`."""
+    match last:
+        case SearchFinished():
+            return "finished"
+        case SearchStopped():
+            return "stopped"
+        case _:
+            return "unfinished"
+
+
 class SearchObserver(Protocol):
     """Someone who is told what happens in a search; called by the driving process alone, in order."""
 
@@ -185,26 +202,40 @@ class SearchObserver(Protocol):
         ...
 
 
-class FanOut:
+class Observer(Protocol[Told]):
+    """Someone who is told events: a SearchObserver or an EvaluationObserver."""
+
+    def notify(self, event: Told) -> None:
+        """Take note of one event."""
+        ...
+
+
+class FanOut(Generic[Event]):
     """An observer that passes every event on to several, in their order."""
 
-    def __init__(self, observers: Sequence[SearchObserver]) -> None:
+    def __init__(self, observers: Sequence[Observer[Event]]) -> None:
         self._observers = tuple(observers)
 
-    def notify(self, event: SearchEvent) -> None:
+    def notify(self, event: Event) -> None:
         """Tell everyone."""
         for observer in self._observers:
             observer.notify(event)
 
 
 class EvaluationStarted(Value):
-    """Full-size training of a genotype begins."""
+    """Full-size training of a genotype begins.
+
+    `mean` and `std` are [channel], of the training images' pixels scaled to 0…1: what the network sees its images
+    normalised by. None in evaluations that began before these were kept.
+    """
 
     kind: Literal["evaluation_started"] = "evaluation_started"
     config: EvaluateConfig
     genotype: Genotype
     parameters: int
     dataset: DatasetSummary
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 class EvaluationEpochFinished(Value):

@@ -15,7 +15,15 @@ from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.journal import Journal, JournalObserver
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.objectives.registry import check_objectives
-from medarts_ops.observers import FanOut, SearchFinished, SearchObserver, SearchStarted, SearchStopped, how_it_stopped
+from medarts_ops.observers import (
+    FanOut,
+    SearchEvent,
+    SearchFinished,
+    SearchObserver,
+    SearchStarted,
+    SearchStopped,
+    how_it_stopped,
+)
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.stages import MultiStageSearch
 from medarts_ops.strategies.registry import build_strategy
@@ -117,7 +125,7 @@ def _carry_out(
     _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
     executor = executor or build_executor(config.runtime)
-    observer = FanOut([JournalObserver(journal), *observers])
+    observer = FanOut[SearchEvent]([JournalObserver(journal), *observers])
     stops = sum(isinstance(event, SearchStopped) for _, event in journal.events())
     try:
         observer.notify(SearchStarted(search_id=folder.name, config=config, dataset=data.summary))

@@ -235,8 +235,9 @@ def make_search_events(search_id: str = "search-test") -> tuple[SearchEvent, ...
     failed = make_failed(2)
     stage = make_stage_result((first, second), (failed,))
     born = (first.trained.individual, second.trained.individual, failed.individual)
+    config = make_search_config_tiny().model_copy(update={"space": SpaceConfig()})  # the space of their α
     return (
-        SearchStarted(search_id=search_id, config=make_search_config_tiny(), dataset=make_dataset_summary()),
+        SearchStarted(search_id=search_id, config=config, dataset=make_dataset_summary()),
         StageStarted(index=0, name="init", survivors=(), images=80),
         PopulationBorn(stage=0, round=0, individuals=born),
         EpochFinished(individual_id=first.id, record=make_epoch_record()),

@@ -60,7 +60,7 @@ def search_in(folder: Path, target: str | None, at: int, after: bool) -> None:
     torch.set_num_threads(1)
     if target is not None:
         die_at_call(target, at, after=after)
-    tracked_search(search_config(), name="mine", **stores(folder))
+    tracked_search(search_config(), name="mine", pictures=False, **stores(folder))
 
 
 def stores(folder: Path) -> dict[str, Any]:
@@ -97,4 +97,4 @@ def evaluate_in(folder: Path, target: str | None, at: int, after: bool) -> None:
         die_at_call(target, at, after=after)
     place = stores(folder)
     place.pop("storage")
-    tracked_evaluation(EVALUATION, genotype=EVALUATED, name="mine", **place)
+    tracked_evaluation(EVALUATION, genotype=EVALUATED, name="mine", pictures=False, **place)

@@ -13,10 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value", "provenance", "whole_file"},
+    {"errors", "seeds", "value", "provenance", "whole_file", "quantities"},
     {"space"},
     {"config"},
-    {"config_parsing", "individual"},
+    {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
     {"data", "networks", "journal"},
     {"strategies", "objectives"},
@@ -26,6 +26,7 @@ FLOORS = [
     {"search"},
     {"bench", "export"},
     {"pictures"},
+    {"report"},
     {"tracking"},
     {"configs"},
     {"cli"},
@@ -42,9 +43,10 @@ HOMES = {
     "torchvision": {"data", "bench"},
     "PIL": {"data", "bench", "export"},
     "sklearn": {"data"},
-    "yaml": {"configs", "cli"},
+    "yaml": {"configs", "config_writing"},
     "matplotlib": {"pictures"},
     "plotly": {"pictures"},
+    "jinja2": {"report"},
     "onnx": {"export"},
     "onnxruntime": {"export"},
     "safetensors": {"export"},

@@ -19,6 +19,8 @@ from medarts_ops.errors import ConfigError, GenotypeError, RunError
 from medarts_ops.individual import (
     Alpha,
     CellAlpha,
+    EpochRecord,
+    EvaluationEpoch,
     FailedIndividual,
     Individual,
     RankedIndividual,
@@ -35,6 +37,7 @@ from medarts_ops.value import FloatArray, Value
 
 ALPHA = "alpha.json"
 ALPHA_INITIAL = "alpha_initial.json"
+ALPHA_EPOCHS = "alpha_epochs.json"
 CONFIG = "config.json"
 DATASET = "dataset.json"
 GENOTYPE = "genotype.json"
@@ -155,9 +158,25 @@ def reason_of(error: Exception) -> str:
     return " ".join(text.split())[:300] or type(error).__name__
 
 
-def history_json(history: Sequence[Value]) -> list[Json]:
-    """One object an epoch: a table that other programs read as it is, so a list."""
-    return [_data(record) for record in history]
+def history_json(history: Sequence[EpochRecord] | Sequence[EvaluationEpoch]) -> list[Json]:
+    """One object an epoch: a table that other programs read as it is, so a list of numbers, without α."""
+    return [{key: value for key, value in _data(record).items() if key != "alpha"} for record in history]
+
+
+def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Json:
+    """α after each epoch that kept it, as in `alpha_json` with an axis in front: `op_logits [epoch, edge, op]`."""
+    kept = [(record.epoch, record.alpha) for record in history if record.alpha is not None]
+    cells = {
+        "normal": _cells_json([alpha.normal for _, alpha in kept], space),
+        "reduce": _cells_json([alpha.reduce for _, alpha in kept], space),
+    }
+    return versioned(ALPHA_EPOCHS, {"epochs": [epoch for epoch, _ in kept], **cells})
+
+
+def _cells_json(cells: Sequence[CellAlpha], space: SearchSpace) -> Json:
+    shape: Json = {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
+    numbers = [cell.model_dump(mode="json", exclude_none=True) for cell in cells]
+    return shape | {key: [each[key] for each in numbers] for key in (numbers[0] if numbers else ())}
 
 
 def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:

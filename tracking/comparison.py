@@ -124,7 +124,7 @@ def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
 
     Args:
         store: where they are.
-        given: a run id or a search's name for each, two at least.
+        given: a run id or the name of a search or evaluation for each, two at least.
 
     Raises:
         RunError: fewer than two runs, the same one twice, runs of several kinds, or one that is not there.

@@ -103,7 +103,7 @@ def deletion_of(
     """What would be deleted; nothing is before `carry_out`. While the block lasts, nobody else works on these jobs.
 
     Args:
-        given: a run id, or a search's name.
+        given: a run id, or the name of a search or an evaluation.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None. One that is not there is not made.
         work_dir: where the jobs' folders are.

@@ -15,8 +15,9 @@ from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.folder import check_search_name, create_search_folder, fresh_name
-from medarts_ops.observers import EvaluationEvent, EvaluationObserver
+from medarts_ops.observers import EvaluationEvent, EvaluationObserver, FanOut
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.evaluation_pictures import EvaluationPictures
 from medarts_ops.tracking.jobs import find_job, job_in
 from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
 from medarts_ops.tracking.patient_observer import PatientObserver
@@ -62,6 +63,7 @@ def tracked_evaluation(
     name: str | None = None,
     tracking_uri: str | None = None,
     work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
@@ -76,6 +78,7 @@ def tracked_evaluation(
         name: the evaluation's id: its folder and its MLflow run; made of dataset and time if None.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
         work_dir: where the evaluation's folder is made.
+        pictures: log pictures, and the report of the search anew, too.
         observers: told of every event, after MLflow.
 
     Raises:
@@ -95,12 +98,11 @@ def tracked_evaluation(
     if run_id is not None:
         place, genotype = _stored_genotype(store, run_id)
     assert genotype is not None
-    mlflow = _observer(store, name, place)
-    if store.runs_with(mlflow.experiment_id, EVALUATION_TAG, name):
+    if store.runs_with(store.experiment_id(), EVALUATION_TAG, name):
         raise SearchError(f"evaluation name {name!r} is taken in this tracking store; choose another name")
     folder = create_search_folder(work_dir, name)
     (folder / PLACE).write_text(place.model_dump_json(), encoding="utf-8")
-    patient = PatientObserver[EvaluationEvent](mlflow)
+    mlflow, patient = _recorder(store, folder, place, pictures=pictures)
     try:
         result = run_evaluation(config, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
     except BaseException:
@@ -115,6 +117,7 @@ def resumed_evaluation(
     *,
     tracking_uri: str | None = None,
     work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
     """Go on with an evaluation that was stopped or killed, in its own run. One that is finished is told again.
@@ -123,6 +126,7 @@ def resumed_evaluation(
         evaluation: its name, or its run's id.
         tracking_uri: the MLflow store that it began with.
         work_dir: where its folder is.
+        pictures: log pictures, and the report of the search anew, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
     Raises:
@@ -139,14 +143,20 @@ def resumed_evaluation(
             "--work-dir names where it was started, or evaluate again"
         )
     folder = work_dir / job.name
-    mlflow = _observer(open_store(tracking_uri), job.name, _read_place(folder / PLACE))
-    patient = PatientObserver[EvaluationEvent](mlflow)
+    store = open_store(tracking_uri)
+    mlflow, patient = _recorder(store, folder, _read_place(folder / PLACE), pictures=pictures)
     result = resume_evaluation(folder, observers=(patient, *observers))
     return _tracked(result, job.name, mlflow, patient.waiting)
 
 
-def _observer(store: RunStore, name: str, place: _Place) -> MlflowEvaluationObserver:
-    return MlflowEvaluationObserver(store, name, evaluates=place.evaluates, parent_run_id=place.parent_run_id)
+def _recorder(
+    store: RunStore, folder: Path, place: _Place, *, pictures: bool
+) -> tuple[MlflowEvaluationObserver, PatientObserver[EvaluationEvent]]:
+    """Whoever writes an evaluation down, in order: pictures belong to a run that MLflow has made."""
+    mlflow = MlflowEvaluationObserver(store, folder.name, evaluates=place.evaluates, parent_run_id=place.parent_run_id)
+    drawn = EvaluationPictures(store, mlflow, folder.name, search_run_id=place.parent_run_id, work_dir=folder.parent)
+    everybody = FanOut[EvaluationEvent]([mlflow, drawn] if pictures else [mlflow])
+    return mlflow, PatientObserver[EvaluationEvent](everybody)
 
 
 def _tracked(result: EvaluationResult, name: str, mlflow: MlflowEvaluationObserver, waiting: int) -> TrackedEvaluation:

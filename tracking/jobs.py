@@ -11,7 +11,7 @@ from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import search_of
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, SEARCH_TAG
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, SEARCH_TAG, TrackedRun
 
 JobKind = Literal["search", "evaluation"]
 
@@ -39,11 +39,11 @@ def find_job(given: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
     if run.kind == "evaluation":
         if EVALUATION_TAG not in run.tags:
             raise RunError(f"evaluation {run.run_id} was made by a release that could not resume: evaluate again")
-        return Job("evaluation", _checked(run.tags[EVALUATION_TAG]), run.run_id)
+        return Job("evaluation", job_name(run, EVALUATION_TAG), run.run_id)
     search = search_of(store, run)
     if search is None or SEARCH_TAG not in search.tags:
         raise RunError(f"run {given!r} belongs to no search, so there is nothing to resume")
-    return Job("search", _checked(search.tags[SEARCH_TAG]), search.run_id)
+    return Job("search", job_name(search, SEARCH_TAG), search.run_id)
 
 
 def job_in(work_dir: Path, name: str) -> JobKind | None:
@@ -55,8 +55,13 @@ def job_in(work_dir: Path, name: str) -> JobKind | None:
     return "evaluation" if (work_dir / name / STARTED).is_file() else None
 
 
-def _checked(name: str) -> str:
-    # Tags can be edited by anybody, and this one becomes a folder's name.
+def job_name(run: TrackedRun, tag: str) -> str:
+    """The name of a run's job, by which its folder is found.
+
+    Raises:
+        RunError: the tag, which anybody can edit, is no name of a folder of ours.
+    """
+    name = run.tags.get(tag, "")
     if NAME_PATTERN.fullmatch(name) is None:
         raise RunError(f"a run names its job {name[:120]!r}, which is no name of ours; mend its tag")
     return name

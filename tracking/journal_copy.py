@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,7 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
         SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.
         StoreError: the store failed.
     """
-    with tempfile.TemporaryDirectory() as place:
-        try:
-            file = store.download(run_id, JOURNAL_NAME, Path(place), MAX_JOURNAL_BYTES)
-        except RunError as error:
-            raise SearchError(
-                f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
-                "--work-dir names where it was started, or start it anew under another name"
-            ) from error
-        found = Journal.open(file.parent).search_id
-        if found != name:
-            raise SearchError(f"run {run_id} keeps the journal of search {found!r}: expected is that of {name!r}")
+    with copied_journal(store, run_id, work_dir, name) as file:
         folder = work_dir / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -86,3 +77,29 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
                 "written"
             ) from error
     return folder
+
+
+@contextmanager
+def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Iterator[Path]:
+    """The journal that a search's run keeps, read and found good; the file is there as long as this lasts.
+
+    `work_dir` is where the search's folder is not: what an error names.
+
+    Raises:
+        SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.
+        StoreError: the store failed.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / name
+        folder.mkdir()
+        try:
+            file = store.download(run_id, JOURNAL_NAME, folder, MAX_JOURNAL_BYTES)
+        except RunError as error:
+            raise SearchError(
+                f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
+                "--work-dir names where it was started, or start it anew under another name"
+            ) from error
+        found = Journal.open(folder).search_id
+        if found != name:
+            raise SearchError(f"run {run_id} keeps the journal of search {found!r}: expected is that of {name!r}")
+        yield file

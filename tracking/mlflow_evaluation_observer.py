@@ -18,7 +18,7 @@ from medarts_ops.observers import (
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, NOTE_TAG, SECONDS_PER_HOUR
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, FINGERPRINT_TAG, NOTE_TAG, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns
@@ -107,7 +107,7 @@ class MlflowEvaluationObserver:
             tags={
                 "medarts.genotype_hash": event.genotype.identity,
                 "medarts.dataset": event.dataset.name,
-                "medarts.fingerprint": event.dataset.fingerprint,
+                FINGERPRINT_TAG: event.dataset.fingerprint,
                 **evaluates,
             },
             params={**artifacts.flattened(event.config), "parameters": event.parameters},

@@ -24,7 +24,7 @@ from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
 from medarts_ops.tracking.search_notes import search_note
-from medarts_ops.tracking.tracked_run import NOTE_TAG, SEARCH_TAG, SECONDS_PER_HOUR
+from medarts_ops.tracking.tracked_run import FINGERPRINT_TAG, INDIVIDUAL_TAG, NOTE_TAG, SEARCH_TAG, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns
@@ -115,7 +115,7 @@ class MlflowSearchObserver:
         runs = JobRuns(self._store, self._experiment_id, SEARCH_TAG, event.search_id, reopens=self._reopens)
         self._metrics.looks_first = runs.were_there
         self._search = (event.config, runs)
-        tags = {"medarts.dataset": event.dataset.name, "medarts.fingerprint": event.dataset.fingerprint}
+        tags = {"medarts.dataset": event.dataset.name, FINGERPRINT_TAG: event.dataset.fingerprint}
         run_id = runs.start(
             "search",
             kind="search",
@@ -158,7 +158,7 @@ class MlflowSearchObserver:
             name=individual.id,
             parent_run_id=self.stage_run_id(individual.stage),
             tags={
-                "medarts.individual": individual.id,
+                INDIVIDUAL_TAG: individual.id,
                 "medarts.stage": stage.name,
                 "medarts.origin": individual.origin,
                 "medarts.parents": ",".join(self.run_id_of(parent) for parent in individual.parents),
@@ -194,6 +194,7 @@ class MlflowSearchObserver:
         self._store.log_json(run_id, artifacts.ALPHA, artifacts.alpha_json(trained.alpha, space))
         self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(trained.genotype))
         self._store.log_json(run_id, artifacts.HISTORY, artifacts.history_json(trained.history))
+        self._store.log_json(run_id, artifacts.ALPHA_EPOCHS, artifacts.alpha_epochs_json(trained.history, space))
         self._metrics.log_missing(run_id, {**evaluated.objectives, "seconds": trained.seconds})
         self._store.set_tags(run_id, {"medarts.genotype_hash": trained.genotype.identity})
 
@@ -249,7 +250,7 @@ class MlflowSearchObserver:
 
 def epoch_metrics(record: EpochRecord) -> dict[str, float]:
     """An epoch's numbers under the names that MLflow shows; α's loss is absent while α warms up."""
-    numbers: dict[str, float] = record.model_dump(exclude={"epoch", "seconds"}, exclude_none=True)
+    numbers: dict[str, float] = record.model_dump(exclude={"epoch", "seconds", "alpha"}, exclude_none=True)
     return {**numbers, "epoch_seconds": record.seconds}
 
 

@@ -6,10 +6,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from medarts_ops.errors import StoreError
-from medarts_ops.observers import EvaluationFinished, EvaluationStopped, SearchFinished, SearchStopped
+from medarts_ops.observers import (
+    EvaluationFinished,
+    EvaluationStopped,
+    Event,
+    Observer,
+    SearchFinished,
+    SearchStopped,
+)
 
 RETRY_SECONDS = 60.0
 """How long a failing store is left alone."""
@@ -20,18 +27,7 @@ takes at most a tenth of the training time."""
 
 LAST_EVENTS = (SearchFinished, SearchStopped, EvaluationFinished, EvaluationStopped)
 
-Event = TypeVar("Event")
-Told = TypeVar("Told", contravariant=True)
-
 _logger = logging.getLogger(__name__)
-
-
-class Observer(Protocol[Told]):
-    """Someone who is told events: a SearchObserver or an EvaluationObserver."""
-
-    def notify(self, event: Told) -> None:
-        """Take note of one event."""
-        ...
 
 
 class PatientObserver(Generic[Event]):

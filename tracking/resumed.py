@@ -33,6 +33,7 @@ def resumed_search(
     tracking_uri: str | None = None,
     storage: str | None = None,
     work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
     observers: Sequence[SearchObserver] = (),
 ) -> TrackedSearch:
     """Go on with a search that was stopped or killed, in its own runs and studies.
@@ -45,6 +46,7 @@ def resumed_search(
         tracking_uri: the MLflow store that it began with.
         storage: the Optuna storage that it began with.
         work_dir: where the search's folder is.
+        pictures: log pictures and the report, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
     Raises:
@@ -64,7 +66,8 @@ def resumed_search(
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
     proposer = make_proposer(started.config, job.name, studies, started.dataset)
-    patient = PatientObserver[SearchEvent](search_recorder(store, mlflow, studies, folder, started.config, proposer))
+    recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer, pictures=pictures)
+    patient = PatientObserver[SearchEvent](recorder)
     result = resume_search(folder, proposer=PatientProposer(proposer), observers=(patient, *observers))
     return tracked_result(result, mlflow, patient.waiting)
 

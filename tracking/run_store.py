@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
@@ -31,6 +31,9 @@ from medarts_ops.tracking.mlflow_entities import (
 )
 from medarts_ops.tracking.source_tags import source_tags
 from medarts_ops.tracking.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
+
+if TYPE_CHECKING:
+    from medarts_ops.pictures.figures import Figure
 
 EXPERIMENT = "medarts"
 LONGEST_PARAM = 6000
@@ -143,6 +146,16 @@ class RunStore:
         with store_errors(self.uri):
             self._client.log_artifact(run_id, str(file))
 
+    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
+        """Write a matplotlib figure as a PNG artifact, replacing an earlier one."""
+        with store_errors(self.uri):
+            self._client.log_figure(run_id, figure, path)
+
+    def artifacts_in(self, run_id: str, folder: str) -> set[str]:
+        """The paths of the artifacts in a folder of the run; none where there is no such folder."""
+        with store_errors(self.uri):
+            return {info.path for info in self._client.list_artifacts(run_id, folder)}
+
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run."""
         with store_errors(self.uri):
@@ -180,10 +193,10 @@ class RunStore:
         return root / run_id if root is not None and inside else None
 
     def find_run(self, given: str) -> TrackedRun:
-        """The run with this id, or the search with this name.
+        """The run with this id, or the search or evaluation with this name.
 
         Raises:
-            RunError: no such run, several searches of that name, a deleted run, or one that is not ours.
+            RunError: no such run, several of that name, a deleted run, or one that is not ours.
         """
         with store_errors(self.uri):
             try:
@@ -191,7 +204,7 @@ class RunStore:
             except MlflowException as error:
                 if error.error_code not in (ABSENT, "INVALID_PARAMETER_VALUE"):
                     raise
-                return self._search_named(given)
+                return self._job_named(given)
         if run.info.lifecycle_stage != "active":
             raise RunError(f"run {given} was deleted: restore it with `mlflow runs restore --run-id {given}`")
         found = tracked_run(run)
@@ -199,26 +212,30 @@ class RunStore:
             raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")
         return found
 
-    def _search_named(self, name: str) -> TrackedRun:
-        searches = self.searches()
-        named = [run for run in searches if run.name == name]
+    def _job_named(self, name: str) -> TrackedRun:
+        jobs = self.searches() + self._all_of_kind("evaluation")
+        named = [run for run in jobs if run.name == name]
         if len(named) == 1:
             return named[0]
         if named:
             ids = ", ".join(run.run_id for run in named)
-            raise RunError(f"{len(named)} searches are named {name!r}: give one of the run ids {ids}")
-        known = [run.name for run in searches] + [run.run_id for run in searches]
+            raise RunError(f"{len(named)} runs are named {name!r}: give one of the run ids {ids}")
+        known = [run.name for run in jobs] + [run.run_id for run in jobs]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise RunError(
-            f"no run {name!r} in {without_password(self.uri)}: allowed are a run id or a search's name{hint}"
+            f"no run {name!r} in {without_password(self.uri)}: allowed are a run id, or the name of a search or an "
+            f"evaluation{hint}"
         )
 
     def searches(self) -> list[TrackedRun]:
         """All searches of the store, newest first."""
+        return self._all_of_kind("search")
+
+    def _all_of_kind(self, kind: RunKind) -> list[TrackedRun]:
         with store_errors(self.uri):
             experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
-        return self._matching(experiments, {KIND_TAG: "search"})[::-1]
+        return self._matching(experiments, {KIND_TAG: kind})[::-1]
 
     def runs_of_search(self, experiment_id: str, search_id: str) -> list[TrackedRun]:
         """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""

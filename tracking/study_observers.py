@@ -12,10 +12,19 @@ from optuna.storages import BaseStorage
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
-from medarts_ops.observers import FanOut, IndividualFinished, PopulationBorn, SearchEvent, StageFinished
+from medarts_ops.observers import (
+    FanOut,
+    IndividualFinished,
+    PopulationBorn,
+    SearchEvent,
+    SearchObserver,
+    StageFinished,
+)
 from medarts_ops.proposers import Proposer
 from medarts_ops.tracking.journal_copy import JournalCopy
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.picture_log import SearchPictures
+from medarts_ops.tracking.reported import SearchReporter
 from medarts_ops.tracking.stage_record import record_stage
 
 if TYPE_CHECKING:
@@ -31,11 +40,17 @@ def search_recorder(
     folder: Path,
     config: SearchConfig,
     proposer: Proposer,
-) -> FanOut:
-    """Whoever writes a search down, in order: Optuna's records name the runs that MLflow has made."""
+    *,
+    pictures: bool,
+) -> FanOut[SearchEvent]:
+    """Whoever writes a search down, in order: the others' records and pictures belong to runs that MLflow has made."""
     stages = StageRecorder(studies, folder.name, config, mlflow.run_id_of)
     journal = JournalCopy(store, folder, lambda: mlflow.search_run_id)
-    return FanOut([mlflow, journal, ProposalRecorder(proposer), stages])
+    recorders: list[SearchObserver] = [mlflow, journal, ProposalRecorder(proposer), stages]
+    if pictures:
+        report = SearchReporter(store, folder, lambda: mlflow.search_run_id)
+        recorders += [SearchPictures(store, mlflow), report]
+    return FanOut[SearchEvent](recorders)
 
 
 class StageRecorder:

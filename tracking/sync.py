@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_search_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.lock import search_lock
-from medarts_ops.observers import SearchEvent, SearchFinished, SearchStarted, SearchStopped
+from medarts_ops.observers import SearchEvent, SearchObserver, SearchState, SearchStopped, state_after
 from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
 from medarts_ops.tracking.optuna_proposer import make_proposer
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.study_observers import search_recorder
 from medarts_ops.tracking.study_storage import open_study_storage
-
-SearchState = Literal["finished", "stopped", "unfinished"]
 
 
 class SyncedSearch(NamedTuple):
@@ -32,7 +30,12 @@ class SyncedSearch(NamedTuple):
 
 
 def sync_search(
-    work_dir: Path, name: str, *, tracking_uri: str | None = None, storage: str | None = None
+    work_dir: Path,
+    name: str,
+    *,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    pictures: bool = True,
 ) -> SyncedSearch:
     """Tell both stores all events of a search's journal; what they hold already stays as it is.
 
@@ -45,6 +48,7 @@ def sync_search(
         name: the search's name.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
+        pictures: draw those that the runs lack, too.
 
     Raises:
         SearchError: no such search, one whose journal is empty or corrupt, or one that is at work.
@@ -62,43 +66,28 @@ def sync_search(
         journal = Journal.open(folder)
         started = journal.started
         events = [event for _, event in journal.events()]
-        return _tell(folder, started, events, tracking_uri, storage)
+        store, studies = open_store(tracking_uri), open_study_storage(storage)
+        mlflow = MlflowSearchObserver(store, reopens=False)
+        proposer = make_proposer(started.config, folder.name, studies, started.dataset)
+        recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer, pictures=pictures)
+        return _tell(folder.name, events, recorder, mlflow)
 
 
 def _tell(
-    folder: Path,
-    started: SearchStarted,
-    events: Sequence[SearchEvent],
-    tracking_uri: str | None,
-    storage: str | None,
+    search_id: str, events: Sequence[SearchEvent], recorder: SearchObserver, mlflow: MlflowSearchObserver
 ) -> SyncedSearch:
-    store = open_store(tracking_uri)
-    mlflow = MlflowSearchObserver(store, reopens=False)
-    studies = open_study_storage(storage)
-    proposer = make_proposer(started.config, folder.name, studies, started.dataset)
-    recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer)
     *earlier, last = events
     for event in earlier:
         if not isinstance(event, SearchStopped):  # the search went on after that
             recorder.notify(event)
     recorder.notify(last)
     return SyncedSearch(
-        search_id=folder.name,
+        search_id=search_id,
         run_id=mlflow.search_run_id,
         experiment_id=mlflow.experiment_id,
         events=len(events),
-        state=_state(last),
+        state=state_after(last),
     )
-
-
-def _state(last: SearchEvent) -> SearchState:
-    match last:
-        case SearchFinished():
-            return "finished"
-        case SearchStopped():
-            return "stopped"
-        case _:
-            return "unfinished"
 
 
 def _no_such_search(work_dir: Path, name: str) -> SearchError:

@@ -51,6 +51,7 @@ def tracked_search(
     tracking_uri: str | None = None,
     storage: str | None = None,
     work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
     observers: Sequence[SearchObserver] = (),
 ) -> TrackedSearch:
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
@@ -64,6 +65,7 @@ def tracked_search(
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
         work_dir: where the search's folder is made.
+        pictures: log pictures and the report, too; a second or two for each individual.
         observers: told of every event, after MLflow.
 
     Raises:
@@ -83,7 +85,8 @@ def tracked_search(
     except BaseException:
         folder.rmdir()
         raise
-    patient = PatientObserver[SearchEvent](search_recorder(store, mlflow, studies, folder, config, proposer))
+    recorder = search_recorder(store, mlflow, studies, folder, config, proposer, pictures=pictures)
+    patient = PatientObserver[SearchEvent](recorder)
     try:
         result = run_search(
             config, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)

@@ -15,9 +15,12 @@ SECONDS_PER_HOUR = 3600
 
 KIND_TAG = "medarts.kind"
 SEARCH_TAG = "medarts.search_id"
+INDIVIDUAL_TAG = "medarts.individual"
 EVALUATION_TAG = "medarts.evaluation_id"
 """An evaluation's id; it stands in no search's list of runs."""
 PARENT_TAG = "mlflow.parentRunId"
+FINGERPRINT_TAG = "medarts.fingerprint"
+"""A hash of the images that a search or an evaluation was given."""
 NOTE_TAG = "mlflow.note.content"
 FAILURE_TAG = "medarts.failure"
 STOPPED_TAG = "medarts.stopped"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ObjectiveConfig, StageConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import EvaluatedIndividual, RankedIndividual
+from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, StageResult
 
 
 def rank(
@@ -49,6 +49,19 @@ def rank(
 def survivors(ranked: Sequence[RankedIndividual], n: int) -> tuple[RankedIndividual, ...]:
     """The first `n` ≥ 0 of `rank`'s order, fewer when fewer were ranked: whole fronts, the last cut by crowding."""
     return tuple(ranked[:n])
+
+
+def chosen_from(stage: StageResult, stages: Sequence[StageConfig]) -> frozenset[str]:
+    """Ids of the individuals that go on from a finished stage of a search with these `stages`.
+
+    After the last stage that is the one that the search found. Where none was ranked, nobody goes on.
+    """
+    if not stage.ranked:
+        return frozenset()
+    following = stages[stage.index + 1 :]
+    if not following:
+        return frozenset({stage.best.id})
+    return frozenset(ranked.id for ranked in survivors(stage.ranked, following[0].survivors or 0))
 
 
 def dominates(one: np.ndarray, other: np.ndarray) -> NDArray[np.bool_]:

@@ -20,25 +20,30 @@ if TYPE_CHECKING:
 
 INPUTS = ("$c_{k-2}$", "$c_{k-1}$")
 ROW, COLUMN = 0.27, 0.5
+NEARLY_EQUAL = 0.1
+"""Weights that lie closer together are written with a digit more."""
+
 LEFT, RIGHT, BOTTOM, TOP = 1.2, 0.9, 1.15, 0.75
 
 
 def alpha_figure(alpha: Alpha, space: SearchSpace, name: str) -> Figure:
     """The mixtures of both cells, softmax over the operations of each edge (Eq. 2); `name` says whose α it is.
 
-    Frames mark what α discretizes to (Eq. 5), on the mixture alone. Where a strategy weighs edges too, an edge's name
-    has that weight behind it: β, softmax over the edges of its node.
+    The lightest colour is the largest weight of both cells, the darkest the smallest: in a short search all are near
+    one another. Frames mark what α discretizes to (Eq. 5), on the mixture alone. Where a strategy weighs edges too, an
+    edge's name has that weight behind it: β, softmax over the edges of its node.
 
     Raises:
         GenotypeError: α does not have the shape of the space.
     """
-    mixtures = {"normal": _mixture(alpha.normal, space, "normal"), "reduce": _mixture(alpha.reduce, space, "reduce")}
+    mixtures = mixtures_of(alpha, space)
     genotype = discretize(space, mixtures["normal"], mixtures["reduce"])
     weighed = alpha.normal.edge_logits is not None or alpha.reduce.edge_logits is not None
     left = LEFT + (0.45 if weighed else 0.0)
     wide, high = COLUMN * space.n_primitives, ROW * space.n_edges
     width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
     figure = new_figure(width, height, f"architecture parameters α of {name}")
+    lowest = min(float(mixture.min()) for mixture in mixtures.values())
     strongest = max(float(mixture.max()) for mixture in mixtures.values())
     cells: tuple[tuple[CellKind, CellAlpha, str], ...] = (
         ("normal", alpha.normal, "normal cell"),
@@ -48,12 +53,21 @@ def alpha_figure(alpha: Alpha, space: SearchSpace, name: str) -> Figure:
         x = left + number * (left + wide)
         axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
         axes.set_title(f"{title} (framed: its genotype)", fontsize=TEXT_SIZE, color=INK)
-        image = _heat_map(axes, mixtures[cell], parameters, space, strongest)
+        image = _heat_map(axes, mixtures[cell], parameters, space, (lowest, strongest))
         _frame_chosen(axes, genotype, cell, space)
     bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
     figure.colorbar(image, cax=bar).set_label("weight in the mixture (each row sums to 1)", fontsize=LABEL_SIZE)
     bar.tick_params(labelsize=LABEL_SIZE)
     return figure
+
+
+def mixtures_of(alpha: Alpha, space: SearchSpace) -> dict[CellKind, np.ndarray]:
+    """The mixture `[edge, op]` of each kind of cell: softmax over an edge's operations (Eq. 2), in float64.
+
+    Raises:
+        GenotypeError: α does not have the shape of the space.
+    """
+    return {"normal": _mixture(alpha.normal, space, "normal"), "reduce": _mixture(alpha.reduce, space, "reduce")}
 
 
 def _mixture(alpha: CellAlpha, space: SearchSpace, cell: str) -> np.ndarray:
@@ -74,17 +88,21 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _heat_map(
-    axes: Axes, mixture: np.ndarray, parameters: CellAlpha, space: SearchSpace, strongest: float
+    axes: Axes, mixture: np.ndarray, parameters: CellAlpha, space: SearchSpace, scale: tuple[float, float]
 ) -> AxesImage:
-    image = axes.imshow(mixture, cmap=ACCURACY_COLOURS, vmin=0.0, vmax=strongest, aspect="auto")
+    lowest, strongest = scale
+    digits = 2 if strongest - lowest > NEARLY_EQUAL else 3
+    image = axes.imshow(mixture, cmap=ACCURACY_COLOURS, vmin=lowest, vmax=strongest, aspect="auto")
     axes.set_xticks(range(space.n_primitives), space.primitives, rotation=50, ha="right", fontsize=LABEL_SIZE)
     axes.tick_params(axis="x", pad=1)
     axes.set_yticks(range(space.n_edges), _edge_names(space, parameters), fontsize=LABEL_SIZE)
     axes.set_xlabel("operation", fontsize=TEXT_SIZE)
     axes.set_ylabel("edge", fontsize=TEXT_SIZE)
     for (edge, operation), weight in np.ndenumerate(mixture):
-        ink = "white" if weight < 0.55 * strongest else "black"
-        axes.text(operation, edge, f"{weight:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
+        ink = "white" if weight < lowest + 0.55 * (strongest - lowest) else "black"
+        axes.text(
+            operation, edge, f"{weight:.{digits}f}".removeprefix("0"), ha="center", va="center", fontsize=6.5, color=ink
+        )
     last_edges = [edge for edge, (source, node) in enumerate(space.edges) if source == node - 1]
     for edge in last_edges[:-1]:
         axes.axhline(edge + 0.5, color="white", linewidth=2)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import FailedIndividual, RankedIndividual, SearchResult, StageResult
+from medarts_ops.individual import FailedIndividual, RankedIndividual, StageResult
 from medarts_ops.pictures.figures import (
     INK,
     LABEL_SIZE,
@@ -36,16 +36,6 @@ COLOURED_FRONTS = 5
 HOVER_WIDTH = 90
 LABELLED = 40
 """Individuals with their id beside them; the page has all in its hover texts."""
-
-
-def survivors_of(result: SearchResult, stage: int) -> frozenset[str]:
-    """Ids of a stage's individuals that the next stage inherited; the last stage's is the one that the search found."""
-    if stage == len(result.stages) - 1:
-        return frozenset({result.best.id})
-    following = result.stages[stage + 1]
-    born = [ranked.trained.individual for ranked in following.ranked]
-    born += [failed.individual for failed in following.failed]
-    return frozenset(parent for one in born if one.origin == "inherited" for parent in one.parents)
 
 
 def front_figure(stage: StageResult, search: str, survivors: Collection[str] = ()) -> Figure:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from medarts_ops.individual import EvaluationResult
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figure, plain_axes, xs_and_ys
 
 if TYPE_CHECKING:
@@ -33,6 +32,15 @@ class PublishedResult:
         return self.test_error_cifar10 if dataset == "cifar10" else self.test_error_cifar100
 
 
+@dataclass(frozen=True)
+class EvaluatedSize:
+    """An evaluation as a point: its name, the network's parameters, the last epoch's test error in 0…1."""
+
+    name: str
+    parameters: int
+    test_error: float
+
+
 TABLE_III_SOURCE = "ME-DARTS, Table III"
 TABLE_III = (
     PublishedResult("DenseNet-BC", "manual", 3.46, 17.18, 25.6, None),
@@ -54,8 +62,13 @@ TABLE_III = (
 """The paper's Table III as printed there, without the deviations of repeated trainings."""
 
 
-def parameters_figure(evaluations: Mapping[str, EvaluationResult], dataset: str, table: Table | None = None) -> Figure:
-    """Test error of the last epoch against parameters of evaluated genotypes, by name.
+def table_of(dataset: str) -> Table | None:
+    """The part of Table III that is on this dataset, if it has one."""
+    return next((table for table in DATASETS if table == dataset), None)
+
+
+def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table: Table | None = None) -> Figure:
+    """Test error of the last epoch against parameters of evaluated genotypes.
 
     `dataset` says what they were evaluated on. `table` puts Table III's results on that dataset beside them, those rows
     that have parameters and an error; leave it out for other data, where they mean nothing. With neither evaluations
@@ -64,9 +77,8 @@ def parameters_figure(evaluations: Mapping[str, EvaluationResult], dataset: str,
     figure = new_figure(9.0, 6.0, f"test error on {dataset} against parameters")
     axes = figure.add_axes((0.08, 0.1, 0.89, 0.74))
     plain_axes(axes, "parameters (M), logarithmic", "test error (%)", _subtitle(table))
-    points = [
-        (result.parameters / 1e6, 100 * result.test_error, name, OURS) for name, result in evaluations.items()
-    ] + _published(table)
+    ours = [(one.parameters / 1e6, 100 * one.test_error, one.name, OURS) for one in evaluations]
+    points = ours + _published(table)
     for ink, label, marker, size in (
         (OURS, "evaluated here", "*", 150),
         (PAPER, f"the paper's own ({TABLE_III_SOURCE})", "D", 40),

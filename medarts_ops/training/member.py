@@ -157,6 +157,7 @@ class Member:
             max_mixture_reduce=mixture_peak(reduce),
             seconds=seconds,
             images_per_second=(n_train + sums.n_alpha) / seconds,
+            alpha=self._alpha(),
         )
         self.history.append(record)
 
@@ -172,6 +173,10 @@ class Member:
     def _mixtures(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         normal, reduce = (self._strategy.mixture(alpha).cpu().numpy() for alpha in self._alphas)
         return normal, reduce
+
+    def _alpha(self) -> Alpha:
+        normal, reduce = (CellAlpha(op_logits=alpha.cpu().numpy().copy()) for alpha in self._alphas)
+        return Alpha(normal=normal, reduce=reduce)
 
     def _genotype(self) -> Genotype:
         return discretize(self._task.config.space.search_space(), *self._mixtures())
@@ -202,10 +207,9 @@ class Member:
         """What became of the individual."""
         if self.failure is not None:
             return self.failure
-        normal, reduce = (CellAlpha(op_logits=alpha.cpu().numpy().copy()) for alpha in self._alphas)
         return TrainedIndividual(
             individual=self.individual,
-            alpha=Alpha(normal=normal, reduce=reduce),
+            alpha=self._alpha(),
             genotype=self._genotype(),
             valid_accuracy=self.history[-1].valid_accuracy,
             history=tuple(self.history),

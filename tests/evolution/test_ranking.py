@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from factories import make_evaluated
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ObjectiveConfig, SearchConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.evolution.ranking import crowding_distances, dominates, non_dominated_fronts, rank, survivors
-from medarts_ops.individual import EvaluatedIndividual
+from medarts_ops.evolution.ranking import (
+    chosen_from,
+    crowding_distances,
+    dominates,
+    non_dominated_fronts,
+    rank,
+    survivors,
+)
+from medarts_ops.individual import EvaluatedIndividual, StageResult
 
 BOTH = (ObjectiveConfig(), ObjectiveConfig(name="params"))
 SMALL = (ObjectiveConfig(), ObjectiveConfig(name="params", direction="minimize"))
@@ -147,3 +154,13 @@ def test_fewer_ranked_than_wanted_all_survive() -> None:
 def test_an_individual_without_the_objective_is_an_error_that_names_it() -> None:
     with pytest.raises(SearchError, match="init-00 has no objective 'latency': got accuracy, params"):
         rank(population((0.5, 1)), (ObjectiveConfig(), ObjectiveConfig(name="latency")))
+
+
+def test_who_goes_on_is_the_next_stages_number_and_after_the_last_the_best() -> None:
+    ranked = rank(population((0.1, 5), (0.9, 1), (0.5, 3)), BOTH)
+    stage = StageResult(index=0, name="init", ranked=ranked, failed=(), seconds=1.0)
+    config = SearchConfig()
+    two = config.stages[1].model_copy(update={"survivors": 2})
+    assert chosen_from(stage, (config.stages[0], two)) == {one.id for one in ranked[:2]}
+    assert chosen_from(stage, config.stages[:1]) == {"init-01"}
+    assert chosen_from(stage.model_copy(update={"ranked": ()}), config.stages) == frozenset()

@@ -90,7 +90,7 @@ def test_killed_anywhere_and_resumed_nothing_is_lost(tmp_path, whole, template_d
     expected, held = whole
     shutil.copy(template_database, tmp_path / "mlflow.db")
     assert exit_code_of(search_in, tmp_path, target, at, after) == -9
-    found = resumed_search("mine", **stores(tmp_path))
+    found = resumed_search("mine", pictures=False, **stores(tmp_path))
     assert told(found.result) == expected
     assert comparable(held_of(open_store(stores(tmp_path)["tracking_uri"]), "mine")) == held
     assert found.waiting == 0

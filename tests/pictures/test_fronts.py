@@ -18,7 +18,7 @@ from PIL import Image
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import RankedIndividual, StageResult
 from medarts_ops.pictures.figures import INK, PALE, colour, png_bytes
-from medarts_ops.pictures.fronts import front_figure, front_html, survivors_of
+from medarts_ops.pictures.fronts import front_figure, front_html
 from medarts_ops.space.formats import format_darts
 
 SEARCH = make_search()
@@ -55,15 +55,9 @@ def test_every_individual_is_a_point_in_its_units():
 
 
 def test_survivors_are_ringed_and_nobody_else():
-    figure = front_figure(SEARCH.stages[0], "search-test", survivors_of(SEARCH, 0))
+    figure = front_figure(SEARCH.stages[0], "search-test", {one.id for one in SEARCH.stages[0].ranked[:4]})
     assert places(dots(figure, "ring")) == {place(one) for one in SEARCH.stages[0].ranked[:4]}
     assert dots(front_figure(MID, "search-test"), "ring") == []
-
-
-def test_survivors_are_those_that_the_next_stage_inherited_and_last_the_found_one():
-    assert survivors_of(SEARCH, 0) == {one.id for one in SEARCH.stages[0].ranked[:4]}
-    assert survivors_of(SEARCH, 1) == {MID.ranked[0].id}
-    assert survivors_of(SEARCH, 2) == {SEARCH.best.id}
 
 
 def test_crossover_children_have_a_marker_of_their_own():
@@ -135,7 +129,7 @@ def test_a_picture_has_the_stated_size():
 
 def test_a_page_tells_everything_of_an_individual_on_hovering():
     first = MID.ranked[0]
-    page = plain(front_html(MID, "search-test", survivors_of(SEARCH, 1), {first.id: "run-0123"}))
+    page = plain(front_html(MID, "search-test", {MID.ranked[0].id}, {first.id: "run-0123"}))
     assert f"{first.id} ({first.trained.individual.origin}, survives)<br>run run-0123<br>parents " in page
     assert page.count("run run-") == 1
     for one in MID.ranked:
@@ -161,7 +155,7 @@ def test_a_name_cannot_break_out_of_a_page():
 
 
 def test_survivors_have_a_dark_rim_on_a_page_too():
-    page = front_html(MID, "search-test", survivors_of(SEARCH, 1))
+    page = front_html(MID, "search-test", {MID.ranked[0].id})
     assert page.count(f'"color":"{INK}","width":[2.5') + len(re.findall(r'"width":\[0[^\]]*2\.5', page)) == 1
 
 

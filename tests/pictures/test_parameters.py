@@ -6,11 +6,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from factories import make_genotype
 from matplotlib.figure import Figure
 
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
-from medarts_ops.pictures.parameters import TABLE_III, Table, parameters_figure
+from medarts_ops.pictures.parameters import TABLE_III, EvaluatedSize, Table, parameters_figure
 
 PRINTED = """
 DenseNet-BC [25]|25.6|-|manual|3.46|17.18
@@ -30,24 +28,6 @@ ME-DARTS CIFAR10|3.5|0.55|gradient + evolution|2.6|16.29
 ME-DARTS CIFAR100|4.05|0.45|gradient + evolution|2.92|15.68
 """
 """Table III as the paper's text has it, tabs as bars."""
-
-
-def make_evaluation(parameters: int, *errors: float) -> EvaluationResult:
-    history = tuple(
-        EvaluationEpoch(
-            epoch=epoch,
-            train_loss=1.0,
-            train_accuracy=0.5,
-            test_loss=1.0,
-            test_error=error,
-            lr=0.1,
-            drop_path=0.0,
-            seconds=1.0,
-            images_per_second=1.0,
-        )
-        for epoch, error in enumerate(errors)
-    )
-    return EvaluationResult(genotype=make_genotype(), parameters=parameters, history=history, seconds=1.0)
 
 
 def points(figure: Figure) -> set[tuple[float, float]]:
@@ -76,8 +56,8 @@ def test_the_table_is_the_papers():
     ]
 
 
-def test_an_evaluation_stands_at_its_parameters_and_its_last_error():
-    figure = parameters_figure({"DARTS_V2": make_evaluation(3_300_000, 0.5, 0.02, 0.03)}, "digits")
+def test_an_evaluation_stands_at_its_parameters_and_its_error():
+    figure = parameters_figure([EvaluatedSize("DARTS_V2", 3_300_000, 0.03)], "digits")
     assert points(figure) == {(3.3, 3.0)}
     axes = figure.axes[0]
     assert "DARTS_V2" in [text.get_text() for text in axes.texts]
@@ -87,7 +67,7 @@ def test_an_evaluation_stands_at_its_parameters_and_its_last_error():
 
 @pytest.mark.parametrize(("table", "rows"), [("cifar10", 14), ("cifar100", 7)])
 def test_the_tables_rows_that_have_a_place_are_labelled_points(table: Table, rows: int):
-    figure = parameters_figure({"mine": make_evaluation(3_400_000, 0.026)}, "CIFAR", table)
+    figure = parameters_figure([EvaluatedSize("mine", 3_400_000, 0.026)], "CIFAR", table)
     expected = {(row.parameters, row.test_error(table)) for row in TABLE_III if None not in (
         row.parameters, row.test_error(table))}  # fmt: skip
     assert points(figure) == {*expected, (3.4, 2.6)}
@@ -101,4 +81,4 @@ def test_the_tables_rows_that_have_a_place_are_labelled_points(table: Table, row
 
 
 def test_without_a_table_no_published_point_stands_there():
-    assert points(parameters_figure({}, "digits")) == set()
+    assert points(parameters_figure([], "digits")) == set()

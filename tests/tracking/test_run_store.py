@@ -173,7 +173,7 @@ def test_a_near_miss_is_suggested(store: RunStore) -> None:
 
 def test_two_searches_of_one_name_are_told_apart_by_id(store: RunStore) -> None:
     ids = {start_run(store), start_run(store)}
-    with pytest.raises(RunError, match="2 searches") as caught:
+    with pytest.raises(RunError, match="2 runs are named") as caught:
         store.find_run("search-a")
     assert all(run_id in str(caught.value) for run_id in ids)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.cli.quantities import counted, distance, duration, hours, millions, objective, percent
+from medarts_ops.quantities import counted, distance, duration, hours, millions, objective, percent
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""`medarts report`: a search as one page of HTML."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from medarts_ops.cli.options import json_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.output import print_json
+from medarts_ops.errors import ExportError
+
+
+@click.command(short_help="A search as one page of HTML, with pictures.")
+@click.argument("search", metavar="RUN_ID|NAME")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the page is written; a file that is there is replaced.  [default: <search>.html]",
+)
+@click.option("--open", "opens", is_flag=True, help="Show the page in the browser.")
+@tracking_uri_option
+@work_dir_option
+@json_option
+def command(
+    *, search: str, output: Path | None, opens: bool, tracking_uri: str | None, work_dir: Path, as_json: bool
+) -> None:
+    """Write the report of a search: what was run, each stage's front, who comes from whom, the cells that were found,
+    the cost, evaluations, and how to reproduce it.
+
+    The page is one file that loads nothing: send it to anybody. It is logged as the artifact report.html of the
+    search's run, too. Of a search that is not finished it shows the stages so far. RUN_ID may be a run of the search
+    or an evaluation of it.
+
+    \b
+    Examples:
+      medarts report search-digits
+      medarts report 0123456789abcdef0123456789abcdef -o found.html --open
+    """
+    from medarts_ops.report.page import report_html
+    from medarts_ops.tracking.reported import REPORT, search_report
+    from medarts_ops.whole_file import whole_file
+
+    report, store = search_report(search, tracking_uri=tracking_uri, work_dir=work_dir)
+    path = Path(f"{report.search_id}.html") if output is None else output
+    page = report_html(report)
+    try:
+        with whole_file(path) as file:
+            file.write(page.encode())
+    except OSError as error:
+        raise ExportError(
+            f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another file by "
+            "--output"
+        ) from error
+    if report.run_id is not None:
+        store.log_text(report.run_id, REPORT, page)
+    if as_json:
+        print_json({"search_id": report.search_id, "run_id": report.run_id, "file": str(path), "state": report.state})
+    else:
+        click.echo(str(path))
+    if opens:
+        webbrowser.open(path.resolve().as_uri())

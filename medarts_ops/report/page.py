@@ -1,0 +1,71 @@
+"""The report as one page of HTML that loads nothing: words, tables, and the pictures inside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from medarts_ops.config_writing import settings_file, shown
+from medarts_ops.provenance import installed_version
+from medarts_ops.quantities import counted, distance, duration, exact_objective, hours, millions, objective, percent
+from medarts_ops.report.pictures import report_pictures
+from medarts_ops.report.tables import changed_settings, settings_table, stage_view
+from medarts_ops.report.values import SearchReport
+from medarts_ops.space.formats import format_darts
+
+STATES = {
+    "finished": "finished",
+    "stopped": "stopped before its end",
+    "unfinished": "not finished yet",
+}
+
+
+def report_html(report: SearchReport, written: datetime | None = None) -> str:
+    """The page. It is whole in itself: no script, no other file, no network; light or dark as the reader's system is.
+
+    Args:
+        report: what it says; of a search that is not finished, the stages so far.
+        written: the time at its foot, with a time zone; now by default.
+    """
+    when = datetime.now(UTC) if written is None else written
+    page: str = _template().render(
+        report=report,
+        state=STATES[report.state],
+        result=report.result,
+        stages=[stage_view(report, stage) for stage in report.stages],
+        pictures=report_pictures(report),
+        settings=settings_table(report.config),
+        changed=changed_settings(report.config),
+        search_file=settings_file(report.config),
+        written=f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        version=installed_version("medarts-ops") or "",
+        style=_text("page.css"),
+    )
+    return page
+
+
+def _template() -> Any:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {
+        "counted": counted,
+        "darts": format_darts,
+        "distance": distance,
+        "duration": duration,
+        "exact": lambda value, name: exact_objective(name, value),
+        "hours": hours,
+        "in_unit": lambda value, name: objective(name, value),
+        "millions": millions,
+        "percent": percent,
+        "settings_file": settings_file,
+        "shown": shown,
+    }
+    return environment.from_string(_text("page.html"))
+
+
+def _text(name: str) -> str:
+    return files("medarts_ops.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,66 @@
+"""What a report is made of: a search as far as it came, its evaluations, and where all of it is tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.individual import EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
+from medarts_ops.observers import DatasetSummary, EvaluationStarted, SearchState
+from medarts_ops.reproducibility import ReproducibilityRecord
+
+
+@dataclass(frozen=True)
+class ReportedEvaluation:
+    """A finished evaluation of the search: how it began, what came of it, and its run."""
+
+    name: str
+    run_id: str
+    started: EvaluationStarted
+    result: EvaluationResult
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """All that a report says.
+
+    Attributes:
+        search_id: the search's name.
+        state: how its journal ends.
+        config: its settings, without any `auto`.
+        dataset: its images.
+        stages: the finished ones.
+        images: how many each individual of a stage trained on, by the stage's index.
+        run_id: of the search; None where no store holds it.
+        run_ids: of the individuals, by their ids; those that no store holds are missing.
+        evaluations: the finished ones, oldest first.
+        record: how its first process came to its numbers; None where that is not known.
+    """
+
+    search_id: str
+    state: SearchState
+    config: SearchConfig
+    dataset: DatasetSummary
+    stages: tuple[StageResult, ...]
+    images: Mapping[int, int]
+    run_id: str | None = None
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    evaluations: tuple[ReportedEvaluation, ...] = ()
+    record: ReproducibilityRecord | None = None
+
+    @property
+    def result(self) -> SearchResult | None:
+        """What the search found; None while it is not finished."""
+        return SearchResult(search_id=self.search_id, stages=self.stages) if self.state == "finished" else None
+
+    @property
+    def seconds(self) -> float:
+        """The search cost of the finished stages, in seconds."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+def members_of(stage: StageResult) -> tuple[Individual, ...]:
+    """Everybody of a stage: the ranked from best to worst, then those that failed."""
+    failed: tuple[FailedIndividual, ...] = stage.failed
+    return (*(ranked.trained.individual for ranked in stage.ranked), *(one.individual for one in failed))

@@ -1,0 +1,142 @@
+"""The report's page: whole in itself, true to the search, safe against names that are markup."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report.reports import make_evaluation, make_report, make_unfinished_report
+
+from medarts_ops.config_writing import settings_of
+from medarts_ops.configs.loader import load_search_config
+from medarts_ops.report.page import report_html
+
+WRITTEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """What a page refers to, its text, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(report_html(make_report(), WRITTEN))
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page: Page) -> None:
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    outside = [address for address in page.addresses if not address.startswith(("data:image/svg+xml;base64,", "#"))]
+    assert outside == []
+    assert "url(" not in report_html(make_unfinished_report(), WRITTEN).split("</style>")[0]
+
+
+def test_every_link_of_the_page_leads_to_a_part_of_it(page: Page) -> None:
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= page.ids
+
+
+def test_every_picture_is_whole(page: Page) -> None:
+    pictures = [address.split(",", 1)[1] for address in page.addresses if address.startswith("data:")]
+    assert len(pictures) == 3 + 1 + 3 + 1  # fronts, lineage, cells and α and curves, the evaluation's curves
+    for content in pictures:
+        assert ElementTree.fromstring(base64.b64decode(content)).tag.endswith("svg")
+
+
+def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
+    report = make_report()
+    for name, run_id in report.run_ids.items():
+        assert name in page.text and run_id in page.text
+    assert "init-08 failed (diverged): loss is NaN" in page.text
+
+
+def test_crossover_is_told_in_words(page: Page) -> None:
+    children = [one.trained.individual for one in make_report().stages[1].ranked]
+    for child in children:
+        if child.origin == "crossover":
+            first, second = child.parents
+            assert f"{child.id} has the normal cell of {first} and the reduction cell of {second}" in page.text
+
+
+def test_each_stage_says_how_many_go_on(page: Page) -> None:
+    assert "4 of 8 go on." in page.text
+    assert "1 of 8 go on." in page.text
+    assert page.text.count("go on.") == 2
+    assert page.text.count("goes on") == 5 + 3  # the survivors, and a caption at each of three pictures
+
+
+def test_the_evaluation_is_there_with_its_last_and_its_lowest_error(page: Page) -> None:
+    assert "evaluated-1" in page.text
+    assert "3,349,342 2.75 % 1.75 % 2 min 0 s" in page.text
+
+
+def test_settings_that_differ_from_their_defaults_come_first_and_all_have_their_origin(page: Page) -> None:
+    text = page.text
+    every = text.index(f"All {len(settings_of(make_report().config))} settings")
+    assert text.index("seed 7 0 ours") < every
+    assert "weights.lr 0.025 0.025 DARTS learning rate of the first epoch" in text[every:]
+
+
+def test_the_settings_file_in_it_gives_the_same_config_again(tmp_path: Path) -> None:
+    found = re.search(r"<summary>search.yaml</summary>\n<pre>(.*?)</pre>", report_html(make_report()), re.DOTALL)
+    assert found is not None
+    file = tmp_path / "search.yaml"
+    file.write_text(html.unescape(found[1]), encoding="utf-8")
+    assert load_search_config(config_file=file) == make_report().config
+
+
+def test_a_search_on_its_way_shows_the_stages_so_far() -> None:
+    page = Page(report_html(make_unfinished_report(), WRITTEN))
+    assert "ME-DARTS search, stopped before its end" in page.text
+    assert "What was found" not in page.text
+    assert "Stage 0: init" in page.text
+    assert "Stage 1: mid" not in page.text
+
+
+def test_a_search_without_a_finished_stage_has_a_page_too() -> None:
+    page = Page(report_html(replace(make_unfinished_report(), stages=()), WRITTEN))
+    assert "How to reproduce" in page.text
+
+
+def test_names_that_are_markup_stay_names() -> None:
+    report = replace(make_report(), search_id="<script>alert(1)</script>", evaluations=(make_evaluation("<b>", 0.1),))
+    text = report_html(report, WRITTEN)
+    assert "<script>" not in text and "<b>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_equal_reports_give_equal_pages() -> None:
+    assert report_html(make_report(), WRITTEN) == report_html(make_report(), WRITTEN)

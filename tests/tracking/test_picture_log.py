@@ -1,0 +1,130 @@
+"""Pictures in the runs that they are about: all of them, once, and none that stops a search."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from medarts_ops.errors import StoreError
+from medarts_ops.individual import EvaluatedIndividual
+from medarts_ops.observers import EpochFinished, IndividualFinished, SearchEvent
+from medarts_ops.pictures import cells
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.picture_log import FOLDER, PictureLog, SearchPictures
+from medarts_ops.tracking.run_store import RunStore
+
+Tell = Callable[[tuple[SearchEvent, ...]], MlflowSearchObserver]
+
+
+@pytest.fixture
+def drawn(store: RunStore, observer: MlflowSearchObserver, events: tuple[SearchEvent, ...]) -> MlflowSearchObserver:
+    """The store after a search of two stages with pictures."""
+    told(store, observer, with_alphas(events))
+    return observer
+
+
+def told(store: RunStore, observer: MlflowSearchObserver, events: tuple[SearchEvent, ...]) -> None:
+    pictures = SearchPictures(store, observer)
+    for event in events:
+        observer.notify(event)
+        pictures.notify(event)
+
+
+def with_alphas(events: tuple[SearchEvent, ...]) -> tuple[SearchEvent, ...]:
+    """The same search, in which `init-00` kept its α of each epoch."""
+    return tuple(_with_alphas(event) if isinstance(event, IndividualFinished) else event for event in events)
+
+
+def _with_alphas(event: IndividualFinished) -> IndividualFinished:
+    if event.individual.id != "init-00" or not isinstance(event.outcome, EvaluatedIndividual):
+        return event
+    trained = event.outcome.trained
+    history = tuple(record.model_copy(update={"alpha": trained.alpha}) for record in trained.history)
+    kept = trained.model_copy(update={"history": history})
+    return IndividualFinished(outcome=event.outcome.model_copy(update={"trained": kept}))
+
+
+def pictures_of(store: RunStore, run_id: str) -> set[str]:
+    return {path.removeprefix(f"{FOLDER}/") for path in store.artifacts_in(run_id, FOLDER)}
+
+
+def test_an_individual_has_its_cells_its_alpha_and_its_training(store: RunStore, drawn: MlflowSearchObserver) -> None:
+    usual = {"genotype.png", "alpha.png", "training.png"}
+    assert pictures_of(store, drawn.run_id_of("init-00")) == usual | {"alpha-epochs.png"}
+    assert pictures_of(store, drawn.run_id_of("init-01")) == usual
+    assert pictures_of(store, drawn.run_id_of("init-02")) == set()  # it failed
+
+
+def test_a_stage_has_its_front_and_its_best(store: RunStore, drawn: MlflowSearchObserver) -> None:
+    for stage in (0, 1):
+        assert pictures_of(store, drawn.stage_run_id(stage)) == {"front.png", "front.html", "genotype.png"}
+
+
+def test_the_page_of_a_front_names_the_runs(store: RunStore, drawn: MlflowSearchObserver, tmp_path: Path) -> None:
+    page = store.download(drawn.stage_run_id(1), f"{FOLDER}/front.html", tmp_path, 2**23).read_text(encoding="utf-8")
+    assert drawn.run_id_of("final-02") in page
+
+
+def test_a_search_has_its_family_tree_and_its_genotype(
+    store: RunStore, drawn: MlflowSearchObserver, tmp_path: Path
+) -> None:
+    assert pictures_of(store, drawn.search_run_id) == {"lineage.png", "genotype.png"}
+    with Image.open(store.download(drawn.search_run_id, f"{FOLDER}/lineage.png", tmp_path, 2**23)) as image:
+        image.verify()
+        assert image.format == "PNG"
+
+
+def test_told_again_nothing_is_drawn_that_is_there(
+    store: RunStore,
+    drawn: MlflowSearchObserver,
+    events: tuple[SearchEvent, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: object) -> None:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(cells, "genotype_figure", fails)
+    with caplog.at_level(logging.WARNING):
+        told(store, MlflowSearchObserver(store), with_alphas(events))
+    assert caplog.messages == []
+
+
+def test_a_picture_that_fails_is_named_and_the_others_are_drawn(
+    store: RunStore,
+    observer: MlflowSearchObserver,
+    events: tuple[SearchEvent, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(cells, "genotype_figure", fails)
+    with caplog.at_level(logging.WARNING):
+        told(store, observer, events)
+    run_id = observer.run_id_of("init-00")
+    assert f"picture pictures/genotype.png of run {run_id} can't be drawn: no font" in caplog.messages
+    assert pictures_of(store, run_id) == {"alpha.png", "training.png"}
+
+
+def test_a_store_that_fails_is_a_store_error(
+    store: RunStore, drawn: MlflowSearchObserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "log_text", away)
+    with pytest.raises(StoreError, match="away"):
+        PictureLog(store).log(drawn.search_run_id, {"note.html": lambda: "<p>"})
+
+
+def test_epochs_and_populations_are_left_alone(store: RunStore, events: tuple[SearchEvent, ...]) -> None:
+    observer = MlflowSearchObserver(store)
+    told(store, observer, tuple(event for event in events[:4] if not isinstance(event, IndividualFinished)))
+    assert isinstance(events[3], EpochFinished)
+    assert pictures_of(store, observer.run_id_of("init-00")) == set()

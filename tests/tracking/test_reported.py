@@ -1,0 +1,122 @@
+"""Reports gathered from journals and stores, and logged with the search's run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny, make_search_events
+from journals import write_journal
+
+from medarts_ops.errors import RunError, SearchError
+from medarts_ops.report import page
+from medarts_ops.tracking.evaluated import tracked_evaluation
+from medarts_ops.tracking.reported import REPORT, renew_report, search_report
+from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.tracked import tracked_search
+
+
+class Place:
+    """A store and a work directory with the search `mine`, as far as `n` of its events."""
+
+    def __init__(self, folder: Path, store: RunStore, n: int | None = None) -> None:
+        self.work_dir, self.uri, self.store = folder / "work", store.uri, store
+        write_journal(self.work_dir, "mine", make_search_events("mine")[:n])
+        storage = f"sqlite:///{folder / 'optuna.db'}"
+        synced = sync_search(self.work_dir, "mine", tracking_uri=self.uri, storage=storage, pictures=False)
+        self.run_id = synced.run_id
+
+    def report(self, given: str = "mine"):  # type: ignore[no-untyped-def]
+        return search_report(given, tracking_uri=self.uri, work_dir=self.work_dir)[0]
+
+
+def test_a_report_holds_what_the_journal_and_the_store_say(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    report = place.report()
+    assert (report.search_id, report.state, report.run_id) == ("mine", "finished", place.run_id)
+    assert [stage.name for stage in report.stages] == ["init"]
+    assert report.images == {0: 80}
+    runs = {run.name: run.run_id for run in store.runs_of_search(store.experiment_id(), "mine")}
+    assert report.run_ids == {name: runs[name] for name in ("init-00", "init-01", "init-02")}
+
+
+def test_any_run_of_the_search_means_the_search(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    for given in (place.run_id, *place.report().run_ids.values()):
+        assert place.report(given) == place.report()
+
+
+def test_a_search_that_was_cut_off_is_reported_as_far_as_it_came(tmp_path: Path, store: RunStore) -> None:
+    report = Place(tmp_path, store, n=5).report()
+    assert (report.state, report.stages, report.result) == ("unfinished", (), None)
+
+
+def test_without_its_work_directory_the_runs_own_journal_tells(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    whole = place.report()
+    shutil.rmtree(place.work_dir)
+    assert place.report(place.run_id) == whole
+
+
+def test_without_any_journal_there_is_no_report(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store, n=2)
+    shutil.rmtree(place.work_dir)
+    with pytest.raises(SearchError, match="keeps no journal"):
+        place.report(place.run_id)
+
+
+def test_a_report_that_can_not_be_made_is_a_warning(
+    tmp_path: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no font")
+
+    place = Place(tmp_path, store)
+    monkeypatch.setattr(page, "report_html", fails)
+    with caplog.at_level(logging.WARNING):
+        renew_report(store, place.run_id, place.work_dir)
+    (said,) = caplog.messages
+    assert "no font" in said and f"medarts report {place.run_id}" in said
+    assert REPORT not in store.artifacts_in(place.run_id, "")
+
+
+@pytest.mark.slow
+def test_a_search_logs_its_report_and_each_evaluation_renews_it(tmp_path: Path, template_database: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(template_database, tmp_path)}"
+    storage, work_dir = f"sqlite:///{tmp_path / 'optuna.db'}", tmp_path / "work"
+    found = tracked_search(make_search_config_tiny(), name="mine", tracking_uri=uri, storage=storage, work_dir=work_dir)
+    store = open_store(uri)
+
+    def text() -> str:
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        return store.download(found.run_id, REPORT, tmp_path / "copy", 2**23).read_text(encoding="utf-8")
+
+    before = text()
+    assert "mid-00" in before and "Evaluations" not in before
+    evaluation = make_evaluate_config_tiny()
+    trained = tracked_evaluation(evaluation, run_id=found.run_id, name="big", tracking_uri=uri, work_dir=work_dir)
+    assert trained.run_id in text()
+    report, _ = search_report("big", tracking_uri=uri, work_dir=work_dir)
+    assert (report.search_id, [one.name for one in report.evaluations]) == ("mine", ["big"])
+    assert report.evaluations[0].result == trained.result
+    assert report.record is not None and report.record.seed == 0
+    pictures = store.artifacts_in(trained.run_id, "pictures")
+    assert pictures == {f"pictures/{name}.png" for name in ("genotype", "training", "parameters")}
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_a_given_genotype_has_no_report(tmp_path: Path, template_database: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(template_database, tmp_path)}"
+    tracked_evaluation(
+        make_evaluate_config_tiny(),
+        genotype=make_genotype(),
+        name="alone",
+        tracking_uri=uri,
+        work_dir=tmp_path / "work",
+    )
+    with pytest.raises(RunError, match="given by hand and belongs to no search"):
+        search_report("alone", tracking_uri=uri, work_dir=tmp_path / "work")
