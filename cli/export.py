@@ -1,7 +1,8 @@
-"""`medarts export`: an evaluated network as a file that others can use."""
+"""`medarts export`: an evaluated network as a file that others can use, or as a model that MLflow serves."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -10,11 +11,20 @@ from medarts_ops.cli.options import json_option, tracking_uri_option, work_dir_o
 from medarts_ops.cli.output import command_line, print_facts, print_json, results_console
 from medarts_ops.export.names import FORMATS
 
+MLFLOW = "mlflow"
+"""The format that is no file of the user's."""
 
-@click.command(short_help="Write an evaluated network as a file that others can use.")
+SERVING_PORT = 5001
+"""Beside MLflow's pages, which take 5000."""
+
+
+@click.command(short_help="Write an evaluated network as a file or an MLflow model.")
 @click.argument("evaluation", metavar="RUN_ID|NAME")
 @click.option(
-    "--format", "chosen", type=click.Choice(FORMATS), help="Format of the file.  [default: --output's ending, or pt2]"
+    "--format",
+    "chosen",
+    type=click.Choice((*FORMATS, MLFLOW)),
+    help="Format of the file, or mlflow for a model in the MLflow store.  [default: --output's ending, or pt2]",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file.  [default: ./<evaluation>.<format>]"
@@ -33,16 +43,29 @@ def command(
 ) -> None:
     """Write the network that an evaluation trained, by its name or the id of its run.
 
-    The file takes images as floats in 0…255, [image, channel, height, width], and normalises them itself; it holds the
+    It takes images as floats in 0…255, [image, channel, height, width], and normalises them itself; it holds the
     class names and the resolution, too. It is read back and compared with the network before it counts. onnx and
-    safetensors need: pip install 'medarts-ops[export]'.
+    safetensors need: pip install 'medarts-ops[export]'. mlflow logs a model of the evaluation's run, which
+    `mlflow models serve` answers from.
 
     \b
     Examples:
       medarts export evaluate-cifar10-20260101-120000-ab12
       medarts export 0123456789abcdef0123456789abcdef --format onnx
       medarts export mine --output birds.safetensors
+      medarts export mine --format mlflow
     """
+    if chosen != MLFLOW:
+        _write_file(evaluation, chosen, output, tracking_uri, work_dir, as_json)
+    elif output is None:
+        _log_model(evaluation, tracking_uri, work_dir, as_json)
+    else:
+        raise click.UsageError("--output goes with a file, and --format mlflow writes into the MLflow store: drop one")
+
+
+def _write_file(
+    evaluation: str, chosen: str | None, output: Path | None, tracking_uri: str | None, work_dir: Path, as_json: bool
+) -> None:
     from medarts_ops.export.formats import export_network, format_of, require
     from medarts_ops.tracking.evaluated_network import evaluated_network
 
@@ -63,9 +86,40 @@ def command(
     console = results_console()
     facts = [
         ("file", f"{written.path}, {written.bytes / 2**20:,.1f} MiB"),
-        ("checked", f"its logits differ by at most {written.largest_difference:.1g} at batch 1, 2 and 7"),
+        ("checked", _checked(written.largest_difference)),
     ]
     print_facts(console, facts)
     console.print()
     trust = ["--trusted"] if written.format == "pt2" else []
     console.print(f"Next:\n  {command_line('predict', str(written.path), *trust)} IMAGE…")
+
+
+def _log_model(evaluation: str, tracking_uri: str | None, work_dir: Path, as_json: bool) -> None:
+    from medarts_ops.tracking.databases import without_password
+    from medarts_ops.tracking.logged_model import log_network
+
+    logged = log_network(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    store = without_password(logged.tracking_uri)
+    if as_json:
+        print_json(
+            {
+                "model_uri": logged.model_uri,
+                "format": MLFLOW,
+                "run_id": logged.run_id,
+                "tracking_uri": store,
+                "largest_difference": logged.largest_difference,
+            }
+        )
+        return
+    console = results_console()
+    facts = [("model", logged.model_uri), ("run id", logged.run_id), ("checked", _checked(logged.largest_difference))]
+    print_facts(console, facts)
+    console.print()
+    serve = shlex.join(["mlflow", "models", "serve", "-m", logged.model_uri, "--env-manager", "local"])
+    console.print(f"Next:\n  MLFLOW_TRACKING_URI={shlex.quote(store)} {serve} --port {SERVING_PORT}")
+    answers = f"http://127.0.0.1:{SERVING_PORT}/invocations"
+    console.print(f'and POST images to {answers} as JSON: {{"inputs": [[[[0, 255, …], …], …], …]}}')
+
+
+def _checked(largest_difference: float) -> str:
+    return f"its logits differ by at most {largest_difference:.1g} at batch 1, 2 and 7"

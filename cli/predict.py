@@ -8,7 +8,7 @@ import click
 
 from medarts_ops.cli.options import json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
-from medarts_ops.cli.quantities import percent
+from medarts_ops.quantities import percent
 
 
 @click.command(short_help="Classify images with an exported network.")

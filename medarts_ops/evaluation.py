@@ -122,10 +122,11 @@ def _carry_out(
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
     training = SupervisedTraining(started.genotype, config, dataset, runtime)
-    if folder is not None and not (folder / STARTED).exists():
-        write_started(folder, started)  # not before the network is known to fit
-    identity = hashlib.sha256(started.model_dump_json().encode()).hexdigest()
-    checkpoint = TrainingCheckpoint(None if folder is None else folder / CHECKPOINT, identity)
+    if folder is None or not (folder / STARTED).exists():
+        started = _with_statistics(started, training)
+        if folder is not None:
+            write_started(folder, started)  # not before the network is known to fit
+    checkpoint = TrainingCheckpoint(None if folder is None else folder / CHECKPOINT, _identity(started))
     try:
         done = checkpoint.restore(training)
         _tell(started, observers)
@@ -150,6 +151,17 @@ def _carry_out(
         _tell(EvaluationStopped(reason=reason, interrupted=interrupted), observers)
         raise
     return result
+
+
+def _with_statistics(started: EvaluationStarted, training: SupervisedTraining) -> EvaluationStarted:
+    mean, std = (tuple(part.tolist()) for part in training.statistics)
+    return started.model_copy(update={"mean": mean, "std": std})
+
+
+def _identity(started: EvaluationStarted) -> str:
+    # Mean and std follow from the images, whose fingerprint is in it; and the checkpoints of evaluations that began
+    # without them must stay theirs.
+    return hashlib.sha256(started.model_dump_json(exclude={"mean", "std"}).encode()).hexdigest()
 
 
 def _tell_again(

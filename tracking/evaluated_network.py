@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS
-from medarts_ops.tracking.jobs import find_job, job_in
+from medarts_ops.tracking.jobs import Job, find_job, job_in
 from medarts_ops.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -32,14 +32,30 @@ def evaluated_network(
         RunError: no such run, a search, or an evaluation whose run keeps no weights.
         MedartsError: as for `read_trained_network`.
     """
-    from medarts_ops.export.network import read_trained_network
+    job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    return network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
 
+
+def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
+    """The evaluation that a name or a run id means.
+
+    Raises:
+        RunError: no such run, or a search.
+        StoreError: the store is needed and can't be reached.
+    """
     job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
     if job.kind != "evaluation":
         raise RunError(
             f"{evaluation!r} is a search, which trains no network to keep: evaluate it first, or give one of the "
             f"evaluations that `medarts show {evaluation}` lists"
         )
+    return job
+
+
+def network_of(job: Job, *, tracking_uri: str | None, work_dir: Path) -> TrainedNetwork:
+    """The network that an evaluation trained; as for `evaluated_network`."""
+    from medarts_ops.export.network import read_trained_network
+
     if job_in(work_dir, job.name) is not None or job.run_id is None:
         return read_trained_network(work_dir / job.name)
     store = open_store(tracking_uri, create=False)

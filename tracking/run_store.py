@@ -179,18 +179,39 @@ class RunStore:
             folder = self._folder_of(run_id)
             if folder is not None and folder.exists():
                 shutil.rmtree(folder)
+            self._delete_models(run_id)
             self._client.delete_run(run_id)
         return folder is not None
 
+    def _delete_models(self, run_id: str) -> None:
+        """Delete the models that the run has logged, their local files first."""
+        run = self._client.get_run(run_id)
+        for output in [] if run.outputs is None else run.outputs.model_outputs:
+            try:
+                model = self._client.get_logged_model(output.model_id)
+            except MlflowException as error:
+                if error.error_code != ABSENT:
+                    raise
+                continue  # deleted already
+            root = self._local_root(run.info.experiment_id)
+            place = None if root is None else root / "models" / model.model_id
+            if place is not None and _local_path(model.artifact_location) == place / "artifacts" and place.exists():
+                shutil.rmtree(place)
+            self._client.delete_logged_model(model.model_id)
+
     def _folder_of(self, run_id: str) -> Path | None:
         """The local folder that holds the run's artifacts; None where a server or anybody else keeps them."""
-        if self._artifact_root is None:
-            return None
         info = self._client.get_run(run_id).info
-        root = _local_path(self._client.get_experiment(info.experiment_id).artifact_location)
+        root = self._local_root(info.experiment_id)
         # What is removed is the run's own folder where MLflow puts it, whatever else the database says.
         inside = root is not None and _local_path(info.artifact_uri) == root / run_id / "artifacts"
         return root / run_id if root is not None and inside else None
+
+    def _local_root(self, experiment_id: str) -> Path | None:
+        """The local folder that holds an experiment's artifacts, if one does."""
+        if self._artifact_root is None:
+            return None
+        return _local_path(self._client.get_experiment(experiment_id).artifact_location)
 
     def find_run(self, given: str) -> TrackedRun:
         """The run with this id, or the search or evaluation with this name.

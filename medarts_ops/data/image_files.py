@@ -44,13 +44,13 @@ class _Unreadable:
     reason: str
 
 
-def read_images(paths: Sequence[Path], resolution: int | None) -> NDArray[np.uint8]:
+def read_images(paths: Sequence[Path], resolution: int | tuple[int, int] | None) -> NDArray[np.uint8]:
     """Decode `paths` into `[image, height, width, channel]`, in their order.
 
     One channel when all files are grayscale, else three. Palettes and CMYK become RGB, an alpha channel is
     dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied, of an
-    animation the first frame is taken. With a `resolution` each image is resized to that square (PIL
-    LANCZOS, the aspect ratio is not kept).
+    animation the first frame is taken. With a `resolution`, a square's side or height and width, each image is
+    resized to it (PIL LANCZOS, the aspect ratio is not kept).
 
     Raises:
         DataError: files that can't be decoded (the first is named, all are counted), a pixel format without
@@ -66,7 +66,8 @@ def read_images(paths: Sequence[Path], resolution: int | None) -> NDArray[np.uin
         _refuse_unreadable(paths, headers, pool)
         known = [header for header in headers if isinstance(header, _Header)]
         channels = 1 if all(header.is_grayscale for header in known) else 3
-        height, width = (resolution, resolution) if resolution else _common_size(paths, known, channels)
+        size = (resolution, resolution) if isinstance(resolution, int) else resolution
+        height, width = size or _common_size(paths, known, channels)
         images = np.empty((len(paths), height, width, channels), np.uint8)
 
         def fill(index: int) -> None:

@@ -10,50 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import ValidationError
-from torch import Tensor
 
 from medarts_ops.errors import ExportError, MedartsError, unknown_name
+from medarts_ops.export.loaded import (
+    MAX_METADATA,
+    METADATA,
+    LoadedNetwork,
+    Logits,
+    Pixels,
+    example_images,
+    largest_difference,
+    read_description,
+)
 from medarts_ops.export.names import FORMATS, Format
-from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
+from medarts_ops.export.network import TrainedNetwork, trained_network
 from medarts_ops.whole_file import whole_file
 
-METADATA = "medarts"
-"""The key of the description, as JSON, in a file's metadata."""
-
 INPUT, OUTPUT = "images", "logits"
-CHECKED_BATCHES = (1, 2, 7)
-TOLERANCE = 1e-4
-"""The largest difference of a logit that is taken for rounding, in parts of the largest logit or of 1."""
-
 MAX_BYTES = 2 * 1024**3
 """Of a file: protobuf, and with it ONNX in one file, ends there."""
 
-MAX_METADATA = 2**20
-"""Characters of a description."""
-
 _NEEDS = {"pt2": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}
 _PT2_DESCRIPTION = f"{METADATA}.json"
-_CHECK_SEED = 0
-
-Pixels = NDArray[np.float32]
-Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedNetwork:
-    """An exported network that is ready to use.
-
-    `logits` takes images [image, channel, height, width], float32 in 0…255, and gives [image, class] in the order of
-    `description.class_names`.
-    """
-
-    description: NetworkDescription
-    format: Format
-    logits: Callable[[Pixels], Logits]
 
 
 @dataclass(frozen=True)
@@ -90,7 +69,7 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
         with whole_file(path) as file:
             file.write(content)
             file.flush()
-            difference = _checked_difference(network, read_network(Path(file.name), format), path)
+            difference = largest_difference(network, read_network(Path(file.name), format), str(path))
     except OSError as error:
         raise ExportError(
             f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another folder"
@@ -157,41 +136,14 @@ def _check_format(format: str, path: Path) -> None:
         raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
 
 
-def _checked_difference(network: TrainedNetwork, loaded: LoadedNetwork, path: Path) -> float:
-    if loaded.description != network.description:
-        raise ExportError(f"{str(path)!r} came back with another description: it was not written; report this")
-    largest, scale = 0.0, 1.0
-    generator = torch.Generator().manual_seed(_CHECK_SEED)
-    for batch in CHECKED_BATCHES:
-        images = _made_up_images(network.description, batch, generator)
-        with torch.no_grad():
-            expected = network.module(images).numpy()
-        difference = float(np.abs(loaded.logits(images.numpy()) - expected).max())
-        scale = max(scale, float(np.abs(expected).max()))
-        if not difference <= TOLERANCE * scale:
-            raise ExportError(
-                f"{str(path)!r} would differ from the network: by {difference:.3g} in a logit of {batch} images, "
-                f"allowed are {TOLERANCE * scale:.3g}; it was not written; take another format"
-            )
-        largest = max(largest, difference)
-    return largest
-
-
-def _made_up_images(description: NetworkDescription, batch: int, generator: torch.Generator) -> Tensor:
-    shape = (batch, description.in_channels, *description.resolution)
-    return torch.randint(256, shape, generator=generator).float()
-
-
 def _program(network: TrainedNetwork) -> torch.export.ExportedProgram:
-    images = _made_up_images(network.description, 2, torch.Generator().manual_seed(_CHECK_SEED))
-    # A batch of 1 would be taken for a constant.
+    images = example_images(network.description)
     return torch.export.export(network.module, (images,), dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}})
 
 
 def _pt2_content(network: TrainedNetwork) -> bytes:
     buffer = io.BytesIO()
-    extra = {_PT2_DESCRIPTION: network.description.model_dump_json()}
-    torch.export.save(_program(network), buffer, extra_files=extra)
+    torch.export.save(_program(network), buffer, extra_files={_PT2_DESCRIPTION: network.description.model_dump_json()})
     return buffer.getvalue()
 
 
@@ -208,9 +160,8 @@ def _onnx_content(network: TrainedNetwork) -> bytes:
 def _safetensors_content(network: TrainedNetwork) -> bytes:
     from safetensors.torch import save
 
-    weights = network.module.network.state_dict()
     content: bytes = save(
-        {name: tensor.contiguous() for name, tensor in weights.items()},
+        {name: tensor.contiguous() for name, tensor in network.module.network.state_dict().items()},
         metadata={METADATA: network.description.model_dump_json()},
     )
     return content
@@ -222,14 +173,8 @@ def _read_pt2(path: Path) -> LoadedNetwork:
         held = archive.getinfo(names[0]).file_size if len(names) == 1 else None
         if held is None or held > MAX_METADATA:
             raise ExportError(f"{str(path)!r} is a pt2 file without a description of ours: export the evaluation")
-        description = _description(archive.read(names[0]), path)
-    module = torch.export.load(io.BytesIO(path.read_bytes())).module()
-
-    def logits(images: Pixels) -> Logits:
-        with torch.no_grad():
-            return _numpy(module(torch.from_numpy(images)))
-
-    return LoadedNetwork(description, "pt2", logits)
+        description = read_description(archive.read(names[0]), str(path))
+    return LoadedNetwork(description, "pt2", _logits(torch.export.load(io.BytesIO(path.read_bytes())).module()))
 
 
 def _read_onnx(path: Path) -> LoadedNetwork:
@@ -243,7 +188,7 @@ def _read_onnx(path: Path) -> LoadedNetwork:
     if any(uses_external_data(tensor) for tensors in inside for tensor in tensors):
         raise ExportError(f"{str(path)!r} takes weights from other files, which no export of ours does: export again")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    description = _description(session.get_modelmeta().custom_metadata_map.get(METADATA), path)
+    description = read_description(session.get_modelmeta().custom_metadata_map.get(METADATA), str(path))
     shapes = [(part.name, list(part.shape[1:])) for part in (*session.get_inputs(), *session.get_outputs())]
     expected = [
         (INPUT, [description.in_channels, *description.resolution]),
@@ -278,32 +223,19 @@ def _read_safetensors(path: Path) -> LoadedNetwork:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        description = _description((file.metadata() or {}).get(METADATA), path)
+        description = read_description((file.metadata() or {}).get(METADATA), str(path))
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     module = trained_network(description, weights, source=str(path)).module
+    return LoadedNetwork(description, "safetensors", _logits(module))
 
+
+def _logits(module: torch.nn.Module) -> Callable[[Pixels], Logits]:
     def logits(images: Pixels) -> Logits:
         with torch.no_grad():
-            return _numpy(module(torch.from_numpy(images)))
+            found: Logits = module(torch.from_numpy(images)).numpy()
+        return found
 
-    return LoadedNetwork(description, "safetensors", logits)
-
-
-def _description(text: str | bytes | None, path: Path) -> NetworkDescription:
-    if text is None or len(text) > MAX_METADATA:
-        raise ExportError(f"{str(path)!r} has no description of ours in its metadata: export the evaluation")
-    try:
-        return NetworkDescription.model_validate_json(text)
-    except (ValidationError, MedartsError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ExportError(
-            f"{str(path)!r} describes no network that this release can build ({reason}): export the evaluation again"
-        ) from error
-
-
-def _numpy(logits: Any) -> Logits:
-    found: Logits = logits.numpy()
-    return found
+    return logits
 
 
 _CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
 from medarts_ops.config import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
@@ -17,8 +17,9 @@ from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.resolution import SMALLEST_SIDE
 from medarts_ops.errors import DataError, ExportError, SearchError
-from medarts_ops.journal.evaluation_folder import WEIGHTS, read_evaluation
+from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.observers import EvaluationStarted
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import MAX_NODES
 from medarts_ops.value import Value
@@ -90,41 +91,58 @@ class TrainedNetwork:
 def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -> TrainedNetwork:
     """The network that a finished evaluation trained, without auxiliary head and drop path.
 
-    Its mean and std are not in the folder: they are computed again from the training images, once these are known to
-    be the evaluation's own.
+    All that it takes is in the folder. Only where the evaluation began before mean and std were kept are they computed
+    again from the training images, once these are known to be the evaluation's own.
 
     Args:
         folder: what `run_evaluation` was given.
-        dataset: what `load_dataset` gave for the evaluation's config, where the caller has it already.
+        dataset: what `load_dataset` gave for the evaluation's config; not used where the folder has mean and std.
 
     Raises:
         SearchError: there is no evaluation in the folder, or it is not finished.
-        DataError: the images can't be read, or are not those of the evaluation.
-        ExportError: the weights can't be read, or are another network's.
+        DataError: the images are needed and can't be read, or are not those of the evaluation.
+        ExportError: the weights can't be read, or are another network's; or the folder describes an impossible network.
     """
     started, result = read_evaluation(folder)
     if result is None:
         raise SearchError(f"evaluation {folder.name!r} is not finished, so it has no weights yet: resume it first")
+    if started.mean is None or started.std is None:
+        started = _with_statistics(started, folder.name, dataset)
+    path = folder / WEIGHTS
+    return trained_network(_description(started, folder), _read_weights(path), source=str(path))
+
+
+def _with_statistics(started: EvaluationStarted, name: str, dataset: ImageDataset | None) -> EvaluationStarted:
     config = started.config
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     if dataset.fingerprint != started.dataset.fingerprint:
         raise DataError(
-            f"evaluation {folder.name!r} was trained on other images: dataset {config.dataset.name!r} had fingerprint "
+            f"evaluation {name!r} was trained on other images: dataset {config.dataset.name!r} had fingerprint "
             f"{started.dataset.fingerprint} and has {dataset.fingerprint}, so its mean and std are lost; restore them"
         )
-    statistics = channel_statistics(dataset.train.images)
-    description = NetworkDescription(
-        genotype=started.genotype,
-        cells=config.cells,
-        channels=config.channels,
-        in_channels=1 if dataset.in_channels == 1 else 3,
-        resolution=dataset.resolution,
-        class_names=dataset.class_names,
-        mean=tuple(statistics.mean.tolist()),
-        std=tuple(statistics.std.tolist()),
-    )
-    path = folder / WEIGHTS
-    return trained_network(description, _read_weights(path), source=str(path))
+    mean, std = (tuple(part.tolist()) for part in channel_statistics(dataset.train.images))
+    return started.model_copy(update={"mean": mean, "std": std})
+
+
+def _description(started: EvaluationStarted, folder: Path) -> NetworkDescription:
+    try:
+        return NetworkDescription.model_validate(
+            {
+                "genotype": started.genotype,
+                "cells": started.config.cells,
+                "channels": started.config.channels,
+                "in_channels": started.dataset.in_channels,
+                "resolution": started.dataset.resolution,
+                "class_names": started.dataset.class_names,
+                "mean": started.mean,
+                "std": started.std,
+            }
+        )
+    except ValidationError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ExportError(
+            f"{str(folder / STARTED)!r} describes no network that this release can build ({reason}): evaluate again"
+        ) from error
 
 
 def trained_network(description: NetworkDescription, weights: Mapping[str, Tensor], *, source: str) -> TrainedNetwork:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.data.image_files import read_images
-from medarts_ops.data.resolution import LARGEST_OWN_SIDE, lanczos
-from medarts_ops.errors import ConfigError, DataError, ExportError
-from medarts_ops.export.formats import LoadedNetwork, format_of, read_network
+from medarts_ops.errors import ConfigError, ExportError
+from medarts_ops.export.formats import format_of, read_network
+from medarts_ops.export.loaded import LoadedNetwork
 from medarts_ops.export.network import NetworkDescription
 
 BATCH = 64
@@ -73,7 +73,7 @@ def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, bat
 
     Raises:
         ConfigError: `top` or `batch` is below 1.
-        DataError: a file is no image, or is larger than 64×64 where the network's images are not square.
+        DataError: a file is no image.
     """
     for name, number in (("top", top), ("batch", batch)):
         if number < 1:
@@ -94,26 +94,8 @@ def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArr
     Raises:
         DataError: as for `classify`.
     """
-    height, width = description.resolution
-    images = read_images(paths, height) if height == width else _read_oblong(paths, height, width)
-    ready = _with_channels(images, description.in_channels)
+    ready = _with_channels(read_images(paths, description.resolution), description.in_channels)
     return np.ascontiguousarray(ready.transpose(0, 3, 1, 2), dtype=np.float32)
-
-
-def _read_oblong(paths: Sequence[Path], height: int, width: int) -> NDArray[np.uint8]:
-    """As `read_images`, but not square; only datasets of small images at their own size train such networks."""
-    images = []
-    for path in paths:
-        try:
-            image = read_images([path], None)
-        except ConfigError as error:
-            side = LARGEST_OWN_SIDE
-            raise DataError(
-                f"image {str(path)!r} is larger than {side}×{side}, and the network's images are {height}×{width}: "
-                f"allowed are images up to {side}×{side}; resize it first"
-            ) from error
-        images.append(_with_channels(lanczos(image, height, width), 3))
-    return np.concatenate(images)
 
 
 def _with_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:

@@ -27,7 +27,10 @@ from medarts_ops.training.runtime import Runtime, initial_weights
 
 
 class SupervisedTraining:
-    """A network in training: weights, optimizer, schedule, random streams, images on the device."""
+    """A network in training: weights, optimizer, schedule, random streams, images on the device.
+
+    `statistics` are what the images are normalised by.
+    """
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
         self._config, self._runtime = config, runtime
@@ -49,9 +52,10 @@ class SupervisedTraining:
             fused=runtime.fused_optimizers(),
         )
         self._scaler = runtime.gradient_scaler()
-        statistics = channel_statistics(dataset.train.images)
+        self.statistics = channel_statistics(dataset.train.images)
         self._train, self._test = (
-            PlacedImages.place(part.images, part.labels, *statistics, runtime) for part in (dataset.train, dataset.test)
+            PlacedImages.place(part.images, part.labels, *self.statistics, runtime)
+            for part in (dataset.train, dataset.test)
         )
         self._augmentation = Augmentation.from_config(config.augment, dataset.resolution)
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))

@@ -43,6 +43,12 @@ class StoredSearch(NamedTuple):
     run_ids: dict[str, str]
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that run a search of their own don't wait for its pictures; fixtures of whole modules do."""
+    monkeypatch.setenv("MEDARTS_PICTURES", "false")
+
+
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> StoredSearch:
     """The store; made once, for all tests that only read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,25 @@ def test_the_other_formats_need_no_trust_and_give_the_same_classes(here: Path, t
     assert predicted(str(tmp_path / f"a.{format}")) == predicted(str(tmp_path / "a.pt2"), "--trusted")
 
 
+def test_a_model_in_the_store_says_how_to_serve_it(here: Path, evaluated: tuple[Path, TrackedEvaluation]) -> None:
+    shown = invoke("export", "mine", "--format", "mlflow")
+    assert (shown.exit_code, shown.stderr) == (0, ""), shown.output
+    assert "checked  its logits differ by at most" in shown.stdout
+    told = invoke("export", evaluated[1].run_id, "--format", "mlflow", "--json")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert (found["format"], found["run_id"]) == ("mlflow", evaluated[1].run_id)
+    assert found["largest_difference"] < 1e-4
+    model = re.fullmatch(r"models:/m-[0-9a-f]{32}", found["model_uri"])
+    assert model and model[0] not in shown.stdout
+    command = (
+        rf"\n  MLFLOW_TRACKING_URI=sqlite:///{re.escape(str(here))}/mlflow\.db "
+        r"mlflow models serve -m models:/m-[0-9a-f]{32} --env-manager local --port 5001\n"
+    )
+    assert re.search(command, shown.stdout)
+    assert not list(here.glob("mine.*"))
+
+
 def test_a_table_names_each_image_and_its_classes(here: Path, tmp_path: Path) -> None:
     invoke("export", "mine", "--output", str(tmp_path / "a.pt2"))
     result = invoke("predict", str(tmp_path / "a.pt2"), "0.png", "--top", "2", "--trusted")
@@ -84,6 +104,9 @@ def test_a_table_names_each_image_and_its_classes(here: Path, tmp_path: Path) ->
         (("export", "nothing"), 1, "no run 'nothing'"),
         (("export", "mine", "--format", "onnx", "--output", "mine.pt2"), 1, "mine.pt2"),
         (("export", "mine", "--output", "mine.h5"), 1, "allowed endings are .pt2, .onnx and .safetensors"),
+        (("export", "mine", "--format", "mlflow", "--output", "mine.pt2"), 2, "--output goes with a file"),
+        (("export", "nothing", "--format", "mlflow"), 1, "no run 'nothing'"),
+        (("export", "mine", "--format", "mlflow", "--tracking-uri", "sqlite:///no.db"), 1, "there is no store at"),
         (("predict", "0.png", "1.png"), 1, "allowed endings are .pt2, .onnx and .safetensors"),
         (("predict", "nothing.onnx", "1.png"), 2, "nothing.onnx"),
     ],

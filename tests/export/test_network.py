@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from factories import make_genotype
+from factories import make_evaluate_config_tiny, make_genotype
 from pydantic import ValidationError
 
+from medarts_ops.config import DatasetConfig
 from medarts_ops.data.augment import plain_batch
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import DataError, ExportError, SearchError
+from medarts_ops.evaluation import run_evaluation
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, read_trained_network, trained_network
-from medarts_ops.journal.evaluation_folder import RESULT, WEIGHTS, read_evaluation
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
+
+
+def changed(evaluated: Path, folder: Path, changes: Mapping[str, Any], within: str | None = None) -> Path:
+    """A copy of the evaluation that began with other values; those that are None are left out, as if never written."""
+    shutil.copytree(evaluated, folder)
+    content = json.loads((folder / STARTED).read_text())
+    place = content["started"] if within is None else content["started"][within]
+    place.update(changes)
+    for name in [name for name, value in changes.items() if value is None]:
+        del place[name]
+    (folder / STARTED).write_text(json.dumps(content))
+    return folder
 
 
 def raw_images(dataset: ImageDataset) -> torch.Tensor:
@@ -60,8 +77,44 @@ def test_it_has_neither_auxiliary_head_nor_gradients_nor_training_mode(network):
     assert not any(module.training for module in network.module.modules())
 
 
-def test_the_dataset_is_loaded_where_none_is_given(evaluated, network):
-    assert read_trained_network(evaluated).description == network.description
+def test_the_images_may_be_gone(tmp_path):
+    rng = np.random.default_rng(0)
+    images = {f"x_{part}": rng.integers(0, 256, (40, 8, 12, 3), np.uint8) for part in ("train", "test")}
+    labels = {f"y_{part}": np.arange(40) % 2 for part in ("train", "test")}
+    np.savez(tmp_path / "images.npz", **images, **labels)
+    dataset = DatasetConfig(name="npz", data=str(tmp_path / "images.npz"), low_resolution=False)
+    config = make_evaluate_config_tiny().model_copy(update={"dataset": dataset, "epochs": 1})
+    folder = tmp_path / "evaluated"
+    folder.mkdir()
+    run_evaluation(config, make_genotype(nodes=1), folder=folder)
+    (tmp_path / "images.npz").unlink()
+    description = read_trained_network(folder).description
+    pixels = images["x_train"] / 255
+    assert description.mean == pytest.approx(pixels.mean(axis=(0, 1, 2)), abs=1e-12)
+    assert description.std == pytest.approx(pixels.std(axis=(0, 1, 2)), abs=1e-12)
+    assert (description.resolution, description.in_channels) == ((8, 12), 3)
+
+
+def test_an_evaluation_that_kept_no_mean_and_std_has_them_from_its_images(evaluated, network, tmp_path):
+    older = changed(evaluated, tmp_path / "older", {"mean": None, "std": None})
+    assert read_trained_network(older).description == network.description
+
+
+@pytest.mark.parametrize(
+    ("within", "change"),
+    [
+        (None, {"mean": [0.1, 0.1, 0.1]}),
+        (None, {"std": [0.0]}),
+        ("dataset", {"in_channels": 2}),
+        ("dataset", {"resolution": [8, 2]}),
+        ("dataset", {"class_names": ["one"]}),
+    ],
+)
+def test_an_evaluation_of_an_impossible_network_is_one_line(within, change, evaluated, tmp_path):
+    edited = changed(evaluated, tmp_path / "edited", change, within)
+    with pytest.raises(ExportError, match="evaluation.json' describes no network.*: evaluate again") as caught:
+        read_trained_network(edited)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unfinished_evaluation_has_no_network(evaluated, tmp_path):
@@ -76,11 +129,15 @@ def test_a_folder_without_evaluation_has_no_network(tmp_path):
         read_trained_network(tmp_path)
 
 
-def test_other_images_give_no_statistics(evaluated, digits):
+def test_other_images_give_no_statistics(evaluated, digits, tmp_path):
+    older = changed(evaluated, tmp_path / "older", {"mean": None, "std": None})
     darker = LabelledImages(digits.train.images // 2, digits.train.labels)
     others = ImageDataset(digits.name, digits.class_names, darker, digits.test, digits.test_source)
     with pytest.raises(DataError, match=f"fingerprint {digits.fingerprint} and has {others.fingerprint}"):
-        read_trained_network(evaluated, dataset=others)
+        read_trained_network(older, dataset=others)
+    assert read_trained_network(evaluated, dataset=others).description.mean != tuple(
+        channel_statistics(darker.images).mean
+    )
 
 
 class Hostile:

@@ -94,7 +94,7 @@ def test_a_search_whose_server_was_away_at_the_end_is_synced(server_back: str, s
     server = open_store(server_back)
     assert held_of(server, "cut")["cut"]["status"] == "RUNNING"
     for _ in range(2):
-        synced = sync_search(work_dir, "cut", tracking_uri=server_back, storage=storage)
+        synced = sync_search(work_dir, "cut", tracking_uri=server_back, storage=storage, pictures=False)
         assert (synced.events, synced.state) == (9, "finished")
         assert held_of(server, "cut") == undisturbed
 

@@ -44,7 +44,7 @@ class Place:
         self.storage = f"sqlite:///{folder / 'optuna.db'}"
 
     def sync(self) -> SyncedSearch:
-        return sync_search(self.work_dir, NAME, tracking_uri=self.store.uri, storage=self.storage)
+        return sync_search(self.work_dir, NAME, tracking_uri=self.store.uri, storage=self.storage, pictures=False)
 
     def statuses(self) -> dict[str, str]:
         return {name: run["status"] for name, run in held_of(self.store, NAME).items()}

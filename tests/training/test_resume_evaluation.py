@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from factories import make_evaluate_config_tiny, make_genotype
 
+from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS
+from medarts_ops.journal.checkpoint import CheckpointFile
+from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, read_evaluation
 from medarts_ops.journal.lock import search_lock
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
 
@@ -61,6 +67,30 @@ def test_stopped_at_any_event_and_resumed_it_ends_as_if_it_never_was(tmp_path, w
     assert isinstance(listener.events[0], EvaluationStarted)
     epochs = [event.record.epoch for event in listener.events if isinstance(event, EvaluationEpochFinished)]
     assert epochs == [0, 1, 2]
+
+
+def test_it_begins_with_the_mean_and_std_of_its_images(tmp_path):
+    listener = Listener()
+    run_evaluation(CONFIG, GENOTYPE, folder=tmp_path, observers=[listener])
+    pixels = load_dataset(CONFIG.dataset).train.images / 255
+    begun = listener.events[0]
+    assert begun == read_evaluation(tmp_path).started
+    assert begun.mean == pytest.approx([pixels.mean()]) and begun.std == pytest.approx([pixels.std()])
+
+
+def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, whole, caplog):
+    caplog.set_level("INFO")
+    stopped(tmp_path, 4)
+    path = tmp_path / STARTED
+    older = re.sub(r',"mean":\[[^]]*\],"std":\[[^]]*\]', "", path.read_text())
+    path.write_text(older)
+    (_, payload), *_ = CheckpointFile(tmp_path / CHECKPOINT).payloads()
+    began = older.partition('"started":')[2].removesuffix("}")
+    # What its checkpoint was made for, before these were kept.
+    assert torch.load(io.BytesIO(payload))["identity"] == hashlib.sha256(began.encode()).hexdigest()
+    assert told(resume_evaluation(tmp_path)) == told(whole)
+    assert "goes on after epoch 2" in caplog.text
+    assert path.read_text() == older and read_evaluation(tmp_path).started.mean is None
 
 
 def test_a_torn_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, whole, caplog):
