@@ -12,7 +12,6 @@ from rich.console import Console
 
 from medarts_ops.cli.options import check_one_format, csv_option, json_option, named_store, tracking_uri_option
 from medarts_ops.cli.output import (
-    command_line,
     print_csv,
     print_facts,
     print_json,
@@ -21,15 +20,12 @@ from medarts_ops.cli.output import (
     run_json,
     table,
 )
-from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL
+from medarts_ops.cli.pages import print_link, served_pages
 from medarts_ops.quantities import counted, exact_objective, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.comparison import ComparedRun, Comparison, GenotypeDifferences
-
-LOCAL_PAGES = f"http://{LOCAL}:{DEFAULT_PORT}"
-"""Where `medarts ui` serves its pages unless told otherwise."""
 
 NOTHING = "-"
 GAP = 2
@@ -65,24 +61,23 @@ def command(
     """
     from medarts_ops.tracking.artifact_files import without_nan
     from medarts_ops.tracking.comparison import compare_runs
-    from medarts_ops.tracking.store import open_store, resolve_tracking_uri
+    from medarts_ops.tracking.store import open_store
 
     check_one_format(as_csv, as_json)
     if len(runs) < 2:
         raise click.UsageError(f"a comparison takes two runs at least: got {runs[0]!r} alone")
     compared = compare_runs(open_store(tracking_uri, create=False), runs)
-    uri = resolve_tracking_uri(tracking_uri)
-    pages = uri if uri.startswith(("http://", "https://")) else None
     if as_csv:
         rows = [_csv_row(run) for run in compared.runs]
         print_csv(rows, list(dict.fromkeys(key for row in rows for key in row)))
     elif as_json:
+        pages = served_pages(tracking_uri)
         print_json(without_nan(comparison_json(compared, None if pages is None else _link(compared, pages))))
     else:
         console = results_console()
         print_comparison(console, compared)
         console.print()
-        _print_link(console, compared, pages, named_store(ctx))
+        print_link(console, "Side by side", lambda pages: _link(compared, pages), tracking_uri, named_store(ctx))
 
 
 def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
@@ -233,14 +228,6 @@ def _link(compared: Comparison, pages: str) -> str:
 
     experiments = list(dict.fromkeys(run.run.experiment_id for run in compared.runs))
     return compared_runs_link(pages, experiments, [run.run.run_id for run in compared.runs])
-
-
-def _print_link(console: Console, compared: Comparison, pages: str | None, tracking_uri: str | None) -> None:
-    if pages is None:
-        console.print(f"In MLflow, once `{command_line('ui', tracking_uri=tracking_uri)}` runs:")
-    else:
-        console.print("In MLflow:")
-    console.print(f"  {_link(compared, pages or LOCAL_PAGES)}")
 
 
 def _identity(compared: ComparedRun) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
     ]
     print_facts(console, facts)
     console.print()
-    print_next(console, ["evaluate", found.run_id], ["show", found.run_id], ["ui"], tracking_uri=tracking_uri)
+    print_next(console, ["evaluate", found.run_id], ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
 def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
@@ -165,7 +165,7 @@ def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri:
     ]
     print_facts(console, facts)
     console.print()
-    print_next(console, ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
+    print_next(console, ["export", trained.run_id], ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
 def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:

@@ -25,6 +25,7 @@ from medarts_ops.cli.output import (
     results_console,
     search_json,
 )
+from medarts_ops.cli.pages import print_individuals_link
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
 
 
@@ -86,7 +87,9 @@ def _search(ctx: click.Context, job: str, storage: str | None, places: _Places, 
     if as_json:
         print_json(search_json(found))
     else:
-        print_search(results_console(), found, named_store(ctx))
+        console = results_console()
+        print_search(console, found, named_store(ctx))
+        print_individuals_link(console, found, places["tracking_uri"], named_store(ctx))
 
 
 def _evaluation(ctx: click.Context, job: str, places: _Places, as_json: bool) -> None:

@@ -25,6 +25,7 @@ from medarts_ops.cli.output import (
     results_console,
     search_json,
 )
+from medarts_ops.cli.pages import print_individuals_link
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
@@ -92,7 +93,9 @@ def command(
     if as_json:
         print_json(search_json(found))
     else:
-        print_search(results_console(), found, named_store(ctx))
+        console = results_console()
+        print_search(console, found, named_store(ctx))
+        print_individuals_link(console, found, tracking_uri, named_store(ctx))
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

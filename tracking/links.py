@@ -17,7 +17,7 @@ def comparison_link(
     kind: RunKind = "individual",
     metric: str = "accuracy",
 ) -> str:
-    """The link that shows runs side by side: a flat list, best `metric` first, with charts.
+    """The link that shows runs side by side: a flat list, highest `metric` first, with charts.
 
     The page's own default hides nested runs and then draws no chart (tried with MLflow 3.17).
     """
@@ -33,7 +33,7 @@ def comparison_link(
 def compared_runs_link(ui_url: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
     """The link to MLflow's page that compares just these runs; `experiment_ids` are all that they lie in."""
     runs, experiments = (quote(json.dumps(list(ids)), safe="") for ids in (run_ids, experiment_ids))
-    return f"{ui_url.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}"
+    return f"{ui_url.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning"
 
 
 def run_link(ui_url: str, experiment_id: str, run_id: str) -> str:

@@ -240,7 +240,7 @@ class MlflowSearchObserver:
         self._store.log_json(run_id, artifacts.ALPHA, alpha)
         self._store.log_json(run_id, artifacts.LINEAGE, lineage)
         best_run = self.run_id_of(best.id)
-        self._store.set_tags(run_id, {BEST_TAG: best_run, NOTE_TAG: search_note(result, best_run)})
+        self._store.set_tags(run_id, {BEST_TAG: best_run, NOTE_TAG: search_note(result, best_run, run_id)})
         runs.finish(run_id, "FINISHED")
 
     def _search_stopped(self, event: SearchStopped) -> None:

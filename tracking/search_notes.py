@@ -5,7 +5,7 @@ from __future__ import annotations
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 
 
-def search_note(result: SearchResult, best_run_id: str) -> str:
+def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:
     """Markdown: what was found, and a line for each stage."""
     best = result.best
     objectives = ", ".join(f"{name} {value:.6g}" for name, value in best.evaluated.objectives.items())
@@ -19,6 +19,9 @@ def search_note(result: SearchResult, best_run_id: str) -> str:
         *(_stage_line(stage) for stage in result.stages),
         "",
         f"Skips of the normal cell: {best.trained.genotype.skip_count('normal')}. Ancestors: `lineage.json`.",
+        "",
+        "The whole story, with pictures: the artifact `report.html`, or `medarts report`.",
+        f"To train what was found at full size: `medarts evaluate {search_run_id}`.",
     ]
     return "\n".join(lines)
 

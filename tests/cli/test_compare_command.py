@@ -76,7 +76,7 @@ def test_settings_come_first_then_results_cost_genotypes_and_the_link(compared: 
     assert ["seed", "0", "1"] in rows and ["holdout_share", "0.5", "0.25"] in rows
     assert ["accuracy", "90.00", "%", "90.00", "%"] in rows and ["params", "2,000,000", "2,000,000"] in rows
     assert ["hours", "0.0025", "0.0025"] in rows
-    order = ["Settings that", "Results", "Search cost", "Genotypes: no difference, 16 edges the same", "In MLflow"]
+    order = ["Settings that", "Results", "Search cost", "Genotypes: no difference, 16 edges the same", "Side by side"]
     places = [output.index(heading) for heading in order]
     assert places == sorted(places)
 
@@ -142,7 +142,7 @@ def test_the_link_is_that_of_the_pages_that_medarts_ui_serves(compared: Compared
     *_, how, link = told(compared, "search-0", "search-1").splitlines()
     assert f"`medarts ui --tracking-uri {compared.uri}`" in how
     expected = f'http://127.0.0.1:5000/#/compare-runs?runs=["{compared.ids[0]}", "{compared.ids[1]}"]&experiments=["1"]'
-    assert unquote(link.strip()) == expected
+    assert unquote(link.strip()) == f"{expected}&workflowType=machine_learning"
 
 
 def test_a_server_has_pages_to_link_to(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_server_has_pages_to_link_to(compared: Compared, monkeypatch: pytest.M
     words = ("compare", "search-0", "search-1", "--tracking-uri", "http://host:5000/")
     link = json.loads(invoke(*words, "--json").stdout)["link"]
     assert link.startswith("http://host:5000/#/compare-runs?runs=")
-    assert invoke(*words).stdout.splitlines()[-2:] == ["In MLflow:", f"  {link}"]
+    assert invoke(*words).stdout.splitlines()[-2:] == ["Side by side in MLflow:", f"  {link}"]
 
 
 def test_csv_has_a_row_for_each_run_and_a_column_for_each_setting_and_metric(compared: Compared) -> None:

@@ -59,6 +59,7 @@ class FakeTracked(ModuleType):
         name: str,
         tracking_uri: str | None,
         work_dir: Path,
+        pictures: bool,
         observers: tuple[Any, ...],
     ) -> Trained:
         self.calls.append({"config": config, "run_id": run_id, "genotype": genotype})

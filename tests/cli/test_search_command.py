@@ -49,11 +49,11 @@ class FakeTracked(ModuleType):
         tracking_uri: str | None,
         storage: str | None,
         work_dir: Path,
+        pictures: bool,
         observers: tuple[Any, ...],
     ) -> Found:
-        self.calls.append(
-            {"config": config, "name": name, "uri": tracking_uri, "storage": storage, "work_dir": work_dir}
-        )
+        places = {"uri": tracking_uri, "storage": storage, "work_dir": work_dir}
+        self.calls.append({"config": config, "name": name, "pictures": pictures, **places})
         if tracking_uri == "http://nobody":
             raise StoreError("can't reach the tracking store http://nobody: is the server up?")
         for event in EVENTS:
@@ -114,6 +114,21 @@ def test_our_own_variable_names_the_store_before_mlflows(tracked: FakeTracked) -
 def test_next_commands_repeat_the_option_but_not_the_variable(tracked: FakeTracked) -> None:
     assert "--tracking-uri sqlite:///x.db" in invoke("--tracking-uri", "sqlite:///x.db").stdout
     assert "--tracking-uri" not in invoke(MEDARTS_TRACKING_URI="sqlite:///x.db").stdout
+
+
+def test_the_last_line_is_the_link_to_all_individuals_in_the_stores_own_pages(tracked: FakeTracked) -> None:
+    local = invoke().stdout.splitlines()
+    assert local[-2] == "All individuals in MLflow, once `medarts ui` runs:"
+    assert local[-1].startswith("  http://127.0.0.1:5000/#/experiments/1/runs?")
+    served = invoke("--tracking-uri", "http://h:5").stdout.splitlines()
+    assert served[-2] == "All individuals in MLflow:"
+    assert served[-1].startswith("  http://h:5/#/experiments/1/runs?") and "search-test" in served[-1]
+
+
+def test_pictures_can_be_left_out(tracked: FakeTracked) -> None:
+    invoke("--no-pictures")
+    invoke("--pictures")
+    assert [call["pictures"] for call in tracked.calls] == [False, True]
 
 
 def test_events_that_wait_are_said_with_the_command_that_tells_them(tracked: FakeTracked) -> None:
