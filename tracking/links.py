@@ -19,7 +19,7 @@ def comparison_link(
 ) -> str:
     """The link that shows runs side by side: a flat list, highest `metric` first, with charts.
 
-    The page's own default hides nested runs and then draws no chart (tried with MLflow 3.17).
+    The page's own default folds nested runs away and charts those alone that it shows (tried with MLflow 3.17).
     """
     condition = f"tags.`medarts.kind`='{kind}'"
     if search_id is not None:

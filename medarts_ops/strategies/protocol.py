@@ -110,7 +110,7 @@ class ArchitectureGradient:
 
 
 class Strategy(Protocol):
-    """The five promises of a strategy; `tests/contracts` holds every registered one to them."""
+    """The promises of a strategy; `tests/contracts` holds every registered one to them."""
 
     def supernet_spec(self, space: SearchSpace) -> SupernetSpec:
         """Which operations the supernet has on each edge."""

@@ -1,0 +1,119 @@
+"""What the documents say is true: commands parse, code runs, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from medarts_ops.cli.main import VERBS, medarts
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+SHOWN_APART = {"tracking.md"}
+"""Pages whose code needs a store: their own tests run it."""
+
+PLACEHOLDERS = {"IMAGE…", "RUN_ID…", "…"}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language, in order; "" are those without one."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Every `medarts` line of every page."""
+    for page in PAGES:
+        for block in (*blocks(page, ""), *blocks(page, "bash"), *blocks(page, "sh")):
+            for line in block.splitlines():
+                words = line.strip().removeprefix("$ ")
+                if words.startswith("medarts "):
+                    yield page.name, words
+
+
+COMMANDS = sorted(set(commands()))
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 20
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_documented_command_is_one_that_medarts_takes(page: str, line: str) -> None:
+    words = [word for word in shlex.split(line, comments=True)[1:] if word not in PLACEHOLDERS]
+    while words and words[0] in ("--quiet", "--verbose", "--debug"):
+        words.pop(0)
+    assert words[0] in VERBS, f"{page}: {line}"
+    context: click.Context = click.Context(medarts, info_name="medarts")
+    command = medarts.get_command(context, words[0])
+    while isinstance(command, click.Group) and len(words) > 1:
+        words.pop(0)
+        command = command.get_command(click.Context(command), words[0])
+    assert command is not None, f"{page}: {line}"
+    with click.Context(command, info_name=words[0]) as ctx:
+        command.make_parser(ctx).parse_args(words[1:])  # an unknown option raises
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in SHOWN_APART], ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {"__name__": page.stem})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_relative_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_the_settings_file_for_a_small_machine_is_one(tmp_path: Path) -> None:
+    from medarts_ops.configs.loader import load_evaluate_config, load_search_config
+
+    (text,) = blocks(ROOT / "docs" / "your-images.md", "yaml")
+    (tmp_path / "small.yaml").write_text(text, encoding="utf-8")
+    search = load_search_config(config_file=tmp_path / "small.yaml")
+    assert (search.preset, search.stages[1].children) == ("folder", 2)
+    assert load_evaluate_config(config_file=tmp_path / "small.yaml").cells == yaml.safe_load(text)["evaluate"]["cells"]
+
+
+def example(name: str) -> Any:
+    """Something that `extending.md` defines."""
+    found: dict[str, Any] = {"__name__": "extending"}
+    for code in blocks(ROOT / "docs" / "extending.md", "python"):
+        exec(compile(code, "extending.md", "exec"), found)
+    return found[name]
+
+
+def test_the_example_objective_measures() -> None:
+    from contracts.test_objective_contract import CONTEXT
+    from factories import make_genotype, make_trained
+
+    trained = make_trained(genotype=make_genotype("skip_connect"))
+    assert example("skips")(trained, CONTEXT) == 16
+
+
+def test_the_example_strategy_keeps_the_promises_of_a_strategy() -> None:
+    from contracts import test_strategy_contract as contract
+
+    strategy = example("SigmoidDarts")()
+    contract.test_the_spec_has_the_shape_of_the_space(strategy)
+    problem = contract.problem_of(strategy)
+    gradient = strategy.architecture_gradient(problem, contract.batch(0), contract.batch(1))
+    assert all(float(part.abs().sum()) > 0 for part in gradient.gradients)
+
+
+def test_the_example_dataset_is_loaded_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medarts_ops.config import DatasetConfig
+    from medarts_ops.data.registry import DATASETS, load_dataset
+
+    monkeypatch.setitem(DATASETS, "stripes", example("load_stripes"))
+    dataset = load_dataset(DatasetConfig(name="stripes"))
+    assert (dataset.class_names, len(dataset.train.images), len(dataset.test.images)) == (("upright", "level"), 320, 80)
