@@ -6,6 +6,7 @@
 #
 # The host needs an NVIDIA driver >= 580 and the NVIDIA Container Toolkit: the locked torch wheels bring CUDA 13, which
 # older drivers can't run. Without --gpus it computes on the CPU. --init reaps the worker processes of a killed search.
+# docs/docker.md says more.
 
 # The version that requirements.lock was resolved for.
 ARG PYTHON_VERSION=3.11
@@ -41,7 +42,8 @@ RUN pip install --no-deps --no-build-isolation --no-cache-dir . \
 
 # No nvidia/cuda base: the wheels hold CUDA, and it would be there twice.
 FROM python:${PYTHON_VERSION}-slim-bookworm AS runtime
-# The home is everybody's: `--user $(id -u):$(id -g)` has to find a place for caches, too.
+# The home is everybody's: `--user $(id -u):$(id -g)` has to find a place for caches, too. A new named volume takes over the
+# owner of /data or /runs.
 RUN useradd --create-home --uid 1000 medarts \
  && install -d -o medarts -g medarts /data /runs \
  && chmod 1777 /home/medarts

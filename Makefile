@@ -9,7 +9,7 @@ READY := $(VENV)/.ready-$(KEY)
 OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
-.PHONY: help environment search test test-fast test-faults lint typecheck docs lock clean $(if $(OURS),,$(READY))
+.PHONY: help environment search test test-fast test-faults container lint typecheck screenshots docs lock clean $(if $(OURS),,$(READY))
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ test-fast: $(READY) ## The tests without the slow ones
 test-faults: $(READY) ## The fault suite: processes killed, disks filled, thousands of broken inputs
 	$(BIN)/pytest -m faults tests/faults
 
+container: $(READY) ## Build and try the Docker image without an engine: its steps in a temporary folder, for minutes
+	$(BIN)/python .ci/replay_container.py
+
 lint: $(READY) typecheck ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,6 +54,9 @@ typecheck: $(READY)
 	$(PIP) install --no-deps --no-build-isolation --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p medarts_ops
 	rm -rf build
+
+screenshots: $(READY) ## Make the pictures in docs/images from the newest search in this folder's stores; needs Chromium
+	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 docs: $(READY) ## Write docs/settings.md from the models
 	$(BIN)/python -c 'from medarts_ops.configs.reference import settings_reference; print(settings_reference(), end="")' > docs/settings.md

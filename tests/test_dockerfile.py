@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,49 @@ def test_the_lock_holds_nothing_but_exact_versions() -> None:
     header, *lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     assert header.startswith("# ")
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
+
+
+@pytest.fixture
+def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Carries out the steps of a Dockerfile in an empty folder, as `make container` does."""
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    image_replay = importlib.import_module("image_replay")
+    (tmp_path / "root").mkdir()
+
+    def steps(*lines: str) -> None:
+        (tmp_path / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
+        image_replay.Image(tmp_path, tmp_path / "root").replay(lambda seconds, what: None)
+
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("HEALTHCHECK NONE",), r"line 1: HEALTHCHECK NONE\nthe replay does not know HEALTHCHECK"),
+        (("FROM python:2.7-slim-bookworm AS build",), r"can't stand for python:2\.7-slim-bookworm"),
+        (("ARG A=1", "ENV B=/var/lib/b"), r"line 2: .*\nthe replay has no folder for '/var/lib/b'"),
+        (("RUN --mount=type=secret,id=x true",), r"does not know --mount=type=secret,id=x"),
+        (("COPY --chown=1:1 a ./",), r"does not know --chown=1:1"),
+        (("COPY --from=nowhere /src /src",), r"of an earlier stage"),
+        (("USER medarts",), r"USER NUMBER:NUMBER only"),
+        (("RUN echo the reason && exit 3",), r"the reason\nexit code 3"),
+    ],
+)
+def test_the_replay_refuses_what_it_does_not_know_and_says_what_failed(
+    replay: Callable[..., None], lines: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(Exception, match=message) as caught:
+        replay(*lines)
+    assert type(caught.value).__name__ == "ReplayError"
+
+
+def test_the_replay_copies_only_what_dockerignore_lets_in(replay: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_text("# all but\n*\n!kept\n**/__pycache__\n", encoding="utf-8")
+    for name in ("kept/a", "kept/__pycache__/b", "left"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    replay("WORKDIR /src", "COPY kept ./kept")
+    assert [str(path.relative_to(tmp_path / "root/src")) for path in (tmp_path / "root").rglob("[ab]")] == ["kept/a"]
+    with pytest.raises(Exception, match=r"left is not there, or left out by \.dockerignore"):
+        replay("COPY left ./")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from medarts_ops.config import SearchConfig
@@ -205,11 +204,11 @@ class MlflowSearchObserver:
         if not self._runs.is_open(run_id):
             return
         for ranked in result.ranked:
-            place = {"front": float(ranked.front), "crowding": ranked.crowding_distance}
             member = self.run_id_of(ranked.id)
-            self._store.set_tags(member, {f"medarts.{key}": f"{value:g}" for key, value in place.items()})
-            # An end of a front is infinitely far by definition: no metric, and no sign of divergence.
-            self._metrics.log_missing(member, {key: value for key, value in place.items() if math.isfinite(value)})
+            # The ends of a front are infinitely far, which is no metric: most individuals would lack it.
+            place = {"medarts.front": f"{ranked.front}", "medarts.crowding": f"{ranked.crowding_distance:g}"}
+            self._store.set_tags(member, place)
+            self._metrics.log_missing(member, {"front": float(ranked.front)})
         self._store.log_json(run_id, artifacts.POPULATION, artifacts.population_json(result, self.run_id_of))
         metrics = stage_metrics(result) | self._hypervolume(result)
         hours = result.seconds / SECONDS_PER_HOUR
@@ -233,7 +232,7 @@ class MlflowSearchObserver:
         best, hours = result.best, result.seconds / SECONDS_PER_HOUR
         spent = "gpu_hours" if config.runtime.device.startswith("cuda") else "cpu_hours"
         last = len(result.stages) - 1
-        self._metrics.log_missing(run_id, {**best.evaluated.objectives, "hours": hours, spent: hours}, step=last)
+        self._metrics.log_missing(run_id, {"hours": hours, spent: hours}, step=last)
         alpha = artifacts.alpha_json(best.trained.alpha, config.space.search_space())
         lineage = artifacts.lineage_json(result.stages, best.id, self.run_id_of)
         self._store.log_json(run_id, artifacts.GENOTYPE, artifacts.genotype_json(best.trained.genotype))
@@ -251,13 +250,15 @@ class MlflowSearchObserver:
 def epoch_metrics(record: EpochRecord) -> dict[str, float]:
     """An epoch's numbers under the names that MLflow shows; α's loss is absent while α warms up."""
     numbers: dict[str, float] = record.model_dump(exclude={"epoch", "seconds", "alpha"}, exclude_none=True)
-    return {**numbers, "epoch_seconds": record.seconds}
+    # First, since MLflow's page that compares runs draws the first metric of all.
+    return {"valid_accuracy": record.valid_accuracy, **numbers, "epoch_seconds": record.seconds}
 
 
 def stage_metrics(result: StageResult) -> dict[str, float]:
-    """What a stage came to, as metrics; without a ranked individual there is no best one."""
-    best = {"best_accuracy": result.best.trained.valid_accuracy} if result.ranked else {}
-    return best | {
+    """What a stage came to, as metrics: the objectives are its best individual's, where one was ranked."""
+    best = result.best.evaluated if result.ranked else None
+    found = {} if best is None else {"best_accuracy": best.trained.valid_accuracy, **best.objectives}
+    return found | {
         "front_size": float(sum(ranked.front == 0 for ranked in result.ranked)),
         "n_failed": float(len(result.failed)),
     }

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
+from medarts_ops.quantities import duration, exact_objective, percent
 
 
 def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:
     """Markdown: what was found, and a line for each stage."""
     best = result.best
-    objectives = ", ".join(f"{name} {value:.6g}" for name, value in best.evaluated.objectives.items())
+    objectives = ", ".join(
+        f"{name} {exact_objective(name, value)}" for name, value in best.evaluated.objectives.items()
+    )
     lines = [
         f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {objectives}.",
         "",
-        f"Search cost {result.seconds / 3600:.2f} h.",
+        f"Search cost {duration(result.seconds)}.",
         "",
-        "| stage | individuals | failed | front 0 | best | acc_valid | hours |",
+        "| stage | individuals | failed | front 0 | best | acc_valid | time |",
         "|---|---|---|---|---|---|---|",
         *(_stage_line(stage) for stage in result.stages),
         "",
@@ -28,6 +31,6 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
 
 def _stage_line(stage: StageResult) -> str:
     best: RankedIndividual | None = stage.best if stage.ranked else None
-    named = "none | " if best is None else f"{best.id} | {best.trained.valid_accuracy:.4f}"
+    named = "none | " if best is None else f"{best.id} | {percent(best.trained.valid_accuracy)}"
     total, front = len(stage.ranked) + len(stage.failed), sum(ranked.front == 0 for ranked in stage.ranked)
-    return f"| {stage.name} | {total} | {len(stage.failed)} | {front} | {named} | {stage.seconds / 3600:.3f} |"
+    return f"| {stage.name} | {total} | {len(stage.failed)} | {front} | {named} | {duration(stage.seconds)} |"

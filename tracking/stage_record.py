@@ -23,6 +23,7 @@ def record_stage(
     result: StageResult,
     config: SearchConfig,
     run_id_of: Callable[[str], str],
+    stage_run_id: str,
 ) -> None:
     """Write the stage into the study `<search id>/<stage name>`: one trial for each individual, once.
 
@@ -32,6 +33,7 @@ def record_stage(
 
     Args:
         run_id_of: from an individual's id to its MLflow run's.
+        stage_run_id: the stage's MLflow run, a user attribute of the study.
 
     Raises:
         StoreError: the storage failed.
@@ -42,6 +44,7 @@ def record_stage(
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
         name_objectives(study, config.objectives)
+        study.set_user_attr("mlflow_run_id", stage_run_id)
         recorded = {trial.user_attrs.get(INDIVIDUAL) for trial in study.get_trials(deepcopy=False)}
         for ranked in result.ranked:
             if ranked.id not in recorded:

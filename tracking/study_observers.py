@@ -44,7 +44,7 @@ def search_recorder(
     pictures: bool,
 ) -> FanOut[SearchEvent]:
     """Whoever writes a search down, in order: the others' records and pictures belong to runs that MLflow has made."""
-    stages = StageRecorder(studies, folder.name, config, mlflow.run_id_of)
+    stages = StageRecorder(studies, folder.name, config, mlflow.run_id_of, mlflow.stage_run_id)
     journal = JournalCopy(store, folder, lambda: mlflow.search_run_id)
     recorders: list[SearchObserver] = [mlflow, journal, ProposalRecorder(proposer), stages]
     if pictures:
@@ -61,20 +61,28 @@ class StageRecorder:
         search_id: the search's name, which the study's begins with.
         config: the search's settings.
         run_id_of: from an individual's id to its MLflow run's.
+        stage_run_id: from a stage's index to its MLflow run's.
 
     Raises (from `notify`):
         StoreError: the storage failed; telling the event again makes up for it.
     """
 
     def __init__(
-        self, storage: BaseStorage, search_id: str, config: SearchConfig, run_id_of: Callable[[str], str]
+        self,
+        storage: BaseStorage,
+        search_id: str,
+        config: SearchConfig,
+        run_id_of: Callable[[str], str],
+        stage_run_id: Callable[[int], str],
     ) -> None:
-        self._storage, self._search_id, self._config, self._run_id_of = storage, search_id, config, run_id_of
+        self._storage, self._search_id, self._config = storage, search_id, config
+        self._run_id_of, self._stage_run_id = run_id_of, stage_run_id
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of finished stages."""
         if isinstance(event, StageFinished):
-            record_stage(self._storage, self._search_id, event.result, self._config, self._run_id_of)
+            result, stage_run_id = event.result, self._stage_run_id(event.result.index)
+            record_stage(self._storage, self._search_id, result, self._config, self._run_id_of, stage_run_id)
 
 
 class ProposalRecorder:

@@ -19,7 +19,7 @@ from medarts_ops.observers import (
     SearchStopped,
 )
 from medarts_ops.tracking.artifacts import read_alpha, read_genotype
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
+from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver, epoch_metrics
 from medarts_ops.tracking.run_store import RunStore
 
 Events = tuple[SearchEvent, ...]
@@ -108,6 +108,10 @@ def test_metrics_have_clear_names_and_are_finite(store: RunStore, tell: Tell, ev
     assert all(math.isfinite(value) and abs(value) < 1e300 for found in everything for value in found.values())
 
 
+def test_the_metric_that_mlflow_draws_first_is_the_one_that_individuals_are_judged_by() -> None:
+    assert next(iter(epoch_metrics(make_epoch_record()))) == "valid_accuracy"
+
+
 def test_an_infinite_crowding_distance_is_a_tag_and_no_metric(store: RunStore, tell: Tell, events: Events) -> None:
     run = store.find_run(tell(events).run_id_of("init-00"))
     assert run.tags["medarts.crowding"] == "inf"
@@ -153,8 +157,14 @@ def test_the_search_run_carries_its_result(store: RunStore, tell: Tell, events: 
 
 def test_the_search_run_charts_every_stage(store: RunStore, tell: Tell, events: Events) -> None:
     observer = tell(events)
-    points = store._client.get_metric_history(observer.search_run_id, "best_accuracy")
-    assert [(point.step, point.value) for point in points] == [(0, 0.9), (1, 0.95)]
+    for metric, values in {"best_accuracy": (0.9, 0.95), "accuracy": (0.9, 0.95), "params": (2e6, 4e6)}.items():
+        points = store._client.get_metric_history(observer.search_run_id, metric)
+        assert [(point.step, point.value) for point in points] == [(0, values[0]), (1, values[1])]
+
+
+def test_a_stage_run_has_the_objectives_of_its_best(store: RunStore, tell: Tell, events: Events) -> None:
+    metrics = store.find_run(tell(events).stage_run_id(1)).metrics
+    assert (metrics["accuracy"], metrics["params"]) == (0.95, 4e6)
 
 
 def test_the_search_run_holds_config_dataset_and_parameters(store: RunStore, tell: Tell, events: Events) -> None:

@@ -153,9 +153,8 @@ def test_a_locked_study_storage_holds_back_stages_and_proposals(
     proposer = make_proposer(started.config, "search-test", hasty_studies, started.dataset)
     proposer.propose(0, 3)
     write_journal(tmp_path, "search-test", ())
-    recorder = search_recorder(
-        store, MlflowSearchObserver(store), hasty_studies, tmp_path / "search-test", started.config, proposer
-    )
+    mlflow, folder = MlflowSearchObserver(store), tmp_path / "search-test"
+    recorder = search_recorder(store, mlflow, hasty_studies, folder, started.config, proposer, pictures=False)
     patient = PatientObserver[SearchEvent](recorder, lambda: 0.0)
     _tell(patient, (started, *others[:2]))
     with locked(tmp_path / "optuna.db"):

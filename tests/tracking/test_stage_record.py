@@ -37,7 +37,7 @@ def stage() -> StageResult:
 def recorded(stage: StageResult, times: int = 1) -> optuna.Study:
     storage = InMemoryStorage()
     for _ in range(times):
-        record_stage(storage, "search-a", stage, make_search_config_tiny(), str.upper)
+        record_stage(storage, "search-a", stage, make_search_config_tiny(), str.upper, "run of stage")
     return optuna.load_study(study_name="search-a/init", storage=storage)
 
 
@@ -53,6 +53,7 @@ def test_trials_carry_run_genotype_and_values(stage: StageResult) -> None:
     assert trial.user_attrs["genotype_hash"] == stage.ranked[1].trained.genotype.identity
     assert trial.values == [0.8, 3e6] and trial.params["weights_lr"] == 0.025
     assert study.metric_names == ["accuracy", "params"]
+    assert study.user_attrs["mlflow_run_id"] == "run of stage"
 
 
 def test_a_failed_individual_is_a_failed_trial_with_its_reason_and_no_values(stage: StageResult) -> None:
@@ -77,6 +78,6 @@ def test_a_minimized_objective_keeps_its_direction() -> None:
     objectives = (config.objectives[0], config.objectives[1].model_copy(update={"direction": "minimize"}))
     storage = InMemoryStorage()
     stage = make_stage_result((make_ranked(0, 0.9, 2e6, front=0), make_ranked(1, 0.8, 3e6, front=1)))
-    record_stage(storage, "s", stage, config.model_copy(update={"objectives": objectives}), str.upper)
+    record_stage(storage, "s", stage, config.model_copy(update={"objectives": objectives}), str.upper, "run of stage")
     best = optuna.load_study(study_name="s/init", storage=storage).best_trials
     assert [trial.user_attrs["individual"] for trial in best] == ["init-00"]

@@ -187,6 +187,7 @@ def test_a_search_whose_store_goes_away_gives_its_result_and_can_be_synced(
         tracking_uri=place.store.uri,
         storage=place.storage,
         work_dir=place.work_dir,
+        pictures=False,
     )
     assert (found.waiting, found.run_ids) == (len(EVENTS) - 2, {})
     assert place.sync().run_id == found.run_id
