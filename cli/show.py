@@ -12,7 +12,8 @@ from rich.tree import Tree
 
 from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
 from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
-from medarts_ops.quantities import exact_objective, objective, percent
+from medarts_ops.config import HYPERPARAMETERS
+from medarts_ops.quantities import SECONDS_PER_HOUR, duration, exact_objective, objective, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 
@@ -60,7 +61,8 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
     """A run as plain data.
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
-    none. `metrics` are MLflow's last values; `stages` and `evaluations` are filled for a search.
+    none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
+    filled for a search.
     """
     from medarts_ops.tracking.stored_runs import ancestry, chosen_individual, genotype_of, objective_names, search_of
 
@@ -76,6 +78,7 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
         "search_run_id": None if search is None else search.run_id,
         "failure": run.tags.get("medarts.failure") or None,
         "metrics": dict(run.metrics),
+        "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "lineage": [_individual_row(entry.run, entry.parents, names) for entry in ancestors.values()],
         "stages": [{**run_json(stage), "metrics": dict(stage.metrics)} for stage in stages],
@@ -87,7 +90,7 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
     """Writes what `describe_run` gave."""
     labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
     facts = [(label.replace("_", " "), _fact(label, shown[label])) for label in labels if shown[label] is not None]
-    print_facts(console, facts + _results(shown))
+    print_facts(console, facts + _results(shown) + list(shown["hyperparameters"].items()))
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
             console.print(f"\n{heading}")
@@ -156,7 +159,7 @@ def _key_result(row: dict[str, Any]) -> str:
         for key, label in (("best_accuracy", "best accuracy"), ("test_error", "test error"))
         if key in metrics
     ]
-    found += [f"{metrics['hours']:.3g} h"] if "hours" in metrics else []
+    found += [duration(SECONDS_PER_HOUR * metrics["hours"])] if "hours" in metrics else []
     return "".join(f", {part}" for part in found)
 
 

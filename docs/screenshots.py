@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import os
+import pty
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import optuna
-from browser.chromium import chromium, open_page, set_viewport, wait_for_elements, wait_for_text, wait_until_still
+from browser.chromium import (
+    chromium,
+    open_page,
+    set_colour_scheme,
+    set_viewport,
+    wait_for_elements,
+    wait_for_text,
+    wait_until_still,
+)
 from browser.mlflow_page import (
     artifact_link,
     expand,
@@ -21,9 +35,12 @@ from browser.mlflow_page import (
 )
 from browser.servers import mlflow_pages, optuna_pages
 from PIL import Image
+from rich.console import Console
+from rich.text import Text
 from selenium.webdriver import Chrome
 
 from medarts_ops.tracking.links import compared_runs_link
+from medarts_ops.tracking.reported import REPORT
 from medarts_ops.tracking.run_store import RunStore
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.tracked_run import TrackedRun
@@ -31,6 +48,8 @@ from medarts_ops.tracking.tracked_run import TrackedRun
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 1600, 1000
 COLOURS = 256
+COLUMNS = 118
+MAX_REPORT = 2**24
 COMPARED = 4
 """Individuals on the comparing page, the most accurate ones."""
 
@@ -67,6 +86,9 @@ def main() -> None:
             take_artifact(driver, pages.url, shown)
         with optuna_pages(given.storage) as dashboard:
             take_dashboard(driver, dashboard, given.storage, shown)
+        take_report(driver, given.tracking_uri, shown)
+        take_terminal(driver, "medarts", "show", shown.search.name, "--tracking-uri", given.tracking_uri)
+    take_cells(given.tracking_uri, shown)
 
 
 def chosen(store: RunStore, name: str | None) -> Shown:
@@ -131,11 +153,65 @@ def take_dashboard(driver: Chrome, dashboard: str, storage: str, shown: Shown) -
     keep(driver, "optuna-dashboard")
 
 
+def take_report(driver: Chrome, tracking_uri: str, shown: Shown) -> None:
+    """The beginning of the report: on a wide and light screen, and on a narrow and dark one."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(tracking_uri, create=False)
+        page = store.download(shown.search.run_id, REPORT, Path(folder), MAX_REPORT)
+        for name, width, height, scheme in (("report", 1280, 960, "light"), ("report-narrow", 400, 1100, "dark")):
+            set_viewport(driver, width, height)
+            set_colour_scheme(driver, scheme)
+            open_page(driver, page.as_uri())
+            keep(driver, name)
+    set_colour_scheme(driver, "light")
+
+
+def take_terminal(driver: Chrome, *words: str) -> None:
+    """What a command prints on a terminal, in its colours."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(Text.from_ansi(printed_on_terminal(*words[1:])))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "terminal.html"
+        picture = console.export_svg(title=" ".join(words[:3]))
+        file.write_text(f'<body style="margin: 0"><div style="width: 1280px">{picture}</div>', encoding="utf-8")
+        open_page(driver, file.as_uri())
+        (drawn,) = wait_for_elements(driver, "svg")
+        set_viewport(driver, 1280, round(drawn.size["height"]))
+        keep(driver, "terminal")
+
+
+def printed_on_terminal(*words: str) -> str:
+    """Run medarts on a terminal of `COLUMNS` columns of its own."""
+    terminal, its_end = pty.openpty()
+    size = {"COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    command = [sys.executable, "-c", "from medarts_ops.cli.main import main; main()", *words]
+    with subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end, env=os.environ | size):
+        os.close(its_end)
+        parts = []
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while part := os.read(terminal, 4096):
+                parts.append(part)
+    os.close(terminal)
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+def take_cells(tracking_uri: str, shown: Shown) -> None:
+    """The cells that were found, as the search's run holds them."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(tracking_uri, create=False)
+        file = store.download(shown.search.run_id, "pictures/genotype.png", Path(folder), MAX_REPORT)
+        write(Image.open(file).convert("RGB"), "genotype")
+
+
 def keep(driver: Chrome, name: str) -> None:
-    """Write what the browser shows, once it is still, in few colours."""
+    """Write what the browser shows, once it is still."""
     driver.execute_script(HIDE_TOOLBARS)
     wait_until_still(driver)
-    picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    write(Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB"), name)
+
+
+def write(picture: Image.Image, name: str) -> None:
+    """Write a picture in few colours."""
     file = IMAGES / f"{name}.png"
     picture.quantize(COLOURS).save(file, optimize=True)
     print(f"{file}: {picture.width} × {picture.height}, {file.stat().st_size / 1000:.0f} kB")

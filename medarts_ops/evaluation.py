@@ -22,7 +22,7 @@ from medarts_ops.journal.evaluation_folder import (
     write_result,
     write_started,
 )
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import (
     EvaluationEpochFinished,
@@ -68,7 +68,7 @@ def run_evaluation(
     started = _started(config, genotype, dataset)
     if folder is None:
         return _carry_out(started, dataset, None, observers)
-    with search_lock(folder):
+    with job_lock(folder):
         if (folder / STARTED).exists():
             raise SearchError(f"{str(folder)!r} holds an evaluation already; resume it instead")
         return _carry_out(started, dataset, folder, observers)
@@ -88,7 +88,7 @@ def resume_evaluation(folder: Path, *, observers: Sequence[EvaluationObserver] =
         DataError: the images are not those that it began with.
         MedartsError: as for `run_evaluation`.
     """
-    with search_lock(folder):
+    with job_lock(folder):
         started, result = read_evaluation(folder)
         if result is not None:
             return _tell_again(started, result, folder, observers)

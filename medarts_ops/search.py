@@ -13,7 +13,7 @@ from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.journal import Journal, JournalObserver
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.objectives.registry import check_objectives
 from medarts_ops.observers import (
     FanOut,
@@ -71,7 +71,7 @@ def run_search(
     config = resolve_config(config)
     data = prepare_search_data(config) if data is None else data
     config = resolve_stack(config, data.stages)
-    with search_lock(folder):
+    with job_lock(folder):
         return _carry_out(Journal.create(folder, folder.name), config, folder, data, proposer, executor, observers)
 
 
@@ -99,7 +99,7 @@ def resume_search(
         DataError: the images are not those that the search began with.
         MedartsError: as for `run_search`.
     """
-    with search_lock(folder):
+    with job_lock(folder):
         journal = Journal.open(folder)
         started = journal.started
         if journal.find("search_finished") is not None:

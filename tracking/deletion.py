@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.folder import NAME_PATTERN
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.tracking.databases import absolute_sqlite, default_sqlite, scheme_of, sqlite_file
 from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.store import open_store
@@ -125,7 +125,7 @@ def deletion_of(
     studies_at = open_study_storage(storage) if run.kind == "search" and _exists(storage) else None
     with ExitStack() as locks:
         for folder in folders:
-            locks.enter_context(search_lock(folder))
+            locks.enter_context(job_lock(folder))
         yield Deletion(
             run=run,
             runs=runs,

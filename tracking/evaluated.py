@@ -14,7 +14,7 @@ from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.journal.folder import check_search_name, create_search_folder, fresh_name
+from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
 from medarts_ops.observers import EvaluationEvent, EvaluationObserver, FanOut
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.evaluation_pictures import EvaluationPictures
@@ -91,7 +91,7 @@ def tracked_evaluation(
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
     config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
-    check_search_name(name)
+    check_job_name(name)
     dataset = load_dataset(config.dataset)
     store = open_store(tracking_uri, create=run_id is None)
     place = _Place()
@@ -99,8 +99,8 @@ def tracked_evaluation(
         place, genotype = _stored_genotype(store, run_id)
     assert genotype is not None
     if store.runs_with(store.experiment_id(), EVALUATION_TAG, name):
-        raise SearchError(f"evaluation name {name!r} is taken in this tracking store; choose another name")
-    folder = create_search_folder(work_dir, name)
+        raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
+    folder = create_job_folder(work_dir, name)
     (folder / PLACE).write_text(place.model_dump_json(), encoding="utf-8")
     mlflow, patient = _recorder(store, folder, place, pictures=pictures)
     try:

@@ -227,7 +227,10 @@ class RunStore:
                     raise
                 return self._job_named(given)
         if run.info.lifecycle_stage != "active":
-            raise RunError(f"run {given} was deleted: restore it with `mlflow runs restore --run-id {given}`")
+            raise RunError(
+                f"run {given} was deleted: `mlflow runs restore --run-id {given}` brings it back, but no artifact that "
+                "`medarts delete` removed"
+            )
         found = tracked_run(run)
         if not found.kind:
             raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")

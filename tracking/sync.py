@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
-from medarts_ops.journal.folder import check_search_name
+from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import SearchEvent, SearchObserver, SearchState, SearchStopped, state_after
 from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
@@ -55,14 +55,14 @@ def sync_search(
         StoreError: a store is away; syncing again goes on where it failed.
         ConfigError: a bad name or address.
     """
-    check_search_name(name)
+    check_job_name(name)
     folder = work_dir / name
     kind = job_in(work_dir, name)
     if kind == "evaluation":
         raise SearchError(f"{name!r} is an evaluation, which has no journal: `medarts resume {name}` tells its store")
     if kind is None:
         raise _no_such_search(work_dir, name)
-    with search_lock(folder):
+    with job_lock(folder):
         journal = Journal.open(folder)
         started = journal.started
         events = [event for _, event in journal.events()]

@@ -13,7 +13,7 @@ from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import SearchResult
-from medarts_ops.journal.folder import check_search_name, create_search_folder, fresh_name
+from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
 from medarts_ops.observers import SearchEvent, SearchObserver
 from medarts_ops.search import resolve_config, run_search
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
@@ -73,13 +73,13 @@ def tracked_search(
     """
     config = resolve_config(config)
     search_id = fresh_name("search", config.dataset.name) if name is None else name
-    check_search_name(search_id)
+    check_job_name(search_id)
     data = prepare_search_data(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
     _check_name_is_free(search_id, store, mlflow.experiment_id, studies)
-    folder = create_search_folder(work_dir, search_id)
+    folder = create_job_folder(work_dir, search_id)
     try:
         proposer = make_proposer(config, search_id, studies, data.summary)
     except BaseException:
@@ -121,6 +121,6 @@ def _say_what_waits(waiting: int, search_id: str) -> None:
 def _check_name_is_free(search_id: str, store: RunStore, experiment_id: str, storage: BaseStorage) -> None:
     """A search of an older one's name would go on in its runs and take its proposals and stage records for its own."""
     if store.runs_of_search(experiment_id, search_id):
-        raise SearchError(f"search name {search_id!r} is taken in this tracking store; choose another name")
+        raise SearchError(f"name {search_id!r} is taken in this tracking store; choose another name")
     if studies_of_search(storage, search_id):
-        raise SearchError(f"search name {search_id!r} is taken in this study storage; choose another name")
+        raise SearchError(f"name {search_id!r} is taken in this study storage; choose another name")

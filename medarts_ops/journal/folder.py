@@ -1,4 +1,4 @@
-"""The folder of one search within the work directory."""
+"""The folder of one job, a search or an evaluation, within the work directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medarts_ops.errors import ConfigError, SearchError
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-def check_search_name(name: str) -> None:
+def check_job_name(name: str) -> None:
     """Refuse a name that can't be that of a folder, a run and a study alike.
 
     Raises:
@@ -21,7 +21,7 @@ def check_search_name(name: str) -> None:
     """
     if not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
-            f"search name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
+            f"name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
             "the first a letter, digit or '_'"
         )
 
@@ -31,20 +31,20 @@ def fresh_name(verb: str, dataset: str) -> str:
     return f"{verb}-{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def create_search_folder(work_dir: Path, name: str) -> Path:
+def create_job_folder(work_dir: Path, name: str) -> Path:
     """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
 
     Raises:
-        ConfigError: a name that `check_search_name` refuses.
+        ConfigError: a name that `check_job_name` refuses.
         SearchError: the name is taken, or the work directory can't be written.
     """
-    check_search_name(name)
+    check_job_name(name)
     folder = work_dir / name
     _make_work_dir(work_dir)
     try:
         folder.mkdir(exist_ok=False)
     except FileExistsError as error:
-        raise SearchError(f"search name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
+        raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
     except OSError as error:
         raise _unusable(work_dir, error) from error
     return folder

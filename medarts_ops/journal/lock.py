@@ -1,4 +1,4 @@
-"""One process at a time works on a search: a lock that ends with its process, whatever ends that."""
+"""One process at a time works on a job: a lock that ends with its process, whatever ends that."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LONGEST_NOTE = 1000
 
 
 @contextmanager
-def search_lock(folder: Path) -> Iterator[None]:
-    """Hold the search of `folder` for this process.
+def job_lock(folder: Path) -> Iterator[None]:
+    """Hold the job of `folder`, a search or an evaluation, for this process.
 
     The kernel drops the lock with the process that holds it, so a crash leaves nothing locked. The file says who holds
     it, for people.
@@ -37,7 +37,7 @@ def search_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SearchError(
-                f"search {folder.name!r} is at work in {_holder(path)}: wait for it, or end it and resume"
+                f"{folder.name!r} is at work in {_holder(path)}: wait for it, or end it and resume"
             ) from error
         except OSError as error:
             raise SearchError(

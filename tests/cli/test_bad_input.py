@@ -39,8 +39,8 @@ SKIPS = '[["skip_connect", 0], ["skip_connect", 1]]'
         (["--device", "cuda:99"], "runtime.device is 'cuda:99'"),
         (["--config", "missing.yaml"], "config file 'missing.yaml' can't be read"),
         (["--dataset", "folder"], "dataset.data"),
-        (["--name", "../up"], "search name is '../up'"),
-        (["--name", ""], "search name is ''"),
+        (["--name", "../up"], "name is '../up'"),
+        (["--name", ""], "name is ''"),
         (["--tracking-uri", "file:./mlruns"], "use 'sqlite:///"),
         (["--tracking-uri", "mlruns"], "use 'sqlite:///"),
         (["--tracking-uri", "ftp://host"], "allowed are sqlite:///"),
@@ -109,14 +109,14 @@ def test_a_folder_of_the_searchs_name_is_left_alone(here: Path) -> None:
 
 def test_a_name_that_a_search_in_the_store_carries_is_refused(stored: Any, here: Path) -> None:
     result = invoke("search", "--name", "search-told", "--tracking-uri", stored.uri)
-    assert_refused(result, 1, "search name 'search-told' is taken in this tracking store")
+    assert_refused(result, 1, "name 'search-told' is taken in this tracking store")
 
 
 def test_a_name_that_older_studies_carry_is_refused(here: Path) -> None:
     make_study("mine/proposals")
     result = invoke("search", "--name", "mine")
     assert (result.exit_code, count(here / "mlflow.db", "runs"), (here / "medarts-work").exists()) == (1, 0, False)
-    assert "search name 'mine' is taken in this study storage" in result.stderr
+    assert "name 'mine' is taken in this study storage" in result.stderr
 
 
 def test_a_shared_study_of_other_settings_is_refused_and_kept(here: Path) -> None:

@@ -17,7 +17,7 @@ from refusals import VARIABLES, invoke
 
 from medarts_ops.cli import delete
 from medarts_ops.cli.delete import size
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_stores_and_work_directory_are_named_by_options_and_the_folder_is_kept_i
 
 
 def test_a_search_at_work_is_refused_in_one_line(mine: str) -> None:
-    with search_lock(Path("medarts-work/mine")):
+    with job_lock(Path("medarts-work/mine")):
         result = invoke("delete", "mine", "--yes")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert f"'mine' is at work in process {os.getpid()} on" in result.stderr

@@ -142,7 +142,7 @@ def test_a_name_that_an_unfinished_search_has_is_refused_with_the_command_that_g
     write_journal(here / "medarts-work", "mine", make_search_events("mine")[:4])
     result = invoke("search", "--name", "mine")
     error, going_on = result.stderr.splitlines()
-    assert result.exit_code == 1 and error.startswith("error: search name 'mine' is taken")
+    assert result.exit_code == 1 and error.startswith("error: name 'mine' is taken")
     assert going_on == "to go on: medarts resume mine"
 
 

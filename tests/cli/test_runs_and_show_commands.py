@@ -92,7 +92,7 @@ def test_a_search_is_shown_with_stages_evaluations_lineage_and_genotype(stored: 
     output = invoke(stored, "show", "search-told").stdout
     for heading in ("Stages", "Evaluations", "Lineage, ", "Genotype"):
         assert f"\n{heading}" in output
-    assert f"{stored.run_ids['stage/0']}  stage-init, FINISHED, best accuracy 90.00 %, 0.0025 h" in output
+    assert f"{stored.run_ids['stage/0']}  stage-init, FINISHED, best accuracy 90.00 %, 9 s" in output
     assert "test error 12.50 %" in output
     genotype = next(line for line in output.splitlines() if line.startswith("Genotype("))
     assert isinstance(parse_genotype(genotype), Genotype)
@@ -129,6 +129,12 @@ def test_an_evaluation_is_shown_with_its_error_and_parameters(stored: Any) -> No
     facts = [line.split() for line in invoke(stored, "show", stored.run_ids["evaluation"]).stdout.splitlines()]
     assert ["test", "error", "12.50", "%"] in facts
     assert ["parameters", "123,456"] in facts
+
+
+def test_an_individual_is_shown_with_its_hyperparameters_and_a_search_has_none(stored: Any) -> None:
+    facts = [line.split() for line in invoke(stored, "show", stored.run_ids["init-00"]).stdout.splitlines()]
+    assert ["alpha_lr", "0.0003"] in facts and ["weights_lr", "0.025"] in facts
+    assert shown(stored, "search")["hyperparameters"] == {}
 
 
 def test_a_failed_individual_is_shown_with_its_reason(stored: Any) -> None:

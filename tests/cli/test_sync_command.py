@@ -44,4 +44,4 @@ def test_a_search_without_a_journal_is_refused_and_nothing_written(here: Path) -
 
 
 def test_a_name_that_leaves_the_work_directory_is_refused(here: Path) -> None:
-    assert_refused(invoke("sync", "../mine"), 2, "search name is '../mine'")
+    assert_refused(invoke("sync", "../mine"), 2, "name is '../mine'")

@@ -16,9 +16,9 @@ from factories import make_alpha, make_individual, make_search_config_tiny, make
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.checkpoint import CheckpointFile
-from medarts_ops.journal.folder import create_search_folder
+from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import resume_search, run_search
 
@@ -181,11 +181,11 @@ def test_a_first_checkpoint_on_a_full_disk_leaves_nothing(disk):
 def test_a_lock_on_a_full_disk_says_so_and_is_free_again(disk):
     disk.fill()
     for _ in range(2):
-        with pytest.raises(SearchError) as caught, search_lock(disk.folder):
+        with pytest.raises(SearchError) as caught, job_lock(disk.folder):
             pass
         assert_says_what_to_do(caught.value)
     disk.free()
-    with search_lock(disk.folder):
+    with job_lock(disk.folder):
         pass
 
 
@@ -341,7 +341,7 @@ def test_read_only_from_the_start_nothing_is_begun(disk):
         with pytest.raises(
             SearchError, match="can't be used: Read-only file system; name a folder that can be written"
         ):
-            create_search_folder(disk.folder / "work", "mine")
+            create_job_folder(disk.folder / "work", "mine")
         with pytest.raises(SearchError) as caught:
             CheckpointFile(folder / "init-00.pt").write(b"payload")
         assert_says_what_to_do(caught.value, "Read-only file system")
@@ -411,7 +411,7 @@ def test_files_of_another_time_are_resumed_to_the_same_result(tmp_path, whole, m
         moment = max(0, time.time() + days * DAY - age * 3600)
         os.utime(path, (moment, moment))
     move_clock(monkeypatch, -DAY)
-    with pytest.raises(SearchError, match="is at work"), search_lock(tmp_path):
+    with pytest.raises(SearchError, match="is at work"), job_lock(tmp_path):
         resume_search(tmp_path)
     assert told(resume_search(tmp_path).model_dump(mode="json")) == whole[0]
     assert keys_of(tmp_path) == whole[1]

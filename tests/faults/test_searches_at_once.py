@@ -119,7 +119,7 @@ def test_of_two_that_begin_under_one_name_one_is_refused_and_the_other_untouched
     ended = at_once([search(tmp_path, "search-same", 0)] * 2)
     assert [each.exit_code for each in ended] == [0, 0]
     (refusal,) = [each.refusal for each in ended if each.refusal is not None]
-    assert "search name 'search-same' is taken" in refusal and "\n" not in refusal
+    assert "name 'search-same' is taken" in refusal and "\n" not in refusal
     assert_one_experiment_of(tmp_path, {"search-same"})
     assert everything_of(tmp_path, "search-same") == alone[0]
 
@@ -131,7 +131,7 @@ def test_of_two_that_resume_one_search_the_second_is_told_who_is_at_work(tmp_pat
     first, second = sorted(ended, key=lambda each: each.refusal is not None)
     assert first.refusal is None
     assert second.refusal == (
-        f"search 'mine' is at work in process {first.pid} on '{os.uname().nodename}': wait for it, or end it and resume"
+        f"'mine' is at work in process {first.pid} on '{os.uname().nodename}': wait for it, or end it and resume"
     )
     assert_one_experiment_of(tmp_path, {"mine"})
     assert everything_of(tmp_path, "mine") == alone[0]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from medarts_ops.errors import SearchError
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import search_lock\n"
-    "with search_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
+    "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import job_lock\n"
+    "with job_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
 )
 
 
@@ -31,7 +31,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 def test_a_second_process_is_refused_with_pid_and_host_of_the_first(tmp_path):
     with holder(tmp_path) as first:
         with pytest.raises(SearchError, match=rf"process {first.pid} on '{os.uname().nodename}'"):
-            with search_lock(tmp_path):
+            with job_lock(tmp_path):
                 pass
         first.kill()
 
@@ -39,25 +39,25 @@ def test_a_second_process_is_refused_with_pid_and_host_of_the_first(tmp_path):
 def test_a_killed_holder_leaves_nothing_locked(tmp_path):
     with holder(tmp_path) as first:
         first.send_signal(signal.SIGKILL)
-    with search_lock(tmp_path), pytest.raises(SearchError, match=f"process {os.getpid()}"):
-        with search_lock(tmp_path):
+    with job_lock(tmp_path), pytest.raises(SearchError, match=f"process {os.getpid()}"):
+        with job_lock(tmp_path):
             pass
-    with search_lock(tmp_path):
+    with job_lock(tmp_path):
         pass
 
 
 @pytest.mark.parametrize("note", [b"{", b"", b"\xff", b"[" * 10**6, b'{"pid": 1e999, "host": "h"}', b'{"pid": null}'])
 def test_a_lock_file_that_says_nonsense_locks_no_one_out(tmp_path, note):
     (tmp_path / "lock").write_bytes(note)
-    with search_lock(tmp_path):
+    with job_lock(tmp_path):
         (tmp_path / "lock").write_bytes(note)
-        with pytest.raises(SearchError, match="is at work in another process: wait for it"), search_lock(tmp_path):
+        with pytest.raises(SearchError, match="is at work in another process: wait for it"), job_lock(tmp_path):
             pass
 
 
 def test_the_lock_file_says_only_who_holds_it_now(tmp_path):
     (tmp_path / "lock").write_text("x" * 500)
-    with search_lock(tmp_path):
+    with job_lock(tmp_path):
         assert json.loads((tmp_path / "lock").read_text()) == {"pid": os.getpid(), "host": os.uname().nodename}
 
 
@@ -68,7 +68,7 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, 
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(SearchError, match=f"can't be locked: {os.strerror(code)}; move the work directory") as caught:
-        with search_lock(tmp_path):
+        with job_lock(tmp_path):
             pass
     assert "at work" not in str(caught.value)
 
@@ -76,5 +76,5 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, 
 def test_a_folder_in_the_place_of_the_lock_is_an_error(tmp_path):
     (tmp_path / "lock").mkdir()
     with pytest.raises(SearchError, match="can't be written: Is a directory; free some space or mend the folder"):
-        with search_lock(tmp_path):
+        with job_lock(tmp_path):
             pass

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from medarts_ops.errors import ConfigError, SearchError
-from medarts_ops.journal.folder import create_search_folder
+from medarts_ops.journal.folder import create_job_folder
 
 
 def test_the_folder_and_its_work_directory_are_made(tmp_path: Path) -> None:
-    folder = create_search_folder(tmp_path / "deep" / "work", "digits-2024.1_a")
+    folder = create_job_folder(tmp_path / "deep" / "work", "digits-2024.1_a")
     assert folder == tmp_path / "deep" / "work" / "digits-2024.1_a"
     assert folder.is_dir()
 
@@ -21,25 +21,25 @@ def test_the_folder_and_its_work_directory_are_made(tmp_path: Path) -> None:
     "name", ["", ".", "..", "../up", "a/b", "a\\b", "/abs", ".hidden", "-rf", "a b", "é", "a\n", "a\0", "x" * 101]
 )
 def test_a_name_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="search name is"):
-        create_search_folder(tmp_path, name)
+    with pytest.raises(ConfigError, match="name is"):
+        create_job_folder(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_of_a_hundred_characters_is_allowed(tmp_path: Path) -> None:
-    assert create_search_folder(tmp_path, "x" * 100).is_dir()
+    assert create_job_folder(tmp_path, "x" * 100).is_dir()
 
 
 def test_a_taken_name_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    create_search_folder(tmp_path, "mine")
+    create_job_folder(tmp_path, "mine")
     with pytest.raises(SearchError, match="'mine' is taken.*choose another name"):
-        create_search_folder(tmp_path, "mine")
+        create_job_folder(tmp_path, "mine")
 
 
 def test_of_many_that_race_for_a_name_one_wins(tmp_path: Path) -> None:
     def attempt(_: int) -> bool:
         try:
-            return create_search_folder(tmp_path / "work", "race").is_dir()
+            return create_job_folder(tmp_path / "work", "race").is_dir()
         except SearchError:
             return False
 
@@ -51,7 +51,7 @@ def test_of_many_that_race_for_a_name_one_wins(tmp_path: Path) -> None:
 def test_a_work_directory_that_is_a_file_is_an_error(tmp_path: Path, work_dir: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SearchError, match="can't be used.*name a folder that can be written"):
-        create_search_folder(tmp_path / work_dir, "mine")
+        create_job_folder(tmp_path / work_dir, "mine")
 
 
 def test_a_work_directory_that_may_not_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,4 +60,4 @@ def test_a_work_directory_that_may_not_be_written_is_an_error(tmp_path: Path, mo
 
     monkeypatch.setattr(Path, "mkdir", refuse)  # a real read-only folder does not stop root
     with pytest.raises(SearchError, match="can't be used: Permission denied"):
-        create_search_folder(tmp_path, "mine")
+        create_job_folder(tmp_path, "mine")

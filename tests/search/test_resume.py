@@ -13,7 +13,7 @@ from medarts_ops.config import ProposalsConfig, SearchConfig
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.individual import Hyperparameters, Individual, SearchResult
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import EpochFinished, IndividualFinished, SearchEvent, SearchStopped
 from medarts_ops.search import resume_search, run_search
 
@@ -189,7 +189,7 @@ def test_other_images_are_refused(tmp_path, monkeypatch):
 def test_a_search_at_work_is_not_resumed_beside_it(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_search(CONFIG, tmp_path, observers=[Interrupt(5)])
-    with search_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
+    with job_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
         resume_search(tmp_path)
 
 

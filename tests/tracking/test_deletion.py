@@ -26,8 +26,8 @@ from medarts_ops.tracking.sync import sync_search
 from medarts_ops.tracking.tracked_run import SEARCH_TAG
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import search_lock\n"
-    "with search_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
+    "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import job_lock\n"
+    "with job_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
 )
 
 

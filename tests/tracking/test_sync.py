@@ -15,7 +15,7 @@ from journals import held_of, make_proposed_events, write_journal
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import SearchError, StoreError
 from medarts_ops.individual import SearchResult
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStopped
 from medarts_ops.tracking import tracked
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
@@ -146,7 +146,7 @@ def _away(*_: object, **__: object) -> None:
 
 def test_a_search_that_is_at_work_is_left_to_itself(place: Place) -> None:
     write_journal(place.work_dir, NAME, EVENTS[:5])
-    with search_lock(place.work_dir / NAME), pytest.raises(SearchError, match="is at work"):
+    with job_lock(place.work_dir / NAME), pytest.raises(SearchError, match="is at work"):
         place.sync()
 
 

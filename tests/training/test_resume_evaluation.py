@@ -18,7 +18,7 @@ from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, read_evaluation
-from medarts_ops.journal.lock import search_lock
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
 
 CONFIG = make_evaluate_config_tiny()
@@ -113,7 +113,7 @@ def test_two_evaluations_do_not_share_a_folder(tmp_path):
     stopped(tmp_path, 2)
     with pytest.raises(SearchError, match="resume it instead"):
         run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
-    with search_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
+    with job_lock(tmp_path), pytest.raises(SearchError, match="is at work in process"):
         resume_evaluation(tmp_path)
 
 
