@@ -25,6 +25,7 @@ from medarts_ops.individual import (
     CellAlpha,
     EpochRecord,
     EvaluatedIndividual,
+    EvaluationEpoch,
     FailedIndividual,
     Hyperparameters,
     Individual,
@@ -123,6 +124,21 @@ def make_epoch_record(epoch: int = 0, valid_accuracy: float = 0.5) -> EpochRecor
         max_mixture_reduce=0.14,
         seconds=1.5,
         images_per_second=1000.0,
+    )
+
+
+def make_evaluation_epoch(epoch: int = 0, test_error: float = 0.125, seconds: float = 10.0) -> EvaluationEpoch:
+    """One plausible epoch of full-size training."""
+    return EvaluationEpoch(
+        epoch=epoch,
+        train_loss=2.0 / (epoch + 1),
+        train_accuracy=0.5,
+        test_loss=1.5,
+        test_error=test_error,
+        lr=0.025,
+        drop_path=0.1 * epoch,
+        seconds=seconds,
+        images_per_second=144.0,
     )
 
 

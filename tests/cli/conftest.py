@@ -10,6 +10,7 @@ import pytest
 from factories import (
     make_dataset_summary,
     make_epoch_record,
+    make_evaluation_epoch,
     make_failed,
     make_genotype,
     make_individual,
@@ -20,7 +21,7 @@ from factories import (
 )
 
 from medarts_ops.config import EvaluateConfig, SearchConfig, SpaceConfig, StageConfig
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult, SearchResult, StageResult
+from medarts_ops.individual import EvaluationResult, SearchResult, StageResult
 from medarts_ops.observers import (
     EpochFinished,
     EvaluationEpochFinished,
@@ -119,17 +120,7 @@ def _search_events(stages: tuple[StageResult, StageResult]) -> list[SearchEvent]
 
 
 def _evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished, EvaluationFinished]:
-    record = EvaluationEpoch(
-        epoch=0,
-        train_loss=1.0,
-        train_accuracy=0.5,
-        test_loss=1.0,
-        test_error=0.125,
-        lr=0.025,
-        drop_path=0.0,
-        seconds=10.0,
-        images_per_second=144.0,
-    )
+    record = make_evaluation_epoch()
     genotype = make_genotype()
     result = EvaluationResult(genotype=genotype, parameters=123456, history=(record,), seconds=10.0)
     started = EvaluationStarted(

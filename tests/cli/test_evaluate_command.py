@@ -10,27 +10,17 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
-from factories import make_genotype
+from factories import make_evaluation_epoch, make_genotype
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import EvaluateConfig
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationEpochFinished
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 
-RECORD = EvaluationEpoch(
-    epoch=0,
-    train_loss=1.0,
-    train_accuracy=0.5,
-    test_loss=1.0,
-    test_error=0.125,
-    lr=0.025,
-    drop_path=0.0,
-    seconds=10.0,
-    images_per_second=144.0,
-)
+RECORD = make_evaluation_epoch()
 
 
 class Trained(NamedTuple):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import make_epoch_record
+from factories import make_epoch_record, make_evaluation_epoch
 from matplotlib.axes import Axes
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import png_bytes
 
@@ -18,20 +17,6 @@ def lines(axes: Axes) -> dict[str, list[tuple[float, float]]]:
         str(line.get_label()): [(float(x), float(y)) for x, y in np.asarray(line.get_xydata()).round(9)]
         for line in axes.lines
     }
-
-
-def make_evaluation_epoch(epoch: int) -> EvaluationEpoch:
-    return EvaluationEpoch(
-        epoch=epoch,
-        train_loss=2.0 / (epoch + 1),
-        train_accuracy=0.5,
-        test_loss=1.5,
-        test_error=[0.5, 0.25, 0.375][epoch],
-        lr=0.025,
-        drop_path=0.0,
-        seconds=1.0,
-        images_per_second=100.0,
-    )
 
 
 def test_a_search_training_has_accuracy_losses_skips_and_how_decided_alpha_is():
@@ -58,7 +43,8 @@ def test_every_axis_has_a_name_and_the_title_says_whose_curves_these_are():
 
 
 def test_an_evaluation_marks_the_last_error_not_the_best():
-    losses, errors = evaluation_curves([make_evaluation_epoch(epoch) for epoch in range(3)], "DARTS_V2").axes
+    history = [make_evaluation_epoch(epoch, error) for epoch, error in enumerate((0.5, 0.25, 0.375))]
+    losses, errors = evaluation_curves(history, "DARTS_V2").axes
     assert lines(losses)["test"] == [(0, 1.5), (1, 1.5), (2, 1.5)]
     assert lines(errors)["test"] == [(0, 50), (1, 25), (2, 37.5)]
     (ring,) = [one for one in errors.collections if one.get_gid() == "last"]

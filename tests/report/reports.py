@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factories import make_dataset_summary, make_evaluate_config_tiny, make_genotype
+from factories import make_dataset_summary, make_evaluate_config_tiny, make_evaluation_epoch, make_genotype
 from pictures.searches import make_search
 
 from medarts_ops.config import SearchConfig
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
 
@@ -44,19 +44,6 @@ def make_evaluation(name: str, error: float) -> ReportedEvaluation:
         parameters=3_349_342,
         dataset=make_dataset_summary(),
     )
-    history = tuple(
-        EvaluationEpoch(
-            epoch=epoch,
-            train_loss=1.0,
-            train_accuracy=0.5,
-            test_loss=1.0,
-            test_error=value,
-            lr=0.1,
-            drop_path=0.0,
-            seconds=60.0,
-            images_per_second=1.0,
-        )
-        for epoch, value in enumerate((error - 0.01, error))
-    )
+    history = tuple(make_evaluation_epoch(epoch, value) for epoch, value in enumerate((error - 0.01, error)))
     result = EvaluationResult(genotype=started.genotype, parameters=started.parameters, history=history, seconds=120.0)
     return ReportedEvaluation(name, f"run-of-{name}", started, result)

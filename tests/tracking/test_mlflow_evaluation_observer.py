@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from factories import make_dataset_summary, make_genotype
+from factories import make_dataset_summary, make_evaluation_epoch, make_genotype
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.errors import RunError
@@ -19,22 +19,7 @@ from medarts_ops.tracking.artifacts import read_genotype
 from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
 from medarts_ops.tracking.run_store import RunStore
 
-
-def epoch(number: int, test_error: float) -> EvaluationEpoch:
-    return EvaluationEpoch(
-        epoch=number,
-        train_loss=1.0,
-        train_accuracy=0.6,
-        test_loss=1.1,
-        test_error=test_error,
-        lr=0.025,
-        drop_path=0.1 * number,
-        seconds=2.0,
-        images_per_second=500.0,
-    )
-
-
-HISTORY = (epoch(0, 0.3), epoch(1, 0.1), epoch(2, 0.2))
+HISTORY = tuple(make_evaluation_epoch(epoch, error) for epoch, error in enumerate((0.3, 0.1, 0.2)))
 STARTED = EvaluationStarted(
     config=EvaluateConfig(), genotype=make_genotype(), parameters=1234, dataset=make_dataset_summary()
 )
