@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from medarts_ops.cli.output import command_line
-from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL
+from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL, pages_of
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.tracked import TrackedSearch
@@ -21,8 +21,7 @@ def served_pages(tracking_uri: str | None) -> str | None:
     """The address of the pages where the store is a server's, which has them; None for a database."""
     from medarts_ops.tracking.store import resolve_tracking_uri
 
-    uri = resolve_tracking_uri(tracking_uri)
-    return uri if uri.startswith(("http://", "https://")) else None
+    return pages_of(resolve_tracking_uri(tracking_uri))
 
 
 def print_link(

@@ -55,8 +55,7 @@ def command(
             f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another file by "
             "--output"
         ) from error
-    if report.run_id is not None:
-        store.log_text(report.run_id, REPORT, page)
+    store.log_text(report.run_id, REPORT, page)
     if as_json:
         print_json({"search_id": report.search_id, "run_id": report.run_id, "file": str(path), "state": report.state})
     else:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 DEFAULT_PORT = 5000
+PAGES_VARIABLE = "MEDARTS_UI_URL"
+"""Where people see a server's pages, if that is not where searches reach it: in containers it has another name."""
 
 
 @click.command()
@@ -38,10 +41,9 @@ def command(*, port: int, tracking_uri: str | None) -> None:
     from medarts_ops.tracking.store import open_store, resolve_tracking_uri
 
     uri = resolve_tracking_uri(tracking_uri)
-    served = uri.startswith(("http://", "https://"))
-    pages = uri if served else f"http://{LOCAL}:{port}"
-    link = best_link(open_store(uri, create=False), pages)
-    if served:
+    served = pages_of(uri)
+    link = best_link(open_store(uri, create=False), served or f"http://{LOCAL}:{port}")
+    if served is not None:
         click.echo(link)
         return
     if _is_taken(port):
@@ -52,6 +54,17 @@ def command(*, port: int, tracking_uri: str | None) -> None:
     click.echo(link)
     sys.stdout.flush()
     serve(uri, port)
+
+
+def pages_of(uri: str) -> str | None:
+    """The address of a server's own pages; None where the store is none.
+
+    `PAGES_VARIABLE` has the last word. A user and a password in an address are left out: a browser asks for them.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return None
+    parts = urlsplit(os.environ.get(PAGES_VARIABLE) or uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def best_link(store: RunStore, pages: str) -> str:

@@ -21,15 +21,19 @@ class Layer(NamedTuple):
     settings: Mapping[str, Any]
 
 
-def deep_merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+WHOLE = frozenset({"proposals.space"})
+"""Paths of mappings that are one setting: a layer that gives one gives all of it. Others are groups of settings."""
+
+
+def deep_merge(lower: Mapping[str, Any], upper: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """`lower` with `upper` laid over it; neither is changed.
 
-    Mappings merge key by key; an empty mapping, a list or a single value in `upper` replaces what
-    was there, so `proposals: {space: {}}` clears the space.
+    Mappings merge key by key, but for those in `WHOLE`; these, an empty mapping, a list or a single value in `upper`
+    replace what was there. `path` is where both are.
     """
     merged = copy.deepcopy(dict(lower))
     for key, value in upper.items():
-        merged[key] = _laid_over(merged.get(key), value)
+        merged[key] = _laid_over(merged.get(key), value, f"{path}.{key}" if path else str(key))
     return merged
 
 
@@ -92,17 +96,17 @@ def with_setting(settings: Mapping[str, Any], path: str, value: Any) -> dict[str
         walked.append(part)
     if isinstance(place, list):
         index = _index(place, last, walked, path)
-        place[index] = _laid_over(place[index], value)
+        place[index] = _laid_over(place[index], value, path)
     elif isinstance(place, dict):
-        place[last] = _laid_over(place.get(last), value)
+        place[last] = _laid_over(place.get(last), value, path)
     else:
         raise _not_a_group(place, walked, path)
     return changed
 
 
-def _laid_over(below: Any, value: Any) -> Any:
-    if isinstance(value, Mapping) and value and isinstance(below, Mapping):
-        return deep_merge(below, value)
+def _laid_over(below: Any, value: Any, path: str) -> Any:
+    if isinstance(value, Mapping) and value and isinstance(below, Mapping) and path not in WHOLE:
+        return deep_merge(below, value, path)
     return copy.deepcopy(value)
 
 

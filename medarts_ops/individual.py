@@ -96,8 +96,8 @@ class EpochRecord(Value):
     `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
-    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it,
-    None in records of journals that did not keep it yet.
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it:
+    kept where an individual is told to have finished, None wherever else the record is repeated.
     """
 
     epoch: int
@@ -172,6 +172,13 @@ class RankedIndividual(Value):
     def trained(self) -> TrainedIndividual:
         """The trained individual inside."""
         return self.evaluated.trained
+
+
+def without_epoch_alphas(evaluated: EvaluatedIndividual) -> EvaluatedIndividual:
+    """The same, without α of each epoch, which is large, and which its own event keeps already."""
+    trained = evaluated.trained
+    history = tuple(record.model_copy(update={"alpha": None}) for record in trained.history)
+    return evaluated.model_copy(update={"trained": trained.model_copy(update={"history": history})})
 
 
 class StageResult(Value):

@@ -30,6 +30,7 @@ from medarts_ops.individual import (
     TrainedIndividual,
     TrainingTask,
     individual_id,
+    without_epoch_alphas,
 )
 from medarts_ops.journal.journal import Journal
 from medarts_ops.objectives.registry import MeasuringContext, evaluate_individual
@@ -198,7 +199,9 @@ class MultiStageSearch:
         ]
 
     def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:
-        self._observer.notify(EpochFinished(individual_id=individual.id, record=record))
+        # α of an epoch is told once, with all others when the individual has finished: a journal would hold it often.
+        told = record.model_copy(update={"alpha": None})
+        self._observer.notify(EpochFinished(individual_id=individual.id, record=told))
 
     def _measure(self, outcome: Outcome) -> Measured:
         if isinstance(outcome, TrainedIndividual):
@@ -206,7 +209,7 @@ class MultiStageSearch:
         return outcome
 
     def _rank(self, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
-        evaluated = [each for each in measured if isinstance(each, EvaluatedIndividual)]
+        evaluated = [without_epoch_alphas(each) for each in measured if isinstance(each, EvaluatedIndividual)]
         failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
         needed = min(self._config.min_survivors, stage.size)
         if len(evaluated) < needed:

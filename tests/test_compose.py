@@ -14,6 +14,8 @@ import pytest
 from compose_file import FILE, ROOT, compose, mounted
 from dockerfile_parse import DockerfileParser
 
+from medarts_ops.cli.ui import PAGES_VARIABLE
+
 SEARCHES = ("search", "search-cpu")
 
 
@@ -109,7 +111,7 @@ def test_every_variable_is_known_to_the_image_to_libpq_or_to_this_mlflow() -> No
     assert spec is not None and spec.origin is not None
     of_mlflow = Path(spec.origin).with_name("environment_variables.py").read_text(encoding="utf-8")
     set_here = {name for service in of_our_image().values() for name in service["environment"]}
-    strange = set_here - set(image().envs) - {"PGPASSWORD"}
+    strange = set_here - set(image().envs) - {"PGPASSWORD", PAGES_VARIABLE}
     assert [name for name in sorted(strange) if f'"{name}"' not in of_mlflow] == []
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from medarts_ops.errors import RunError
 
 MAX_ARTIFACT_BYTES = 8 * 2**20
-"""The largest artifact that is read back: ours have some hundred KiB at most."""
+"""The largest artifact that is read back: ours have some hundred KiB, α of every epoch a few MiB at most."""
 
 MAX_PATH = 200
 

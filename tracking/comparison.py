@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from medarts_ops.errors import RunError
+from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 from medarts_ops.tracking.stored_runs import chosen_individual, genotype_of, objective_names, objectives_of, search_of
-from medarts_ops.tracking.tracked_run import SECONDS_PER_HOUR, TrackedRun
+from medarts_ops.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationEvent, EvaluationFinished, EvaluationStarted
-from medarts_ops.tracking.picture_log import Draw, PictureLog
+from medarts_ops.tracking.picture_log import Contents, PictureLog, pngs
 from medarts_ops.tracking.reported import renew_report
 from medarts_ops.tracking.tracked_run import FINGERPRINT_TAG
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
     from medarts_ops.tracking.run_store import RunStore
 
+LARGEST = 1e15
+"""Parameters beyond which a number is somebody's mistake: MLflow keeps infinity as a finite one."""
+
 
 class EvaluationPictures:
     """Draws an evaluation when it is finished, and renews the report of the search that it belongs to.
 
-    Told twice, it draws what is not there.
+    Told twice, it draws what is not there. Nothing ends for a picture (`PictureLog`).
 
     Args:
         store: where the run is.
@@ -28,9 +32,6 @@ class EvaluationPictures:
         name: the evaluation's.
         search_run_id: the search that it belongs to, if any.
         work_dir: where that search's folder may be.
-
-    Raises (from `notify`):
-        StoreError: the store failed; telling the event again makes up for it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class EvaluationPictures:
     ) -> None:
         self._store, self._evaluation, self._name = store, evaluation, name
         self._search_run_id, self._work_dir = search_run_id, work_dir
+        self._pictures = PictureLog(store)
         self._started: EvaluationStarted | None = None
 
     def notify(self, event: EvaluationEvent) -> None:
@@ -51,32 +53,36 @@ class EvaluationPictures:
         if isinstance(event, EvaluationStarted):
             self._started = event
         elif isinstance(event, EvaluationFinished):
-            assert self._started is not None, "told after the start"
-            pictures = self._pictures(event.result, self._started)
-            PictureLog(self._store).log(self._evaluation.run_id, pictures)
+            self._pictures.log(self._evaluation.run_id, self._of_evaluation(event.result))
             if self._search_run_id is not None:
                 renew_report(self._store, self._search_run_id, self._work_dir)
 
-    def _pictures(self, result: EvaluationResult, started: EvaluationStarted) -> dict[str, Draw]:
-        from medarts_ops.pictures.cells import genotype_figure
-        from medarts_ops.pictures.curves import evaluation_curves
-        from medarts_ops.pictures.parameters import parameters_figure, table_of
+    def _of_evaluation(self, result: EvaluationResult) -> Contents:
+        from medarts_ops.pictures.figures import drawn_png
+        from medarts_ops.pictures.gallery import picture_of_sizes, pictures_of_evaluation
 
-        dataset = started.dataset
-        sizes = evaluated_sizes(self._store, self._evaluation.experiment_id, dataset.fingerprint)
-        return {
-            "genotype.png": lambda: genotype_figure(result.genotype, self._name),
-            "training.png": lambda: evaluation_curves(result.history, self._name),
-            "parameters.png": lambda: parameters_figure(sizes, dataset.name, table_of(dataset.name)),
-        }
+        assert self._started is not None, "told after the start"
+        dataset, experiment = self._started.dataset, self._evaluation.experiment_id
+
+        def sizes() -> bytes:
+            points = evaluated_sizes(self._store, experiment, dataset.fingerprint)
+            return drawn_png(picture_of_sizes(points, dataset.name))
+
+        return {**pngs(pictures_of_evaluation(result, self._name)), "parameters.png": sizes}
 
 
 def evaluated_sizes(store: RunStore, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:
-    """The finished evaluations on the same images, oldest first."""
+    """The finished evaluations on the same images, oldest first; without those whose numbers are none."""
     from medarts_ops.pictures.parameters import EvaluatedSize
 
+    runs = store.runs_with(experiment_id, FINGERPRINT_TAG, fingerprint)
+    found = [
+        (run.name, run.metrics.get("params", math.nan), run.metrics.get("test_error", math.nan))
+        for run in runs
+        if run.kind == "evaluation"
+    ]
     return [
-        EvaluatedSize(run.name, int(run.metrics["params"]), run.metrics["test_error"])
-        for run in store.runs_with(experiment_id, FINGERPRINT_TAG, fingerprint)
-        if run.kind == "evaluation" and run.metrics.keys() >= {"params", "test_error"}
+        EvaluatedSize(name, int(parameters), error)
+        for name, parameters, error in found
+        if 1 <= parameters < LARGEST and math.isfinite(error)
     ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from medarts_ops.errors import MedartsError, RunError
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.tracking.databases import without_password
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import search_of
 from medarts_ops.tracking.tracked_run import EVALUATION_TAG, SEARCH_TAG, TrackedRun
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.run_store import RunStore
 
 JobKind = Literal["search", "evaluation"]
 
@@ -44,6 +48,25 @@ def find_job(given: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
     if search is None or SEARCH_TAG not in search.tags:
         raise RunError(f"run {given!r} belongs to no search, so there is nothing to resume")
     return Job("search", job_name(search, SEARCH_TAG), search.run_id)
+
+
+def run_of_job(store: RunStore, job: Job) -> TrackedRun:
+    """A job's own run, by its id or else by its tag: names of runs can be edited.
+
+    Raises:
+        RunError: the store does not know the job.
+    """
+    if job.run_id is not None:
+        return store.find_run(job.run_id)
+    tag = SEARCH_TAG if job.kind == "search" else EVALUATION_TAG
+    runs = [run for run in store.runs_with(store.experiment_id(), tag, job.name) if run.kind == job.kind]
+    if not runs:
+        verb = "sync" if job.kind == "search" else "resume"
+        raise RunError(
+            f"{job.kind} {job.name!r} has no run in {without_password(store.uri)}: name its store by --tracking-uri, "
+            f"or tell this one of it with `medarts {verb} {job.name}`"
+        )
+    return runs[0]
 
 
 def job_in(work_dir: Path, name: str) -> JobKind | None:

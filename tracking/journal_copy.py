@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
 
 MAX_JOURNAL_BYTES = 256 * 2**20
-"""A journal has some hundred kB; one of a server that others can write to may have any size."""
+"""A journal has a few MB; one of a server that others can write to may have any size."""
 
 WORTH_COPYING = (IndividualFinished, StageFinished, SearchFinished, SearchStopped)
 """Events that no checkpoint in the work directory could bring back as cheaply."""
@@ -97,7 +97,7 @@ def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> I
         except RunError as error:
             raise SearchError(
                 f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
-                "--work-dir names where it was started, or start it anew under another name"
+                f"--work-dir names where it was started, or start it anew under another name ({error})"
             ) from error
         found = Journal.open(folder).search_id
         if found != name:

@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from medarts_ops.errors import ExportError, MedartsError, RunError
+from medarts_ops.errors import ExportError, MedartsError
 from medarts_ops.provenance import installed_version
-from medarts_ops.tracking.databases import without_password
 from medarts_ops.tracking.evaluated_network import evaluation_job, network_of
+from medarts_ops.tracking.jobs import run_of_job
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.tracked_run import EVALUATION_TAG, TrackedRun
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from medarts_ops.export.loaded import LoadedNetwork
     from medarts_ops.export.network import NetworkDescription, TrainedNetwork
-    from medarts_ops.tracking.jobs import Job
     from medarts_ops.tracking.run_store import RunStore
 
 DESCRIPTION_FILE = "MLmodel"
@@ -68,24 +67,12 @@ def log_network(
     """
     job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
     store = open_store(tracking_uri, create=False)
-    run = _run_of(job, store)
+    run = run_of_job(store, job)
     network = network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
     with tempfile.TemporaryDirectory() as place:
         saved = Path(place) / "saved"
         _save(network, saved)  # whatever can't be exported fails here, before the store hears of it
         return _log(network, saved, run, store)
-
-
-def _run_of(job: Job, store: RunStore) -> TrackedRun:
-    if job.run_id is not None:
-        return store.find_run(job.run_id)
-    runs = store.runs_with(store.experiment_id(), EVALUATION_TAG, job.name)
-    if not runs:
-        raise RunError(
-            f"evaluation {job.name!r} has no run in {without_password(store.uri)}: name its store by --tracking-uri, "
-            f"or tell this one of it with `medarts resume {job.name}`"
-        )
-    return runs[0]
 
 
 def _save(network: TrainedNetwork, folder: Path) -> None:

@@ -15,10 +15,11 @@ from medarts_ops.observers import (
     EvaluationStarted,
     EvaluationStopped,
 )
+from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, FINGERPRINT_TAG, NOTE_TAG, SECONDS_PER_HOUR
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, FINGERPRINT_TAG, NOTE_TAG
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns

@@ -19,11 +19,12 @@ from medarts_ops.observers import (
     StageFinished,
     StageStarted,
 )
+from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.tracking import artifacts
 from medarts_ops.tracking.metric_log import MetricLog
 from medarts_ops.tracking.reproducibility_log import ReproducibilityLog
 from medarts_ops.tracking.search_notes import search_note
-from medarts_ops.tracking.tracked_run import FINGERPRINT_TAG, INDIVIDUAL_TAG, NOTE_TAG, SEARCH_TAG, SECONDS_PER_HOUR
+from medarts_ops.tracking.tracked_run import FINGERPRINT_TAG, INDIVIDUAL_TAG, NOTE_TAG, SEARCH_TAG
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.job_runs import JobRuns

@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
@@ -31,9 +31,6 @@ from medarts_ops.tracking.mlflow_entities import (
 )
 from medarts_ops.tracking.source_tags import source_tags
 from medarts_ops.tracking.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
-
-if TYPE_CHECKING:
-    from medarts_ops.pictures.figures import Figure
 
 EXPERIMENT = "medarts"
 LONGEST_PARAM = 6000
@@ -146,10 +143,14 @@ class RunStore:
         with store_errors(self.uri):
             self._client.log_artifact(run_id, str(file))
 
-    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
-        """Write a matplotlib figure as a PNG artifact, replacing an earlier one."""
-        with store_errors(self.uri):
-            self._client.log_figure(run_id, figure, path)
+    def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
+        """Write an artifact of any kind, replacing an earlier one."""
+        target = PurePosixPath(path)
+        with tempfile.TemporaryDirectory() as folder, store_errors(self.uri):
+            file = Path(folder) / target.name
+            file.write_bytes(content)
+            parent = None if len(target.parts) == 1 else str(target.parent)
+            self._client.log_artifact(run_id, str(file), parent)
 
     def artifacts_in(self, run_id: str, folder: str) -> set[str]:
         """The paths of the artifacts in a folder of the run; none where there is no such folder."""
@@ -184,20 +185,16 @@ class RunStore:
         return folder is not None
 
     def _delete_models(self, run_id: str) -> None:
-        """Delete the models that the run has logged, their local files first."""
-        run = self._client.get_run(run_id)
-        for output in [] if run.outputs is None else run.outputs.model_outputs:
-            try:
-                model = self._client.get_logged_model(output.model_id)
-            except MlflowException as error:
-                if error.error_code != ABSENT:
-                    raise
-                continue  # deleted already
-            root = self._local_root(run.info.experiment_id)
-            place = None if root is None else root / "models" / model.model_id
-            if place is not None and _local_path(model.artifact_location) == place / "artifacts" and place.exists():
-                shutil.rmtree(place)
-            self._client.delete_logged_model(model.model_id)
+        """Delete the models whose source the run is, unfinished ones too, their local files first."""
+        experiment = str(self._client.get_run(run_id).info.experiment_id)
+        root = self._local_root(experiment)
+        mine = f"source_run_id = '{run_id}'"
+        while models := list(self._client.search_logged_models([experiment], mine)):  # a page at a time
+            for model in models:
+                place = None if root is None else root / "models" / model.model_id
+                if place is not None and _local_path(model.artifact_location) == place / "artifacts" and place.exists():
+                    shutil.rmtree(place)
+                self._client.delete_logged_model(model.model_id)
 
     def _folder_of(self, run_id: str) -> Path | None:
         """The local folder that holds the run's artifacts; None where a server or anybody else keeps them."""
@@ -239,6 +236,7 @@ class RunStore:
     def _job_named(self, name: str) -> TrackedRun:
         jobs = self.searches() + self._all_of_kind("evaluation")
         named = [run for run in jobs if run.name == name]
+        named = [run for run in named if run.kind == "search"] or named
         if len(named) == 1:
             return named[0]
         if named:

@@ -10,9 +10,6 @@ from typing import Literal
 RunKind = Literal["search", "stage", "individual", "evaluation"]
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
-SECONDS_PER_HOUR = 3600
-"""Runs log the time that training took in hours."""
-
 KIND_TAG = "medarts.kind"
 SEARCH_TAG = "medarts.search_id"
 INDIVIDUAL_TAG = "medarts.individual"

@@ -18,7 +18,7 @@ from medarts_ops.value import Value
 JOURNAL_NAME = "journal.jsonl"
 VERSION = 1
 MAX_BYTES = 2**30
-"""A journal is read whole; an individual of 50 epochs takes about a megabyte of it."""
+"""A journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it."""
 
 
 class _Header(Value):

@@ -9,7 +9,6 @@ import numpy as np
 from medarts_ops.errors import GenotypeError
 from medarts_ops.individual import Alpha, CellAlpha
 from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, new_figure
-from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
 
@@ -20,24 +19,27 @@ if TYPE_CHECKING:
 
 INPUTS = ("$c_{k-2}$", "$c_{k-1}$")
 ROW, COLUMN = 0.27, 0.5
+NUMBERED_EDGES = 44
+"""Of eight nodes; a picture of sixteen would take seconds for numbers that nobody reads."""
+
 NEARLY_EQUAL = 0.1
 """Weights that lie closer together are written with a digit more."""
 
 LEFT, RIGHT, BOTTOM, TOP = 1.2, 0.9, 1.15, 0.75
 
 
-def alpha_figure(alpha: Alpha, space: SearchSpace, name: str) -> Figure:
-    """The mixtures of both cells, softmax over the operations of each edge (Eq. 2); `name` says whose α it is.
+def alpha_figure(alpha: Alpha, genotype: Genotype, space: SearchSpace, name: str) -> Figure:
+    """α of both cells as softmax over the operations of each edge, DARTS's mixture (Eq. 2); `name` says whose it is.
 
     The lightest colour is the largest weight of both cells, the darkest the smallest: in a short search all are near
-    one another. Frames mark what α discretizes to (Eq. 5), on the mixture alone. Where a strategy weighs edges too, an
-    edge's name has that weight behind it: β, softmax over the edges of its node.
+    one another. Frames mark the genotype that α was discretized to (Eq. 5). Where a strategy weighs edges too, an
+    edge's name has that weight behind it: β, softmax over the edges of its node. Cells of more than `NUMBERED_EDGES`
+    edges have colours only.
 
     Raises:
         GenotypeError: α does not have the shape of the space.
     """
     mixtures = mixtures_of(alpha, space)
-    genotype = discretize(space, mixtures["normal"], mixtures["reduce"])
     weighed = alpha.normal.edge_logits is not None or alpha.reduce.edge_logits is not None
     left = LEFT + (0.45 if weighed else 0.0)
     wide, high = COLUMN * space.n_primitives, ROW * space.n_edges
@@ -52,11 +54,11 @@ def alpha_figure(alpha: Alpha, space: SearchSpace, name: str) -> Figure:
     for number, (cell, parameters, title) in enumerate(cells):
         x = left + number * (left + wide)
         axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
-        axes.set_title(f"{title} (framed: its genotype)", fontsize=TEXT_SIZE, color=INK)
+        axes.set_title(f"{title} (framed: the genotype)", fontsize=TEXT_SIZE, color=INK)
         image = _heat_map(axes, mixtures[cell], parameters, space, (lowest, strongest))
         _frame_chosen(axes, genotype, cell, space)
     bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
-    figure.colorbar(image, cax=bar).set_label("weight in the mixture (each row sums to 1)", fontsize=LABEL_SIZE)
+    figure.colorbar(image, cax=bar).set_label("softmax of α (each row sums to 1)", fontsize=LABEL_SIZE)
     bar.tick_params(labelsize=LABEL_SIZE)
     return figure
 
@@ -98,7 +100,7 @@ def _heat_map(
     axes.set_yticks(range(space.n_edges), _edge_names(space, parameters), fontsize=LABEL_SIZE)
     axes.set_xlabel("operation", fontsize=TEXT_SIZE)
     axes.set_ylabel("edge", fontsize=TEXT_SIZE)
-    for (edge, operation), weight in np.ndenumerate(mixture):
+    for (edge, operation), weight in np.ndenumerate(mixture) if space.n_edges <= NUMBERED_EDGES else ():
         ink = "white" if weight < lowest + 0.55 * (strongest - lowest) else "black"
         axes.text(
             operation, edge, f"{weight:.{digits}f}".removeprefix("0"), ha="center", va="center", fontsize=6.5, color=ink

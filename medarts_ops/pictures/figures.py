@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,20 +153,36 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) ->
             label.remove()
 
 
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw and render in here by matplotlib's defaults, whatever its user has set: TeX, say, may not be there."""
+    from matplotlib import style
+
+    with style.context("default"):
+        yield
+
+
+def drawn_png(draw: Callable[[], Figure]) -> bytes:
+    """The figure that `draw` makes as a PNG, in our own style."""
+    with own_style():
+        return png_bytes(draw())
+
+
+def drawn_svg(draw: Callable[[], Figure]) -> tuple[bytes, tuple[float, float]]:
+    """The figure that `draw` makes as an SVG in our own style, letters as outlines; and width and height in inches."""
+    from matplotlib import rc_context
+
+    with own_style(), rc_context({"svg.hashsalt": "medarts"}):
+        figure, buffer = draw(), io.BytesIO()
+        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    width, height = figure.get_size_inches()
+    return buffer.getvalue(), (float(width), float(height))
+
+
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG of its size in inches times its dpi; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def svg_bytes(figure: Figure) -> bytes:
-    """The figure as an SVG with letters as outlines, the same everywhere; equal figures give equal bytes."""
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "medarts"}):
-        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

@@ -11,6 +11,9 @@ from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figu
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LABELLED = 40
+"""Evaluations with their name beside them, the last ones."""
+
 OURS, PAPER, OTHERS = "#D55E00", "#0072B2", "#6B6B6B"
 Table = Literal["cifar10", "cifar100"]
 DATASETS: dict[Table, str] = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
@@ -94,7 +97,7 @@ def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table:
     axes.margins(0.12)
     if points:
         figure.legend(fontsize=LABEL_SIZE, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.95), ncols=3)
-    label_points(axes, points)
+    label_points(axes, ours[-LABELLED:] + _published(table))
     return figure
 
 

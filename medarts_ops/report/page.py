@@ -37,6 +37,7 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
         result=report.result,
         stages=[stage_view(report, stage) for stage in report.stages],
         pictures=report_pictures(report),
+        found_error=_found_error(report),
         settings=settings_table(report.config),
         changed=changed_settings(report.config),
         search_file=settings_file(report.config),
@@ -45,6 +46,13 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
         style=_text("page.css"),
     )
     return page
+
+
+def _found_error(report: SearchReport) -> float | None:
+    """The test error of the newest evaluation of what was found; None where there is none."""
+    genotype = None if report.result is None else report.result.best.trained.genotype
+    errors = [one.result.test_error for one in report.evaluations if one.result.genotype == genotype]
+    return errors[-1] if errors else None
 
 
 def _template() -> Any:

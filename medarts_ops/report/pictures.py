@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
-from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
-from medarts_ops.pictures.alphas import alpha_figure
-from medarts_ops.pictures.cells import genotype_figure
-from medarts_ops.pictures.curves import evaluation_curves, search_curves
-from medarts_ops.pictures.figures import svg_bytes
-from medarts_ops.pictures.fronts import front_figure
-from medarts_ops.pictures.lineage import lineage_figure
-from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure, table_of
-from medarts_ops.report.values import ReportedEvaluation, SearchReport
-
-if TYPE_CHECKING:
-    from medarts_ops.individual import RankedIndividual
-    from medarts_ops.pictures.figures import Figure
+from medarts_ops.pictures.figures import drawn_svg
+from medarts_ops.pictures.gallery import (
+    Draw,
+    picture_of_sizes,
+    pictures_of_evaluation,
+    pictures_of_individual,
+    pictures_of_search,
+    pictures_of_stage,
+)
+from medarts_ops.pictures.parameters import EvaluatedSize, table_of
+from medarts_ops.report.values import SearchReport
 
 PIXELS = 96
 """Of the page on an inch of a figure."""
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class PageImage:
-    """A picture in the page: its address is its content; `width` is its own, in pixels of the page."""
+    """A picture in the page: its address is its content; width and height are its own, in pixels of the page."""
 
     source: str
     width: int
@@ -37,60 +36,62 @@ class PageImage:
 
 
 def report_pictures(report: SearchReport) -> dict[str, PageImage]:
-    """All pictures of the page by their place: `front/<stage>`, `lineage`, `genotype`, `evaluation/<run id>`, …"""
-    figures: dict[str, tuple[str, Callable[[], Figure]]] = {}
+    """All pictures of the page by their place; one that can't be drawn is named in a warning and left out.
+
+    Places: `front/<stage>`, `lineage`, `genotype`, `alpha`, `alpha-epochs`, `training`, `evaluation/<run id>`,
+    `parameters`.
+    """
+    drawn: dict[str, PageImage] = {}
+    for place, (alt, draw) in _places(report).items():
+        try:
+            drawn[place] = _image(draw, alt)
+        except Exception as error:  # whatever a plotting library stumbles over: the words are worth having without it
+            _logger.warning("picture %s of the report on %s can't be drawn: %s", place, report.search_id, error)
+    return drawn
+
+
+def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
+    found: dict[str, tuple[str, Draw]] = {}
     for stage in report.stages:
-        if stage.ranked:
-            chosen = chosen_from(stage, report.config.stages)
-            figures[f"front/{stage.index}"] = (
-                f"Pareto fronts of stage {stage.name}",
-                lambda stage=stage, chosen=chosen: front_figure(stage, report.search_id, chosen),  # type: ignore[misc]
-            )
-    result = report.result
-    if result is not None:
-        figures["lineage"] = ("family tree of the search", lambda: lineage_figure(result))
-        figures |= _found(report, result.best)
-    for evaluation in report.evaluations:
-        figures |= _evaluation(evaluation)
-    if len(report.evaluations) > 1 or any(table_of(one.started.dataset.name) for one in report.evaluations):
-        figures["parameters"] = ("test error against parameters", lambda: _sizes(report))
-    return {place: _image(draw(), alt) for place, (alt, draw) in figures.items()}
+        front = pictures_of_stage(stage, report.search_id, chosen_from(stage, report.config.stages)).get("front")
+        if front is not None:
+            found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", front)
+    if report.result is not None:
+        best, space = report.result.best, report.config.space.search_space()
+        pictures = pictures_of_search(report.result) | pictures_of_individual(best.trained, report.epoch_alphas, space)
+        found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}
+    for one in report.evaluations:
+        curves = pictures_of_evaluation(one.result, one.name)["training"]
+        found[f"evaluation/{one.run_id}"] = (f"training of {one.name}", curves)
+    return found | _sizes(report)
 
 
-def _found(report: SearchReport, best: RankedIndividual) -> dict[str, tuple[str, Callable[[], Figure]]]:
-    trained, space = best.trained, report.config.space.search_space()
-    epochs = [record.alpha for record in trained.history if record.alpha is not None]
-    figures: dict[str, tuple[str, Callable[[], Figure]]] = {
-        "genotype": ("cells of the genotype that was found", lambda: genotype_figure(trained.genotype, best.id)),
-        "alpha": (f"architecture parameters of {best.id}", lambda: alpha_figure(trained.alpha, space, best.id)),
-        "training": (f"search training of {best.id}", lambda: search_curves(trained.history, best.id)),
-    }
-    if epochs and len(epochs) == len(trained.history):
-        born = trained.individual.alpha
-        figures["alpha-epochs"] = (
-            f"how the architecture parameters of {best.id} moved",
-            lambda: alpha_epochs_figure(born, epochs, space, best.id),
-        )
-    return figures
+ALTS = {
+    "lineage": "family tree of the search that found {}",
+    "genotype": "cells of the genotype of {}",
+    "alpha": "architecture parameters of {}",
+    "alpha-epochs": "how the architecture parameters of {} moved",
+    "training": "search training of {}",
+}
+"""What a picture shows, in words, of the individual that was found."""
 
 
-def _evaluation(evaluation: ReportedEvaluation) -> dict[str, tuple[str, Callable[[], Figure]]]:
-    name, history = evaluation.name, evaluation.result.history
-    return {f"evaluation/{evaluation.run_id}": (f"training of {name}", lambda: evaluation_curves(history, name))}
-
-
-def _sizes(report: SearchReport) -> Figure:
-    """The newest evaluation's dataset decides: points of other images would mean nothing beside it."""
+def _sizes(report: SearchReport) -> dict[str, tuple[str, Draw]]:
+    """Error against size on the newest evaluation's images; none where that is a point alone."""
+    if not report.evaluations:
+        return {}
     dataset = report.evaluations[-1].started.dataset
     points = [
         EvaluatedSize(one.name, one.result.parameters, one.result.test_error)
         for one in report.evaluations
         if one.started.dataset.fingerprint == dataset.fingerprint
     ]
-    return parameters_figure(points, dataset.name, table_of(dataset.name))
+    if len(points) < 2 and table_of(dataset.name) is None:
+        return {}
+    return {"parameters": ("test error against parameters", picture_of_sizes(points, dataset.name))}
 
 
-def _image(figure: Figure, alt: str) -> PageImage:
-    width, height = figure.get_size_inches()
-    source = f"data:image/svg+xml;base64,{base64.b64encode(svg_bytes(figure)).decode()}"
+def _image(draw: Draw, alt: str) -> PageImage:
+    content, (width, height) = drawn_svg(draw)
+    source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
     return PageImage(source, round(PIXELS * width), round(PIXELS * height), alt)

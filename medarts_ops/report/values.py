@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medarts_ops.config import SearchConfig
-from medarts_ops.individual import EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
+from medarts_ops.individual import Alpha, EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
 from medarts_ops.observers import DatasetSummary, EvaluationStarted, SearchState
 from medarts_ops.reproducibility import ReproducibilityRecord
 
 
 @dataclass(frozen=True)
 class ReportedEvaluation:
-    """A finished evaluation of the search: how it began, what came of it, and its run."""
+    """A finished evaluation of one of the search's genotypes: how it began, what came of it, and its run.
+
+    `individual` is the id of the one whose genotype it trained, None where that is not known.
+    """
 
     name: str
     run_id: str
+    individual: str | None
     started: EvaluationStarted
     result: EvaluationResult
 
@@ -32,7 +36,8 @@ class SearchReport:
         dataset: its images.
         stages: the finished ones.
         images: how many each individual of a stage trained on, by the stage's index.
-        run_id: of the search; None where no store holds it.
+        run_id: of the search.
+        epoch_alphas: α of the individual that was found after each of its epochs; empty where that was not kept.
         run_ids: of the individuals, by their ids; those that no store holds are missing.
         evaluations: the finished ones, oldest first.
         record: how its first process came to its numbers; None where that is not known.
@@ -44,7 +49,8 @@ class SearchReport:
     dataset: DatasetSummary
     stages: tuple[StageResult, ...]
     images: Mapping[int, int]
-    run_id: str | None = None
+    run_id: str
+    epoch_alphas: tuple[Alpha, ...] = ()
     run_ids: Mapping[str, str] = field(default_factory=dict)
     evaluations: tuple[ReportedEvaluation, ...] = ()
     record: ReproducibilityRecord | None = None

@@ -104,3 +104,23 @@ def test_an_interrupt_ends_the_server_and_is_no_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ui.subprocess, "Popen", Server)
     ui.serve("sqlite:///x.db", 5000)
     assert ended == ["terminated", "left"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "variable", "pages"),
+    [
+        ("sqlite:///mlflow.db", None, None),
+        ("sqlite:///mlflow.db", "http://seen:1", None),
+        ("http://mlflow:5000", None, "http://mlflow:5000"),
+        ("http://mlflow:5000", "http://127.0.0.1:5001", "http://127.0.0.1:5001"),
+        ("https://me:se%40cret@tracking.example.org/ml", None, "https://tracking.example.org/ml"),
+    ],
+)
+def test_links_lead_where_people_see_the_pages_and_hold_no_password(
+    monkeypatch: pytest.MonkeyPatch, uri: str, variable: str | None, pages: str | None
+) -> None:
+    if variable is None:
+        monkeypatch.delenv(ui.PAGES_VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(ui.PAGES_VARIABLE, variable)
+    assert ui.pages_of(uri) == pages

@@ -20,6 +20,16 @@ def test_an_empty_mapping_replaces_what_was_there() -> None:
     }
 
 
+def test_the_proposals_space_is_one_setting_that_a_layer_gives_as_a_whole() -> None:
+    below = {"proposals": {"space": {"alpha_lr": {"low": 1}, "weights_lr": {"low": 2}}, "generations": 1}}
+    given = {"alpha_lr": {"low": 3}}
+    whole = {"proposals": {"space": given, "generations": 1}}
+    assert deep_merge(below, {"proposals": {"space": given}}) == whole
+    assert with_setting(below, "proposals.space", given) == whole
+    inside = with_setting(below, "proposals.space.alpha_lr.low", 3)
+    assert inside["proposals"]["space"] == {"alpha_lr": {"low": 3}, "weights_lr": {"low": 2}}
+
+
 def test_a_list_replaces_the_list_below() -> None:
     assert deep_merge({"stages": [1, 2, 3]}, {"stages": [4]}) == {"stages": [4]}
 

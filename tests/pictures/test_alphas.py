@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import DARTS_SPACE, make_alpha
+from factories import DARTS_SPACE, make_alpha, make_genotype
 from matplotlib.patches import Rectangle
 
 from medarts_ops.errors import GenotypeError
@@ -23,7 +23,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def test_both_cells_show_the_softmax_of_every_edge():
     alpha = make_alpha(3)
-    normal, reduce, bar = alpha_figure(alpha, DARTS_SPACE, "init-03").axes
+    normal, reduce, bar = alpha_figure(alpha, make_genotype(), DARTS_SPACE, "init-03").axes
     for axes, cell in ((normal, alpha.normal), (reduce, alpha.reduce)):
         (image,) = axes.images
         np.testing.assert_allclose(image.get_array(), softmax(cell.op_logits), rtol=1e-6)
@@ -31,12 +31,12 @@ def test_both_cells_show_the_softmax_of_every_edge():
         assert len(axes.texts) == DARTS_SPACE.n_edges * DARTS_SPACE.n_primitives
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("operation", "edge")
     assert normal.images[0].get_clim() == reduce.images[0].get_clim()
-    assert "weight in the mixture" in bar.get_ylabel()
+    assert "softmax of α" in bar.get_ylabel()
 
 
 def test_edges_have_the_names_of_the_states_that_they_join():
     space = SearchSpace(n_nodes=2)
-    normal = alpha_figure(make_alpha(0, space), space, "x").axes[0]
+    normal = alpha_figure(make_alpha(0, space), make_genotype(nodes=2), space, "x").axes[0]
     names = [label.get_text() for label in normal.get_yticklabels()]
     assert names == ["$c_{k-2}$ → 0", "$c_{k-1}$ → 0", "$c_{k-2}$ → 1", "$c_{k-1}$ → 1", "0 → 1"]
 
@@ -44,7 +44,7 @@ def test_edges_have_the_names_of_the_states_that_they_join():
 def test_frames_mark_the_genotype():
     alpha = make_alpha(5)
     expected = discretize(DARTS_SPACE, softmax(alpha.normal.op_logits), softmax(alpha.reduce.op_logits))
-    normal, reduce, _ = alpha_figure(alpha, DARTS_SPACE, "init-05").axes
+    normal, reduce, _ = alpha_figure(alpha, expected, DARTS_SPACE, "init-05").axes
     found = []
     for axes in (normal, reduce):
         frames = [one.get_center() for one in axes.patches if isinstance(one, Rectangle)]
@@ -55,7 +55,7 @@ def test_frames_mark_the_genotype():
 
 
 def test_weights_of_edges_sum_to_one_at_each_node():
-    normal = alpha_figure(make_alpha(2, edges_weighted=True), DARTS_SPACE, "x").axes[0]
+    normal = alpha_figure(make_alpha(2, edges_weighted=True), make_genotype(), DARTS_SPACE, "x").axes[0]
     weights = np.array([float(label.get_text().split("β ")[1]) for label in normal.get_yticklabels()])
     nodes = np.array([node for _, node in DARTS_SPACE.edges])
     for node in set(nodes):
@@ -65,11 +65,13 @@ def test_weights_of_edges_sum_to_one_at_each_node():
 @pytest.mark.parametrize("nodes", [1, 16])
 def test_the_smallest_and_the_largest_space_can_be_drawn(nodes: int):
     space = SearchSpace(n_nodes=nodes, primitives=("none", "skip_connect"))
-    figure = alpha_figure(make_alpha(0, space), space, "x")
+    genotype = make_genotype("skip_connect", nodes)
+    figure = alpha_figure(make_alpha(0, space), genotype, space, "x")
+    assert len(figure.axes[0].texts) == (0 if nodes == 16 else space.n_edges * space.n_primitives)
     assert len(figure.axes[0].images[0].get_array()) == space.n_edges
     assert png_bytes(figure)
 
 
 def test_alpha_of_another_space_is_refused():
     with pytest.raises(GenotypeError, match=r"normal cell .* shape \(14, 8\): allowed is \(5, 8\)"):
-        alpha_figure(make_alpha(), SearchSpace(n_nodes=2), "x")
+        alpha_figure(make_alpha(), make_genotype(nodes=2), SearchSpace(n_nodes=2), "x")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factories import make_dataset_summary, make_evaluate_config_tiny, make_evaluation_epoch, make_genotype
+from factories import make_dataset_summary, make_evaluate_config_tiny, make_evaluation_epoch
 from pictures.searches import make_search
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
+from medarts_ops.space.genotype import Genotype
 
 
 def make_report() -> SearchReport:
@@ -26,7 +27,7 @@ def make_report() -> SearchReport:
         images={0: 10_000, 1: 10_000, 2: 20_000},
         run_id="0" * 32,
         run_ids={name: f"{number:032x}" for number, name in enumerate(ids, start=1)},
-        evaluations=(make_evaluation("evaluated-1", 0.0275),),
+        evaluations=(make_evaluation("evaluated-1", 0.0275, result.best.trained.genotype),),
     )
 
 
@@ -36,14 +37,14 @@ def make_unfinished_report() -> SearchReport:
     return replace(whole, state="stopped", stages=whole.stages[:1], evaluations=())
 
 
-def make_evaluation(name: str, error: float) -> ReportedEvaluation:
-    """Two epochs on the digits, the first of which has the lower error."""
+def make_evaluation(name: str, error: float, genotype: Genotype) -> ReportedEvaluation:
+    """Two epochs on the digits, the first of which has the lower error; it trains `mid-03`'s."""
     started = EvaluationStarted(
         config=make_evaluate_config_tiny(),
-        genotype=make_genotype(),
+        genotype=genotype,
         parameters=3_349_342,
         dataset=make_dataset_summary(),
     )
     history = tuple(make_evaluation_epoch(epoch, value) for epoch, value in enumerate((error - 0.01, error)))
     result = EvaluationResult(genotype=started.genotype, parameters=started.parameters, history=history, seconds=120.0)
-    return ReportedEvaluation(name, f"run-of-{name}", started, result)
+    return ReportedEvaluation(name, f"run-of-{name}", "mid-03", started, result)

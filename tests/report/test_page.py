@@ -11,11 +11,15 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib
 import pytest
+from factories import make_genotype
 from report.reports import make_evaluation, make_report, make_unfinished_report
 
+from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.configs.loader import load_search_config
+from medarts_ops.pictures import gallery
 from medarts_ops.report.page import report_html
 
 WRITTEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -100,7 +104,37 @@ def test_each_stage_says_how_many_go_on(page: Page) -> None:
 
 def test_the_evaluation_is_there_with_its_last_and_its_lowest_error(page: Page) -> None:
     assert "evaluated-1" in page.text
-    assert "3,349,342 2.75 % 1.75 % 2 min 0 s" in page.text
+    assert "3,349,342 2.75 % 1.75 %" in page.text
+
+
+def test_the_error_on_top_is_that_of_what_was_found_and_of_no_other_genotype() -> None:
+    report = make_report()
+    assert report.result is not None
+    found, other = report.result.best.trained.genotype, make_genotype()
+    both = (make_evaluation("mine", 0.03, found), make_evaluation("other", 0.5, other))
+    text = Page(report_html(replace(report, evaluations=both), WRITTEN)).text
+    assert "test error at full size 3.00 %" in text
+    assert f"other mid-03 {other.identity} digits" in text
+    alone = Page(report_html(replace(report, evaluations=both[1:]), WRITTEN)).text
+    assert "test error at full size" not in alone
+
+
+def test_a_picture_that_can_not_be_drawn_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(gallery, "lineage_figure", fails)
+    page = Page(report_html(make_report(), WRITTEN))
+    assert "Family tree" not in page.text and "What was found" in page.text
+    assert caplog.messages == ["picture lineage of the report on search-test can't be drawn: no font"]
+
+
+def test_what_a_user_has_set_for_matplotlib_changes_no_picture() -> None:
+    usual = report_html(make_report(), WRITTEN)
+    with matplotlib.rc_context({"text.usetex": True, "svg.fonttype": "none", "font.size": 30}):
+        assert report_html(make_report(), WRITTEN) == usual
 
 
 def test_settings_that_differ_from_their_defaults_come_first_and_all_have_their_origin(page: Page) -> None:
@@ -110,12 +144,16 @@ def test_settings_that_differ_from_their_defaults_come_first_and_all_have_their_
     assert "weights.lr 0.025 0.025 DARTS learning rate of the first epoch" in text[every:]
 
 
-def test_the_settings_file_in_it_gives_the_same_config_again(tmp_path: Path) -> None:
-    found = re.search(r"<summary>search.yaml</summary>\n<pre>(.*?)</pre>", report_html(make_report()), re.DOTALL)
+@pytest.mark.parametrize("names", [(), ("alpha_lr",), ("alpha_lr", "weights_lr")])
+def test_the_settings_file_in_it_gives_the_same_config_again(tmp_path: Path, names: tuple[str, ...]) -> None:
+    space = {name: RangeConfig(low=0.1, high=0.2) for name in names}
+    config = make_report().config.model_copy(update={"proposals": ProposalsConfig.model_validate({"space": space})})
+    page = report_html(replace(make_report(), config=config))
+    found = re.search(r"<summary>search.yaml</summary>\n<pre>(.*?)</pre>", page, re.DOTALL)
     assert found is not None
     file = tmp_path / "search.yaml"
     file.write_text(html.unescape(found[1]), encoding="utf-8")
-    assert load_search_config(config_file=file) == make_report().config
+    assert load_search_config(config_file=file) == config
 
 
 def test_a_search_on_its_way_shows_the_stages_so_far() -> None:
@@ -132,7 +170,11 @@ def test_a_search_without_a_finished_stage_has_a_page_too() -> None:
 
 
 def test_names_that_are_markup_stay_names() -> None:
-    report = replace(make_report(), search_id="<script>alert(1)</script>", evaluations=(make_evaluation("<b>", 0.1),))
+    report = replace(
+        make_report(),
+        search_id="<script>alert(1)</script>",
+        evaluations=(make_evaluation("<b>", 0.1, make_genotype()),),
+    )
     text = report_html(report, WRITTEN)
     assert "<script>" not in text and "<b>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text

@@ -21,7 +21,7 @@ from medarts_ops.individual import (
     TrainingTask,
 )
 from medarts_ops.journal.journal import Journal
-from medarts_ops.observers import EpochFinished, PopulationBorn, SearchEvent, SearchStopped
+from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
 from medarts_ops.training.group import EpochCallback
 
@@ -125,6 +125,18 @@ def test_events_come_in_the_order_of_the_algorithm(real):
     one = ["epoch_finished", "individual_finished"]
     expected = ["search_started", *stage, *one * 3, "stage_finished", *stage, *one * 3, "stage_finished"]
     assert kinds == [*expected, *stage, *one, "stage_finished", "search_finished"]
+
+
+def test_alpha_of_epochs_is_told_once_with_the_finished_individual(real):
+    _, result, listener = real
+    for event in listener.events:
+        if isinstance(event, EpochFinished):
+            assert event.record.alpha is None
+        if isinstance(event, IndividualFinished) and isinstance(event.outcome, EvaluatedIndividual):
+            trained = event.outcome.trained
+            assert trained.history[-1].alpha == trained.alpha
+    for stage in result.stages:
+        assert all(record.alpha is None for ranked in stage.ranked for record in ranked.trained.history)
 
 
 def test_a_search_repeats_bit_for_bit_with_its_seed(real, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from factories import make_evaluate_config_tiny, make_genotype
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow_server import MlflowServer
 
 from medarts_ops.errors import ExportError, RunError, StoreError
@@ -194,6 +194,13 @@ def test_a_run_that_is_deleted_takes_its_models_along(tmp_path, template_databas
     assert folder.exists()
     open_store(place.uri).delete_run(place.run_id)
     assert place.models() == [] and not folder.exists()
+
+
+def test_a_run_that_is_deleted_leaves_models_of_others_alone(place, logged):
+    other = place.client.create_run(place.client.get_run(place.run_id).info.experiment_id).info.run_id
+    place.client.log_outputs(other, [LoggedModelOutput(logged.model_id, step=0)])
+    open_store(place.uri).delete_run(other)
+    assert logged.model_id in [model.model_id for model in place.models()]
 
 
 def test_a_server_keeps_a_model_too(tmp_path, template_database):

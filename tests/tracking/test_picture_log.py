@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import EvaluatedIndividual
-from medarts_ops.observers import EpochFinished, IndividualFinished, SearchEvent
-from medarts_ops.pictures import cells
+from medarts_ops.observers import EpochFinished, FanOut, IndividualFinished, SearchEvent
+from medarts_ops.pictures import gallery
 from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.picture_log import FOLDER, PictureLog, SearchPictures
+from medarts_ops.tracking.patient_observer import PatientObserver
+from medarts_ops.tracking.picture_log import FOLDER, SearchPictures
 from medarts_ops.tracking.run_store import RunStore
 
 Tell = Callable[[tuple[SearchEvent, ...]], MlflowSearchObserver]
@@ -78,6 +80,10 @@ def test_a_search_has_its_family_tree_and_its_genotype(
         assert image.format == "PNG"
 
 
+def fails(*_: object) -> None:
+    raise ValueError("no font")
+
+
 def test_told_again_nothing_is_drawn_that_is_there(
     store: RunStore,
     drawn: MlflowSearchObserver,
@@ -85,10 +91,7 @@ def test_told_again_nothing_is_drawn_that_is_there(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fails(*_: object) -> None:
-        raise AssertionError("drawn again")
-
-    monkeypatch.setattr(cells, "genotype_figure", fails)
+    monkeypatch.setattr(gallery, "genotype_figure", fails)
     with caplog.at_level(logging.WARNING):
         told(store, MlflowSearchObserver(store), with_alphas(events))
     assert caplog.messages == []
@@ -101,26 +104,48 @@ def test_a_picture_that_fails_is_named_and_the_others_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fails(*_: object) -> None:
-        raise ValueError("no font")
-
-    monkeypatch.setattr(cells, "genotype_figure", fails)
+    monkeypatch.setattr(gallery, "genotype_figure", fails)
     with caplog.at_level(logging.WARNING):
         told(store, observer, events)
     run_id = observer.run_id_of("init-00")
-    assert f"picture pictures/genotype.png of run {run_id} can't be drawn: no font" in caplog.messages
+    assert f"picture pictures/genotype.png of run {run_id} is not logged: no font" in caplog.messages
     assert pictures_of(store, run_id) == {"alpha.png", "training.png"}
 
 
-def test_a_store_that_fails_is_a_store_error(
-    store: RunStore, drawn: MlflowSearchObserver, monkeypatch: pytest.MonkeyPatch
+def test_so_is_one_that_fails_while_it_is_rendered(
+    store: RunStore,
+    observer: MlflowSearchObserver,
+    events: tuple[SearchEvent, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def away(*_: object) -> None:
-        raise StoreError("away")
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with caplog.at_level(logging.WARNING):
+        told(store, observer, events)
+    assert pictures_of(store, observer.stage_run_id(0)) == {"front.html"}
+    assert store.find_run(observer.search_run_id).status == "FINISHED"
 
-    monkeypatch.setattr(store, "log_text", away)
-    with pytest.raises(StoreError, match="away"):
-        PictureLog(store).log(drawn.search_run_id, {"note.html": lambda: "<p>"})
+
+def test_a_store_that_does_not_take_a_picture_holds_nothing_up(
+    store: RunStore,
+    observer: MlflowSearchObserver,
+    events: tuple[SearchEvent, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def too_large(*_: object) -> None:
+        raise StoreError("413: too large")
+
+    monkeypatch.setattr(store, "log_bytes", too_large)
+    patient = PatientObserver[SearchEvent](FanOut[SearchEvent]([observer, SearchPictures(store, observer)]))
+    for event in events:
+        patient.notify(event)
+    assert patient.waiting == 0
+    assert store.find_run(observer.search_run_id).status == "FINISHED"
+    assert any("413: too large" in message for message in caplog.messages)
+    monkeypatch.undo()
+    told(store, MlflowSearchObserver(store), events)  # as `medarts sync` does
+    assert pictures_of(store, observer.search_run_id) == {"lineage.png", "genotype.png"}
 
 
 def test_epochs_and_populations_are_left_alone(store: RunStore, events: tuple[SearchEvent, ...]) -> None:

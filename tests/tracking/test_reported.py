@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from factories import make_evaluate_config_tiny, make_genotype, make_search_conf
 from journals import write_journal
 
 from medarts_ops.errors import RunError, SearchError
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED
+from medarts_ops.journal.journal import JOURNAL_NAME
+from medarts_ops.observers import SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluated import tracked_evaluation
+from medarts_ops.tracking.evaluation_pictures import evaluated_sizes
 from medarts_ops.tracking.reported import REPORT, renew_report, search_report
 from medarts_ops.tracking.run_store import RunStore
 from medarts_ops.tracking.store import open_store
@@ -60,6 +65,61 @@ def test_without_its_work_directory_the_runs_own_journal_tells(tmp_path: Path, s
     whole = place.report()
     shutil.rmtree(place.work_dir)
     assert place.report(place.run_id) == whole
+
+
+def test_a_folder_of_the_same_name_that_is_another_searchs_is_left_alone(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    store.log_file(place.run_id, place.work_dir / "mine" / JOURNAL_NAME)
+    started, *others = make_search_events("mine")
+    assert isinstance(started, SearchStarted)
+    other = started.model_copy(update={"config": started.config.model_copy(update={"seed": 99})})
+    shutil.rmtree(place.work_dir)
+    write_journal(place.work_dir, "mine", (other, *others))
+    assert place.report(place.run_id).config.seed == 0
+
+
+def test_a_search_is_found_by_its_name_whatever_its_run_is_called_now(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    store.set_tags(place.run_id, {"mlflow.runName": "renamed"})
+    assert place.report("mine").run_id == place.run_id
+
+
+def test_an_evaluation_that_can_not_be_read_is_left_out_with_a_warning(
+    tmp_path: Path, store: RunStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(tmp_path, store)
+    evaluation = store.create_run(
+        experiment_id=store.experiment_id(),
+        kind="evaluation",
+        name="newer",
+        parent_run_id=place.run_id,
+        tags={"medarts.evaluation_id": "newer"},
+        params={},
+    )
+    for file in (STARTED, RESULT):
+        store.log_text(evaluation, file, '{"format": "medarts-evaluation", "version": 99}')
+    store.finish(evaluation, "FINISHED")
+    assert place.report().evaluations == ()
+    assert caplog.messages[0].startswith(f"evaluation {evaluation} is left out of the report")
+
+
+def test_a_journal_whose_stage_never_began_is_refused(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    without = [event for event in make_search_events("mine") if not isinstance(event, StageStarted)]
+    shutil.rmtree(place.work_dir)
+    write_journal(place.work_dir, "mine", without)
+    with pytest.raises(SearchError, match="has a stage that never began"):
+        place.report()
+
+
+def test_numbers_that_are_none_put_no_evaluation_beside_others(store: RunStore) -> None:
+    for name, params, error in (("good", 1e6, 0.1), ("infinite", math.inf, 0.1), ("nan", math.nan, 0.1)):
+        tags = {"medarts.fingerprint": "images"}
+        run = store.create_run(experiment_id=store.experiment_id(), kind="evaluation", name=name, tags=tags, params={})
+        # Past our own filter: other programs may write into the store.
+        store._client.log_metric(run, "params", params)
+        store._client.log_metric(run, "test_error", error)
+    assert [one.name for one in evaluated_sizes(store, store.experiment_id(), "images")] == ["good"]
 
 
 def test_without_any_journal_there_is_no_report(tmp_path: Path, store: RunStore) -> None:

@@ -22,10 +22,12 @@ RUNTIME = Runtime.from_config(CONFIG.runtime)
 TENSORS = StageTensors.place(prepare_search_data(CONFIG).stages[0], RUNTIME)
 
 
-def trained(n: int, folder: Path | None = None, on_epoch: EpochCallback = lambda who, record: None) -> list[Outcome]:
+def trained(
+    n: int, folder: Path | None = None, on_epoch: EpochCallback = lambda who, record: None, epochs: int = 1
+) -> list[Outcome]:
     task = TrainingTask(
         individuals=tuple(sample_individual(CONFIG, number) for number in range(n)),
-        stage=CONFIG.stages[0],
+        stage=CONFIG.stages[0].model_copy(update={"epochs": epochs}),
         config=CONFIG,
         stage_data="unused",
         checkpoint=None if folder is None else str(folder / "group.pt"),
@@ -105,3 +107,12 @@ def test_what_a_listener_raises_is_no_failure_of_the_training(error):
     with pytest.raises(type(error)) as caught:
         trained(1, on_epoch=listen)
     assert caught.value is error
+
+
+def test_alpha_is_kept_after_every_epoch_and_the_last_is_the_trained_one() -> None:
+    (outcome,) = trained(1, epochs=3)
+    assert isinstance(outcome, TrainedIndividual)
+    alphas = [record.alpha for record in outcome.history]
+    assert len(alphas) == 3 and alphas[-1] == outcome.alpha
+    kept = [alpha.normal for alpha in (outcome.individual.alpha, *alphas) if alpha is not None]
+    assert len(set(kept)) == 4  # it moves in every epoch

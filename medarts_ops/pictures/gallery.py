@@ -1,0 +1,69 @@
+"""Which pictures there are of an individual, a stage, a search, an evaluation; each is drawn when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from medarts_ops.individual import Alpha, EvaluationResult, SearchResult, StageResult, TrainedIndividual
+from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
+from medarts_ops.pictures.alphas import alpha_figure
+from medarts_ops.pictures.cells import genotype_figure
+from medarts_ops.pictures.curves import evaluation_curves, search_curves
+from medarts_ops.pictures.fronts import front_figure
+from medarts_ops.pictures.lineage import lineage_figure
+from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure, table_of
+from medarts_ops.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from medarts_ops.pictures.figures import Figure
+
+Draw = Callable[[], "Figure"]
+
+
+def pictures_of_individual(
+    trained: TrainedIndividual, epoch_alphas: Sequence[Alpha], space: SearchSpace
+) -> dict[str, Draw]:
+    """Cells, α and training; how α moved where `epoch_alphas` holds it after every epoch."""
+    name, born = trained.individual.id, trained.individual.alpha
+    pictures: dict[str, Draw] = {
+        "genotype": lambda: genotype_figure(trained.genotype, name),
+        "alpha": lambda: alpha_figure(trained.alpha, trained.genotype, space, name),
+        "training": lambda: search_curves(trained.history, name),
+    }
+    if epoch_alphas and len(epoch_alphas) == len(trained.history):
+        pictures["alpha-epochs"] = lambda: alpha_epochs_figure(born, epoch_alphas, space, name)
+    return pictures
+
+
+def pictures_of_stage(stage: StageResult, search: str, chosen: Collection[str]) -> dict[str, Draw]:
+    """Front and the best one's cells; `chosen` are ids of those that go on. None where nobody was ranked."""
+    if not stage.ranked:
+        return {}
+    best = stage.best
+    return {
+        "front": lambda: front_figure(stage, search, chosen),
+        "genotype": lambda: genotype_figure(best.trained.genotype, f"{best.id}, the best of its stage"),
+    }
+
+
+def pictures_of_search(result: SearchResult) -> dict[str, Draw]:
+    """The family tree and the cells that were found."""
+    best = result.best
+    return {
+        "lineage": lambda: lineage_figure(result),
+        "genotype": lambda: genotype_figure(best.trained.genotype, f"{best.id} of {result.search_id}"),
+    }
+
+
+def pictures_of_evaluation(result: EvaluationResult, name: str) -> dict[str, Draw]:
+    """Cells and training; error against size is `picture_of_sizes`, since it takes other evaluations."""
+    return {
+        "genotype": lambda: genotype_figure(result.genotype, name),
+        "training": lambda: evaluation_curves(result.history, name),
+    }
+
+
+def picture_of_sizes(sizes: Sequence[EvaluatedSize], dataset: str) -> Draw:
+    """Error against size of evaluations on the same images, beside Table III where that has them."""
+    return lambda: parameters_figure(sizes, dataset, table_of(dataset))
