@@ -5,13 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
@@ -29,6 +27,7 @@ from medarts_ops.tracking.mlflow_entities import (
     store_errors,
     tracked_run,
 )
+from medarts_ops.tracking.run_deletion import delete_run
 from medarts_ops.tracking.source_tags import source_tags
 from medarts_ops.tracking.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
 
@@ -168,47 +167,9 @@ class RunStore:
             self._client.update_run(run_id, "RUNNING")
 
     def delete_run(self, run_id: str) -> bool:
-        """Delete a run, its artifacts first: a call that was cut off is made up for by another.
-
-        MLflow keeps what it needs to restore a deleted run until `mlflow gc`. Artifacts in a local folder are removed
-        at once; those on a server or elsewhere wait for its `mlflow gc`.
-
-        Returns:
-            Whether the artifacts are gone.
-        """
+        """Delete a run, its artifacts and models; says whether the artifacts are gone (`run_deletion.delete_run`)."""
         with store_errors(self.uri):
-            folder = self._folder_of(run_id)
-            if folder is not None and folder.exists():
-                shutil.rmtree(folder)
-            self._delete_models(run_id)
-            self._client.delete_run(run_id)
-        return folder is not None
-
-    def _delete_models(self, run_id: str) -> None:
-        """Delete the models whose source the run is, unfinished ones too, their local files first."""
-        experiment = str(self._client.get_run(run_id).info.experiment_id)
-        root = self._local_root(experiment)
-        mine = f"source_run_id = '{run_id}'"
-        while models := list(self._client.search_logged_models([experiment], mine)):  # a page at a time
-            for model in models:
-                place = None if root is None else root / "models" / model.model_id
-                if place is not None and _local_path(model.artifact_location) == place / "artifacts" and place.exists():
-                    shutil.rmtree(place)
-                self._client.delete_logged_model(model.model_id)
-
-    def _folder_of(self, run_id: str) -> Path | None:
-        """The local folder that holds the run's artifacts; None where a server or anybody else keeps them."""
-        info = self._client.get_run(run_id).info
-        root = self._local_root(info.experiment_id)
-        # What is removed is the run's own folder where MLflow puts it, whatever else the database says.
-        inside = root is not None and _local_path(info.artifact_uri) == root / run_id / "artifacts"
-        return root / run_id if root is not None and inside else None
-
-    def _local_root(self, experiment_id: str) -> Path | None:
-        """The local folder that holds an experiment's artifacts, if one does."""
-        if self._artifact_root is None:
-            return None
-        return _local_path(self._client.get_experiment(experiment_id).artifact_location)
+            return delete_run(self._client, run_id, artifacts_are_local=self._artifact_root is not None)
 
     def find_run(self, given: str) -> TrackedRun:
         """The run with this id, or the search or evaluation with this name.
@@ -320,10 +281,3 @@ class RunStore:
         if not file.is_relative_to(folder.resolve()) or file.stat().st_size > max_bytes:
             raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
         return file
-
-
-def _local_path(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(unquote(parts.path))
-    return Path(uri) if not parts.scheme and Path(uri).is_absolute() else None
