@@ -118,7 +118,9 @@ def _log_model(evaluation: str, tracking_uri: str | None, work_dir: Path, as_jso
     serve = shlex.join(["mlflow", "models", "serve", "-m", logged.model_uri, "--env-manager", "local"])
     console.print(f"Next:\n  MLFLOW_TRACKING_URI={shlex.quote(store)} {serve} --port {SERVING_PORT}")
     answers = f"http://127.0.0.1:{SERVING_PORT}/invocations"
-    console.print(f'and POST images to {answers} as JSON: {{"inputs": [[[[0, 255, …], …], …], …]}}')
+    shape = "[image, channel, height, width], 0…255, of the resolution that it was trained on"
+    console.print(f'and POST images to {answers} as JSON: {{"inputs": …}}, {shape};')
+    console.print("it answers with a logit for each class, in the order of the class names in the model's metadata")
 
 
 def _checked(largest_difference: float) -> str:

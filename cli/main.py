@@ -35,6 +35,8 @@ VERBS = {
 }
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
 
+BEFORE_THE_VERB = ("--debug", "--quiet", "--verbose")
+
 INTERRUPTED = 128 + signal.SIGINT
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 """What a scheduler and a closed terminal send; not every platform has the second."""
@@ -85,11 +87,23 @@ class VerbGroup(click.Group):
             raise
         except click.UsageError as error:
             path = (error.ctx or ctx).command_path
-            _leave(ctx, f"error: {error.format_message()}; see `{path} --help`", error.exit_code)
+            _leave(ctx, f"error: {_said(error)}; see `{path} --help`", error.exit_code)
         except Terminated as error:
-            _leave(ctx, f"{error}: what was finished is in the store", error.exit_code)
+            _leave(ctx, f"{error}{_kept(ctx)}", error.exit_code)
         except KeyboardInterrupt:
-            _leave(ctx, "interrupted: what was finished is in the store", INTERRUPTED)
+            _leave(ctx, f"interrupted{_kept(ctx)}", INTERRUPTED)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads the options before the verb; what is wrong with them is one line, too."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            click.echo(f"error: {_said(error)}; see `medarts --help`", err=True)
+            raise click.exceptions.Exit(error.exit_code) from error
 
 
 @click.command(
@@ -124,6 +138,18 @@ def main() -> NoReturn:
     except SystemExit as leaving:
         sys.exit(_flushed(leaving.code))
     raise AssertionError("click's standalone mode always exits")
+
+
+def _said(error: click.UsageError) -> str:
+    """What click says of a mistake, without its full stop; an option of medarts itself is sent to its place."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in BEFORE_THE_VERB:
+        return f"{error.option_name} goes before the verb: medarts {error.option_name} …"
+    return error.format_message().removesuffix(".")
+
+
+def _kept(ctx: click.Context) -> str:
+    """What is left of a job that can go on; other commands keep nothing."""
+    return "" if resume_line(ctx) is None else ": what was finished is in the store"
 
 
 def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:

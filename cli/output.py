@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -24,7 +25,6 @@ from medarts_ops.quantities import (
     distance,
     duration,
     exact_objective,
-    hours,
     objective,
     percent,
 )
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.evaluated import TrackedEvaluation
     from medarts_ops.tracking.tracked import TrackedSearch
     from medarts_ops.tracking.tracked_run import TrackedRun
+
+FEWEST_DAYS = 0.1
+"""The paper's unit of search cost, from where it says something."""
 
 PIPE_WIDTH = 1000
 """Columns without a terminal: wide enough that nothing is broken or cut."""
@@ -121,13 +124,16 @@ def stage_table(stage: StageResult) -> Table:
     return made
 
 
-def print_search(console: Console, found: TrackedSearch, tracking_uri: str | None) -> None:
+def print_search(
+    console: Console, found: TrackedSearch, tracking_uri: str | None, config_file: Path | None = None
+) -> None:
     """A finished search: each stage's Pareto table, the genotype, cost, run id and what to do next.
 
     Args:
         console: where to.
         found: what the search gave.
         tracking_uri: the store, if commands have to name it.
+        config_file: a file with the settings of the evaluation that comes next.
     """
     result = found.result
     for stage in result.stages:
@@ -150,7 +156,10 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
     ]
     print_facts(console, facts)
     console.print()
-    print_next(console, ["evaluate", found.run_id], ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
+    config = [] if config_file is None else ["--config", str(config_file)]
+    print_next(
+        console, ["evaluate", found.run_id, *config], ["report", found.run_id], ["ui"], tracking_uri=tracking_uri
+    )
 
 
 def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
@@ -273,6 +282,7 @@ def _skips(ranked: RankedIndividual) -> str:
 
 
 def _cost(result: SearchResult) -> str:
-    stages = ", ".join(f"{stage.name} {hours(stage.seconds)}" for stage in result.stages)
+    stages = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in result.stages)
     days = result.seconds / SECONDS_PER_DAY
-    return f"{hours(result.seconds)} ({days:.2g} days, {duration(result.seconds)}): {stages}"
+    in_days = f" ({days:.2g} days)" if days >= FEWEST_DAYS else ""
+    return f"{duration(result.seconds)}{in_days}: {stages}"

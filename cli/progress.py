@@ -30,6 +30,9 @@ from medarts_ops.observers import (
 )
 from medarts_ops.quantities import counted, duration, objective, percent
 
+WIDE_ENOUGH = 72
+"""Columns of a terminal from which there is room for bars, too."""
+
 
 class ProgressBoard:
     """Lines that stay, and on a terminal rows of bars below them. A context: the bars go when it ends."""
@@ -37,11 +40,12 @@ class ProgressBoard:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rows: dict[str, TaskID] = {}
+        bar = [BarColumn(bar_width=16)] if console.width >= WIDE_ENOUGH else []
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),  # a narrow terminal shrinks the bar first
-            TextColumn("{task.fields[note]}"),
+            *bar,
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=False)),  # breaks on a narrow terminal
             console=console,
             disable=not console.is_terminal,
             transient=True,

@@ -29,6 +29,7 @@ from medarts_ops.cli.pages import print_individuals_link
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
+from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import fresh_name
 
 PLANNED_STEPS = 3
@@ -94,8 +95,14 @@ def command(
         print_json(search_json(found))
     else:
         console = results_console()
-        print_search(console, found, named_store(ctx))
+        print_search(console, found, named_store(ctx), _evaluation_settings(config_request(ctx).config_file))
         print_individuals_link(console, found, tracking_uri, named_store(ctx))
+
+
+def _evaluation_settings(config_file: Path | None) -> Path | None:
+    """The file if it has settings of an evaluation, too, which no search keeps."""
+    held = config_file is not None and read_settings_file(config_file).section("evaluate")
+    return config_file if held else None
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

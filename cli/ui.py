@@ -89,6 +89,7 @@ def server_environment(uri: str) -> dict[str, str]:
         # Without its job runner the server is 2 processes and 0.5 GB instead of 10 and 2.3 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONWARNINGS": "ignore",  # of libraries about each other: nothing that its reader could do
     }
 
 

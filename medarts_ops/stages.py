@@ -33,7 +33,8 @@ from medarts_ops.individual import (
     without_epoch_alphas,
 )
 from medarts_ops.journal.journal import Journal
-from medarts_ops.objectives.registry import MeasuringContext, evaluate_individual
+from medarts_ops.objectives.measuring import MeasuringContext
+from medarts_ops.objectives.registry import evaluate_individual
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,

@@ -183,6 +183,6 @@ def _stored_genotype(store: RunStore, run_id: str) -> tuple[_Place, Genotype]:
     if individual is None or found is None:
         raise RunError(
             f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
-            "searches, stages and individuals, see `medarts show`"
+            f"searches, stages and individuals: `medarts resume {search.name}` goes on with one that was stopped"
         )
     return _Place(evaluates=individual.run_id, parent_run_id=search.run_id), found

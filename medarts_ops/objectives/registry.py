@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from medarts_ops.config import ObjectiveConfig, ParaAugConfig
+from medarts_ops.config import ObjectiveConfig
 from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.individual import EvaluatedIndividual, TrainedIndividual
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.objectives.latency import forward_milliseconds
-
-
-@dataclass(frozen=True)
-class MeasuringContext:
-    """What objectives know beside the individual: the size of the counted network, and the full-size images.
-
-    `resolution` is height and width of the standard data, on which the found network will run.
-    """
-
-    para_aug: ParaAugConfig
-    n_classes: int
-    in_channels: int
-    resolution: tuple[int, int]
-
-
-Objective = Callable[[TrainedIndividual, MeasuringContext], float]
+from medarts_ops.objectives.measuring import MeasuringContext, Objective
 
 
 def accuracy(trained: TrainedIndividual, context: MeasuringContext) -> float:

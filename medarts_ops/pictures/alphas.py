@@ -25,7 +25,7 @@ NUMBERED_EDGES = 44
 NEARLY_EQUAL = 0.1
 """Weights that lie closer together are written with a digit more."""
 
-LEFT, RIGHT, BOTTOM, TOP = 1.2, 0.9, 1.15, 0.75
+LEFT, RIGHT, BOTTOM, TOP = 1.2, 1.15, 1.15, 0.75
 
 
 def alpha_figure(alpha: Alpha, genotype: Genotype, space: SearchSpace, name: str) -> Figure:
@@ -59,6 +59,7 @@ def alpha_figure(alpha: Alpha, genotype: Genotype, space: SearchSpace, name: str
         _frame_chosen(axes, genotype, cell, space)
     bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
     figure.colorbar(image, cax=bar).set_label("softmax of α (each row sums to 1)", fontsize=LABEL_SIZE)
+    bar.yaxis.set_major_formatter("{x:.3f}")
     bar.tick_params(labelsize=LABEL_SIZE)
     return figure
 

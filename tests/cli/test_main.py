@@ -213,3 +213,19 @@ def test_quiet_leaves_out_progress_and_verbose_says_more(here: Path) -> None:
 def test_quiet_and_verbose_exclude_each_other() -> None:
     result = CliRunner().invoke(main.medarts, ["-q", "-v", "genotypes"])
     assert result.exit_code == 2 and "exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--json", "runs"), "error: No such option '--json'. Did you mean '--version'?; see `medarts --help`\n"),
+        (
+            ("search", "--quiet"),
+            "error: --quiet goes before the verb: medarts --quiet …; see `medarts search --help`\n",
+        ),
+        (("show",), "error: Missing argument 'RUN_ID'; see `medarts show --help`\n"),
+    ],
+)
+def test_a_mistake_before_or_after_the_verb_is_one_line(words: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(main.medarts, words)
+    assert (result.exit_code, result.stderr) == (2, said)

@@ -38,12 +38,15 @@ def found() -> Found:
     return Found(result, RUN_ID, "1", {name: f"run of {name}" for name in ("init-00", "init-01", "mid-03")})
 
 
-def printed(width: int, terminal: bool = False, tracking_uri: str | None = None) -> str:
+def printed(
+    width: int, terminal: bool = False, tracking_uri: str | None = None, result: SearchResult | None = None
+) -> str:
     written = io.StringIO()
     console = Console(
         file=written, width=width, force_terminal=terminal, no_color=True, markup=False, highlight=False, soft_wrap=True
     )
-    print_search(console, found(), tracking_uri)  # type: ignore[arg-type]
+    shown = found() if result is None else found()._replace(result=result)
+    print_search(console, shown, tracking_uri)  # type: ignore[arg-type]
     return written.getvalue()
 
 
@@ -79,8 +82,17 @@ def test_a_genotype_is_one_line_to_copy() -> None:
     assert any(line.startswith("Genotype(normal=[") and line.endswith(")") for line in printed(80).splitlines())
 
 
-def test_cost_is_in_hours_for_each_stage_and_in_all() -> None:
-    assert "1.25 h (0.052 days, 1 h 15 min): init 0.0025 h, mid 1.25 h" in printed(1000)
+def test_cost_is_a_time_for_each_stage_and_in_all() -> None:
+    assert "1 h 15 min: init 9 s, mid 1 h 15 min" in printed(1000)
+
+
+def test_a_cost_of_hours_is_in_the_papers_days_too() -> None:
+    result = SearchResult(search_id="s", stages=tuple(_longer(stage) for stage in found().result.stages))
+    assert "13 h 2 min (0.54 days): init" in printed(1000, result=result)
+
+
+def _longer(stage: StageResult) -> StageResult:
+    return stage.model_copy(update={"seconds": 23_450.0})
 
 
 def test_exact_parameters_and_run_id_are_there() -> None:

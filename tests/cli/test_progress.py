@@ -136,3 +136,15 @@ def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
     assert "12,345 parameters, 3 epochs" in lines[0]
     assert lines[1] == "epoch 1/3: train accuracy 50.00 %, test error 25.00 %, 144 images/s, 20 s left"
     assert lines[2] == "evaluation finished in 30 s"
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_a_terminal_of_any_width_shows_count_accuracy_and_time(width: int) -> None:
+    written = io.StringIO()
+    console = Console(file=written, width=width, force_terminal=True, color_system=None)
+    with ProgressBoard(console) as board:
+        board.total("stage init (1 of 3)", 3, 30, "1 min 5 s left in all")
+        board.show("init-00", 2, 4, "accuracy 11.00 %, 606 images/s")
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", written.getvalue()).split()
+    assert {"3/30", "2/4", "11.00", "606", "left"} <= set(words)
+    assert "…" not in written.getvalue()

@@ -125,6 +125,16 @@ def test_the_last_line_is_the_link_to_all_individuals_in_the_stores_own_pages(tr
     assert served[-1].startswith("  http://h:5/#/experiments/1/runs?") and "search-test" in served[-1]
 
 
+def test_the_next_command_names_the_config_file_whose_evaluation_settings_it_needs(
+    tracked: FakeTracked, tmp_path: Path
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("extends: digits\nevaluate: {epochs: 2}\n", encoding="utf-8")
+    assert f"  medarts evaluate {'a' * 32} --config {file}\n" in invoke("--config", str(file)).stdout
+    file.write_text("extends: digits\n", encoding="utf-8")
+    assert f"  medarts evaluate {'a' * 32}\n" in invoke("--config", str(file)).stdout
+
+
 def test_pictures_can_be_left_out(tracked: FakeTracked) -> None:
     invoke("--no-pictures")
     invoke("--pictures")

@@ -11,7 +11,8 @@ from factories import make_genotype, make_trained
 from medarts_ops.config import ObjectiveConfig, ParaAugConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_parameters
-from medarts_ops.objectives.registry import OBJECTIVES, MeasuringContext, check_objectives, evaluate_individual
+from medarts_ops.objectives.measuring import MeasuringContext
+from medarts_ops.objectives.registry import OBJECTIVES, check_objectives, evaluate_individual
 from medarts_ops.space.zoo import zoo_genotype
 
 CONTEXT = MeasuringContext(ParaAugConfig(cells=3, channels=2), n_classes=10, in_channels=1, resolution=(8, 8))

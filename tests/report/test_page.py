@@ -113,10 +113,10 @@ def test_the_error_on_top_is_that_of_what_was_found_and_of_no_other_genotype() -
     found, other = report.result.best.trained.genotype, make_genotype()
     both = (make_evaluation("mine", 0.03, found), make_evaluation("other", 0.5, other))
     text = Page(report_html(replace(report, evaluations=both), WRITTEN)).text
-    assert "test error at full size 3.00 %" in text
+    assert "test error, evaluated 3.00 %" in text
     assert f"other mid-03 {other.identity} digits" in text
     alone = Page(report_html(replace(report, evaluations=both[1:]), WRITTEN)).text
-    assert "test error at full size" not in alone
+    assert "test error, evaluated" not in alone
 
 
 def test_a_picture_that_can_not_be_drawn_is_left_out(
