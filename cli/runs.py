@@ -10,7 +10,7 @@ import click
 
 from medarts_ops.cli.options import check_one_format, csv_option, json_option, tracking_uri_option
 from medarts_ops.cli.output import print_csv, print_json, results_console
-from medarts_ops.quantities import objective, percent
+from medarts_ops.quantities import SECONDS_PER_HOUR, duration, objective, percent
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -42,7 +42,7 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error")
 @csv_option
 @json_option
 def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_json: bool) -> None:
-    """List the searches in the store, newest first, and what came of them.
+    """List the searches in the store, newest first, and what came of them; then evaluations of given genotypes.
 
     \b
     Examples:
@@ -63,6 +63,7 @@ def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_jso
         print_json(without_nan(found))
     else:
         _print_runs(found)
+        _print_given(store, shown)
 
 
 def _row(store: RunStore, run: TrackedRun) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         results = [f"{name} {objective(name, value)}" for name, value in row["objectives"].items()]
         if row["hours"] is not None:
-            results.append(f"{row['hours']:.3g} h")
+            results.append(duration(SECONDS_PER_HOUR * row["hours"]))
         if row["test_errors"]:
             lowest = min(row["test_errors"], key=_nan_last)
             results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
@@ -120,6 +121,20 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
         console.print(f"  {row['started'][:16].replace('T', ' ')} UTC, {row['dataset']}, {row['status']}")
         if results:
             console.print(f"  {', '.join(results)}")
+
+
+def _print_given(store: RunStore, shown: int | None) -> None:
+    """Evaluations that belong to no search, since their genotype was given."""
+    given = [run for run in store.all_of_kind("evaluation") if run.parent_run_id is None][:shown]
+    console = results_console()
+    if given:
+        console.print("\nEvaluations of given genotypes")
+    for run in given:
+        error = run.metrics.get("test_error")
+        result = "" if error is None else f", test error {percent(error)}"
+        console.print(f"{run.run_id}  {run.name}")
+        when = run.started.isoformat(timespec="seconds")[:16].replace("T", " ")
+        console.print(f"  {when} UTC, {run.tags.get('medarts.dataset')}, {run.status}{result}")
 
 
 def _nan_last(value: float) -> tuple[bool, float]:

@@ -27,8 +27,11 @@ CELLS: tuple[CellKind, ...] = ("normal", "reduce")
 NO_SETTINGS = ("parameters",)
 """Of a run's parameters in MLflow those that follow from the others."""
 
-COST = ("hours", "seconds")
+COST = ("hours", "seconds", "cpu_hours", "gpu_hours")
 """Metrics that are told as the cost."""
+
+OWN_UNITS = ("hypervolume",)
+"""Metrics in units of each search's own first stage, which say nothing beside another's."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,8 @@ class Comparison:
 
     @property
     def metrics(self) -> dict[str, tuple[float | None, ...]]:
-        """The last value of each other metric in each run, without those that are the cost."""
-        told = {*self.objectives, *COST}
+        """The last value of each other metric in each run, without those that are the cost or don't compare."""
+        told = {*self.objectives, *COST, *OWN_UNITS}
         metrics = _side_by_side([compared.run.metrics for compared in self.runs])
         return {key: metrics[key] for key in sorted(metrics) if key not in told}
 

@@ -195,7 +195,7 @@ class RunStore:
         return found
 
     def _job_named(self, name: str) -> TrackedRun:
-        jobs = self.searches() + self._all_of_kind("evaluation")
+        jobs = self.searches() + self.all_of_kind("evaluation")
         named = [run for run in jobs if run.name == name]
         named = [run for run in named if run.kind == "search"] or named
         if len(named) == 1:
@@ -213,9 +213,10 @@ class RunStore:
 
     def searches(self) -> list[TrackedRun]:
         """All searches of the store, newest first."""
-        return self._all_of_kind("search")
+        return self.all_of_kind("search")
 
-    def _all_of_kind(self, kind: RunKind) -> list[TrackedRun]:
+    def all_of_kind(self, kind: RunKind) -> list[TrackedRun]:
+        """All runs of one kind in the store, newest first."""
         with store_errors(self.uri):
             experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
         return self._matching(experiments, {KIND_TAG: kind})[::-1]

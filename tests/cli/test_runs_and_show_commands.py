@@ -33,8 +33,25 @@ def test_runs_says_what_came_of_a_search(stored: Any) -> None:
     lines = invoke(stored, "runs").stdout.splitlines()
     assert lines[0] == f"{stored.run_ids['search']}  search-told"
     assert lines[1].endswith("UTC, digits, FINISHED")
-    assert lines[2] == "  accuracy 95.00 %, params 4.00 M, 1.25 h, test error 12.50 % (1 evaluated)"
+    assert lines[2] == "  accuracy 95.00 %, params 4.00 M, 1 h 15 min, test error 12.50 % (1 evaluated)"
     assert max(map(len, lines)) <= 80
+
+
+def test_runs_lists_evaluations_that_belong_to_no_search_below(here: Path) -> None:
+    from medarts_ops.tracking.store import open_store
+
+    store = open_store(f"sqlite:///{here}/mlflow.db")
+    run_id = store.create_run(
+        experiment_id=store.experiment_id(),
+        kind="evaluation",
+        name="published",
+        tags={"medarts.dataset": "digits"},
+        params={},
+    )
+    store.log_metrics(run_id, {"test_error": 0.025})
+    lines = CliRunner().invoke(medarts, ["runs"]).stdout.splitlines()
+    assert lines[:3] == ["no searches yet: `medarts search` starts one", "", "Evaluations of given genotypes"]
+    assert lines[3] == f"{run_id}  published" and lines[4].endswith("UTC, digits, RUNNING, test error 2.50 %")
 
 
 def test_runs_as_json(stored: Any) -> None:
@@ -215,7 +232,7 @@ def test_a_run_with_nan_is_shown_as_text(spoilt: Any, name: str) -> None:
 
 
 def test_searches_with_nan_are_listed_as_text(spoilt: Any) -> None:
-    assert "accuracy nan, params inf, nan h, test error nan %" in invoke(spoilt, "runs").stdout
+    assert "accuracy nan, params inf, unknown time, test error nan %" in invoke(spoilt, "runs").stdout
 
 
 def a_row(number: int, *parents: int) -> dict[str, Any]:
