@@ -73,8 +73,12 @@ def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
 
 
 def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
-    shape = {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
-    return shape | cell.model_dump(mode="json", exclude_none=True)
+    return _axes_json(space) | cell.model_dump(mode="json", exclude_none=True)
+
+
+def _axes_json(space: SearchSpace) -> Json:
+    """What the rows and columns of `op_logits` are."""
+    return {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
 
 
 class _CellFile(Value):
@@ -174,9 +178,8 @@ def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Jso
 
 
 def _cells_json(cells: Sequence[CellAlpha], space: SearchSpace) -> Json:
-    shape: Json = {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
     numbers = [cell.model_dump(mode="json", exclude_none=True) for cell in cells]
-    return shape | {key: [each[key] for each in numbers] for key in (numbers[0] if numbers else ())}
+    return _axes_json(space) | {key: [each[key] for each in numbers] for key in (numbers[0] if numbers else ())}
 
 
 def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:

@@ -21,7 +21,7 @@ from medarts_ops.tracking.jobs import job_in
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import search_of
 from medarts_ops.tracking.study_storage import open_study_storage, studies_of_search, study_errors
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, SEARCH_TAG, TrackedRun
+from medarts_ops.tracking.tracked_run import JOB_TAGS, SEARCH_TAG, TrackedRun
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -184,7 +184,7 @@ def _rank(run: TrackedRun) -> int:
 
 def _job_name(run: TrackedRun) -> str | None:
     """The name of the folder that a run's job has; None for a run that is only a part of a job."""
-    name = run.tags.get({"search": SEARCH_TAG, "evaluation": EVALUATION_TAG}.get(run.kind, ""), "")
+    name = run.tags.get(JOB_TAGS.get(run.kind, ""), "")
     # Tags can be edited by anybody, and what they name is removed.
     return name if NAME_PATTERN.fullmatch(name) else None
 

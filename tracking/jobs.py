@@ -12,7 +12,7 @@ from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.tracking.databases import without_password
 from medarts_ops.tracking.store import open_store
 from medarts_ops.tracking.stored_runs import search_of
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG, SEARCH_TAG, TrackedRun
+from medarts_ops.tracking.tracked_run import EVALUATION_TAG, JOB_TAGS, SEARCH_TAG, TrackedRun
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.run_store import RunStore
@@ -58,8 +58,8 @@ def run_of_job(store: RunStore, job: Job) -> TrackedRun:
     """
     if job.run_id is not None:
         return store.find_run(job.run_id)
-    tag = SEARCH_TAG if job.kind == "search" else EVALUATION_TAG
-    runs = [run for run in store.runs_with(store.experiment_id(), tag, job.name) if run.kind == job.kind]
+    named = store.runs_with(store.experiment_id(), JOB_TAGS[job.kind], job.name)
+    runs = [run for run in named if run.kind == job.kind]
     if not runs:
         verb = "sync" if job.kind == "search" else "resume"
         raise RunError(

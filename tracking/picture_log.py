@@ -17,7 +17,7 @@ from medarts_ops.observers import (
 )
 
 if TYPE_CHECKING:
-    from medarts_ops.pictures.gallery import Draw
+    from medarts_ops.pictures.figures import Draw
     from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
     from medarts_ops.tracking.run_store import RunStore
 

@@ -15,6 +15,8 @@ SEARCH_TAG = "medarts.search_id"
 INDIVIDUAL_TAG = "medarts.individual"
 EVALUATION_TAG = "medarts.evaluation_id"
 """An evaluation's id; it stands in no search's list of runs."""
+JOB_TAGS = {"search": SEARCH_TAG, "evaluation": EVALUATION_TAG}
+"""The tag that holds a job's name, by the kind of its run; the other kinds are parts of a job."""
 PARENT_TAG = "mlflow.parentRunId"
 FINGERPRINT_TAG = "medarts.fingerprint"
 """A hash of the images that a search or an evaluation was given."""

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from medarts_ops.errors import RunError
 from medarts_ops.individual import Alpha
-from medarts_ops.pictures.alphas import INPUTS, mixtures_of
+from medarts_ops.pictures.alphas import mixtures_of
+from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, colour, new_figure
-from medarts_ops.space.genotype import CellKind
 from medarts_ops.space.search_space import N_INPUTS, OPERATIONS, SearchSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELLS: tuple[tuple[CellKind, str], ...] = (("normal", "normal cell"), ("reduce", "reduction cell"))
 WIDE, HIGH, GAP = 0.92, 0.62, 0.16
 LEFT, RIGHT, BOTTOM, TOP = 0.6, 0.2, 1.15, 0.75
 
@@ -51,7 +50,7 @@ def alpha_epochs_figure(born: Alpha, epochs: Sequence[Alpha], space: SearchSpace
     figure = new_figure(width, height, f"how α of {name} moved in {len(epochs)} epochs")
     low = min(float(weights.min()) for mixture in mixtures for weights in mixture.values())
     high = max(float(weights.max()) for mixture in mixtures for weights in mixture.values())
-    for number, (cell, title) in enumerate(CELLS):
+    for number, (cell, title) in enumerate(CELL_NAMES.items()):
         x = LEFT + number * (LEFT + wide)
         axes = figure.add_axes((x / width, BOTTOM / height, wide / width, tall / height), label=cell)
         axes.set_title(title, fontsize=TEXT_SIZE, color=INK)
@@ -104,7 +103,7 @@ def _frame(axes: Axes, space: SearchSpace) -> None:
     columns = space.n_nodes + N_INPUTS - 1
     axes.set_xlim(-0.02, columns * (WIDE + GAP))
     axes.set_ylim(-0.02, space.n_nodes * (HIGH + GAP))
-    names = [INPUTS[source] if source < N_INPUTS else str(source - N_INPUTS) for source in range(columns)]
+    names = [INPUT_LABELS[source] if source < N_INPUTS else str(source - N_INPUTS) for source in range(columns)]
     axes.set_xticks([source * (WIDE + GAP) + WIDE / 2 for source in range(columns)], names, fontsize=LABEL_SIZE)
     rows = [node * (HIGH + GAP) + HIGH / 2 for node in range(space.n_nodes)]
     axes.set_yticks(rows, [str(node) for node in reversed(range(space.n_nodes))], fontsize=LABEL_SIZE)

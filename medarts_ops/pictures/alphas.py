@@ -8,6 +8,7 @@ import numpy as np
 
 from medarts_ops.errors import GenotypeError
 from medarts_ops.individual import Alpha, CellAlpha
+from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
 from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, new_figure
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-INPUTS = ("$c_{k-2}$", "$c_{k-1}$")
 ROW, COLUMN = 0.27, 0.5
 NUMBERED_EDGES = 44
 """Of eight nodes; a picture of sixteen would take seconds for numbers that nobody reads."""
@@ -47,15 +47,12 @@ def alpha_figure(alpha: Alpha, genotype: Genotype, space: SearchSpace, name: str
     figure = new_figure(width, height, f"architecture parameters α of {name}")
     lowest = min(float(mixture.min()) for mixture in mixtures.values())
     strongest = max(float(mixture.max()) for mixture in mixtures.values())
-    cells: tuple[tuple[CellKind, CellAlpha, str], ...] = (
-        ("normal", alpha.normal, "normal cell"),
-        ("reduce", alpha.reduce, "reduction cell"),
-    )
-    for number, (cell, parameters, title) in enumerate(cells):
+    parameters = {"normal": alpha.normal, "reduce": alpha.reduce}
+    for number, (cell, title) in enumerate(CELL_NAMES.items()):
         x = left + number * (left + wide)
         axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
         axes.set_title(f"{title} (framed: the genotype)", fontsize=TEXT_SIZE, color=INK)
-        image = _heat_map(axes, mixtures[cell], parameters, space, (lowest, strongest))
+        image = _heat_map(axes, mixtures[cell], parameters[cell], space, (lowest, strongest))
         _frame_chosen(axes, genotype, cell, space)
     bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
     figure.colorbar(image, cax=bar).set_label("softmax of α (each row sums to 1)", fontsize=LABEL_SIZE)
@@ -114,7 +111,7 @@ def _heat_map(
 
 def _edge_names(space: SearchSpace, parameters: CellAlpha) -> list[str]:
     names = [
-        f"{INPUTS[source] if source < N_INPUTS else source - N_INPUTS} → {node - N_INPUTS}"
+        f"{INPUT_LABELS[source] if source < N_INPUTS else source - N_INPUTS} → {node - N_INPUTS}"
         for source, node in space.edges
     ]
     if parameters.edge_logits is None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Figure  # for rooms that pass figures on and draw none
 
+Draw = Callable[[], "Figure"]
+"""Makes a picture when it is called."""
+
 DPI = 150
 TITLE_SIZE = 11
 TEXT_SIZE = 9
@@ -162,13 +165,13 @@ def own_style() -> Iterator[None]:
         yield
 
 
-def drawn_png(draw: Callable[[], Figure]) -> bytes:
+def drawn_png(draw: Draw) -> bytes:
     """The figure that `draw` makes as a PNG, in our own style."""
     with own_style():
         return png_bytes(draw())
 
 
-def drawn_svg(draw: Callable[[], Figure]) -> tuple[bytes, tuple[float, float]]:
+def drawn_svg(draw: Draw) -> tuple[bytes, tuple[float, float]]:
     """The figure that `draw` makes as an SVG in our own style, letters as outlines; and width and height in inches."""
     from matplotlib import rc_context
 

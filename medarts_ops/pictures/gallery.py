@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from medarts_ops.individual import Alpha, EvaluationResult, SearchResult, StageResult, TrainedIndividual
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
 from medarts_ops.pictures.alphas import alpha_figure
 from medarts_ops.pictures.cells import genotype_figure
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
+from medarts_ops.pictures.figures import Draw
 from medarts_ops.pictures.fronts import front_figure
 from medarts_ops.pictures.lineage import lineage_figure
 from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure, table_of
 from medarts_ops.space.search_space import SearchSpace
-
-if TYPE_CHECKING:
-    from medarts_ops.pictures.figures import Figure
-
-Draw = Callable[[], "Figure"]
 
 
 def pictures_of_individual(

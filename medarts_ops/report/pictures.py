@@ -7,9 +7,8 @@ import logging
 from dataclasses import dataclass
 
 from medarts_ops.evolution.ranking import chosen_from
-from medarts_ops.pictures.figures import drawn_svg
+from medarts_ops.pictures.figures import Draw, drawn_svg
 from medarts_ops.pictures.gallery import (
-    Draw,
     picture_of_sizes,
     pictures_of_evaluation,
     pictures_of_individual,
