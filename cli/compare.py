@@ -25,7 +25,7 @@ from medarts_ops.quantities import counted, exact_objective, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.comparison import ComparedRun, Comparison, GenotypeDifferences
+    from medarts_ops.tracking.reading.comparison import ComparedRun, Comparison, GenotypeDifferences
 
 NOTHING = "-"
 GAP = 2
@@ -59,9 +59,9 @@ def command(
       medarts compare mine yours theirs --csv > compared.csv
       medarts compare 0123456789abcdef0123456789abcdef 123456789abcdef0123456789abcdef0 --json
     """
-    from medarts_ops.tracking.artifact_files import without_nan
-    from medarts_ops.tracking.comparison import compare_runs
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.artifacts.files import without_nan
+    from medarts_ops.tracking.reading.comparison import compare_runs
+    from medarts_ops.tracking.stores.opening import open_store
 
     check_one_format(as_csv, as_json)
     if len(runs) < 2:
@@ -180,7 +180,7 @@ def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[s
 
 
 def _genotype_differences(compared: Comparison) -> GenotypeDifferences | None:
-    from medarts_ops.tracking.comparison import genotype_differences
+    from medarts_ops.tracking.reading.comparison import genotype_differences
 
     genotypes = [run.genotype for run in compared.with_genotype if run.genotype is not None]
     return genotype_differences(genotypes) if len(genotypes) > 1 else None
@@ -224,7 +224,7 @@ def _number(name: str, value: float | None) -> str:
 
 
 def _link(compared: Comparison, pages: str) -> str:
-    from medarts_ops.tracking.links import compared_runs_link
+    from medarts_ops.tracking.reading.links import compared_runs_link
 
     experiments = list(dict.fromkeys(run.run.experiment_id for run in compared.runs))
     return compared_runs_link(pages, experiments, [run.run.run_id for run in compared.runs])

@@ -74,7 +74,7 @@ def command(
     elif run_id is not None:
         request = _of_search(request, run_id, tracking_uri)
     config = resolve_evaluate(request).config
-    from medarts_ops.tracking.evaluated import tracked_evaluation
+    from medarts_ops.tracking.evaluation import tracked_evaluation
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:
@@ -106,8 +106,8 @@ def published_genotype(given: str) -> Genotype:
 
 
 def _of_search(request: Request, run_id: str, tracking_uri: str | None) -> Request:
-    from medarts_ops.tracking.store import open_store
-    from medarts_ops.tracking.stored_runs import evaluated_search, stored_settings
+    from medarts_ops.tracking.reading.stored_runs import evaluated_search, stored_settings
+    from medarts_ops.tracking.stores.opening import open_store
 
     store = open_store(tracking_uri, create=False)
     search = evaluated_search(store, store.find_run(run_id))

@@ -67,7 +67,7 @@ def _write_file(
     evaluation: str, chosen: str | None, output: Path | None, tracking_uri: str | None, work_dir: Path, as_json: bool
 ) -> None:
     from medarts_ops.export.formats import export_network, format_of, require
-    from medarts_ops.tracking.evaluated_network import evaluated_network
+    from medarts_ops.tracking.reading.evaluated_network import evaluated_network
 
     format = format_of(Path(f"x.{chosen}") if chosen else output or Path("x.pt2"))
     require(format)
@@ -95,8 +95,8 @@ def _write_file(
 
 
 def _log_model(evaluation: str, tracking_uri: str | None, work_dir: Path, as_json: bool) -> None:
-    from medarts_ops.tracking.databases import without_password
-    from medarts_ops.tracking.logged_model import log_network
+    from medarts_ops.tracking.runs.logged_model import log_network
+    from medarts_ops.tracking.stores.databases import without_password
 
     logged = log_network(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
     store = without_password(logged.tracking_uri)

@@ -20,7 +20,7 @@ _OPTIONS = {"--tracking-uri": "tracking_uri", "--storage": "storage", "--work-di
 @contextmanager
 def resumable(ctx: click.Context, work_dir: Path, name: str) -> Iterator[None]:
     """While this lasts, whatever ends the command leaves the line that resumes the job `name`, if there is such."""
-    from medarts_ops.tracking.jobs import is_unfinished
+    from medarts_ops.tracking.reading.jobs import is_unfinished
 
     try:
         yield

@@ -31,9 +31,9 @@ from medarts_ops.quantities import (
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.evaluated import TrackedEvaluation
-    from medarts_ops.tracking.tracked import TrackedSearch
-    from medarts_ops.tracking.tracked_run import TrackedRun
+    from medarts_ops.tracking.evaluation import TrackedEvaluation
+    from medarts_ops.tracking.search import TrackedSearch
+    from medarts_ops.tracking.stores.tracked_run import TrackedRun
 
 FEWEST_DAYS = 0.1
 """The paper's unit of search cost, from where it says something."""

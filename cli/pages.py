@@ -11,7 +11,7 @@ from medarts_ops.cli.output import command_line
 from medarts_ops.cli.ui import DEFAULT_PORT, LOCAL, pages_of
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.tracked import TrackedSearch
+    from medarts_ops.tracking.search import TrackedSearch
 
 LOCAL_PAGES = f"http://{LOCAL}:{DEFAULT_PORT}"
 """Where `medarts ui` serves them."""
@@ -19,7 +19,7 @@ LOCAL_PAGES = f"http://{LOCAL}:{DEFAULT_PORT}"
 
 def served_pages(tracking_uri: str | None) -> str | None:
     """The address of the pages where the store is a server's, which has them; None for a database."""
-    from medarts_ops.tracking.store import resolve_tracking_uri
+    from medarts_ops.tracking.stores.opening import resolve_tracking_uri
 
     return pages_of(resolve_tracking_uri(tracking_uri))
 
@@ -48,7 +48,7 @@ def print_individuals_link(
     console: Console, found: TrackedSearch, tracking_uri: str | None, named_store: str | None
 ) -> None:
     """Write the link that compares all individuals of a finished search; arguments as of `print_link`."""
-    from medarts_ops.tracking.links import comparison_link
+    from medarts_ops.tracking.reading.links import comparison_link
 
     def link(pages: str) -> str:
         return comparison_link(pages, found.experiment_id, search_id=found.result.search_id)

@@ -41,7 +41,7 @@ def command(
       medarts report 0123456789abcdef0123456789abcdef -o found.html --open
     """
     from medarts_ops.report.page import report_html
-    from medarts_ops.tracking.reported import REPORT, search_report
+    from medarts_ops.tracking.reading.search_report import REPORT, search_report
     from medarts_ops.whole_file import whole_file
 
     report, store = search_report(search, tracking_uri=tracking_uri, work_dir=work_dir)

@@ -59,7 +59,7 @@ def command(
       medarts resume 0123456789abcdef0123456789abcdef
       medarts resume mine --work-dir /data/medarts-work
     """
-    from medarts_ops.tracking.jobs import find_job
+    from medarts_ops.tracking.reading.jobs import find_job
 
     found = find_job(job, tracking_uri=tracking_uri, work_dir=work_dir)
     places = _Places(tracking_uri=tracking_uri, work_dir=work_dir, pictures=pictures)
@@ -79,7 +79,7 @@ class _Places(TypedDict):
 
 
 def _search(ctx: click.Context, job: str, storage: str | None, places: _Places, as_json: bool) -> None:
-    from medarts_ops.tracking.resumed import resumed_search
+    from medarts_ops.tracking.resume import resumed_search
 
     with ProgressBoard(progress_console()) as board:
         found = resumed_search(job, storage=storage, observers=(SearchProgress(board),), **places)
@@ -93,7 +93,7 @@ def _search(ctx: click.Context, job: str, storage: str | None, places: _Places, 
 
 
 def _evaluation(ctx: click.Context, job: str, places: _Places, as_json: bool) -> None:
-    from medarts_ops.tracking.evaluated import resumed_evaluation
+    from medarts_ops.tracking.evaluation import resumed_evaluation
 
     with ProgressBoard(progress_console()) as board:
         trained = resumed_evaluation(job, observers=(EvaluationProgress(board),), **places)

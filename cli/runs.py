@@ -13,8 +13,8 @@ from medarts_ops.cli.output import print_csv, print_json, results_console
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, objective, percent
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.run_store import RunStore
-    from medarts_ops.tracking.tracked_run import TrackedRun
+    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.stores.tracked_run import TrackedRun
 
 SHOWN = 20
 """How many searches are listed unless asked; a table for other programs holds all."""
@@ -50,8 +50,8 @@ def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_jso
       medarts runs --csv > searches.csv
       medarts runs --tracking-uri http://localhost:5000 --json
     """
-    from medarts_ops.tracking.artifact_files import without_nan
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.artifacts.files import without_nan
+    from medarts_ops.tracking.stores.opening import open_store
 
     check_one_format(as_csv, as_json)
     store = open_store(tracking_uri, create=False)
@@ -67,7 +67,7 @@ def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_jso
 
 
 def _row(store: RunStore, run: TrackedRun) -> dict[str, Any]:
-    from medarts_ops.tracking.stored_runs import chosen_run_id, objective_names, objectives_of
+    from medarts_ops.tracking.reading.stored_runs import chosen_run_id, objective_names, objectives_of
 
     errors = [
         evaluation.metrics["test_error"]

@@ -77,7 +77,7 @@ def command(
     if dry_run:
         plan(config, as_json)
         return
-    from medarts_ops.tracking.tracked import tracked_search
+    from medarts_ops.tracking.search import tracked_search
 
     name = fresh_name("search", config.dataset.name) if name is None else name
     with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:

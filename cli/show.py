@@ -18,8 +18,8 @@ from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.run_store import RunStore
-    from medarts_ops.tracking.tracked_run import TrackedRun
+    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.stores.tracked_run import TrackedRun
 
 DEEPEST_GENERATION = 32
 """Generations of a lineage that are drawn, each further to the right; a search has one a stage."""
@@ -41,8 +41,8 @@ def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_jso
       medarts show search-digits
       medarts show 0123456789abcdef0123456789abcdef --json
     """
-    from medarts_ops.tracking.artifact_files import without_nan
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.artifacts.files import without_nan
+    from medarts_ops.tracking.stores.opening import open_store
 
     store = open_store(tracking_uri, create=False)
     run = store.find_run(run_id)
@@ -64,7 +64,13 @@ def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
     filled for a search.
     """
-    from medarts_ops.tracking.stored_runs import ancestry, chosen_individual, genotype_of, objective_names, search_of
+    from medarts_ops.tracking.reading.stored_runs import (
+        ancestry,
+        chosen_individual,
+        genotype_of,
+        objective_names,
+        search_of,
+    )
 
     search = search_of(store, run)
     names = () if search is None else objective_names(store, search)
@@ -164,7 +170,7 @@ def _key_result(row: dict[str, Any]) -> str:
 
 
 def _individual_row(run: TrackedRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
-    from medarts_ops.tracking.stored_runs import objectives_of
+    from medarts_ops.tracking.reading.stored_runs import objectives_of
 
     front = run.metrics.get("front", math.nan)
     return {

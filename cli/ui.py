@@ -15,7 +15,7 @@ from medarts_ops.cli.options import tracking_uri_option
 from medarts_ops.errors import StoreError
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.run_store import RunStore
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 LOCAL = "127.0.0.1"
 DEFAULT_PORT = 5000
@@ -38,7 +38,7 @@ def command(*, port: int, tracking_uri: str | None) -> None:
       medarts ui
       medarts ui --port 5001
     """
-    from medarts_ops.tracking.store import open_store, resolve_tracking_uri
+    from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
 
     uri = resolve_tracking_uri(tracking_uri)
     served = pages_of(uri)
@@ -72,8 +72,8 @@ def best_link(store: RunStore, pages: str) -> str:
 
     One that ended early has less to show, so it gives way to the newest that did not.
     """
-    from medarts_ops.tracking.links import comparison_link
-    from medarts_ops.tracking.tracked_run import SEARCH_TAG
+    from medarts_ops.tracking.reading.links import comparison_link
+    from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG
 
     searches = store.searches()
     if not searches:

@@ -39,11 +39,11 @@ from rich.console import Console
 from rich.text import Text
 from selenium.webdriver import Chrome
 
-from medarts_ops.tracking.links import compared_runs_link
-from medarts_ops.tracking.reported import REPORT
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.tracked_run import TrackedRun
+from medarts_ops.tracking.reading.links import compared_runs_link
+from medarts_ops.tracking.reading.search_report import REPORT
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.tracked_run import TrackedRun
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 1600, 1000

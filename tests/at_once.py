@@ -28,7 +28,7 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Ended]:
     A call is what pickle can send. An error that is none of ours is the process's traceback and an exit code of 1.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "mlflow", "optuna", "medarts_ops.tracking.resumed"])
+    context.set_forkserver_preload(["torch", "mlflow", "optuna", "medarts_ops.tracking.resume"])
     barrier = context.Barrier(len(calls))
     started = []
     for call in calls:

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in them, to be copied."""
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.stores.opening import open_store
 
     file = tmp_path_factory.mktemp("mlflow-template") / "mlflow.db"
     open_store(f"sqlite:///{file}")

@@ -12,11 +12,11 @@ from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.observers import SearchEvent, SearchStarted
-from medarts_ops.tracking.picture_log import FOLDER as PICTURES
-from medarts_ops.tracking.reproducibility_log import FOLDER
+from medarts_ops.tracking.runs.picture_log import FOLDER as PICTURES
+from medarts_ops.tracking.runs.reproducibility_log import FOLDER
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.run_store import RunStore
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 
 OF_THE_TELLER = {JOURNAL_NAME, FOLDER, PICTURES}

@@ -55,7 +55,7 @@ def search_in(folder: Path, target: str | None, at: int, after: bool) -> None:
     """Run the search `mine` with stores and work directory in `folder`; die on the way if a target is named."""
     import torch
 
-    from medarts_ops.tracking.tracked import tracked_search
+    from medarts_ops.tracking.search import tracked_search
 
     torch.set_num_threads(1)
     if target is not None:
@@ -75,7 +75,7 @@ def stores(folder: Path) -> dict[str, Any]:
 def exit_code_of(function: Callable[..., None], *arguments: Any) -> int | None:
     """Run `function` in a fresh process that has the heavy imports behind it, and say how it ended."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "medarts_ops.tracking.tracked", "medarts_ops.tracking.evaluated"])
+    context.set_forkserver_preload(["mlflow", "medarts_ops.tracking.search", "medarts_ops.tracking.evaluation"])
     process = context.Process(target=function, args=arguments)
     process.start()
     process.join()
@@ -90,7 +90,7 @@ def evaluate_in(folder: Path, target: str | None, at: int, after: bool) -> None:
     """Run the evaluation `mine` with store and work directory in `folder`; die on the way if a target is named."""
     import torch
 
-    from medarts_ops.tracking.evaluated import tracked_evaluation
+    from medarts_ops.tracking.evaluation import tracked_evaluation
 
     torch.set_num_threads(1)
     if target is not None:

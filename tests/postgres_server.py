@@ -118,8 +118,8 @@ class PostgresServer:
 
 def open_both(tracking: str, studies: str) -> None:
     """What a search does first: open the tracking store, then Optuna's storage."""
-    from medarts_ops.tracking.store import open_store
-    from medarts_ops.tracking.study_storage import open_study_storage
+    from medarts_ops.tracking.stores.opening import open_store
+    from medarts_ops.tracking.stores.study_storage import open_study_storage
 
     open_store(tracking)
     open_study_storage(studies)

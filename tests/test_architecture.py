@@ -18,6 +18,7 @@ FLOORS = [
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
+    {"patient_observer"},
     {"data", "networks", "journal"},
     {"strategies", "objectives"},
     {"training"},

@@ -139,7 +139,7 @@ def test_test_tools_are_asked_for_by_the_extra_only(metadata: Distribution) -> N
 
 
 def test_the_installed_copy_is_what_is_imported(installed: Path, tmp_path: Path) -> None:
-    names = ("medarts_ops", "medarts_ops.space.zoo", "medarts_ops.tracking.tracked", "medarts_ops.cli.main")
+    names = ("medarts_ops", "medarts_ops.space.zoo", "medarts_ops.tracking.search", "medarts_ops.cli.main")
     code = f"from importlib.util import find_spec\nfor name in {names}: print(find_spec(name).origin)"
     origins = run(tmp_path, str(installed / "python"), "-c", code).splitlines()
     assert len(origins) == len(names)

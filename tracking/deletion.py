@@ -16,15 +16,15 @@ from optuna.storages import BaseStorage
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.tracking.databases import absolute_sqlite, default_sqlite, scheme_of, sqlite_file
-from medarts_ops.tracking.jobs import job_in
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.stored_runs import search_of
-from medarts_ops.tracking.study_storage import open_study_storage, studies_of_search, study_errors
-from medarts_ops.tracking.tracked_run import JOB_TAGS, SEARCH_TAG, TrackedRun
+from medarts_ops.tracking.reading.jobs import job_in
+from medarts_ops.tracking.reading.stored_runs import search_of
+from medarts_ops.tracking.stores.databases import absolute_sqlite, default_sqlite, scheme_of, sqlite_file
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search, study_errors
+from medarts_ops.tracking.stores.tracked_run import JOB_TAGS, SEARCH_TAG, TrackedRun
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.run_store import RunStore
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 KINDS = ("search", "stage", "individual", "evaluation")
 CHILDREN_FIRST = ("evaluation", "individual", "stage", "search")

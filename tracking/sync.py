@@ -11,12 +11,12 @@ from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import SearchEvent, SearchObserver, SearchState, SearchStopped, state_after
-from medarts_ops.tracking.jobs import job_in
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.optuna_proposer import make_proposer
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.study_observers import search_recorder
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking.reading.jobs import job_in
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.studies.proposer import make_proposer
+from medarts_ops.tracking.studies.recorders import search_recorder
 
 
 class SyncedSearch(NamedTuple):

@@ -14,8 +14,8 @@ from factories import make_evaluate_config_tiny, make_search_config_tiny
 from selenium.webdriver import Chrome
 
 from medarts_ops.config import ProposalsConfig, RangeConfig, SearchConfig
-from medarts_ops.tracking.evaluated import TrackedEvaluation, tracked_evaluation
-from medarts_ops.tracking.tracked import TrackedSearch, tracked_search
+from medarts_ops.tracking.evaluation import TrackedEvaluation, tracked_evaluation
+from medarts_ops.tracking.search import TrackedSearch, tracked_search
 
 
 class Story(NamedTuple):

@@ -24,8 +24,8 @@ from browser.mlflow_page import (
 from browser.servers import Pages
 from selenium.webdriver import Chrome
 
-from medarts_ops.tracking.links import compared_runs_link, comparison_link, run_link
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, run_link
+from medarts_ops.tracking.stores.opening import open_store
 
 pytestmark = pytest.mark.slow
 

@@ -53,9 +53,9 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> StoredSearch:
     """The store; made once, for all tests that only read."""
-    from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
-    from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+    from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+    from medarts_ops.tracking.stores.opening import open_store
 
     file = shutil.copy(template_database, tmp_path_factory.mktemp("cli-store"))
     uri = f"sqlite:///{Path(file).as_posix()}"

@@ -130,8 +130,8 @@ def test_a_shared_study_of_other_settings_is_refused_and_kept(here: Path) -> Non
 
 def make_study(name: str) -> None:
     """A study that a search with other settings made."""
-    from medarts_ops.tracking.optuna_proposer import OptunaProposer
-    from medarts_ops.tracking.study_storage import open_study_storage
+    from medarts_ops.tracking.stores.study_storage import open_study_storage
+    from medarts_ops.tracking.studies.proposer import OptunaProposer
 
     proposals = ProposalsConfig(space={"alpha_lr": RangeConfig(low=1e-4, high=1e-2)}, study=name)
     config = make_search_config_tiny().model_copy(update={"proposals": proposals})

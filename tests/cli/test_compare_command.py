@@ -32,8 +32,8 @@ class Compared(NamedTuple):
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> Compared:
     """Each search has a seed of its own, and every third another share of images held out."""
-    from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+    from medarts_ops.tracking.stores.opening import open_store
 
     file = shutil.copy(template_database, tmp_path_factory.mktemp("compared"))
     uri, ids = f"sqlite:///{Path(file).as_posix()}", []
@@ -57,8 +57,8 @@ def told(compared: Compared, *words: str) -> str:
 
 
 def on_terminal(compared: Compared, width: int, *names: str) -> list[str]:
-    from medarts_ops.tracking.comparison import compare_runs
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.reading.comparison import compare_runs
+    from medarts_ops.tracking.stores.opening import open_store
 
     written = io.StringIO()
     console = Console(
@@ -102,7 +102,7 @@ def test_genotypes_are_compared_edge_by_edge(stored: Any) -> None:
 def test_a_differing_edge_is_told_with_its_operations(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from factories import make_genotype
 
-    from medarts_ops.tracking import comparison
+    from medarts_ops.tracking.reading import comparison
 
     made = iter([make_genotype("sep_conv_3x3"), make_genotype("dil_conv_5x5")])
     monkeypatch.setattr(comparison, "genotype_of", lambda store, run: next(made))
@@ -146,10 +146,10 @@ def test_the_link_is_that_of_the_pages_that_medarts_ui_serves(compared: Compared
 
 
 def test_a_server_has_pages_to_link_to(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
-    from medarts_ops.tracking import store
+    from medarts_ops.tracking.stores import opening
 
-    opened = store.open_store(compared.uri)
-    monkeypatch.setattr(store, "open_store", lambda uri, create: opened)
+    opened = opening.open_store(compared.uri)
+    monkeypatch.setattr(opening, "open_store", lambda uri, create: opened)
     words = ("compare", "search-0", "search-1", "--tracking-uri", "http://host:5000/")
     link = json.loads(invoke(*words, "--json").stdout)["link"]
     assert link.startswith("http://host:5000/#/compare-runs?runs=")

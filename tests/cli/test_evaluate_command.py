@@ -34,10 +34,10 @@ class Trained(NamedTuple):
 
 
 class FakeTracked(ModuleType):
-    """Stands for `medarts_ops.tracking.evaluated`: an evaluation of one epoch that is ready at once."""
+    """Stands for `medarts_ops.tracking.evaluation`: an evaluation of one epoch that is ready at once."""
 
     def __init__(self) -> None:
-        super().__init__("medarts_ops.tracking.evaluated")
+        super().__init__("medarts_ops.tracking.evaluation")
         self.calls: list[dict[str, Any]] = []
 
     def tracked_evaluation(

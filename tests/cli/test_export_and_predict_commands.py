@@ -14,7 +14,7 @@ from PIL import Image
 from refusals import invoke
 
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.tracking.evaluated import TrackedEvaluation, tracked_evaluation
+from medarts_ops.tracking.evaluation import TrackedEvaluation, tracked_evaluation
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from factories import make_search_config_tiny, make_search_events
 from journals import write_journal
 from refusals import assert_refused, invoke
 
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.stores.opening import open_store
 
 RUN_MAIN = "from medarts_ops.cli.main import main; main()"
 SECTIONS = ("space", "stages", "para_aug", "runtime")

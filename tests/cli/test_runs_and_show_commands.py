@@ -38,7 +38,7 @@ def test_runs_says_what_came_of_a_search(stored: Any) -> None:
 
 
 def test_runs_lists_evaluations_that_belong_to_no_search_below(here: Path) -> None:
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.stores.opening import open_store
 
     store = open_store(f"sqlite:///{here}/mlflow.db")
     run_id = store.create_run(
@@ -75,7 +75,7 @@ def test_runs_as_csv_is_a_row_for_each_search(stored: Any) -> None:
 
 
 def test_csv_lists_all_searches_unless_a_limit_is_given(here: Path) -> None:
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.stores.opening import open_store
 
     uri = f"sqlite:///{here}/mlflow.db"
     store = open_store(uri)
@@ -101,7 +101,7 @@ def test_csv_and_json_at_once_are_refused(stored: Any) -> None:
 
 
 def test_an_empty_store_says_how_to_begin(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medarts_ops.tracking.run_store.RunStore.searches", lambda self: [])
+    monkeypatch.setattr("medarts_ops.tracking.stores.run_store.RunStore.searches", lambda self: [])
     assert "`medarts search` starts one" in invoke(stored, "runs").stdout
 
 

@@ -33,10 +33,10 @@ class Found(NamedTuple):
 
 
 class FakeTracked(ModuleType):
-    """Stands for `medarts_ops.tracking.tracked`: tells the events of a ready search."""
+    """Stands for `medarts_ops.tracking.search`: tells the events of a ready search."""
 
     def __init__(self) -> None:
-        super().__init__("medarts_ops.tracking.tracked")
+        super().__init__("medarts_ops.tracking.search")
         self.calls: list[dict[str, Any]] = []
         self.waiting = 0
         self.run_ids = {"init-00": "b" * 32, "init-01": "c" * 32}

@@ -19,7 +19,7 @@ from optuna.storages import InMemoryStorage
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.individual import EvaluatedIndividual, Hyperparameters
 from medarts_ops.proposers import FixedProposer, Proposer
-from medarts_ops.tracking.optuna_proposer import OptunaProposer
+from medarts_ops.tracking.studies.proposer import OptunaProposer
 
 RANGE = RangeConfig(low=3e-4, high=6e-3)
 CONFIG = make_search_config_tiny().model_copy(

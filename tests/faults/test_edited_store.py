@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from medarts_ops.errors import RunError
-from medarts_ops.tracking.artifact_files import VERSION
-from medarts_ops.tracking.artifacts import CONFIG
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.stored_runs import (
+from medarts_ops.tracking.artifacts.files import VERSION
+from medarts_ops.tracking.artifacts.shapes import CONFIG
+from medarts_ops.tracking.reading.stored_runs import (
     BEST_TAG,
     PARENTS_TAG,
     ancestry,
@@ -21,7 +19,9 @@ from medarts_ops.tracking.stored_runs import (
     objective_names,
     search_of,
 )
-from medarts_ops.tracking.tracked_run import RunKind
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.tracked_run import RunKind
 
 
 @pytest.fixture

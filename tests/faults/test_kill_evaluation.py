@@ -12,14 +12,14 @@ from kills import evaluate_in, exit_code_of, stores
 
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.evaluation_folder import CHECKPOINT, WEIGHTS
-from medarts_ops.tracking.evaluated import resumed_evaluation
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.tracked_run import EVALUATION_TAG
+from medarts_ops.tracking.evaluation import resumed_evaluation
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG
 
 CHECKPOINTS = "medarts_ops.journal.checkpoint:CheckpointFile"
 STEP = "medarts_ops.training.supervised:SupervisedTraining.step"
-MLFLOW = "medarts_ops.tracking.run_store:RunStore"
+MLFLOW = "medarts_ops.tracking.stores.run_store:RunStore"
 
 POINTS: list[tuple[str, int, bool]] = [
     ("medarts_ops.evaluation:write_started", 1, True),

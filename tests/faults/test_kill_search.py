@@ -13,17 +13,17 @@ from journals import held_of
 from kills import exit_code_of, search_in, stores
 
 from medarts_ops.individual import SearchResult
-from medarts_ops.tracking.resumed import resumed_search
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.resume import resumed_search
+from medarts_ops.tracking.stores.opening import open_store
 
 JOURNAL = "medarts_ops.journal.journal:_write_through"
 CHECKPOINT = "medarts_ops.journal.checkpoint:CheckpointFile.write"
 RENAME = "medarts_ops.journal.checkpoint:sync_folder"
 STEP = "medarts_ops.training.bilevel:SearchTraining.step"
 RANKING = "medarts_ops.stages:rank"
-MLFLOW = "medarts_ops.tracking.run_store:RunStore"
-OPTUNA = "medarts_ops.tracking.study_observers:record_stage"
-TOLD = "medarts_ops.tracking.optuna_proposer:OptunaProposer.tell"
+MLFLOW = "medarts_ops.tracking.stores.run_store:RunStore"
+OPTUNA = "medarts_ops.tracking.studies.recorders:record_stage"
+TOLD = "medarts_ops.tracking.studies.proposer:OptunaProposer.tell"
 DATA = "medarts_ops.data.stage_data:StageData.save"
 
 POINTS: list[tuple[str, int, bool]] = [

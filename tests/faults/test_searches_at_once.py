@@ -18,10 +18,10 @@ from medarts_ops.config import SearchConfig
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.journal import Journal
 from medarts_ops.observers import SearchFinished
-from medarts_ops.tracking.optuna_proposer import PROPOSAL
-from medarts_ops.tracking.resumed import resumed_search
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.tracked import tracked_search
+from medarts_ops.tracking.resume import resumed_search
+from medarts_ops.tracking.search import tracked_search
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.studies.proposer import PROPOSAL
 
 TIMED = ("seconds", "hours", "images_per_second", "mlflow.note.content")  # notes say hours
 PRODUCTS = ("alpha.json", "genotype.json")

@@ -31,9 +31,9 @@ from medarts_ops.observers import (
     StageFinished,
     StageStarted,
 )
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
 
 
 @pytest.fixture

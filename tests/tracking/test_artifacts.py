@@ -22,8 +22,8 @@ from medarts_ops.errors import GenotypeError, RunError
 from medarts_ops.individual import Alpha, CellAlpha
 from medarts_ops.space.formats import parse_genotype
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.tracking.artifact_files import VERSION, parse_json
-from medarts_ops.tracking.artifacts import (
+from medarts_ops.tracking.artifacts.files import VERSION, parse_json
+from medarts_ops.tracking.artifacts.shapes import (
     alpha_json,
     flattened,
     genotype_json,
@@ -34,7 +34,7 @@ from medarts_ops.tracking.artifacts import (
     read_alpha,
     read_genotype,
 )
-from medarts_ops.tracking.stored_runs import read_settings
+from medarts_ops.tracking.reading.stored_runs import read_settings
 
 TINY = SearchSpace(n_nodes=1, primitives=("none", "skip_connect"))
 

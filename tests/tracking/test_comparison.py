@@ -11,9 +11,9 @@ from medarts_ops.config import SearchConfig
 from medarts_ops.errors import RunError
 from medarts_ops.observers import SearchStarted
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.tracking.comparison import EdgeDifference, as_setting, compare_runs, genotype_differences
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.reading.comparison import EdgeDifference, as_setting, compare_runs, genotype_differences
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.run_store import RunStore
 
 
 def tell_search(store: RunStore, name: str, change: Callable[[SearchConfig], SearchConfig]) -> MlflowSearchObserver:

@@ -18,12 +18,12 @@ from medarts_ops.errors import MedartsError, RunError, SearchError, StoreError
 from medarts_ops.journal.evaluation_folder import STARTED
 from medarts_ops.observers import EvaluationStarted, SearchStarted
 from medarts_ops.tracking.deletion import Deleted, deletion_of
-from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG
 from medarts_ops.tracking.sync import sync_search
-from medarts_ops.tracking.tracked_run import SEARCH_TAG
 
 HOLD = (
     "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import job_lock\n"

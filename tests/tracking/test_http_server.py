@@ -10,9 +10,9 @@ from factories import make_search_config_tiny
 from mlflow_server import MlflowServer
 
 from medarts_ops.config import AugmentConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
-from medarts_ops.tracking.evaluated import tracked_evaluation
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.tracked import tracked_search
+from medarts_ops.tracking.evaluation import tracked_evaluation
+from medarts_ops.tracking.search import tracked_search
+from medarts_ops.tracking.stores.opening import open_store
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from journals import write_journal
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
-from medarts_ops.tracking import journal_copy
-from medarts_ops.tracking.journal_copy import JournalCopy, restore_journal
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.runs import journal_copy
+from medarts_ops.tracking.runs.journal_copy import JournalCopy, restore_journal
+from medarts_ops.tracking.stores.run_store import RunStore
 
 EVENTS = make_search_events("mine")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from medarts_ops.tracking.links import compared_runs_link, comparison_link, run_link
+from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, run_link
 
 
 def query(link: str) -> dict[str, list[str]]:

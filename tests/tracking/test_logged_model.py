@@ -23,10 +23,10 @@ from medarts_ops.errors import ExportError, RunError, StoreError
 from medarts_ops.export import loaded
 from medarts_ops.export.loaded import example_images
 from medarts_ops.export.network import TrainedNetwork, read_trained_network
-from medarts_ops.tracking.evaluated import tracked_evaluation
-from medarts_ops.tracking.evaluated_network import evaluated_network
-from medarts_ops.tracking.logged_model import LoggedNetwork, log_network, read_model
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.evaluation import tracked_evaluation
+from medarts_ops.tracking.reading.evaluated_network import evaluated_network
+from medarts_ops.tracking.runs.logged_model import LoggedNetwork, log_network, read_model
+from medarts_ops.tracking.stores.opening import open_store
 
 
 class Place(NamedTuple):

@@ -15,9 +15,9 @@ from medarts_ops.observers import (
     EvaluationStarted,
     EvaluationStopped,
 )
-from medarts_ops.tracking.artifacts import read_genotype
-from medarts_ops.tracking.mlflow_evaluation_observer import MlflowEvaluationObserver
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.artifacts.shapes import read_genotype
+from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+from medarts_ops.tracking.stores.run_store import RunStore
 
 HISTORY = tuple(make_evaluation_epoch(epoch, error) for epoch, error in enumerate((0.3, 0.1, 0.2)))
 STARTED = EvaluationStarted(

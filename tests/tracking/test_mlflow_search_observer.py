@@ -18,9 +18,9 @@ from medarts_ops.observers import (
     SearchFinished,
     SearchStopped,
 )
-from medarts_ops.tracking.artifacts import read_alpha, read_genotype
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver, epoch_metrics
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.artifacts.shapes import read_alpha, read_genotype
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver, epoch_metrics
+from medarts_ops.tracking.stores.run_store import RunStore
 
 Events = tuple[SearchEvent, ...]
 Tell = Callable[[Events], MlflowSearchObserver]

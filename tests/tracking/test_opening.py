@@ -13,13 +13,13 @@ import pytest
 from at_once import at_once
 
 from medarts_ops.errors import StoreError
-from medarts_ops.tracking import databases
-from medarts_ops.tracking.databases import opening
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking.stores import databases
+from medarts_ops.tracking.stores.databases import opening
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 
 HOLD = (
-    "import sys, time; from medarts_ops.tracking.databases import opening\n"
+    "import sys, time; from medarts_ops.tracking.stores.databases import opening\n"
     "with opening(sys.argv[1]):\n print('held', flush=True); time.sleep(60)"
 )
 

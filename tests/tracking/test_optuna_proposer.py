@@ -16,8 +16,8 @@ from medarts_ops.config import AlphaConfig, ProposalsConfig, RangeConfig, Search
 from medarts_ops.errors import ConfigError, SearchError, StoreError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.proposers import FixedProposer
-from medarts_ops.tracking.optuna_proposer import OptunaProposer, make_proposer
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.studies.proposer import OptunaProposer, make_proposer
 
 GENERATION = "NSGAIISampler:generation"
 SPACE = {

@@ -11,7 +11,7 @@ import pytest
 from factories import make_search_config_tiny
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
-from medarts_ops.tracking.tracked import TrackedSearch, tracked_search
+from medarts_ops.tracking.search import TrackedSearch, tracked_search
 
 
 @pytest.fixture(scope="module")

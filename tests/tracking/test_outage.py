@@ -20,15 +20,15 @@ from mlflow_server import MlflowServer
 
 from medarts_ops.errors import StoreError
 from medarts_ops.observers import SearchEvent, SearchStarted
-from medarts_ops.tracking import databases, study_storage
-from medarts_ops.tracking import store as store_module
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.optuna_proposer import make_proposer
-from medarts_ops.tracking.patient_observer import RETRY_SECONDS, PatientObserver
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
-from medarts_ops.tracking.study_observers import PatientProposer, search_recorder
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.patient_observer import RETRY_SECONDS, PatientObserver
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores import databases, study_storage
+from medarts_ops.tracking.stores import opening as store_module
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.studies.proposer import make_proposer
+from medarts_ops.tracking.studies.recorders import PatientProposer, search_recorder
 from medarts_ops.tracking.sync import sync_search
 
 

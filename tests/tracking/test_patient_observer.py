@@ -11,9 +11,9 @@ from factories import make_search_events
 
 from medarts_ops.errors import RunError, StoreError
 from medarts_ops.observers import EvaluationEvent, EvaluationStopped, SearchEvent
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.patient_observer import RETRY_SECONDS, SHORTEST_PAUSE, PatientObserver
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.patient_observer import RETRY_SECONDS, SHORTEST_PAUSE, PatientObserver
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.run_store import RunStore
 
 EVENTS = make_search_events()
 

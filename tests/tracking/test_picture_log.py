@@ -13,11 +13,11 @@ from PIL import Image
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import EvaluatedIndividual
 from medarts_ops.observers import EpochFinished, FanOut, IndividualFinished, SearchEvent
+from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.pictures import gallery
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.patient_observer import PatientObserver
-from medarts_ops.tracking.picture_log import FOLDER, SearchPictures
-from medarts_ops.tracking.run_store import RunStore
+from medarts_ops.tracking.runs.picture_log import FOLDER, SearchPictures
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.run_store import RunStore
 
 Tell = Callable[[tuple[SearchEvent, ...]], MlflowSearchObserver]
 

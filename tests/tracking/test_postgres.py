@@ -168,7 +168,7 @@ def test_artifacts_go_through_the_server_into_its_volume(services: Services, sea
 
 
 def test_studies_are_in_a_database_of_their_own(services: Services, search: Path) -> None:
-    from medarts_ops.tracking.study_storage import open_study_storage, studies_of_search
+    from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
 
     storage = open_study_storage(services.postgres.address("optuna"))
     assert sorted(studies_of_search(storage, "composed")) == ["composed/final", "composed/init", "composed/proposals"]
@@ -177,8 +177,8 @@ def test_studies_are_in_a_database_of_their_own(services: Services, search: Path
 def test_the_tracking_store_may_be_the_database_itself(
     postgres: PostgresServer, events: tuple[SearchEvent, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-    from medarts_ops.tracking.store import open_store
+    from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+    from medarts_ops.tracking.stores.opening import open_store
 
     postgres.psql("--command", "CREATE DATABASE direct")
     monkeypatch.chdir(tmp_path)  # where artifacts go
@@ -192,8 +192,8 @@ def test_the_tracking_store_may_be_the_database_itself(
 
 
 def test_two_processes_are_given_the_same_proposals(postgres: PostgresServer) -> None:
-    from medarts_ops.tracking.optuna_proposer import OptunaProposer
-    from medarts_ops.tracking.study_storage import open_study_storage
+    from medarts_ops.tracking.stores.study_storage import open_study_storage
+    from medarts_ops.tracking.studies.proposer import OptunaProposer
 
     space = ProposalsConfig(space={"alpha_lr": RangeConfig(low=3e-4, high=6e-3)})
     config = make_search_config_tiny().model_copy(update={"proposals": space})

@@ -16,13 +16,13 @@ from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.observers import SearchStarted, StageStarted
 from medarts_ops.report import page
-from medarts_ops.tracking.evaluated import tracked_evaluation
-from medarts_ops.tracking.evaluation_pictures import evaluated_sizes
-from medarts_ops.tracking.reported import REPORT, renew_report, search_report
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store
+from medarts_ops.tracking.evaluation import tracked_evaluation
+from medarts_ops.tracking.reading.search_report import REPORT, renew_report, search_report
+from medarts_ops.tracking.runs.evaluation_pictures import evaluated_sizes
+from medarts_ops.tracking.search import tracked_search
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.sync import sync_search
-from medarts_ops.tracking.tracked import tracked_search
 
 
 class Place:

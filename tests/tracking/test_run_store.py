@@ -15,10 +15,10 @@ import kills
 import pytest
 
 from medarts_ops.errors import ConfigError, RunError, StoreError
-from medarts_ops.tracking import store as store_module
-from medarts_ops.tracking.links import comparison_link
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.store import open_store, resolve_tracking_uri
+from medarts_ops.tracking.reading.links import comparison_link
+from medarts_ops.tracking.stores import opening as store_module
+from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
+from medarts_ops.tracking.stores.run_store import RunStore
 
 
 def start_run(store: RunStore, name: str = "search-a", **tags: str) -> str:
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
 
 
 DIES_AT_AN_INDEX = (
-    "import sys; from kills import die_at_call; from medarts_ops.tracking.store import open_store\n"
+    "import sys; from kills import die_at_call; from medarts_ops.tracking.stores.opening import open_store\n"
     "die_at_call('alembic.operations:Operations.create_index', 3, after=True); open_store(sys.argv[1])"
 )
 

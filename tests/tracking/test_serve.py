@@ -23,7 +23,7 @@ from refusals import invoke
 
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.export.network import read_trained_network
-from medarts_ops.tracking.evaluated import tracked_evaluation
+from medarts_ops.tracking.evaluation import tracked_evaluation
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from medarts_ops.individual import Hyperparameters, StageResult
-from medarts_ops.tracking.stage_record import record_stage
+from medarts_ops.tracking.studies.stage_record import record_stage
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from medarts_ops.errors import SearchError, StoreError
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStopped
-from medarts_ops.tracking import tracked
-from medarts_ops.tracking.mlflow_search_observer import MlflowSearchObserver
-from medarts_ops.tracking.run_store import RunStore
-from medarts_ops.tracking.study_storage import open_study_storage
+from medarts_ops.tracking import search
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.sync import SyncedSearch, sync_search
 
 NAME = "search-test"
@@ -180,8 +180,8 @@ def test_a_search_whose_store_goes_away_gives_its_result_and_can_be_synced(
         assert isinstance(last, SearchFinished)
         return last.result
 
-    monkeypatch.setattr(tracked, "run_search", searched)
-    found = tracked.tracked_search(
+    monkeypatch.setattr(search, "run_search", searched)
+    found = search.tracked_search(
         make_search_config_tiny(),
         name=NAME,
         tracking_uri=place.store.uri,

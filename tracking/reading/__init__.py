@@ -1,0 +1,1 @@
+"""Values out of a store: jobs, runs, comparisons, reports, networks, links."""

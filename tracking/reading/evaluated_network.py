@@ -1,0 +1,67 @@
+"""The trained network of an evaluation: from its folder, or from what its run keeps."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medarts_ops.errors import RunError
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS
+from medarts_ops.tracking.reading.jobs import Job, find_job, job_in
+from medarts_ops.tracking.stores.opening import open_store
+
+if TYPE_CHECKING:
+    from medarts_ops.export.network import TrainedNetwork
+
+MAX_BYTES = 2 * 2**30
+"""Of each file that is fetched: weights of a network that an exported file could not hold are not worth fetching."""
+
+
+def evaluated_network(
+    evaluation: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+) -> TrainedNetwork:
+    """The network that an evaluation trained, without auxiliary head and drop path.
+
+    Args:
+        evaluation: its name, or its run's id.
+        tracking_uri: the MLflow store that holds it; not asked where the folder is in `work_dir`.
+        work_dir: where evaluations have their folders.
+
+    Raises:
+        RunError: no such run, a search, or an evaluation whose run keeps no weights.
+        MedartsError: as for `read_trained_network`.
+    """
+    job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    return network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
+
+
+def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
+    """The evaluation that a name or a run id means.
+
+    Raises:
+        RunError: no such run, or a search.
+        StoreError: the store is needed and can't be reached.
+    """
+    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    if job.kind != "evaluation":
+        raise RunError(
+            f"{evaluation!r} is a search, which trains no network to keep: evaluate it first, or give one of the "
+            f"evaluations that `medarts show {evaluation}` lists"
+        )
+    return job
+
+
+def network_of(job: Job, *, tracking_uri: str | None, work_dir: Path) -> TrainedNetwork:
+    """The network that an evaluation trained; as for `evaluated_network`."""
+    from medarts_ops.export.network import read_trained_network
+
+    if job_in(work_dir, job.name) is not None or job.run_id is None:
+        return read_trained_network(work_dir / job.name)
+    store = open_store(tracking_uri, create=False)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / job.name
+        folder.mkdir()
+        for name in (STARTED, RESULT, WEIGHTS):
+            store.download(job.run_id, name, folder, MAX_BYTES)
+        return read_trained_network(folder)

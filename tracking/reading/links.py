@@ -1,0 +1,41 @@
+"""Links into MLflow's web page that open on something worth seeing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG, RunKind
+
+
+def comparison_link(
+    ui_url: str,
+    experiment_id: str,
+    *,
+    search_id: str | None = None,
+    kind: RunKind = "individual",
+    metric: str = "accuracy",
+) -> str:
+    """The link that shows runs side by side: a flat list, highest `metric` first, with charts.
+
+    The page's own default folds nested runs away and charts those alone that it shows (tried with MLflow 3.17).
+    """
+    condition = f"tags.`medarts.kind`='{kind}'"
+    if search_id is not None:
+        condition += f" and tags.`{SEARCH_TAG}`='{search_id}'"
+    return (
+        f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+        f"&searchFilter={quote(condition, safe='')}&orderByKey={quote(f'metrics.`{metric}`', safe='')}&orderByAsc=false"
+    )
+
+
+def compared_runs_link(ui_url: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
+    """The link to MLflow's page that compares just these runs; `experiment_ids` are all that they lie in."""
+    runs, experiments = (quote(json.dumps(list(ids)), safe="") for ids in (run_ids, experiment_ids))
+    return f"{ui_url.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning"
+
+
+def run_link(ui_url: str, experiment_id: str, run_id: str) -> str:
+    """The link to one run's page."""
+    return f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"

@@ -1,0 +1,212 @@
+"""The report of a search, gathered from its journal and from what the store holds of it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from medarts_ops.errors import RunError, SearchError
+from medarts_ops.individual import Alpha, EvaluatedIndividual, StageResult
+from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
+from medarts_ops.journal.journal import Journal
+from medarts_ops.observers import (
+    IndividualFinished,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+    StageFinished,
+    StageStarted,
+    state_after,
+)
+from medarts_ops.report.values import ReportedEvaluation, SearchReport
+from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
+from medarts_ops.tracking.artifacts.shapes import flattened
+from medarts_ops.tracking.reading.jobs import find_job, job_in, job_name, run_of_job
+from medarts_ops.tracking.reading.stored_runs import EVALUATES_TAG
+from medarts_ops.tracking.runs.journal_copy import copied_journal
+from medarts_ops.tracking.runs.reproducibility_log import FOLDER as RECORDS
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import LONGEST_PARAM
+from medarts_ops.tracking.stores.tracked_run import (
+    EVALUATION_TAG,
+    FINGERPRINT_TAG,
+    INDIVIDUAL_TAG,
+    SEARCH_TAG,
+    TrackedRun,
+)
+
+if TYPE_CHECKING:
+    from medarts_ops.reproducibility import ReproducibilityRecord
+    from medarts_ops.tracking.stores.run_store import RunStore
+
+REPORT = "report.html"
+
+_logger = logging.getLogger(__name__)
+
+
+def search_report(
+    given: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+) -> tuple[SearchReport, RunStore]:
+    """The report of a search, and the store that holds it.
+
+    The journal in the work directory says what happened, or else the copy that the search's run keeps; evaluations come
+    from the store.
+
+    Args:
+        given: the name of the search or of an evaluation of it, or the id of a run of either.
+        tracking_uri: the MLflow store that holds it.
+        work_dir: where the search's folder is, if it is here.
+
+    Raises:
+        RunError: no such run, or an evaluation of a genotype that was given by hand.
+        SearchError: neither the work directory nor the run has a journal, or a corrupt one.
+        StoreError: the store can't be reached.
+    """
+    store = open_store(tracking_uri, create=False)
+    job = find_job(given, tracking_uri=tracking_uri, work_dir=work_dir)
+    run = run_of_job(store, job)
+    if run.kind == "evaluation":
+        run = _search_of(store, run)
+    return report_of(store, run, work_dir), store
+
+
+def _search_of(store: RunStore, evaluation: TrackedRun) -> TrackedRun:
+    if evaluation.parent_run_id is None:
+        raise RunError(
+            f"evaluation {evaluation.name!r} is of a genotype that was given by hand and belongs to no search: "
+            f"`medarts show {evaluation.run_id}` tells what came of it"
+        )
+    return store.find_run(evaluation.parent_run_id)
+
+
+def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
+    """The report of the search whose run this is.
+
+    Raises:
+        SearchError: no journal, or one that is not a search's from its start on.
+        RunError: the run's tags don't name the search.
+    """
+    name = job_name(run, SEARCH_TAG)
+    journal = _journal_of(store, run, name, work_dir)
+    started, events = journal.started, [event for _, event in journal.events()]
+    stages = tuple(event.result for event in events if isinstance(event, StageFinished))
+    images = {event.index: event.images for event in events if isinstance(event, StageStarted)}
+    known = images.keys() & set(range(len(started.config.stages)))
+    if any(stage.index not in known for stage in stages):
+        raise SearchError(f"the journal of search {name!r} has a stage that never began; restore it from a copy")
+    run_ids = {
+        each.tags[INDIVIDUAL_TAG]: each.run_id
+        for each in store.runs_of_search(run.experiment_id, name)
+        if INDIVIDUAL_TAG in each.tags
+    }
+    return SearchReport(
+        search_id=name,
+        state=state_after(events[-1]),
+        config=started.config,
+        dataset=started.dataset,
+        stages=stages,
+        images=images,
+        run_id=run.run_id,
+        epoch_alphas=_epoch_alphas(journal, stages),
+        run_ids=run_ids,
+        evaluations=_evaluations(store, run, {run_id: individual for individual, run_id in run_ids.items()}),
+        record=_first_record(store, run),
+    )
+
+
+def _journal_of(store: RunStore, run: TrackedRun, name: str, work_dir: Path) -> Journal:
+    """The journal in the work directory if it is this run's, or else the copy that the run keeps."""
+    if job_in(work_dir, name) == "search":
+        journal = Journal.open(work_dir / name)
+        if _is_of(journal.started, run):
+            return journal
+    with copied_journal(store, run.run_id, work_dir, name) as file:
+        return Journal.open(file.parent)
+
+
+def _is_of(started: SearchStarted, run: TrackedRun) -> bool:
+    """Whether a run is that of a search that began so; another store may have one of the same name."""
+    params = {key: str(value)[:LONGEST_PARAM] for key, value in flattened(started.config).items()}
+    return params == run.params and started.dataset.fingerprint == run.tags.get(FINGERPRINT_TAG)
+
+
+def _epoch_alphas(journal: Journal, stages: Sequence[StageResult]) -> tuple[Alpha, ...]:
+    """α of the last stage's best individual after each of its epochs."""
+    best = stages[-1].best.id if stages and stages[-1].ranked else None
+    event = journal.find(f"individual_finished/{best}")
+    if not isinstance(event, IndividualFinished) or not isinstance(event.outcome, EvaluatedIndividual):
+        return ()
+    return tuple(record.alpha for record in event.outcome.trained.history if record.alpha is not None)
+
+
+class SearchReporter:
+    """Logs the report of a search when it is finished. One that can't be made is named in a warning.
+
+    Args:
+        store: where the search's run is.
+        folder: the search's, which holds its journal.
+        run_id: gives the search's run id, once it has started.
+    """
+
+    def __init__(self, store: RunStore, folder: Path, run_id: Callable[[], str]) -> None:
+        self._store, self._folder, self._run_id = store, folder, run_id
+
+    def notify(self, event: SearchEvent) -> None:
+        """Take note of the end."""
+        if isinstance(event, SearchFinished):
+            renew_report(self._store, self._run_id(), self._folder.parent)
+
+
+def renew_report(store: RunStore, run_id: str, work_dir: Path) -> None:
+    """Log the report of a search, by its run's id, as things stand.
+
+    Nothing ends for a report: one that can't be made, or that the store does not take, is named in a warning.
+    """
+    from medarts_ops.report.page import report_html
+
+    try:
+        page = report_html(report_of(store, store.find_run(run_id), work_dir))
+        store.log_text(run_id, REPORT, page)
+    except Exception as error:  # a plotting library has errors of its own
+        _logger.warning("the report of search %s is not logged: %s; try `medarts report %s`", run_id, error, run_id)
+
+
+def _evaluations(store: RunStore, run: TrackedRun, individuals: Mapping[str, str]) -> tuple[ReportedEvaluation, ...]:
+    """The finished ones below the search; `individuals` are ids by run."""
+    finished = [each for each in store.children(run, "evaluation") if each.status == "FINISHED"]
+    return tuple(found for each in finished if (found := _evaluation(store, each, individuals)) is not None)
+
+
+def _evaluation(store: RunStore, run: TrackedRun, individuals: Mapping[str, str]) -> ReportedEvaluation | None:
+    """One of them; None, and a warning, where its run does not keep what it came to, as those of the first releases."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        try:
+            name = job_name(run, EVALUATION_TAG)
+            for file in (STARTED, RESULT):
+                store.download(run.run_id, file, folder, MAX_ARTIFACT_BYTES)
+            started, result = read_evaluation(folder)
+        except (RunError, SearchError) as error:
+            _logger.warning("evaluation %s is left out of the report: %s", run.run_id, error)
+            return None
+    if result is None or not result.history:
+        _logger.warning("evaluation %s is left out of the report: it has no epoch", run.run_id)
+        return None
+    individual = individuals.get(run.tags.get(EVALUATES_TAG, ""))
+    return ReportedEvaluation(name, run.run_id, individual, started, result)
+
+
+def _first_record(store: RunStore, run: TrackedRun) -> ReproducibilityRecord | None:
+    """How the search's first process came to its numbers; None where the run has no record that can be read."""
+    from medarts_ops.reproducibility import ReproducibilityRecord
+
+    paths = sorted(store.artifacts_in(run.run_id, RECORDS))
+    try:
+        return ReproducibilityRecord.model_validate(store.read_json_artifact(run.run_id, paths[0])) if paths else None
+    except (ValidationError, RunError):
+        return None

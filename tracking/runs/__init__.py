@@ -1,0 +1,1 @@
+"""What becomes runs, metrics, artifacts, pictures and models."""

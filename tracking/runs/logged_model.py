@@ -1,0 +1,200 @@
+"""The trained network of an evaluation as an MLflow model of its run, which MLflow's own commands load and serve."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from medarts_ops.errors import ExportError, MedartsError
+from medarts_ops.provenance import installed_version
+from medarts_ops.tracking.reading.evaluated_network import evaluation_job, network_of
+from medarts_ops.tracking.reading.jobs import run_of_job
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG, TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+    from medarts_ops.export.loaded import LoadedNetwork
+    from medarts_ops.export.network import NetworkDescription, TrainedNetwork
+    from medarts_ops.tracking.stores.run_store import RunStore
+
+DESCRIPTION_FILE = "MLmodel"
+
+
+class LoggedNetwork(NamedTuple):
+    """Where MLflow has a network: `models:/<model_id>` in the store `tracking_uri`, made by the run `run_id`.
+
+    `largest_difference` is a logit's largest absolute difference from the network's, loaded from the store.
+    """
+
+    model_id: str
+    run_id: str
+    tracking_uri: str
+    largest_difference: float
+
+    @property
+    def model_uri(self) -> str:
+        """What MLflow calls it."""
+        return f"models:/{self.model_id}"
+
+
+def log_network(
+    evaluation: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+) -> LoggedNetwork:
+    """Log the network that an evaluation trained as a model whose source is the evaluation's run.
+
+    It is a torch.export archive that runs on a CPU, takes any number of images as floats in 0…255, [image, channel,
+    height, width], and normalises them itself; its metadata hold the network's description under `medarts`. It is
+    fetched from the store and compared with the network before MLflow calls it ready. The run itself stays as it is.
+    Every call logs a model of its own.
+
+    Args:
+        evaluation: its name, or its run's id.
+        tracking_uri: the MLflow store that holds the run.
+        work_dir: where evaluations have their folders.
+
+    Raises:
+        RunError: no such run, a search, or an evaluation that the store does not know.
+        ExportError: what came back from the store differs from the network by more than rounding; the model is deleted.
+        StoreError: the store failed; no model is left that could be taken for one, but for a store that is gone.
+        MedartsError: as for `read_trained_network`.
+    """
+    job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    store = open_store(tracking_uri, create=False)
+    run = run_of_job(store, job)
+    network = network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
+    with tempfile.TemporaryDirectory() as place:
+        saved = Path(place) / "saved"
+        _save(network, saved)  # whatever can't be exported fails here, before the store hears of it
+        return _log(network, saved, run, store)
+
+
+def _save(network: TrainedNetwork, folder: Path) -> None:
+    from mlflow.models import Model
+
+    from medarts_ops.export.loaded import METADATA, example_images
+
+    _import_flavors()
+    import mlflow.pytorch
+
+    torch = (installed_version("torch") or "").partition("+")[0]  # a build's own label is in no package index
+    try:
+        mlflow.pytorch.save_model(
+            network.module,
+            str(folder),
+            serialization_format="pt2",
+            input_example=example_images(network.description).numpy(),
+            signature=_signature(network.description),
+            pip_requirements=[f"torch=={torch}"],
+            metadata={METADATA: network.description.model_dump_json()},
+        )
+        model = Model.load(str(folder))
+        # Else MLflow asks for the GPU, if there is one, where such an archive can't be moved to.
+        model.flavors["python_function"]["config"] = {"device": "cpu"}
+        model.save(str(folder / DESCRIPTION_FILE))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ExportError(
+            f"the network can't be written as an MLflow model ({reason}): free some space in "
+            f"{tempfile.gettempdir()!r}, or take format pt2"
+        ) from error
+
+
+def _signature(description: NetworkDescription) -> ModelSignature:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    pixels = np.dtype(np.float32)
+    images = TensorSpec(pixels, (-1, description.in_channels, *description.resolution))
+    return ModelSignature(Schema([images]), Schema([TensorSpec(pixels, (-1, len(description.class_names)))]))
+
+
+def _log(network: TrainedNetwork, saved: Path, run: TrackedRun, store: RunStore) -> LoggedNetwork:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    from medarts_ops.tracking.stores.entities import store_errors
+
+    # By explicit ids: MLflow's own `log_model` reads the process's current store and run.
+    with store_errors(store.uri):
+        client = MlflowClient(tracking_uri=store.uri)
+        model = client.create_logged_model(
+            run.experiment_id,
+            name=re.sub(r"[^\w-]", "-", run.name),  # of a run's name MLflow takes no dot
+            source_run_id=run.run_id,
+            tags={EVALUATION_TAG: run.tags[EVALUATION_TAG]},
+        )
+    try:
+        with store_errors(store.uri):
+            _upload(client, model, saved)
+            difference = _checked(network, model, store.uri)
+            client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    except BaseException:
+        _delete(client, model, store.uri)
+        raise
+    return LoggedNetwork(model.model_id, run.run_id, store.uri, difference)
+
+
+def _upload(client: MlflowClient, model: LoggedModel, saved: Path) -> None:
+    from mlflow.models import Model
+
+    described = Model.load(str(saved))
+    described.model_id = described.model_uuid = model.model_id
+    described.run_id, described.artifact_path = model.source_run_id, model.artifact_location
+    described.save(str(saved / DESCRIPTION_FILE))
+    client.log_model_artifacts(model.model_id, str(saved))
+
+
+def _checked(network: TrainedNetwork, model: LoggedModel, uri: str) -> float:
+    from mlflow.artifacts import download_artifacts
+
+    from medarts_ops.export.loaded import largest_difference
+
+    with tempfile.TemporaryDirectory() as place:
+        fetched = download_artifacts(artifact_uri=model.artifact_location, tracking_uri=uri, dst_path=place)
+        return largest_difference(network, read_model(fetched), f"models:/{model.model_id}")
+
+
+def read_model(uri: str) -> LoadedNetwork:
+    """The network of an MLflow model, by a local folder or what else `mlflow.pyfunc.load_model` takes.
+
+    A model is a pt2 file, which can run what its maker likes (`medarts_ops.export.predict`): take none that you don't
+    trust.
+
+    Raises:
+        ExportError: its metadata hold no description of ours.
+    """
+    from medarts_ops.export.loaded import METADATA, LoadedNetwork, read_description
+
+    _import_flavors()
+    import mlflow.pyfunc
+
+    model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
+    description = read_description((model.metadata.metadata or {}).get(METADATA), uri)
+    return LoadedNetwork(description, "pt2", model.predict)
+
+
+def _delete(client: MlflowClient, model: LoggedModel, uri: str) -> None:
+    from medarts_ops.tracking.stores.entities import store_errors
+
+    try:
+        with store_errors(uri):
+            client.delete_logged_model(model.model_id)
+    except MedartsError:  # a store that is gone keeps a pending model; why it is gone is told already
+        return
+
+
+def _import_flavors() -> None:
+    with warnings.catch_warnings():
+        # MLflow warns of a type hint of its own while it is imported.
+        warnings.simplefilter("ignore", UserWarning)
+        import mlflow.pyfunc
+        import mlflow.pytorch  # noqa: F401

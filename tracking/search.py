@@ -1,0 +1,126 @@
+"""A search with its tracking: the core's function composed with MLflow and Optuna."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from optuna.storages import BaseStorage
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.errors import SearchError
+from medarts_ops.individual import SearchResult
+from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
+from medarts_ops.observers import SearchEvent, SearchObserver
+from medarts_ops.patient_observer import PatientObserver
+from medarts_ops.search import resolve_config, run_search
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
+from medarts_ops.tracking.studies.proposer import make_proposer
+from medarts_ops.tracking.studies.recorders import PatientProposer, search_recorder
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
+
+
+_logger = logging.getLogger(__name__)
+
+
+class TrackedSearch(NamedTuple):
+    """A finished search and where MLflow holds it; `run_ids` maps an individual's id to its run.
+
+    `waiting` is the number of events that the stores did not take, because one was away to the end: they are in the
+    search's journal, `sync_search` tells them, and `run_ids` lacks the individuals that were born meanwhile.
+    """
+
+    result: SearchResult
+    run_id: str
+    experiment_id: str
+    run_ids: Mapping[str, str]
+    waiting: int
+
+
+def tracked_search(
+    config: SearchConfig,
+    *,
+    name: str | None = None,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
+    observers: Sequence[SearchObserver] = (),
+) -> TrackedSearch:
+    """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
+
+    Settings, data, store and storage are tried before anything is written: bad input leaves no run behind. A store
+    that goes away later stops nothing: it is told when it answers again, at the end, or by `sync_search`.
+
+    Args:
+        config: all settings.
+        name: the search's id: its folder, its MLflow run and its studies; made of dataset and time if None.
+        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
+        storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
+        work_dir: where the search's folder is made.
+        pictures: log pictures and the report, too; a second or two for each individual.
+        observers: told of every event, after MLflow.
+
+    Raises:
+        MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
+    """
+    config = resolve_config(config)
+    search_id = fresh_name("search", config.dataset.name) if name is None else name
+    check_job_name(search_id)
+    data = prepare_search_data(config)
+    store = open_store(tracking_uri)
+    studies = open_study_storage(storage)
+    mlflow = MlflowSearchObserver(store)
+    _check_name_is_free(search_id, store, mlflow.experiment_id, studies)
+    folder = create_job_folder(work_dir, search_id)
+    try:
+        proposer = make_proposer(config, search_id, studies, data.summary)
+    except BaseException:
+        folder.rmdir()
+        raise
+    recorder = search_recorder(store, mlflow, studies, folder, config, proposer, pictures=pictures)
+    patient = PatientObserver[SearchEvent](recorder)
+    try:
+        result = run_search(
+            config, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
+        )
+    except BaseException:
+        _say_what_waits(patient.waiting, search_id)
+        raise
+    return tracked_result(result, mlflow, patient.waiting)
+
+
+def tracked_result(result: SearchResult, mlflow: MlflowSearchObserver, waiting: int) -> TrackedSearch:
+    """A finished search with its runs."""
+    return TrackedSearch(
+        result=result,
+        run_id=mlflow.search_run_id,
+        experiment_id=mlflow.experiment_id,
+        run_ids=mlflow.run_ids,
+        waiting=waiting,
+    )
+
+
+def _say_what_waits(waiting: int, search_id: str) -> None:
+    """A search that ends by an error has no result that could say it."""
+    if waiting:
+        _logger.warning(
+            "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
+            "directory",
+            *(waiting, search_id, search_id),
+        )
+
+
+def _check_name_is_free(search_id: str, store: RunStore, experiment_id: str, storage: BaseStorage) -> None:
+    """A search of an older one's name would go on in its runs and take its proposals and stage records for its own."""
+    if store.runs_of_search(experiment_id, search_id):
+        raise SearchError(f"name {search_id!r} is taken in this tracking store; choose another name")
+    if studies_of_search(storage, search_id):
+        raise SearchError(f"name {search_id!r} is taken in this study storage; choose another name")

@@ -1,0 +1,284 @@
+"""Runs in an MLflow store, by explicit run ids: MLflow's fluent run stack is thread-local and reads the environment."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from medarts_ops.errors import RunError
+from medarts_ops.observers import DatasetSummary
+from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
+from medarts_ops.tracking.stores.databases import without_password
+from medarts_ops.tracking.stores.entities import (
+    ABSENT,
+    dataset_input,
+    finite_metrics,
+    store_errors,
+    tracked_run,
+)
+from medarts_ops.tracking.stores.experiments import experiment_id
+from medarts_ops.tracking.stores.run_deletion import delete_run
+from medarts_ops.tracking.stores.source_tags import source_tags
+from medarts_ops.tracking.stores.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
+
+EXPERIMENT = "medarts"
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+
+
+class RunStore:
+    """One tracking store. Every method raises StoreError, in one line, when the store fails.
+
+    `open_store` makes it; `artifact_root` is the local folder for artifacts, None where a server keeps them.
+    """
+
+    def __init__(self, uri: str, artifact_root: Path | None) -> None:
+        self.uri = uri
+        self._artifact_root = artifact_root
+        self._source_tags = source_tags()
+        # Two lines for every new database, and a traceback for every failure, which is raised as well.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        with store_errors(uri):
+            self._client = MlflowClient(tracking_uri=uri)
+
+    def check(self) -> None:
+        """Ask the store for something; a fresh database gets its tables here, which takes some seconds."""
+        with store_errors(self.uri):
+            self._client.search_experiments(max_results=1)
+
+    def experiment_id(self, name: str = EXPERIMENT) -> str:
+        """The experiment's id; created if need be.
+
+        Raises:
+            StoreError: the experiment was deleted.
+        """
+        with store_errors(self.uri):
+            return experiment_id(self._client, name, self._artifact_root)
+
+    def create_run(
+        self,
+        *,
+        experiment_id: str,
+        kind: RunKind,
+        name: str,
+        parent_run_id: str | None = None,
+        tags: Mapping[str, str],
+        params: Mapping[str, object],
+    ) -> str:
+        """Start a run and give its id. Parameters can't be changed later."""
+        command = "medarts evaluate" if kind == "evaluation" else "medarts search"
+        all_tags = {**self._source_tags, "mlflow.source.name": command, KIND_TAG: kind, **tags}
+        if parent_run_id is not None:
+            all_tags[PARENT_TAG] = parent_run_id
+        with store_errors(self.uri):
+            run = self._client.create_run(
+                experiment_id, run_name=name, tags={key: value[:LONGEST_TAG] for key, value in all_tags.items()}
+            )
+            run_id = str(run.info.run_id)
+        self.log_params(run_id, params)
+        return run_id
+
+    def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
+        """Log a run's parameters; the same ones again change nothing, others for the same keys are refused."""
+        with store_errors(self.uri):
+            self._client.log_batch(
+                run_id, params=[Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()]
+            )
+
+    def log_metrics(
+        self, run_id: str, values: Mapping[str, float], step: int = 0, milliseconds: int | None = None
+    ) -> None:
+        """Log the finite ones of `values` at once; if one is not, the run is tagged `medarts.diverged`.
+
+        They are stamped with `milliseconds` since 1970, or now; MLflow takes equal points of one stamp for one.
+        """
+        metrics = finite_metrics(values, step, int(time.time() * 1000) if milliseconds is None else milliseconds)
+        tags = [RunTag("medarts.diverged", "true")] if len(metrics) < len(values) else []
+        with store_errors(self.uri):
+            self._client.log_batch(run_id, metrics=metrics, tags=tags)
+
+    def steps(self, run_id: str, metric: str) -> set[int]:
+        """The steps at which a metric was logged."""
+        with store_errors(self.uri):
+            return {point.step for point in self._client.get_metric_history(run_id, metric)}
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or change tags; longer values than MLflow takes are cut."""
+        with store_errors(self.uri):
+            self._client.log_batch(run_id, tags=[RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()])
+
+    def delete_tags(self, run_id: str, keys: Iterable[str]) -> None:
+        """Take tags off a run that has them."""
+        with store_errors(self.uri):
+            for key in keys:
+                self._client.delete_tag(run_id, key)
+
+    def log_dataset(self, run_id: str, dataset: DatasetSummary, context: str) -> None:
+        """Name the dataset as an input of the run; `context` says what for."""
+        with store_errors(self.uri):
+            self._client.log_inputs(run_id, [dataset_input(dataset, context)])
+
+    def log_json(self, run_id: str, path: str, value: Any) -> None:
+        """Write plain data as a JSON artifact. NaN and infinity are refused: they are no JSON."""
+        self.log_text(run_id, path, json.dumps(value, indent=1, allow_nan=False))
+
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """Write a text artifact, replacing an earlier one."""
+        with store_errors(self.uri):
+            self._client.log_text(run_id, text, path)
+
+    def log_file(self, run_id: str, file: Path) -> None:
+        """Write a file as an artifact of its own name, replacing an earlier one."""
+        with store_errors(self.uri):
+            self._client.log_artifact(run_id, str(file))
+
+    def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
+        """Write an artifact of any kind, replacing an earlier one."""
+        target = PurePosixPath(path)
+        with tempfile.TemporaryDirectory() as folder, store_errors(self.uri):
+            file = Path(folder) / target.name
+            file.write_bytes(content)
+            parent = None if len(target.parts) == 1 else str(target.parent)
+            self._client.log_artifact(run_id, str(file), parent)
+
+    def artifacts_in(self, run_id: str, folder: str) -> set[str]:
+        """The paths of the artifacts in a folder of the run; none where there is no such folder."""
+        with store_errors(self.uri):
+            return {info.path for info in self._client.list_artifacts(run_id, folder)}
+
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """End a run."""
+        with store_errors(self.uri):
+            self._client.set_terminated(run_id, status)
+
+    def reopen(self, run_id: str) -> None:
+        """Let an ended run go on."""
+        with store_errors(self.uri):
+            self._client.update_run(run_id, "RUNNING")
+
+    def delete_run(self, run_id: str) -> bool:
+        """Delete a run, its artifacts and models; says whether the artifacts are gone (`run_deletion.delete_run`)."""
+        with store_errors(self.uri):
+            return delete_run(self._client, run_id, artifacts_are_local=self._artifact_root is not None)
+
+    def find_run(self, given: str) -> TrackedRun:
+        """The run with this id, or the search or evaluation with this name.
+
+        Raises:
+            RunError: no such run, several of that name, a deleted run, or one that is not ours.
+        """
+        with store_errors(self.uri):
+            try:
+                run = self._client.get_run(given)
+            except MlflowException as error:
+                if error.error_code not in (ABSENT, "INVALID_PARAMETER_VALUE"):
+                    raise
+                return self._job_named(given)
+        if run.info.lifecycle_stage != "active":
+            raise RunError(
+                f"run {given} was deleted: `mlflow runs restore --run-id {given}` brings it back, but no artifact that "
+                "`medarts delete` removed"
+            )
+        found = tracked_run(run)
+        if not found.kind:
+            raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")
+        return found
+
+    def _job_named(self, name: str) -> TrackedRun:
+        jobs = self.searches() + self.all_of_kind("evaluation")
+        named = [run for run in jobs if run.name == name]
+        named = [run for run in named if run.kind == "search"] or named
+        if len(named) == 1:
+            return named[0]
+        if named:
+            ids = ", ".join(run.run_id for run in named)
+            raise RunError(f"{len(named)} runs are named {name!r}: give one of the run ids {ids}")
+        known = [run.name for run in jobs] + [run.run_id for run in jobs]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RunError(
+            f"no run {name!r} in {without_password(self.uri)}: allowed are a run id, or the name of a search or an "
+            f"evaluation{hint}"
+        )
+
+    def searches(self) -> list[TrackedRun]:
+        """All searches of the store, newest first."""
+        return self.all_of_kind("search")
+
+    def all_of_kind(self, kind: RunKind) -> list[TrackedRun]:
+        """All runs of one kind in the store, newest first."""
+        with store_errors(self.uri):
+            experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
+        return self._matching(experiments, {KIND_TAG: kind})[::-1]
+
+    def runs_of_search(self, experiment_id: str, search_id: str) -> list[TrackedRun]:
+        """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
+        return self.runs_with(experiment_id, SEARCH_TAG, search_id)
+
+    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[TrackedRun]:
+        """The runs with this value of a tag, oldest first."""
+        return self._matching([experiment_id], {tag: value})
+
+    def children(self, run: TrackedRun, kind: RunKind | None = None) -> list[TrackedRun]:
+        """A run's direct children, oldest first; only those of one kind if asked."""
+        tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
+        return self._matching([run.experiment_id], tags)
+
+    def _matching(self, experiment_ids: list[str], tags: Mapping[str, str]) -> list[TrackedRun]:
+        if any("'" in value for value in tags.values()):
+            return []  # a filter can't quote it, and no run of ours has such a tag
+        condition = " and ".join(f"tags.`{key}`='{value}'" for key, value in tags.items())
+        found: list[TrackedRun] = []
+        token: str | None = None
+        with store_errors(self.uri):
+            while True:
+                page = self._client.search_runs(
+                    experiment_ids, condition, order_by=["attributes.start_time ASC"], page_token=token
+                )
+                found += [tracked_run(run) for run in page]
+                token = page.token
+                if not token:
+                    return sorted(found, key=lambda run: (run.started, run.name))
+
+    def read_json_artifact(self, run_id: str, path: str, max_bytes: int = MAX_ARTIFACT_BYTES) -> Any:
+        """The data of a JSON artifact.
+
+        Raises:
+            RunError: as for `download`, or no JSON (`parse_json`).
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            content = self.download(run_id, path, Path(folder), max_bytes).read_bytes()
+        return parse_json(content, f"artifact {path!r} of run {run_id}")
+
+    def download(self, run_id: str, path: str, folder: Path, max_bytes: int) -> Path:
+        """Fetch an artifact into an existing folder, and give its file there.
+
+        Raises:
+            RunError: a path that leaves the run's folder, no such artifact, or a larger one.
+        """
+        target = inner_path(path)
+        with store_errors(self.uri):
+            parent = None if len(target.parts) == 1 else str(target.parent)
+            sizes = {info.path: info.file_size for info in self._client.list_artifacts(run_id, parent)}
+            size: int | None = sizes.get(str(target))
+            if size is None:
+                raise RunError(
+                    f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there"
+                )
+            if size > max_bytes:
+                raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
+            file = Path(self._client.download_artifacts(run_id, str(target), str(folder))).resolve()
+        # What a server lists and what it sends are two things, and a link may lead anywhere.
+        if not file.is_relative_to(folder.resolve()) or file.stat().st_size > max_bytes:
+            raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
+        return file
