@@ -44,6 +44,7 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
         path, default = f"{prefix}{name}", defaults.get(name, property.get("default"))
         if "$ref" in property:
             yield from _rows(_model(property, models), models, f"{path}.", default or {})
+            yield from _rows_of_strategies() if path == "strategy" else ()
             continue
         entries = property.get("items", {})
         own = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
@@ -51,6 +52,16 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
         yield _Row(path, own, _allowed(property), origin, description)
         if "$ref" in entries:
             yield from _rows(_model(entries, models), models, f"{path}.N.", {})
+
+
+def _rows_of_strategies() -> Iterator[_Row]:
+    """What each strategy has beside its name."""
+    from medarts_ops.strategies.registry import STRATEGIES  # loads torch
+
+    for name in STRATEGIES.names():
+        for row in _rows(STRATEGIES.get(name).model_json_schema(), {}, "strategy.", {}):
+            if row.path != "strategy.name":
+                yield row._replace(description=f"{name}: {row.description}")
 
 
 def _model(reference: Schema, models: Schema) -> Schema:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, model_validator
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import MAX_NODES, PRIMITIVES, SearchSpace
@@ -71,15 +71,21 @@ class SpaceConfig(Settings):
 
 
 class StrategyConfig(Settings):
-    """How α is improved within one individual."""
+    """How α is improved within one individual: a name, and settings that the strategy of that name knows.
+
+    Read from a file or a journal it holds whatever was given; `strategy_settings` makes the strategy's own of it.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     name: str = setting("darts", "paper", "registered strategy")
-    order: Literal["first", "second"] = setting(
-        "first", "ours", "first (ξ=0) or second order; the cost that the paper compares with is first-order DARTS"
-    )
-    finite_difference: float = setting(
-        0.01, "DARTS", "second order: length of the step to w± along the validation gradient", gt=0
-    )
+
+    def __eq__(self, other: object) -> bool:
+        # As it was recorded, or as the strategy's own settings: what counts is what it says.
+        return isinstance(other, StrategyConfig) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
 
 class WeightsConfig(Settings):
@@ -228,7 +234,7 @@ class SearchConfig(Settings):
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
-    strategy: StrategyConfig = StrategyConfig()
+    strategy: SerializeAsAny[StrategyConfig] = StrategyConfig()
     weights: WeightsConfig = WeightsConfig()
     alpha: AlphaConfig = AlphaConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -257,6 +263,11 @@ class SearchConfig(Settings):
     para_aug: ParaAugConfig = ParaAugConfig()
     proposals: ProposalsConfig = ProposalsConfig()
     runtime: SearchRuntimeConfig = SearchRuntimeConfig()
+
+    def progress(self, stage: int, epoch: int) -> float:
+        """The share, in 0…1, of the search's epochs that are over when this epoch (from 0) of this stage begins."""
+        epochs = [each.epochs for each in self.stages]
+        return (sum(epochs[:stage]) + epoch) / sum(epochs)
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:

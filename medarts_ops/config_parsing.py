@@ -19,8 +19,8 @@ MAX_SHOWN = 200
 """Characters of a wrong value that a message repeats."""
 
 
-def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
-    """Check `settings` against `model`.
+def parse_config(model: type[Model], settings: Mapping[str, Any], place: str = "") -> Model:
+    """Check `settings` against `model`; `place` is the dotted path at which they stand, if not at the top.
 
     Raises:
         ConfigError: names every wrong field (ten at most) by its dotted path, with what was given, what is allowed
@@ -29,12 +29,12 @@ def parse_config(model: type[Model], settings: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        lines = list(dict.fromkeys(_explain(model, detail) for detail in error.errors(include_url=False)))
+        lines = list(dict.fromkeys(_explain(model, detail, place) for detail in error.errors(include_url=False)))
         further = [f"and {len(lines) - MAX_EXPLAINED} more"] if len(lines) > MAX_EXPLAINED else []
         raise ConfigError("; ".join(lines[:MAX_EXPLAINED] + further)) from error
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+def _explain(model: type[BaseModel], detail: ErrorDetails, within: str) -> str:
     place, forbidden = detail["loc"], detail["type"] == "extra_forbidden"
     wrong_key = not forbidden and place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
     place = place[:-1] if wrong_key else place
@@ -42,11 +42,12 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     own = place[-1:] if wrong_key or forbidden else ()
     parts = [str(part) for part in place[: len(place) - len(own)] if not _names_a_union_member(part)]
     parts += [str(part) for part in own]
-    path = ".".join(parts) or "config"
+    above = [within] if within else []
+    path = ".".join(above + parts) or "config"
     if own:
         allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
         near = difflib.get_close_matches(parts[-1], allowed, n=1)
-        hint = f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?" if near else ""
+        hint = f"; did you mean {'.'.join([*above, *parts[:-1], near[0]])!r}?" if near else ""
         return f"unknown setting {_cut(path)!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
     message = detail["msg"].removeprefix("Value error, ")
     got = detail["input"]

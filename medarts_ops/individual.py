@@ -1,53 +1,16 @@
-"""The values that travel through a search: α, individuals before and after training, stages, results."""
+"""The values that travel through a search: individuals before and after training, stages, results."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
-import numpy as np
-from pydantic import model_validator
-
+from medarts_ops.alpha import Alpha, OperationMasks
 from medarts_ops.config import AlphaConfig, SearchConfig, StageConfig, WeightsConfig
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.value import FloatArray, Value
-
-
-class CellAlpha(Value):
-    """Architecture parameters of one kind of cell.
-
-    `op_logits [edge, op]`; `edge_logits [edge]` where a strategy weighs edges (PC-DARTS), else None.
-    """
-
-    op_logits: FloatArray
-    edge_logits: FloatArray | None = None
-
-    @model_validator(mode="after")
-    def _axes_agree(self) -> Self:
-        if self.op_logits.ndim != 2:
-            raise ValueError(f"op_logits has {self.op_logits.ndim} axes, allowed are two: [edge, op]")
-        if self.edge_logits is not None and self.edge_logits.shape != self.op_logits.shape[:1]:
-            raise ValueError(f"edge_logits is {self.edge_logits.shape}, allowed is {self.op_logits.shape[:1]}")
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CellAlpha) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[object, ...]:
-        edges = None if self.edge_logits is None else self.edge_logits.tobytes()
-        return self.op_logits.shape, self.op_logits.tobytes(), edges
-
-
-class Alpha(Value):
-    """α of a whole individual: normal and reduction cell."""
-
-    normal: CellAlpha
-    reduce: CellAlpha
+from medarts_ops.value import Value
 
 
 class Hyperparameters(Value):
@@ -174,6 +137,12 @@ class RankedIndividual(Value):
         return self.evaluated.trained
 
 
+def with_alpha(ranked: RankedIndividual, alpha: Alpha) -> RankedIndividual:
+    """The same with another trained α, to be inherited."""
+    trained = ranked.trained.model_copy(update={"alpha": alpha})
+    return ranked.model_copy(update={"evaluated": ranked.evaluated.model_copy(update={"trained": trained})})
+
+
 def without_epoch_alphas(evaluated: EvaluatedIndividual) -> EvaluatedIndividual:
     """The same, without α of each epoch, which is large, and which its own event keeps already."""
     trained = evaluated.trained
@@ -229,14 +198,16 @@ def lineage_of(stages: Sequence[StageResult], found: str) -> tuple[Individual, .
 class TrainingTask(Value):
     """What an executor is given: individuals of one stage, and the file that holds the stage's images.
 
-    `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None saves
-    nothing.
+    `masks` are the operations that any individual of the stage has, which is what its supernets are built with; None
+    is all. `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None
+    saves nothing.
     """
 
     individuals: tuple[Individual, ...]
     stage: StageConfig
     config: SearchConfig
     stage_data: str
+    masks: OperationMasks | None = None
     checkpoint: str | None = None
 
     @property
@@ -277,8 +248,3 @@ class EvaluationResult(Value):
     def best_test_error(self) -> float:
         """The lowest test error of any epoch: chosen on the test set, so no result, only a comparison."""
         return min(epoch.test_error for epoch in self.history)
-
-
-def mixture_peak(mixture: np.ndarray) -> float:
-    """Mean over edges of the largest weight of `mixture [edge, op]`."""
-    return float(np.asarray(mixture).max(axis=1).mean())

@@ -26,7 +26,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.stages import MultiStageSearch
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.registry import check_strategy, strategy_settings
 from medarts_ops.training.runtime import resolve_runtime
 from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
 
@@ -39,7 +39,8 @@ def resolve_config(config: SearchConfig) -> SearchConfig:
     Raises:
         ConfigError: an unknown strategy or objective, or a device that is not there.
     """
-    build_strategy(config.strategy)
+    config = config.model_copy(update={"strategy": strategy_settings(config.strategy)})
+    check_strategy(config)
     check_objectives(config.objectives)
     config = resolve_workers(config)
     return config.model_copy(update={"runtime": resolve_runtime(config.runtime)})

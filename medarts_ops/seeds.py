@@ -20,6 +20,8 @@ class Stream(IntEnum):
     HALVES = 7
     PROPOSALS = 8
     TEST_SPLIT = 9
+    STRATEGY = 10
+    NEXT_STAGE = 11
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:

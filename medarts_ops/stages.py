@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from medarts_ops.alpha import operations_left
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.errors import SearchError
@@ -30,6 +31,7 @@ from medarts_ops.individual import (
     TrainedIndividual,
     TrainingTask,
     individual_id,
+    with_alpha,
     without_epoch_alphas,
 )
 from medarts_ops.journal.journal import Journal
@@ -46,6 +48,7 @@ from medarts_ops.observers import (
 from medarts_ops.proposers import Proposer
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.strategy import StagePlace
 
 Measured = EvaluatedIndividual | FailedIndividual
 
@@ -68,7 +71,7 @@ class MultiStageSearch:
     ) -> None:
         self._config, self._folder, self._data = config, folder, data
         self._proposer, self._executor, self._observer, self._journal = proposer, executor, observer, journal
-        self._strategy = build_strategy(config.strategy)
+        self._strategy = build_strategy(config)
         self._context = MeasuringContext(
             para_aug=config.para_aug,
             n_classes=len(data.summary.class_names),
@@ -81,8 +84,20 @@ class MultiStageSearch:
         results: list[StageResult] = []
         for index, stage in enumerate(self._config.stages):
             chosen = survivors(results[-1].ranked, stage.survivors or 0) if results else ()
+            chosen = self._prepared(index, stage, chosen)
             results.append(self._run_stage(index, stage, chosen))
         return SearchResult(search_id=self._folder.name, stages=tuple(results))
+
+    def _prepared(
+        self, index: int, stage: StageConfig, chosen: Sequence[RankedIndividual]
+    ) -> tuple[RankedIndividual, ...]:
+        """The survivors with α as the strategy lets it go into the next stage."""
+        if not chosen:
+            return ()
+        rng = random_generator(self._config.seed, index, 0, Stream.NEXT_STAGE)
+        place = StagePlace(index, len(self._config.stages), stage)
+        alphas = self._strategy.next_stage([ranked.trained.alpha for ranked in chosen], place, rng)
+        return tuple(with_alpha(ranked, alpha) for ranked, alpha in zip(chosen, alphas, strict=True))
 
     def _run_stage(self, index: int, stage: StageConfig, chosen: Sequence[RankedIndividual]) -> StageResult:
         self._observer.notify(
@@ -128,14 +143,13 @@ class MultiStageSearch:
         self, index: int, stage: StageConfig, number: int, hyperparameters: Hyperparameters
     ) -> Individual:
         rng = random_generator(self._config.seed, index, number, Stream.ALPHA)
-        space = self._config.space.search_space()
         return Individual(
             id=individual_id(stage.name, number),
             stage=index,
             number=number,
             origin="random",
             parents=(),
-            alpha=self._strategy.initial_alpha(space, hyperparameters.alpha_init_std, rng),
+            alpha=self._strategy.initial_alpha(hyperparameters.alpha_init_std, rng),
             hyperparameters=hyperparameters,
         )
 
@@ -193,6 +207,7 @@ class MultiStageSearch:
                 stage=stage,
                 config=self._config,
                 stage_data=str(self._stage_data(index)),
+                masks=operations_left(individual.alpha for individual in population),
                 checkpoint=str(self._folder / CHECKPOINTS / f"{group[0].id}.pt"),
             )
             for group in groups

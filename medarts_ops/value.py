@@ -30,9 +30,20 @@ def _finite_float32(raw: Any) -> NDArray[np.float32]:
     return array
 
 
-def _to_lists(array: NDArray[np.float32]) -> Any:
+def _to_lists(array: NDArray[Any]) -> Any:
     return array.tolist()
+
+
+def _bools(raw: Any) -> NDArray[np.bool_]:
+    array = np.array(raw)
+    if array.dtype != np.bool_:
+        raise ValueError(f"holds {array.dtype}; allowed are true and false")
+    array.setflags(write=False)
+    return array
 
 
 FloatArray = Annotated[NDArray[np.float32], PlainValidator(_finite_float32), PlainSerializer(_to_lists)]
 """A read-only finite float32 array. float32 → Python float → JSON → float32 is exact."""
+
+BoolArray = Annotated[NDArray[np.bool_], PlainValidator(_bools), PlainSerializer(_to_lists)]
+"""A read-only array of bools."""

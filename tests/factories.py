@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from medarts_ops.alpha import Alpha, CellAlpha
 from medarts_ops.config import (
     AugmentConfig,
     AuxiliaryConfig,
@@ -21,8 +22,6 @@ from medarts_ops.config import (
     StageConfig,
 )
 from medarts_ops.individual import (
-    Alpha,
-    CellAlpha,
     EpochRecord,
     EvaluatedIndividual,
     EvaluationEpoch,
@@ -48,6 +47,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.strategies.darts import DartsSettings
 
 DARTS_SPACE = SearchSpace()
 
@@ -56,7 +56,8 @@ def make_cell_alpha(seed: int = 0, space: SearchSpace = DARTS_SPACE, edges_weigh
     """Random logits of one cell."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(space.n_edges, space.n_primitives))
-    return CellAlpha(op_logits=logits, edge_logits=rng.normal(size=space.n_edges) if edges_weighted else None)
+    edges = {"edge_logits": rng.normal(size=space.n_edges)} if edges_weighted else {}
+    return CellAlpha(arrays={"op_logits": logits, **edges})
 
 
 def make_alpha(seed: int = 0, space: SearchSpace = DARTS_SPACE, edges_weighted: bool = False) -> Alpha:
@@ -199,6 +200,7 @@ def make_search_config_tiny(seed: int = 0) -> SearchConfig:
         seed=seed,
         dataset=DatasetConfig(name="digits", low_resolution=False),
         space=SpaceConfig(nodes=2, primitives=("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")),
+        strategy=DartsSettings(),
         stages=(
             StageConfig(name="init", cells=3, channels=2, epochs=1, images=80, batch=20, population=3),
             StageConfig(name="mid", cells=3, channels=2, epochs=1, images=80, batch=20, survivors=2, children=1),

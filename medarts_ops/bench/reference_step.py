@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.bench.reference import ReferenceSupernet, StackOfOne
 from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.strategies.darts import SecondOrderDarts
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, WeightStep
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.darts import FirstOrderDarts
+from medarts_ops.strategies.problem import BilevelProblem, LossScales, Moment, WeightStep
+from medarts_ops.strategies.registry import build_strategy
 
 Order = Literal["first", "second"]
 
@@ -32,8 +36,8 @@ def reference_step(
     network = ReferenceSupernet(
         spec, cells=stage.cells, channels=stage.channels, n_classes=n_classes, in_channels=in_channels
     ).to(device)
-    shape = (1, spec.space.n_edges, spec.space.n_primitives)
-    alphas = AlphaTensors(*(torch.zeros(shape, device=device, requires_grad=True) for _ in range(2)))
+    alpha = FirstOrderDarts(spec.space).initial_alpha(0.0, np.random.default_rng(0))
+    alphas = AlphaTensors.stack([alpha], spec.space.n_primitives, device)
     train, valid = (Batch(batch.images.contiguous(), batch.labels) for batch in batches)
     if order == "first":
         return _first_order(config, network, alphas, train, valid)
@@ -49,7 +53,7 @@ def _first_order(
     weights_optimizer, alpha_optimizer = _optimizers(config, network.parameters(), alphas)
 
     def back_propagate(batch: Batch) -> None:
-        logits = network(batch.images, *(torch.softmax(alpha[0], dim=-1) for alpha in alphas.all()))
+        logits = network(batch.images, *(torch.softmax(alpha[0], dim=-1) for alpha in alphas.leaves()))
         F.cross_entropy(logits, batch.labels).backward()
 
     def step() -> None:
@@ -67,23 +71,24 @@ def _second_order(
     config: SearchConfig, network: StackOfOne, alphas: AlphaTensors, train: Batch, valid: Batch
 ) -> Callable[[], object]:
     weights_optimizer, alpha_optimizer = _optimizers(config, network.parameters(), alphas)
-    strategy = SecondOrderDarts(config.strategy.finite_difference)
+    strategy = build_strategy(config)
     buffers = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
     for name, weight in network.named_parameters():
         weights_optimizer.state[weight]["momentum_buffer"] = buffers[name]
     rates = torch.full((1,), config.weights.lr, device=train.images.device)
     problem = BilevelProblem(
         supernet=network,
+        strategy=strategy,
         alpha=alphas,
-        mixture=strategy.mixture,
+        moment=Moment("alpha", *(torch.zeros((), device=train.images.device) for _ in range(2))),
         weight_step=WeightStep(rates, config.weights.momentum, config.weights.weight_decay, buffers),
-        scaled_sum=torch.sum,
+        scales=LossScales([torch.amp.GradScaler(enabled=False)]),
         autocast=lambda: torch.autocast(train.images.device.type, enabled=False),
     )
 
     def step() -> None:
         gradient = strategy.architecture_gradient(problem, train, valid)
-        for alpha, value in zip(alphas.all(), gradient.gradients, strict=True):
+        for alpha, value in zip(alphas.leaves(), gradient.gradients, strict=True):
             alpha.grad = value
         alpha_optimizer.step()
         weights_optimizer.zero_grad()
@@ -104,7 +109,7 @@ def _optimizers(
         foreach=False,
     )
     alpha_optimizer = torch.optim.Adam(
-        alphas.all(),
+        alphas.leaves(),
         lr=config.alpha.lr,
         betas=(config.alpha.beta1, config.alpha.beta2),
         weight_decay=config.alpha.weight_decay,

@@ -15,9 +15,10 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
 from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.strategies.protocol import Batch
+from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.side_by_side import one_step
 from medarts_ops.value import Value
@@ -101,7 +102,7 @@ def measure_step(
     config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int, order: Order = "first"
 ) -> StepTiming:
     """Product and reference on the same work, in the given order, whatever the config's is."""
-    config = config.model_copy(update={"strategy": config.strategy.model_copy(update={"order": order})})
+    config = config.model_copy(update={"strategy": DartsSettings(order=order)})
     runtime = Runtime.from_config(config.runtime)
     device = runtime.device
     train, valid = (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))

@@ -1,9 +1,22 @@
-"""The order in which an epoch visits its images."""
+"""A batch of images, and the order in which an epoch visits them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Network-ready images [image, channel, height, width] with their labels [image].
+
+    For a stack of individuals both are [individual, image, …].
+    """
+
+    images: Tensor
+    labels: Tensor
 
 
 def batch_order(n: int, batch: int, generator: torch.Generator) -> list[Tensor]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medarts_ops.individual import Alpha, Individual, RankedIndividual, individual_id
+from medarts_ops.alpha import Alpha
+from medarts_ops.individual import Individual, RankedIndividual, individual_id
 
 
 def crossover_pairs(n_survivors: int, n_children: int) -> tuple[tuple[int, int], ...]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import RunError
-from medarts_ops.individual import Alpha
-from medarts_ops.pictures.alphas import mixtures_of
+from medarts_ops.pictures.alphas import checked_mixtures
 from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, colour, new_figure
 from medarts_ops.space.search_space import N_INPUTS, OPERATIONS, SearchSpace
@@ -23,8 +23,8 @@ WIDE, HIGH, GAP = 0.92, 0.62, 0.16
 LEFT, RIGHT, BOTTOM, TOP = 0.6, 0.2, 1.15, 0.75
 
 
-def alpha_epochs_figure(born: Alpha, epochs: Sequence[Alpha], space: SearchSpace, name: str) -> Figure:
-    """The mixture of each edge (softmax over its operations, Eq. 2) from birth to the last epoch.
+def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: str) -> Figure:
+    """The mixture of each edge, as its strategy reads α, from birth to the last epoch.
 
     A small panel is an edge: its row is the node that it leads into, its column the state that it comes from. From left
     to right runs the training, from birth to the last epoch. A line is an operation's weight. All panels have one
@@ -32,8 +32,7 @@ def alpha_epochs_figure(born: Alpha, epochs: Sequence[Alpha], space: SearchSpace
     The strongest operation at the end, of those that a genotype may hold, is drawn thicker.
 
     Args:
-        born: α before training.
-        epochs: α after each epoch.
+        readings: what α says before training and after each epoch.
         space: whose α it is.
         name: the individual's.
 
@@ -41,13 +40,13 @@ def alpha_epochs_figure(born: Alpha, epochs: Sequence[Alpha], space: SearchSpace
         RunError: no epoch.
         GenotypeError: α does not have the shape of the space.
     """
-    if not epochs:
+    if len(readings) < 2:
         raise RunError(f"{name} has no α of any epoch: nothing to draw; allowed is one or more")
-    mixtures = [mixtures_of(alpha, space) for alpha in (born, *epochs)]
+    mixtures = [checked_mixtures(reading, space) for reading in readings]
     columns = space.n_nodes + N_INPUTS - 1
     wide, tall = columns * (WIDE + GAP), space.n_nodes * (HIGH + GAP)
     width, height = 2 * (LEFT + wide) + RIGHT, BOTTOM + tall + TOP
-    figure = new_figure(width, height, f"how α of {name} moved in {len(epochs)} epochs")
+    figure = new_figure(width, height, f"how α of {name} moved in {len(readings) - 1} epochs")
     low = min(float(weights.min()) for mixture in mixtures for weights in mixture.values())
     high = max(float(weights.max()) for mixture in mixtures for weights in mixture.values())
     for number, (cell, title) in enumerate(CELL_NAMES.items()):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import GenotypeError
-from medarts_ops.individual import Alpha, CellAlpha
 from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
 from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, new_figure
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
@@ -25,77 +25,75 @@ NUMBERED_EDGES = 44
 NEARLY_EQUAL = 0.1
 """Weights that lie closer together are written with a digit more."""
 
+ROUNDED = 1e-3
+"""A row that sums to 1 but for so much has an edge that nobody weighed."""
+
 LEFT, RIGHT, BOTTOM, TOP = 1.2, 1.15, 1.15, 0.75
 
 
-def alpha_figure(alpha: Alpha, genotype: Genotype, space: SearchSpace, name: str) -> Figure:
-    """α of both cells as softmax over the operations of each edge, DARTS's mixture (Eq. 2); `name` says whose it is.
+def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, name: str) -> Figure:
+    """What α says, as its strategy reads it (DARTS: softmax over the operations of each edge, Eq. 2).
 
     The lightest colour is the largest weight of both cells, the darkest the smallest: in a short search all are near
     one another. Frames mark the genotype that α was discretized to (Eq. 5). Where a strategy weighs edges too, an
-    edge's name has that weight behind it: β, softmax over the edges of its node. Cells of more than `NUMBERED_EDGES`
-    edges have colours only.
+    edge's name has that weight behind it: β, the sum of its row. Cells of more than `NUMBERED_EDGES` edges have
+    colours only.
+
+    Args:
+        mixtures: the weights.
+        genotype: what they were discretized to.
+        space: whose α it is.
+        name: says whose α it is, in words.
 
     Raises:
-        GenotypeError: α does not have the shape of the space.
+        GenotypeError: the mixtures do not have the shape of the space.
     """
-    mixtures = mixtures_of(alpha, space)
-    weighed = alpha.normal.edge_logits is not None or alpha.reduce.edge_logits is not None
+    by_cell = checked_mixtures(mixtures, space)
+    weighed = not all(np.allclose(mixture.sum(axis=1), 1, atol=ROUNDED) for mixture in by_cell.values())
     left = LEFT + (0.45 if weighed else 0.0)
     wide, high = COLUMN * space.n_primitives, ROW * space.n_edges
     width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
     figure = new_figure(width, height, f"architecture parameters α of {name}")
-    lowest = min(float(mixture.min()) for mixture in mixtures.values())
-    strongest = max(float(mixture.max()) for mixture in mixtures.values())
-    parameters = {"normal": alpha.normal, "reduce": alpha.reduce}
+    lowest = min(float(mixture.min()) for mixture in by_cell.values())
+    strongest = max(float(mixture.max()) for mixture in by_cell.values())
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
         x = left + number * (left + wide)
         axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
         axes.set_title(f"{title} (framed: the genotype)", fontsize=TEXT_SIZE, color=INK)
-        image = _heat_map(axes, mixtures[cell], parameters[cell], space, (lowest, strongest))
+        image = _heat_map(axes, by_cell[cell], space, (lowest, strongest), weighed=weighed)
         _frame_chosen(axes, genotype, cell, space)
     bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
-    figure.colorbar(image, cax=bar).set_label("softmax of α (each row sums to 1)", fontsize=LABEL_SIZE)
+    figure.colorbar(image, cax=bar).set_label("weight of the operation", fontsize=LABEL_SIZE)
     bar.yaxis.set_major_formatter("{x:.3f}")
     bar.tick_params(labelsize=LABEL_SIZE)
     return figure
 
 
-def mixtures_of(alpha: Alpha, space: SearchSpace) -> dict[CellKind, np.ndarray]:
-    """The mixture `[edge, op]` of each kind of cell: softmax over an edge's operations (Eq. 2), in float64.
+def checked_mixtures(mixtures: Mixtures, space: SearchSpace) -> dict[CellKind, np.ndarray]:
+    """The mixture `[edge, op]` of each kind of cell.
 
     Raises:
-        GenotypeError: α does not have the shape of the space.
+        GenotypeError: one does not have the shape of the space.
     """
-    return {"normal": _mixture(alpha.normal, space, "normal"), "reduce": _mixture(alpha.reduce, space, "reduce")}
-
-
-def _mixture(alpha: CellAlpha, space: SearchSpace, cell: str) -> np.ndarray:
     expected = (space.n_edges, space.n_primitives)
-    if alpha.op_logits.shape != expected:
-        raise GenotypeError(
-            f"α of the {cell} cell [edge, op] has shape {alpha.op_logits.shape}: allowed is {expected} in this space; "
-            "give the space that α was trained in"
-        )
-    return _softmax(alpha.op_logits)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis in float64."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    weights: np.ndarray = shifted / shifted.sum(axis=-1, keepdims=True)
-    return weights
+    for cell, mixture in mixtures._asdict().items():
+        if mixture.shape != expected:
+            raise GenotypeError(
+                f"α of the {cell} cell [edge, op] has shape {mixture.shape}: allowed is {expected} in this space; "
+                "give the space that α was trained in"
+            )
+    return {"normal": mixtures.normal, "reduce": mixtures.reduce}
 
 
 def _heat_map(
-    axes: Axes, mixture: np.ndarray, parameters: CellAlpha, space: SearchSpace, scale: tuple[float, float]
+    axes: Axes, mixture: np.ndarray, space: SearchSpace, scale: tuple[float, float], *, weighed: bool
 ) -> AxesImage:
     lowest, strongest = scale
     digits = 2 if strongest - lowest > NEARLY_EQUAL else 3
     image = axes.imshow(mixture, cmap=ACCURACY_COLOURS, vmin=lowest, vmax=strongest, aspect="auto")
     axes.set_xticks(range(space.n_primitives), space.primitives, rotation=50, ha="right", fontsize=LABEL_SIZE)
     axes.tick_params(axis="x", pad=1)
-    axes.set_yticks(range(space.n_edges), _edge_names(space, parameters), fontsize=LABEL_SIZE)
+    axes.set_yticks(range(space.n_edges), _edge_names(space, mixture if weighed else None), fontsize=LABEL_SIZE)
     axes.set_xlabel("operation", fontsize=TEXT_SIZE)
     axes.set_ylabel("edge", fontsize=TEXT_SIZE)
     for (edge, operation), weight in np.ndenumerate(mixture) if space.n_edges <= NUMBERED_EDGES else ():
@@ -109,18 +107,15 @@ def _heat_map(
     return image
 
 
-def _edge_names(space: SearchSpace, parameters: CellAlpha) -> list[str]:
+def _edge_names(space: SearchSpace, weighed: np.ndarray | None) -> list[str]:
+    """The states that each edge joins, and its weight in the mixture where edges are weighed."""
     names = [
         f"{INPUT_LABELS[source] if source < N_INPUTS else source - N_INPUTS} → {node - N_INPUTS}"
         for source, node in space.edges
     ]
-    if parameters.edge_logits is None:
+    if weighed is None:
         return names
-    weights = np.zeros(space.n_edges)
-    for node in range(N_INPUTS, N_INPUTS + space.n_nodes):
-        into = [edge for edge, (_, target) in enumerate(space.edges) if target == node]
-        weights[into] = _softmax(parameters.edge_logits[into])
-    return [f"{name}  β {weight:.2f}" for name, weight in zip(names, weights, strict=True)]
+    return [f"{name}  β {weight:.2f}" for name, weight in zip(names, weighed.sum(axis=1), strict=True)]
 
 
 def _frame_chosen(axes: Axes, genotype: Genotype, cell: CellKind, space: SearchSpace) -> None:

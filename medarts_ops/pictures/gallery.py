@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from medarts_ops.individual import Alpha, EvaluationResult, SearchResult, StageResult, TrainedIndividual
+from medarts_ops.alpha import Alpha, Mixtures
+from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, TrainedIndividual
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
 from medarts_ops.pictures.alphas import alpha_figure
 from medarts_ops.pictures.cells import genotype_figure
@@ -15,19 +16,25 @@ from medarts_ops.pictures.lineage import lineage_figure
 from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure, table_of
 from medarts_ops.space.search_space import SearchSpace
 
+Reader = Callable[[Sequence[Alpha]], Sequence[Mixtures]]
+"""What each α says, as the individual's strategy reads it."""
+
 
 def pictures_of_individual(
-    trained: TrainedIndividual, epoch_alphas: Sequence[Alpha], space: SearchSpace
+    trained: TrainedIndividual, epoch_alphas: Sequence[Alpha], space: SearchSpace, read: Reader
 ) -> dict[str, Draw]:
-    """Cells, α and training; how α moved where `epoch_alphas` holds it after every epoch."""
+    """Cells, α and training; how α moved where `epoch_alphas` holds it after every epoch.
+
+    `read` is called when a picture is drawn: it needs the strategy, which may not be installed here.
+    """
     name, born = trained.individual.id, trained.individual.alpha
     pictures: dict[str, Draw] = {
         "genotype": lambda: genotype_figure(trained.genotype, name),
-        "alpha": lambda: alpha_figure(trained.alpha, trained.genotype, space, name),
+        "alpha": lambda: alpha_figure(read([trained.alpha])[0], trained.genotype, space, name),
         "training": lambda: search_curves(trained.history, name),
     }
     if epoch_alphas and len(epoch_alphas) == len(trained.history):
-        pictures["alpha-epochs"] = lambda: alpha_epochs_figure(born, epoch_alphas, space, name)
+        pictures["alpha-epochs"] = lambda: alpha_epochs_figure(read([born, *epoch_alphas]), space, name)
     return pictures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.pictures.figures import Draw, drawn_svg
@@ -17,6 +18,7 @@ from medarts_ops.pictures.gallery import (
 )
 from medarts_ops.pictures.parameters import EvaluatedSize, table_of
 from medarts_ops.report.values import SearchReport
+from medarts_ops.strategies.reading import readings_of
 
 PIXELS = 96
 """Of the page on an inch of a figure."""
@@ -57,7 +59,9 @@ def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
             found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", front)
     if report.result is not None:
         best, space = report.result.best, report.config.space.search_space()
-        pictures = pictures_of_search(report.result) | pictures_of_individual(best.trained, report.epoch_alphas, space)
+        read = partial(readings_of, report.config, best.trained.individual.stage)
+        pictures = pictures_of_search(report.result)
+        pictures |= pictures_of_individual(best.trained, report.epoch_alphas, space, read)
         found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}
     for one in report.evaluations:
         curves = pictures_of_evaluation(one.result, one.name)["training"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
-from medarts_ops.individual import Alpha, EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
+from medarts_ops.individual import EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
 from medarts_ops.observers import DatasetSummary, EvaluationStarted, SearchState
 from medarts_ops.reproducibility import ReproducibilityRecord
 

@@ -1,1 +1,1 @@
-"""How α is improved within one individual: each strategy is one file and one line in `registry.py`."""
+"""How α is improved within one individual, and what it says: a strategy is one file and one line in `registry.py`."""

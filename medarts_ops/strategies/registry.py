@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from medarts_ops.config import SearchConfig, StrategyConfig
+from medarts_ops.config_parsing import parse_config
+from medarts_ops.errors import ConfigError
+from medarts_ops.registry import Registry
+from medarts_ops.strategies.darts import DartsSettings
+from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
 
-from medarts_ops.config import StrategyConfig
-from medarts_ops.errors import ConfigError, unknown_name
-from medarts_ops.strategies.darts import FirstOrderDarts, SecondOrderDarts
-from medarts_ops.strategies.protocol import Strategy
-
-
-def _darts(config: StrategyConfig) -> Strategy:
-    return FirstOrderDarts() if config.order == "first" else SecondOrderDarts(config.finite_difference)
-
-
-STRATEGIES: dict[str, Callable[[StrategyConfig], Strategy]] = {"darts": _darts}
+STRATEGIES: Registry[type[StrategySettings]] = Registry(
+    "strategy", "strategy.name", "medarts_ops.strategies", {"darts": DartsSettings}, part_type=type
+)
 
 
-def build_strategy(config: StrategyConfig) -> Strategy:
-    """The strategy that `strategy.name` and its settings ask for.
+def strategy_settings(given: StrategyConfig) -> StrategySettings:
+    """What a config says of its strategy as the strategy's own settings, with all of its defaults.
 
     Raises:
-        ConfigError: no strategy of that name.
+        ConfigError: no strategy of that name, or a setting that it does not have or allow.
     """
-    if config.name not in STRATEGIES:
-        raise ConfigError(f"strategy.name: {unknown_name('strategy', config.name, STRATEGIES)}")
-    return STRATEGIES[config.name](config)
+    part = STRATEGIES.get(given.name)
+    return given if isinstance(given, part) else parse_config(part, given.model_dump(), "strategy")
+
+
+def build_strategy(config: SearchConfig) -> Strategy:
+    """The strategy that `strategy.name` and its settings ask for, over the config's space.
+
+    Raises:
+        ConfigError: as for `strategy_settings`.
+    """
+    return strategy_settings(config.strategy).build(config.space.search_space())
+
+
+def check_strategy(config: SearchConfig) -> None:
+    """Refuse what a strategy can't do with a search's space and stages, before anything is trained.
+
+    Raises:
+        ConfigError: as for `build_strategy`, or channels that its share does not divide.
+    """
+    strategy = build_strategy(config)
+    for index, stage in enumerate(config.stages):
+        spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
+        try:
+            spec.check_channels(stage.channels)
+        except ConfigError as error:
+            raise ConfigError(f"stages.{index}.channels: {error}") from error

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation
-from medarts_ops.data.batches import batch_order
-from medarts_ops.individual import CellAlpha, Outcome, TrainingTask
+from medarts_ops.data.batches import Batch, batch_order
+from medarts_ops.individual import Outcome, TrainingTask
+from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep, mean_losses
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.problem import (
+    BilevelProblem,
+    LossScales,
+    Moment,
+    Phase,
+    WeightStep,
+    mean_losses,
+    mixtures_of,
+)
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.training.member import EpochSums, Member, slices
 from medarts_ops.training.passes import hits, measure
 from medarts_ops.training.placed_images import StageTensors
@@ -33,50 +45,63 @@ class SearchTraining:
     """Stacked supernets, α and members of a group: `run_epoch` again and again, or `step`."""
 
     def __init__(self, task: TrainingTask, tensors: StageTensors, runtime: Runtime) -> None:
-        config = task.config
+        config, device = task.config, runtime.device
         self.task, self.tensors, self.runtime = task, tensors, runtime
-        self.strategy: Strategy = build_strategy(config.strategy)
+        self.strategy = build_strategy(config)
+        self.place = StagePlace(task.individuals[0].stage, len(config.stages), task.stage)
         self.supernet = self._fresh_supernet()
-        self.alpha = AlphaTensors(
-            normal=_leaves([individual.alpha.normal for individual in task.individuals], runtime),
-            reduce=_leaves([individual.alpha.reduce for individual in task.individuals], runtime),
+        self.alpha = AlphaTensors.stack(
+            [individual.alpha for individual in task.individuals],
+            self.strategy.space.n_primitives,
+            device,
+            torch.get_default_dtype(),
         )
         self._parameters = dict(self.supernet.named_parameters())
-        buffers = {name: torch.zeros_like(parameter) for name, parameter in self._parameters.items()}
-        self._momentum_buffers = buffers
-        alphas = {"normal": self.alpha.normal, "reduce": self.alpha.reduce}
+        self._momentum_buffers = {name: torch.zeros_like(weight) for name, weight in self._parameters.items()}
         self.members = [
             Member(
                 task,
                 individual,
-                weights=slices(self._parameters, place),
-                buffers=slices(buffers, place),
-                alphas=slices(alphas, place),
+                weights=slices(self._parameters, number),
+                buffers=slices(self._momentum_buffers, number),
+                alpha=self.alpha.slice(number),
                 strategy=self.strategy,
+                place=self.place,
                 runtime=runtime,
             )
-            for place, individual in enumerate(task.individuals)
+            for number, individual in enumerate(task.individuals)
         ]
-        self._rates = torch.zeros(len(self.members), dtype=torch.float64, device=runtime.device)
-        self._set_rates(0)
-        weight_step = WeightStep(self._rates, config.weights.momentum, config.weights.weight_decay, buffers)
+        # Numbers that change from epoch to epoch stay where a captured step reads them.
+        self._rates = torch.zeros(len(self.members), dtype=torch.float64, device=device)
+        self._progress, self._stage_progress, self._dropped = (torch.zeros((), device=device) for _ in range(3))
+        self._set_numbers(0)
+        self._scales = LossScales([member.scaler for member in self.members])
         self._problem = BilevelProblem(
             supernet=self.supernet,
+            strategy=self.strategy,
             alpha=self.alpha,
-            mixture=self.strategy.mixture,
-            weight_step=weight_step,
-            scaled_sum=self._scaled_sum,
+            moment=self._moment("alpha"),
+            weight_step=WeightStep(
+                self._rates, config.weights.momentum, config.weights.weight_decay, self._momentum_buffers
+            ),
+            scales=self._scales,
             autocast=runtime.autocast,
         )
         self._augmentation = Augmentation.from_config(config.augment, tensors.data.images.shape[1:3])
         self._captured_step = runtime.captured(self._step_of_tensors)
 
+    def _moment(self, phase: Phase) -> Moment:
+        return Moment(phase, self._progress, self._stage_progress)
+
     def _fresh_supernet(self) -> Supernet:
         task, data = self.task, self.tensors.data
+        spec = self.strategy.supernet_spec(self.place)
+        if task.masks is not None:
+            spec = spec.restricted(task.masks.normal, task.masks.reduce)
 
         def build(individuals: int) -> Supernet:
             return Supernet(
-                self.strategy.supernet_spec(task.config.space.search_space()),
+                spec,
                 cells=task.stage.cells,
                 channels=task.stage.channels,
                 n_classes=data.n_classes,
@@ -103,7 +128,7 @@ class SearchTraining:
         """
         started = time.perf_counter()
         living = self.living
-        self._set_rates(epoch)
+        self._set_numbers(epoch)
         warming_up = epoch < self.task.config.alpha.warmup_epochs
         self.supernet.train()
         sums = torch.zeros(3, len(self.members), device=self.runtime.device)
@@ -116,16 +141,20 @@ class SearchTraining:
         # The epoch's only wait for the device.
         totals = torch.cat([sums, torch.stack(self._validate())]).t().tolist()
         seconds = (time.perf_counter() - started) / len(living)
-        for member, own in zip(self.members, totals, strict=True):
+        for member, its_own in zip(self.members, totals, strict=True):
             if member.failure is None:
-                member.finish_epoch(epoch, EpochSums._make([*own, n_alpha]), self.tensors.data, seconds)
+                sums_of_it = EpochSums._make([*its_own, n_alpha])
+                member.finish_epoch(epoch, sums_of_it, self.tensors.data, seconds, self._moment("reading"))
         return [member for member in living if member.failure is None]
 
-    def _set_rates(self, epoch: int) -> None:
+    def _set_numbers(self, epoch: int) -> None:
         rates = [member.rate(epoch) for member in self.members]
         for member, rate in zip(self.members, rates, strict=True):
             member.set_rate(rate)
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
+        self._progress.fill_(self.task.config.progress(self.place.index, epoch))
+        self._stage_progress.fill_(epoch / self.task.stage.epochs)
+        self._dropped.fill_(self.strategy.skip_dropout(self.place, epoch))
 
     def _batches(self) -> Iterator[tuple[Batch, Batch]]:
         size, data = self.task.stage.batch, self.tensors.data
@@ -146,52 +175,69 @@ class SearchTraining:
 
     def iterate(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> StepSums:
         """`step`, as a CUDA graph where the runtime uses them; its results are good until the next call."""
+        draws = self._draws() + self._draws()
         if warming_up:
-            return self.step(train, valid, warming_up=True)
-        losses, right, alpha_losses = self._captured_step(train.images, train.labels, valid.images, valid.labels)
+            return self.step(train, valid, draws, warming_up=True)
+        tensors = (train.images, train.labels, valid.images, valid.labels, *draws)
+        losses, right, alpha_losses = self._captured_step(*tensors)
         return losses, right, alpha_losses
+
+    def _draws(self) -> tuple[Tensor, ...]:
+        """What a forward pass needs that is random, each [individual, …]: the strategy's noise, skip dropout's seeds.
+
+        Drawn outside of the step, so that it is the same on every device and in every stack.
+        """
+        by_member = (member.draws() for member in self.members)
+        drawn = [torch.stack(each) for each in zip(*by_member, strict=True)]
+        return tuple(each.to(self.runtime.device, non_blocking=True) for each in drawn)
 
     def _step_of_tensors(self, *tensors: Tensor) -> StepSums:
-        train_images, train_labels, valid_images, valid_labels = tensors
-        return self.step(Batch(train_images, train_labels), Batch(valid_images, valid_labels))
+        train_images, train_labels, valid_images, valid_labels, *draws = tensors
+        return self.step(Batch(train_images, train_labels), Batch(valid_images, valid_labels), draws)
 
-    def step(self, train: Batch, valid: Batch, *, warming_up: bool = False) -> StepSums:
+    def step(self, train: Batch, valid: Batch, draws: Sequence[Tensor] = (), *, warming_up: bool = False) -> StepSums:
         """One iteration: the α step at w as it stands, then the step of w. Nothing waits for the device.
 
-        While α warms up it is not stepped, and its losses are 0.
+        `draws` are those of both steps. While α warms up it is not stepped, and its losses are 0.
         """
-        alpha_losses = torch.zeros_like(self._rates) if warming_up else self._step_alpha(train, valid)
-        losses, right = self._step_weights(train)
+        of_alpha, of_weights = draws[: len(draws) // 2], draws[len(draws) // 2 :]
+        alpha_losses = torch.zeros_like(self._rates) if warming_up else self._step_alpha(train, valid, of_alpha)
+        losses, right = self._step_weights(train, of_weights)
         return losses, right, alpha_losses
 
-    def _step_alpha(self, train: Batch, valid: Batch) -> Tensor:
-        """Adam on the strategy's gradient. Returns the validation losses."""
-        gradient = self.strategy.architecture_gradient(self._problem, train, valid)
-        for member, own in zip(self.members, _by_member(gradient.gradients), strict=True):
-            member.step_alpha(own, scaled=gradient.scaled)
+    def _with(self, draws: Sequence[Tensor]) -> tuple[AlphaTensors, SkipDropout | None]:
+        """α and skip dropout of a forward pass that has drawn these."""
+        noise, seeds = (draws[:2], draws[2:]) if self.strategy.draws_noise else ((), draws)
+        alpha = self.alpha.with_noise(*noise) if noise else self.alpha
+        return alpha, SkipDropout(self._dropped.expand(len(self.members)), seeds[0]) if seeds else None
+
+    def _step_alpha(self, train: Batch, valid: Batch, draws: Sequence[Tensor]) -> Tensor:
+        """Adam, or what the strategy has, on its gradient. Returns the validation losses."""
+        alpha, dropout = self._with(draws)
+        problem = replace(self._problem, alpha=alpha, dropout=dropout)
+        gradient = self.strategy.architecture_gradient(problem, train, valid)
+        for member, its_own in zip(self.members, _by_member(gradient.gradients), strict=True):
+            member.step_alpha(its_own, scaled=gradient.scaled)
         return gradient.losses.float()
 
-    def _step_weights(self, train: Batch) -> tuple[Tensor, Tensor]:
+    def _step_weights(self, train: Batch, draws: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """SGD on the clipped gradients; α's gradients are not computed. Returns losses and numbers of hits."""
+        alpha, dropout = self._with(draws)
         with torch.no_grad():
-            mixtures = [self.strategy.mixture(alpha) for alpha in self.alpha.all()]
+            mixtures = mixtures_of(self.strategy, alpha, self._moment("weights"))
         with self.runtime.autocast():
-            logits = self.supernet(train.images, *mixtures)
+            logits = self.supernet(train.images, *mixtures, dropout)
             losses = mean_losses(logits, train.labels)
-        gradients = torch.autograd.grad(self._scaled_sum(losses), list(self._parameters.values()))
-        for member, own in zip(self.members, _by_member(gradients), strict=True):
-            member.step_weights(own)
+        gradients = torch.autograd.grad(self._scales.sum(losses), list(self._parameters.values()))
+        for member, its_own in zip(self.members, _by_member(gradients), strict=True):
+            member.step_weights(its_own)
         return losses.detach().float(), hits(logits, train.labels)
-
-    def _scaled_sum(self, losses: Tensor) -> Tensor:
-        scaled = [member.scaler.scale(loss) for member, loss in zip(self.members, losses.unbind(), strict=True)]
-        return torch.stack(scaled).sum()
 
     @torch.no_grad()
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Summed losses and hits over the validation images: eval mode, running statistics, no augmentation."""
         self.supernet.eval()
-        mixtures = [self.strategy.mixture(alpha) for alpha in self.alpha.all()]
+        mixtures = mixtures_of(self.strategy, self.alpha, self._moment("reading"))
         valid = torch.from_numpy(self.tensors.data.valid_indices)
 
         def logits_of(images: Tensor) -> Tensor:
@@ -204,7 +250,7 @@ class SearchTraining:
         """All that `load_state` needs to go on from here, as tensors, numbers and text."""
         return {
             "supernet": self.supernet.state_dict(),
-            "alpha": [alpha.detach() for alpha in self.alpha.all()],
+            "alpha": [alpha.detach() for alpha in self.alpha.leaves()],
             "momentum": self._momentum_buffers,
             "members": [member.state() for member in self.members],
         }
@@ -213,22 +259,17 @@ class SearchTraining:
     def load_state(self, state: dict[str, Any]) -> None:
         """Become what `state` was taken of: the same task, maybe in another process."""
         self.supernet.load_state_dict(state["supernet"])
-        for alpha, value in zip(self.alpha.all(), state["alpha"], strict=True):
+        for alpha, value in zip(self.alpha.leaves(), state["alpha"], strict=True):
             alpha.copy_(value)
         for name, buffer in self._momentum_buffers.items():
             buffer.copy_(state["momentum"][name])
-        for member, own in zip(self.members, state["members"], strict=True):
-            member.load_state(own)
+        for member, its_own in zip(self.members, state["members"], strict=True):
+            member.load_state(its_own)
 
     def outcomes(self) -> Iterator[Outcome]:
         """What became of each member, in the task's order."""
-        return (member.outcome() for member in self.members)
-
-
-def _leaves(cells: Sequence[CellAlpha], runtime: Runtime) -> Tensor:
-    """α of a kind of cell as a leaf [individual, edge, op], float32 unless torch's default is another."""
-    stacked = torch.stack([torch.from_numpy(cell.op_logits.copy()) for cell in cells])
-    return stacked.to(runtime.device, torch.get_default_dtype()).requires_grad_()
+        self._set_numbers(self.task.stage.epochs - 1)
+        return (member.outcome(self._moment("reading")) for member in self.members)
 
 
 def _by_member(gradients: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:

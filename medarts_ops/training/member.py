@@ -6,27 +6,24 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from medarts_ops.alpha import Alpha, Mixtures, mixture_peak
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import (
-    Alpha,
-    CellAlpha,
     EpochRecord,
     FailedIndividual,
     Individual,
     Outcome,
     TrainedIndividual,
     TrainingTask,
-    mixture_peak,
 )
 from medarts_ops.seeds import Stream, integer_seed
-from medarts_ops.space.discretize import discretize
-from medarts_ops.space.genotype import Genotype
-from medarts_ops.strategies.protocol import Strategy
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.problem import Moment
+from medarts_ops.strategies.reading import read_mixtures
+from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
 from medarts_ops.training.passes import clipped_update, cosine_rate
 from medarts_ops.training.runtime import Runtime
 
@@ -53,8 +50,9 @@ class Member:
         individual: the one.
         weights: by name, its slice of each stacked weight.
         buffers: likewise, of each momentum buffer (zeros, which is how SGD's momentum starts).
-        alphas: its slices of α, normal and reduce.
-        strategy: what α means.
+        alpha: its slice of α.
+        strategy: what α means, and how it is stepped.
+        place: its stage.
         runtime: where they live.
     """
 
@@ -65,13 +63,15 @@ class Member:
         *,
         weights: Sequence[Tensor],
         buffers: Sequence[Tensor],
-        alphas: Sequence[Tensor],
+        alpha: AlphaTensors,
         strategy: Strategy,
+        place: StagePlace,
         runtime: Runtime,
     ) -> None:
         config, hyper = task.config, individual.hyperparameters
-        self.individual, self._task, self._strategy = individual, task, strategy
-        self._weights, self._alphas = list(weights), list(alphas)
+        self.individual, self._task, self._strategy, self._place = individual, task, strategy, place
+        self._weights, self._alpha = list(weights), alpha
+        self._arrays = [array[0] for array in alpha.leaves()]
         fused = runtime.fused_optimizers()
         self._weights_optimizer = torch.optim.SGD(
             self._weights,
@@ -84,19 +84,14 @@ class Member:
         self._weights_optimizer.param_groups[0]["lr"] = runtime.rate(hyper.weights_lr)
         for weight, buffer in zip(self._weights, buffers, strict=True):
             self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
-        self._alpha_optimizer = torch.optim.Adam(
-            self._alphas,
-            lr=hyper.alpha_lr,
-            betas=(config.alpha.beta1, config.alpha.beta2),
-            weight_decay=hyper.alpha_weight_decay,
-            fused=fused,
-            capturable=runtime.cuda_graphs,
-        )
+        step = AlphaStep(hyper.alpha_lr, hyper.alpha_weight_decay, config.alpha, fused, runtime.cuda_graphs)
+        self._alpha_optimizer = strategy.alpha_optimizer(self._arrays, step)
         self.scaler = runtime.gradient_scaler()
         # Orders are drawn on the CPU (the same on every device), augmentation where the images are.
         self.weight_order = torch.Generator().manual_seed(self._seed(Stream.WEIGHT_BATCHES))
         self.alpha_order = torch.Generator().manual_seed(self._seed(Stream.ALPHA_BATCHES))
         self.augment_stream = runtime.generator(self._seed(Stream.AUGMENTATION))
+        self._strategy_stream = torch.Generator().manual_seed(self._seed(Stream.STRATEGY))
         self.history: list[EpochRecord] = []
         self.failure: FailedIndividual | None = None
 
@@ -116,14 +111,21 @@ class Member:
         else:
             group["lr"] = value
 
+    def draws(self) -> tuple[Tensor, ...]:
+        """What a forward pass of this member needs that is random: noise of both kinds of cell, a seed of dropout."""
+        stream = self._strategy_stream
+        noise = [self._strategy.noise(stream) for _ in range(2)] if self._strategy.draws_noise else []
+        seeds = [torch.randint(2**31, (), generator=stream)] if self._strategy.drops_skips else []
+        return (*noise, *seeds)
+
     def step_alpha(self, gradients: Sequence[Tensor], *, scaled: bool) -> None:
-        """Adam; α is not clipped. `scaled` gradients carry this member's loss scale."""
-        _give(self._alphas, gradients)
+        """Step α, which is not clipped. `scaled` gradients carry this member's loss scale."""
+        _give(self._arrays, gradients)
         if scaled:
             self.scaler.step(self._alpha_optimizer)
         else:
             self._alpha_optimizer.step()
-        _take_back(self._alphas)
+        _take_back(self._arrays)
 
     def step_weights(self, gradients: Sequence[Tensor]) -> None:
         """SGD on the clipped gradient; the loss scale's turn ends here."""
@@ -131,18 +133,18 @@ class Member:
         clipped_update(self._weights_optimizer, self.scaler, self._task.config.weights.grad_clip)
         _take_back(self._weights)
 
-    def finish_epoch(self, epoch: int, sums: EpochSums, data: StageData, seconds: float) -> None:
-        """Record the epoch; or fail, if a loss or an α is not finite.
+    def finish_epoch(self, epoch: int, sums: EpochSums, data: StageData, seconds: float, moment: Moment) -> None:
+        """Let the strategy change α, and record the epoch; or fail, if a loss or an α is not finite.
 
         A stack goes on computing a failed member, which touches no one else.
         """
         finite = all(math.isfinite(loss) for loss in (sums.weight_loss, sums.alpha_loss, sums.valid_loss))
-        if not finite or not all(bool(torch.isfinite(alpha).all()) for alpha in self._alphas):
+        if not finite or not all(bool(torch.isfinite(array).all()) for array in self._arrays):
             self.failure = self._failed(epoch, sums)
             return
+        alpha, mixtures = self._after_epoch(epoch, moment)
         n_train, n_valid = len(data.weight_indices), len(data.valid_indices)
-        normal, reduce = self._mixtures()
-        genotype = self._genotype()
+        genotype = self._strategy.genotype(mixtures)
         record = EpochRecord(
             epoch=epoch,
             train_loss=sums.weight_loss / n_train,
@@ -153,11 +155,11 @@ class Member:
             lr=self.rate(epoch),
             normal_skips=genotype.skip_count("normal"),
             reduce_skips=genotype.skip_count("reduce"),
-            max_mixture_normal=mixture_peak(normal),
-            max_mixture_reduce=mixture_peak(reduce),
+            max_mixture_normal=mixture_peak(mixtures.normal),
+            max_mixture_reduce=mixture_peak(mixtures.reduce),
             seconds=seconds,
             images_per_second=(n_train + sums.n_alpha) / seconds,
-            alpha=self._alpha(),
+            alpha=alpha,
         )
         self.history.append(record)
 
@@ -170,24 +172,21 @@ class Member:
         spent = sum(record.seconds for record in self.history)
         return FailedIndividual(individual=self.individual, reason=reason, epoch=epoch, seconds=spent)
 
-    def _mixtures(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        normal, reduce = (self._strategy.mixture(alpha).cpu().numpy() for alpha in self._alphas)
-        return normal, reduce
-
-    def _alpha(self) -> Alpha:
-        normal, reduce = (CellAlpha(op_logits=alpha.cpu().numpy().copy()) for alpha in self._alphas)
-        return Alpha(normal=normal, reduce=reduce)
-
-    def _genotype(self) -> Genotype:
-        return discretize(self._task.config.space.search_space(), *self._mixtures())
+    def _after_epoch(self, epoch: int, moment: Moment) -> tuple[Alpha, Mixtures]:
+        """α as the strategy leaves it after an epoch, and what it says then."""
+        trained, mixtures = self._alpha.value(), read_mixtures(self._strategy, self._alpha, moment)
+        alpha = self._strategy.after_epoch(trained, mixtures, self._place, epoch)
+        if alpha is trained:
+            return trained, mixtures
+        self._alpha.overwrite(alpha)
+        return alpha, read_mixtures(self._strategy, self._alpha, moment)
 
     def state(self) -> dict[str, Any]:
         """What is the member's own beside its slices of the stacked tensors."""
-        streams = (self.weight_order, self.alpha_order, self.augment_stream)
         return {
             "alpha_optimizer": self._alpha_optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "streams": [stream.get_state() for stream in streams],
+            "streams": [stream.get_state() for stream in self._streams()],
             "history": [record.model_dump_json() for record in self.history],
             "failure": None if self.failure is None else self.failure.model_dump_json(),
         }
@@ -196,21 +195,27 @@ class Member:
         """The way back from `state`."""
         self._alpha_optimizer.load_state_dict(state["alpha_optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        streams = (self.weight_order, self.alpha_order, self.augment_stream)
-        for stream, held in zip(streams, state["streams"], strict=True):
+        for stream, held in zip(self._streams(), state["streams"], strict=True):
             stream.set_state(held.cpu())
         self.history = [EpochRecord.model_validate_json(record) for record in state["history"]]
+        if self.history and (last := self.history[-1].alpha) is not None:
+            self._alpha.overwrite_masks(last)  # which stand nowhere else in the state
         failure = state["failure"]
         self.failure = None if failure is None else FailedIndividual.model_validate_json(failure)
 
-    def outcome(self) -> Outcome:
-        """What became of the individual."""
+    def _streams(self) -> tuple[torch.Generator, ...]:
+        draws = self._strategy.draws_noise or self._strategy.drops_skips
+        streams = (self.weight_order, self.alpha_order, self.augment_stream)
+        return (*streams, self._strategy_stream) if draws else streams
+
+    def outcome(self, moment: Moment) -> Outcome:
+        """What became of the individual, read at `moment`."""
         if self.failure is not None:
             return self.failure
         return TrainedIndividual(
             individual=self.individual,
-            alpha=self._alpha(),
-            genotype=self._genotype(),
+            alpha=self._alpha.value(),
+            genotype=self._strategy.genotype(read_mixtures(self._strategy, self._alpha, moment)),
             valid_accuracy=self.history[-1].valid_accuracy,
             history=tuple(self.history),
             seconds=sum(record.seconds for record in self.history),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation, Draws, plain_batch, training_batch
+from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.strategies.protocol import Batch
 from medarts_ops.training.runtime import Runtime
 
 

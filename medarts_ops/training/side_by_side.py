@@ -8,10 +8,10 @@ from math import ceil
 import torch
 
 from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import Hyperparameters, Individual, TrainingTask
 from medarts_ops.seeds import Stream, random_generator
-from medarts_ops.strategies.protocol import Batch
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.placed_images import StageTensors
@@ -125,7 +125,7 @@ def one_step(
 def sample_individual(config: SearchConfig, number: int) -> Individual:
     """A random individual with the config's own hyperparameters, of no stage in particular."""
     rng = random_generator(config.seed, 0, number, Stream.ALPHA)
-    alpha = build_strategy(config.strategy).initial_alpha(config.space.search_space(), config.alpha.init_std, rng)
+    alpha = build_strategy(config).initial_alpha(config.alpha.init_std, rng)
     return Individual(
         id=f"sample-{number:02d}",
         stage=0,

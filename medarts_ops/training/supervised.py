@@ -12,7 +12,7 @@ from torch import Tensor
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.augment import Augmentation
-from medarts_ops.data.batches import batch_order
+from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import TrainingDiverged
@@ -20,7 +20,6 @@ from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.strategies.protocol import Batch
 from medarts_ops.training.passes import clipped_step, cosine_rate, hits, measure
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime, initial_weights

@@ -32,14 +32,13 @@ CONFIG = make_search_config_tiny()
 
 
 def individual(number: int) -> Individual:
-    space = CONFIG.space.search_space()
     return Individual(
         id=individual_id("init", number),
         stage=0,
         number=number,
         origin="random",
         parents=(),
-        alpha=build_strategy(CONFIG.strategy).initial_alpha(space, 1e-3, np.random.default_rng(number)),
+        alpha=build_strategy(CONFIG).initial_alpha(1e-3, np.random.default_rng(number)),
         hyperparameters=Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights),
     )
 
@@ -101,7 +100,9 @@ def test_one_task_of_several_individuals_gives_all_their_outcomes(executor, stag
     for outcome in outcomes:
         alone = expected[outcome.individual.id]  # a stack sums in another order
         assert isinstance(outcome, TrainedIndividual)
-        np.testing.assert_allclose(outcome.alpha.normal.op_logits, alone.alpha.normal.op_logits, atol=1e-5)
+        np.testing.assert_allclose(
+            outcome.alpha.normal.arrays["op_logits"], alone.alpha.normal.arrays["op_logits"], atol=1e-5
+        )
     assert len(outcomes) == 2
 
 
@@ -130,7 +131,7 @@ def test_a_mistake_in_the_code_is_an_outcome_that_names_it_and_the_next_task_goe
     outcomes = {each.individual.id: each for each in executor.run([broken, *tasks(stage_data, [1])], ignore)}
     failed, good = outcomes["init-00"], outcomes["init-01"]
     assert isinstance(failed, FailedIndividual) and failed.cause == "crashed"
-    assert "training broke off (AttributeError: 'str' object has no attribute 'normal')" in failed.reason
+    assert "training broke off (AttributeError: 'str' object has no attribute 'cells')" in failed.reason
     assert isinstance(good, TrainedIndividual) and good.alpha == expected["init-01"].alpha
 
 

@@ -1,89 +1,204 @@
-"""Every registered strategy keeps the promises of `strategies/protocol.py`."""
+"""Every registered strategy, in all its orders, and one that uses every door keep what `Strategy` promises."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from made_up_strategy import EverythingSettings
+from strategy_problems import (
+    SPACE,
+    make_alpha_of,
+    make_batch,
+    make_moment,
+    make_place,
+    make_problem,
+    make_tensors,
+)
 
+from medarts_ops.alpha import Alpha, operations_left
 from medarts_ops.config import StrategyConfig
-from medarts_ops.networks.supernet import Supernet
-from medarts_ops.space import SearchSpace
-from medarts_ops.space.discretize import discretize
-from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep
-from medarts_ops.strategies.registry import STRATEGIES, build_strategy
-
-VARIANTS = [(name, order) for name in sorted(STRATEGIES) for order in ("first", "second")]
-SPACE = SearchSpace(n_nodes=2)
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.problem import mixtures_of
+from medarts_ops.strategies.reading import read_mixtures
+from medarts_ops.strategies.registry import STRATEGIES, strategy_settings
+from medarts_ops.strategies.strategy import AlphaStep, Strategy, StrategySettings
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join(variant))
+def variants() -> list[StrategySettings]:
+    """Each strategy as it is by default, and in each order that it has."""
+    parts = [*(strategy_settings(StrategyConfig(name=name)) for name in STRATEGIES.names()), EverythingSettings()]
+    with_orders = [part for part in parts if "order" in type(part).model_fields]
+    return [*parts, *(part.model_copy(update={"order": "second"}) for part in with_orders)]
+
+
+@pytest.fixture(params=variants(), ids=lambda part: f"{type(part).__name__}-{getattr(part, 'order', '')}")
 def strategy(request: pytest.FixtureRequest) -> Strategy:
-    name, order = request.param
-    return build_strategy(StrategyConfig(name=name, order=order))
+    return request.param.build(SPACE)
 
 
-def problem_of(strategy: Strategy) -> BilevelProblem:
-    torch.manual_seed(0)
-    network = Supernet(strategy.supernet_spec(SPACE), cells=3, channels=2, n_classes=3, in_channels=1)
-    alpha = strategy.initial_alpha(SPACE, 0.1, np.random.default_rng(0))
-    tensors = AlphaTensors(
-        *(torch.from_numpy(cell.op_logits.copy())[None].requires_grad_() for cell in (alpha.normal, alpha.reduce))
-    )
-    buffers = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
-    return BilevelProblem(
-        network,
-        tensors,
-        strategy.mixture,
-        WeightStep(torch.tensor([0.1]), 0.9, 0.0, buffers),
-        scaled_sum=lambda losses: losses.sum(),
-        autocast=lambda: torch.autocast("cpu", enabled=False),
-    )
-
-
-def batch(seed: int) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    return Batch(torch.randn(1, 6, 1, 8, 8, generator=generator), torch.tensor([[0, 1, 2, 0, 1, 2]]))
+def masked(alpha: Alpha, operation: str = "sep_conv_5x5") -> Alpha:
+    """The same α on edges of which none has an operation any more, and the first lacks a second one."""
+    mask = np.ones((SPACE.n_edges, SPACE.n_primitives), bool)
+    mask[:, SPACE.primitives.index(operation)] = False
+    mask[0, 1] = False
+    cells = {
+        kind: cell.model_copy(update={"mask": mask})
+        for kind, cell in (("normal", alpha.normal), ("reduce", alpha.reduce))
+    }
+    return Alpha(**cells)
 
 
 def test_the_spec_has_the_shape_of_the_space(strategy):
-    spec = strategy.supernet_spec(SPACE)
+    spec = strategy.supernet_spec(make_place())
     assert spec.normal_mask.shape == spec.reduce_mask.shape == (SPACE.n_edges, SPACE.n_primitives)
+    spec.check_channels(8)
 
 
 def test_equal_generators_draw_equal_alpha(strategy):
-    first, second = (strategy.initial_alpha(SPACE, 1e-3, np.random.default_rng(7)) for _ in range(2))
+    first, second = (strategy.initial_alpha(1e-3, np.random.default_rng(7)) for _ in range(2))
     assert first == second
-    assert first.normal.op_logits.shape == (SPACE.n_edges, SPACE.n_primitives)
+    assert all(cell.n_edges == SPACE.n_edges for cell in first.cells)
+    assert operations_left([first]) is None
 
 
-def test_mixture_weights_are_positive_and_differentiable(strategy):
-    logits = torch.randn(SPACE.n_edges, SPACE.n_primitives).requires_grad_()
-    mixture = strategy.mixture(logits)
-    assert mixture.shape == logits.shape and bool((mixture >= 0).all())
-    mixture.square().sum().backward()
-    assert logits.grad is not None and bool(torch.isfinite(logits.grad).all())
+def test_equal_generators_draw_equal_noise_on_the_cpu(strategy):
+    if not strategy.draws_noise:
+        with pytest.raises(AssertionError):
+            strategy.noise(torch.Generator())
+        return
+    first, second = (strategy.noise(torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, second) and first.dtype == torch.float32 and first.device.type == "cpu"
 
 
-def test_its_mixtures_can_be_discretized(strategy):
-    alpha = strategy.initial_alpha(SPACE, 1.0, np.random.default_rng(0))
-    mixtures = [strategy.mixture(torch.from_numpy(c.op_logits.copy())).numpy() for c in (alpha.normal, alpha.reduce)]
-    assert discretize(SPACE, *mixtures).n_nodes("normal") == SPACE.n_nodes
+@pytest.mark.parametrize("phase", ["weights", "alpha", "reading"])
+def test_mixture_weights_are_positive_finite_and_differentiable(strategy, phase):
+    tensors = make_tensors(strategy, make_alpha_of(strategy, 3, std=1.0))
+    if phase == "reading":
+        tensors = AlphaTensors(replace(tensors.normal, noise=None), replace(tensors.reduce, noise=None))
+    for mixture in mixtures_of(strategy, tensors, make_moment(phase)):
+        assert mixture.shape == (3, SPACE.n_edges, SPACE.n_primitives) and bool((mixture >= 0).all())
+        if phase == "alpha":
+            gradients = torch.autograd.grad(mixture.square().sum(), tensors.leaves(), materialize_grads=True)
+            assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
 
-def test_following_the_gradient_lowers_the_validation_loss(strategy):
-    problem, train, valid = problem_of(strategy), batch(0), batch(1)
+def test_fixed_noise_gives_the_gradient_of_finite_differences(strategy):
+    tensors = make_tensors(strategy, make_alpha_of(strategy, 1, std=1.0), torch.float64)
+    direction = [torch.randn_like(leaf) for leaf in tensors.leaves()]
+    coefficients = torch.randn(SPACE.n_edges, SPACE.n_primitives, dtype=torch.float64)
+
+    def value() -> torch.Tensor:
+        normal, reduce = mixtures_of(strategy, tensors, make_moment())
+        return (coefficients * (normal + 2 * reduce)).sum()
+
+    gradients = torch.autograd.grad(value(), tensors.leaves())
+    expected = sum(float((gradient * step).sum()) for gradient, step in zip(gradients, direction, strict=True))
+    sides = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for leaf, step in zip(tensors.leaves(), direction, strict=True):
+                leaf += sign * 1e-6 * step
+            sides.append(value().item())
+            for leaf, step in zip(tensors.leaves(), direction, strict=True):
+                leaf -= sign * 1e-6 * step
+    assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_an_individuals_mixture_is_the_same_in_a_stack(strategy):
+    alphas = make_alpha_of(strategy, 3, std=1.0)
+    stacked = make_tensors(strategy, alphas)
+    together = mixtures_of(strategy, stacked, make_moment())
+    for number in range(3):
+        part = slice(number, number + 1)
+        alone = make_tensors(strategy, [alphas[number]])
+        if strategy.draws_noise:
+            alone = alone.with_noise(stacked.normal.noise[part], stacked.reduce.noise[part])
+        for ours, theirs in zip(mixtures_of(strategy, alone, make_moment()), together, strict=True):
+            assert torch.equal(ours[0], theirs[number])
+
+
+def test_a_masked_operation_has_no_weight_and_no_gradient(strategy):
+    alpha = masked(make_alpha_of(strategy, 1, std=1.0)[0])
+    tensors = make_tensors(strategy, [alpha])
+    for mixture, cell in zip(mixtures_of(strategy, tensors, make_moment()), tensors.cells, strict=True):
+        assert not mixture[~cell.mask].any()
+        (gradient,) = torch.autograd.grad(mixture.square().sum(), cell.arrays["op_logits"])
+        assert not gradient[~cell.mask].any() and gradient.any()
+
+
+def test_no_genotype_holds_a_masked_operation(strategy):
+    for seed in range(5):
+        alpha = masked(strategy.initial_alpha(1.0, np.random.default_rng(seed)), "skip_connect")
+        genotype = strategy.genotype(read_mixtures(strategy, make_tensors(strategy, [alpha]), make_moment("reading")))
+        assert genotype.n_nodes("normal") == SPACE.n_nodes
+        assert genotype.skip_count("normal") == genotype.skip_count("reduce") == 0
+
+
+def test_following_the_gradient_lowers_what_alpha_descends(strategy):
+    problem, train, valid = make_problem(strategy), make_batch(0), make_batch(1)
     gradient = strategy.architecture_gradient(problem, train, valid)
     with torch.no_grad():
-        before = problem.losses(valid).item()
-        for alpha, direction in zip(problem.alpha.all(), gradient.gradients, strict=True):
-            alpha -= 0.01 * direction / direction.norm()
-        assert problem.losses(valid).item() < before
+        before = problem.penalized(problem.losses(valid)).item()
+        for alpha, direction in zip(problem.alpha.leaves(), gradient.gradients, strict=True):
+            alpha -= 0.01 * direction / (direction.norm() + 1e-12)
+        assert problem.penalized(problem.losses(valid)).item() < before
+
+
+def test_the_reported_loss_leaves_the_penalty_out(strategy):
+    problem, train, valid = make_problem(strategy), make_batch(0), make_batch(1)
+    if strategy.penalty(problem.alpha, problem.moment) is None:
+        return
+    got = strategy.architecture_gradient(problem, train, valid).losses
+    free = replace(strategy, settings=strategy.settings.model_copy(update={"strength": 0.0}))
+    other = replace(make_problem(strategy), strategy=free)
+    assert torch.equal(got, free.architecture_gradient(other, train, valid).losses)
 
 
 def test_the_weights_are_left_alone(strategy):
-    problem = problem_of(strategy)
+    problem = make_problem(strategy)
     before = {name: weight.clone() for name, weight in problem.supernet.named_parameters()}
-    strategy.architecture_gradient(problem, batch(0), batch(1))
+    strategy.architecture_gradient(problem, make_batch(0), make_batch(1))
     assert all(torch.equal(before[name], weight) for name, weight in problem.supernet.named_parameters())
     assert all(weight.grad is None for weight in problem.supernet.parameters())
+
+
+def test_its_optimizer_steps_every_array_in_float32(strategy):
+    (alpha,) = make_alpha_of(strategy)
+    arrays = [leaf.detach()[0] for leaf in make_tensors(strategy, [alpha]).leaves()]
+    from factories import make_search_config_tiny
+
+    step = AlphaStep(0.1, 0.0, make_search_config_tiny().alpha, fused=False, capturable=False)
+    optimizer = strategy.alpha_optimizer(arrays, step)
+    before = [array.clone() for array in arrays]
+    for array in arrays:
+        array.grad = torch.ones_like(array)
+    optimizer.step()
+    assert all(not torch.equal(old, new) for old, new in zip(before, arrays, strict=True))
+
+
+def test_hooks_take_values_and_give_values_that_fit(strategy):
+    alphas = make_alpha_of(strategy, 3)
+    for _ in range(12):
+        for place, alpha in enumerate(alphas):
+            tensors = make_tensors(strategy, [alpha])
+            mixtures = read_mixtures(strategy, tensors, make_moment("reading"))
+            alphas[place] = strategy.after_epoch(alpha, mixtures, make_place(), 0)
+            tensors.overwrite(alphas[place])
+            assert tensors.value() == alphas[place]
+    prepared = strategy.next_stage(alphas, make_place(1), np.random.default_rng(0))
+    assert len(prepared) == len(alphas)
+    for alpha in prepared:
+        strategy.genotype(read_mixtures(strategy, make_tensors(strategy, [alpha]), make_moment("reading")))
+        for cell in alpha.cells:
+            held = np.ones((SPACE.n_edges, SPACE.n_primitives), bool) if cell.mask is None else cell.mask.copy()
+            held[:, SPACE.primitives.index("none")] = False
+            assert held.any(axis=1).all()
+
+
+def test_skip_dropout_is_a_probability(strategy):
+    for epoch in range(5):
+        probability = strategy.skip_dropout(make_place(), epoch)
+        assert 0 <= probability < 1 and (strategy.drops_skips or probability == 0)

@@ -49,8 +49,8 @@ def test_g3_and_g4_swap_the_reduction_cells() -> None:
 def test_trained_alphas_are_carried_bit_for_bit_with_their_edge_weights() -> None:
     one, two = make_survivors(2)
     child = crossover([one, two], 1, 1, "mid", 4)[0]
-    edges, parents_edges = child.alpha.reduce.edge_logits, two.trained.alpha.reduce.edge_logits
-    assert child.alpha.normal.op_logits.tobytes() == one.trained.alpha.normal.op_logits.tobytes()
+    edges, parents_edges = child.alpha.reduce.arrays["edge_logits"], two.trained.alpha.reduce.arrays["edge_logits"]
+    assert child.alpha.normal.arrays["op_logits"].tobytes() == one.trained.alpha.normal.arrays["op_logits"].tobytes()
     assert edges is not None and parents_edges is not None
     assert edges.tobytes() == parents_edges.tobytes()
 

@@ -10,8 +10,12 @@ from medarts_ops.evolution.inheritance import inherit
 def test_trained_alpha_goes_on_bit_for_bit_and_not_the_one_at_birth() -> None:
     survivor = make_ranked(7)
     child = inherit([survivor], 1, "mid")[0]
-    assert child.alpha.normal.op_logits.tobytes() == survivor.trained.alpha.normal.op_logits.tobytes()
-    assert child.alpha.reduce.op_logits.tobytes() == survivor.trained.alpha.reduce.op_logits.tobytes()
+    assert (
+        child.alpha.normal.arrays["op_logits"].tobytes() == survivor.trained.alpha.normal.arrays["op_logits"].tobytes()
+    )
+    assert (
+        child.alpha.reduce.arrays["op_logits"].tobytes() == survivor.trained.alpha.reduce.arrays["op_logits"].tobytes()
+    )
     assert child.alpha != survivor.trained.individual.alpha
 
 

@@ -49,7 +49,7 @@ def test_alphas_come_back_bit_for_bit(tmp_path: Path) -> None:
     Journal.create(tmp_path, "s").record(born)
     found = Journal.open(tmp_path).find(born.key)
     assert isinstance(found, PopulationBorn)
-    assert found.individuals[0].alpha.normal.op_logits.tobytes() == alpha.normal.op_logits.tobytes()
+    assert found.individuals[0].alpha.normal.arrays["op_logits"].tobytes() == alpha.normal.arrays["op_logits"].tobytes()
     assert found.individuals[0].alpha == alpha
 
 

@@ -12,6 +12,7 @@ from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.strategies.darts import DartsSettings
 
 
 def make_report() -> SearchReport:
@@ -21,7 +22,7 @@ def make_report() -> SearchReport:
     return SearchReport(
         search_id=result.search_id,
         state="finished",
-        config=SearchConfig(seed=7),
+        config=SearchConfig(seed=7, strategy=DartsSettings()),
         dataset=make_dataset_summary(),
         stages=result.stages,
         images={0: 10_000, 1: 10_000, 2: 20_000},

@@ -17,9 +17,9 @@ from factories import (
     make_stage_result,
 )
 
+from medarts_ops.alpha import Alpha, CellAlpha
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.errors import GenotypeError, RunError
-from medarts_ops.individual import Alpha, CellAlpha
 from medarts_ops.space.formats import parse_genotype
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.tracking.artifacts.files import VERSION, parse_json
@@ -132,8 +132,8 @@ def test_a_genotype_is_in_darts_form_alone_and_a_history_a_table() -> None:
 def test_artifacts_of_the_first_releases_are_read() -> None:
     alpha = read_alpha(parse_json(OLD_ALPHA.encode(), "alpha.json"), TINY)
     assert alpha == Alpha(
-        normal=CellAlpha(op_logits=[[0.5, 0.25], [0.0, -1.0]]),
-        reduce=CellAlpha(op_logits=[[1.0, 2.0], [3.0, 4.0]], edge_logits=[0.125, 0.75]),
+        normal=CellAlpha(arrays={"op_logits": [[0.5, 0.25], [0.0, -1.0]]}),
+        reduce=CellAlpha(arrays={"op_logits": [[1.0, 2.0], [3.0, 4.0]], "edge_logits": [0.125, 0.75]}),
     )
     genotype = read_genotype(parse_json(OLD_GENOTYPE.encode(), "genotype.json"))
     assert genotype.normal == (("sep_conv_3x3", 0), ("skip_connect", 1)) and genotype.reduce_concat == (2,)

@@ -40,14 +40,13 @@ def with_stage(config: SearchConfig, **values: object) -> SearchConfig:
 
 
 def individual_of(config: SearchConfig, seed: int = 0) -> Individual:
-    space = config.space.search_space()
     return Individual(
         id=individual_id("init", seed),
         stage=0,
         number=seed,
         origin="random",
         parents=(),
-        alpha=build_strategy(config.strategy).initial_alpha(space, 1e-3, np.random.default_rng(seed)),
+        alpha=build_strategy(config).initial_alpha(1e-3, np.random.default_rng(seed)),
         hyperparameters=Hyperparameters.from_config(config.alpha, config.weights),
     )
 
@@ -108,7 +107,12 @@ def test_alpha_stands_still_while_it_warms_up():
     stages = tuple(stage.model_copy(update={"epochs": 2}) for stage in tiny.stages)
     outcome = train(changed(tiny.model_copy(update={"stages": stages}), alpha={"warmup_epochs": 1}))
     warm, trained = outcome.history
-    born = torch.from_numpy(outcome.individual.alpha.normal.op_logits.copy()).softmax(-1).max(dim=1).values.mean()
+    born = (
+        torch.from_numpy(outcome.individual.alpha.normal.arrays["op_logits"].copy())
+        .softmax(-1)
+        .max(dim=1)
+        .values.mean()
+    )
     assert warm.alpha_loss is None and warm.max_mixture_normal == pytest.approx(born.item(), abs=1e-7)
     assert trained.alpha_loss is not None and outcome.alpha != outcome.individual.alpha
 
@@ -150,14 +154,14 @@ def test_mixed_precision_trains_and_keeps_alpha_in_float32(amp):
     config = with_stage(changed(make_search_config_tiny(), runtime={"amp": amp}), images=20, batch=10)
     outcome = train(config)
     assert isinstance(outcome, TrainedIndividual)
-    assert outcome.alpha.normal.op_logits.dtype == np.float32
+    assert outcome.alpha.normal.arrays["op_logits"].dtype == np.float32
     assert outcome.alpha != outcome.individual.alpha
 
 
 def test_memory_layout_changes_no_result_beyond_rounding():
     config = make_search_config_tiny()
     last, first = (train(changed(config, runtime={"channels_last": layout})) for layout in (True, False))
-    np.testing.assert_allclose(last.alpha.normal.op_logits, first.alpha.normal.op_logits, atol=2e-4)
+    np.testing.assert_allclose(last.alpha.normal.arrays["op_logits"], first.alpha.normal.arrays["op_logits"], atol=2e-4)
 
 
 def test_skip_counts_are_those_of_the_genotype():

@@ -10,6 +10,7 @@ import torch
 from factories import make_search_config_tiny
 
 from medarts_ops.config import SearchConfig
+from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import (
     FailedIndividual,
@@ -20,7 +21,6 @@ from medarts_ops.individual import (
     TrainingTask,
     individual_id,
 )
-from medarts_ops.strategies.protocol import Batch
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.group import train_group
@@ -40,9 +40,7 @@ def double() -> Iterator[None]:
 
 
 def individual(number: int, weights_lr: float) -> Individual:
-    alpha = build_strategy(CONFIG.strategy).initial_alpha(
-        CONFIG.space.search_space(), 1.0, np.random.default_rng(number)
-    )
+    alpha = build_strategy(CONFIG).initial_alpha(1.0, np.random.default_rng(number))
     usual = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
     own = {"weights_lr": weights_lr, "alpha_lr": 3e-4 * (number + 1), "alpha_weight_decay": 1e-3 * (number + 1)}
     return Individual(
@@ -92,7 +90,7 @@ def test_stacked_steps_equal_single_ones_in_double_precision(double, order):
             alone = single.step(*(Batch(*(each[place : place + 1] for each in batch)) for batch in (train, valid)))
             torch.testing.assert_close([each[place] for each in together], [each[0] for each in alone])
     for place, single in enumerate(singles):
-        for ours, theirs in zip(stack.alpha.all(), single.alpha.all(), strict=True):
+        for ours, theirs in zip(stack.alpha.leaves(), single.alpha.leaves(), strict=True):
             torch.testing.assert_close(ours[place], theirs[0], rtol=1e-9, atol=1e-12)
         theirs_by_name = dict(single.supernet.named_parameters())
         for name, ours in stack.supernet.named_parameters():
@@ -116,7 +114,9 @@ def test_a_trained_group_equals_individuals_trained_alone():
     for ours, theirs in zip(together, alone, strict=True):
         assert isinstance(ours, TrainedIndividual) and isinstance(theirs, TrainedIndividual)
         assert ours.individual == theirs.individual
-        np.testing.assert_allclose(ours.alpha.normal.op_logits, theirs.alpha.normal.op_logits, atol=2e-4)
+        np.testing.assert_allclose(
+            ours.alpha.normal.arrays["op_logits"], theirs.alpha.normal.arrays["op_logits"], atol=2e-4
+        )
         assert ours.history[-1].train_loss == pytest.approx(theirs.history[-1].train_loss, abs=2e-3)
         assert ours.history[-1].lr == theirs.history[-1].lr
 
@@ -131,7 +131,9 @@ def test_a_member_that_diverges_takes_no_one_with_it():
     for ours, who in ((first, GROUP[0]), (last, GROUP[2])):
         (alone,) = trained([who], config)
         assert isinstance(ours, TrainedIndividual) and isinstance(alone, TrainedIndividual)
-        np.testing.assert_allclose(ours.alpha.reduce.op_logits, alone.alpha.reduce.op_logits, atol=2e-4)
+        np.testing.assert_allclose(
+            ours.alpha.reduce.arrays["op_logits"], alone.alpha.reduce.arrays["op_logits"], atol=2e-4
+        )
 
 
 @pytest.mark.parametrize("amp", ["fp16", "bf16"])

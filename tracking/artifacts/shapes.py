@@ -12,13 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
+from medarts_ops.alpha import Alpha, CellAlpha
 from medarts_ops.config import Settings
 from medarts_ops.errors import ConfigError, GenotypeError, RunError
 from medarts_ops.individual import (
-    Alpha,
-    CellAlpha,
     EpochRecord,
     EvaluationEpoch,
     FailedIndividual,
@@ -33,7 +32,7 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
 from medarts_ops.tracking.artifacts.files import unversioned, versioned
 from medarts_ops.tracking.stores.tracked_run import FAILURE_TAG
-from medarts_ops.value import FloatArray, Value
+from medarts_ops.value import Value
 
 ALPHA = "alpha.json"
 ALPHA_INITIAL = "alpha_initial.json"
@@ -66,28 +65,33 @@ def _data(value: Value) -> Json:
 def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
     """α with the names that its rows and columns have: `edges` (input, node) and `operations`.
 
-    `op_logits [edge, op]`; `edge_logits [edge]` only where the strategy weighs edges. float32 survives exactly.
+    Each of the strategy's arrays has its name (DARTS: `op_logits [edge, op]`), and so has a `mask` [edge, op]. float32
+    survives exactly.
     """
     cells = {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
     return versioned(ALPHA, cells)
 
 
 def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
-    return _axes_json(space) | cell.model_dump(mode="json", exclude_none=True)
+    return _axes_json(space) | _arrays_json(cell)
+
+
+def _arrays_json(cell: CellAlpha) -> Json:
+    return {name: array for name, array in cell.model_dump(mode="json").items() if array is not None}
 
 
 def _axes_json(space: SearchSpace) -> Json:
-    """What the rows and columns of `op_logits` are."""
+    """What the edges and operations of α's arrays are."""
     return {"edges": [list(edge) for edge in space.edges], "operations": list(space.primitives)}
 
 
 class _CellFile(Value):
-    """One cell of α as `alpha_json` writes it."""
+    """One cell of α as `alpha_json` writes it; beside its axes stand the arrays."""
+
+    model_config = ConfigDict(extra="allow")
 
     edges: tuple[tuple[int, int], ...]
     operations: tuple[str, ...]
-    op_logits: FloatArray
-    edge_logits: FloatArray | None = None
 
 
 class _AlphaFile(Value):
@@ -128,10 +132,16 @@ def _cell_of(cell: _CellFile, space: SearchSpace) -> CellAlpha:
             f"{len(cell.edges)} edges of {len(cell.operations)} operations are not the space's {space.n_edges} of "
             f"{space.n_primitives}, in its order"
         )
-    found, allowed = cell.op_logits.shape, (space.n_edges, space.n_primitives)
-    if found != allowed:
-        raise ValueError(f"op_logits is {list(found)}, allowed is {list(allowed)} [edge, op]")
-    return CellAlpha(op_logits=cell.op_logits, edge_logits=cell.edge_logits)
+    for name, rows in (cell.model_extra or {}).items():
+        if isinstance(rows, list) and len(rows) != space.n_edges:
+            raise ValueError(f"{name} has {len(rows)} edges, allowed are the space's {space.n_edges}")
+    found = CellAlpha.model_validate(cell.model_extra)
+    by_operation = {"op_logits": found.arrays.get("op_logits"), "mask": found.mask}
+    for name, array in by_operation.items():
+        if array is not None and array.shape != (space.n_edges, space.n_primitives):
+            allowed = [space.n_edges, space.n_primitives]
+            raise ValueError(f"{name} is {list(array.shape)}, allowed is {allowed} [edge, op]")
+    return found
 
 
 def genotype_json(genotype: Genotype) -> Json:
@@ -178,7 +188,7 @@ def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Jso
 
 
 def _cells_json(cells: Sequence[CellAlpha], space: SearchSpace) -> Json:
-    numbers = [cell.model_dump(mode="json", exclude_none=True) for cell in cells]
+    numbers = [_arrays_json(cell) for cell in cells]
     return _axes_json(space) | {key: [each[key] for each in numbers] for key in (numbers[0] if numbers else ())}
 
 

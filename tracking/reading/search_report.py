@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from medarts_ops.alpha import Alpha
 from medarts_ops.errors import RunError, SearchError
-from medarts_ops.individual import Alpha, EvaluatedIndividual, StageResult
+from medarts_ops.individual import EvaluatedIndividual, StageResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
 from medarts_ops.observers import (

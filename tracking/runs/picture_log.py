@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
@@ -96,10 +97,13 @@ class SearchPictures:
 
     def _individual_finished(self, evaluated: EvaluatedIndividual) -> None:
         from medarts_ops.pictures.gallery import pictures_of_individual
+        from medarts_ops.strategies.reading import readings_of
 
         trained = evaluated.trained
         alphas = [record.alpha for record in trained.history if record.alpha is not None]
-        pictures = pictures_of_individual(trained, alphas, self._search.config.space.search_space())
+        config = self._search.config
+        read = partial(readings_of, config, trained.individual.stage)
+        pictures = pictures_of_individual(trained, alphas, config.space.search_space(), read)
         self._pictures.log(self._runs.run_id_of(evaluated.id), pngs(pictures))
 
     def _of_stage(self, result: StageResult) -> Contents:

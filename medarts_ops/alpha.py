@@ -1,0 +1,141 @@
+"""α: what a search trains beside the weights, as a value that any strategy can fill; and what it says when read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from medarts_ops.value import BoolArray, FloatArray, Value
+
+MASK = "mask"
+RESERVED = (MASK, "edges", "operations")
+"""Names that an array can't have: they stand beside the arrays in files."""
+
+_ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class CellAlpha(Value):
+    """Architecture parameters of one kind of cell.
+
+    In JSON the arrays stand side by side under their names, with `mask` where some operations are gone.
+
+    Attributes:
+        arrays: by name, each [edge, …]: DARTS has `op_logits [edge, op]`, a strategy that weighs edges `edge_logits
+            [edge]`, too. Whatever is in here is inherited, crossed, stored and trained together, bit for bit.
+        mask: bool [edge, op], which operations an edge still has; None where it has them all.
+    """
+
+    arrays: Mapping[str, FloatArray]
+    mask: BoolArray | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_side_by_side(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "arrays" in data:
+            return data
+        # The first releases wrote `edge_logits: null` where a strategy had none.
+        arrays = {name: array for name, array in data.items() if name != MASK and array is not None}
+        return {"arrays": arrays, MASK: data.get(MASK)}
+
+    @model_serializer(mode="wrap")
+    def _side_by_side(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain = write(self)
+        # A checkpoint is known by a hash of this text, in which an absent `edge_logits` has always been null.
+        absent = {} if "edge_logits" in plain["arrays"] else {"edge_logits": None}
+        return plain["arrays"] | absent | ({} if self.mask is None else {MASK: plain[MASK]})
+
+    @model_validator(mode="after")
+    def _axes_agree(self) -> Self:
+        if not self.arrays:
+            raise ValueError("α has no array: allowed is one or more, each [edge, …]")
+        for name, array in self.arrays.items():
+            if not _ARRAY_NAME.fullmatch(name) or name in RESERVED:
+                raise ValueError(
+                    f"α names an array {name[:60]!r}: allowed are small letters, digits and '_', not {RESERVED}"
+                )
+            if not array.ndim or array.shape[0] != self.n_edges:
+                raise ValueError(f"{name} is {list(array.shape)}: allowed is [edge, …] with {self.n_edges} edges")
+        if self.mask is not None and (self.mask.ndim != 2 or len(self.mask) != self.n_edges):
+            raise ValueError(f"mask is {list(self.mask.shape)}: allowed is [edge, op] with {self.n_edges} edges")
+        return self
+
+    @property
+    def n_edges(self) -> int:
+        """The edges of a cell, 0 where the first array has no axis."""
+        first = next(iter(self.arrays.values()))
+        return len(first) if first.ndim else 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CellAlpha) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        arrays = [(name, array.shape, array.tobytes()) for name, array in sorted(self.arrays.items())]
+        return (*arrays, None if self.mask is None else self.mask.tobytes())
+
+
+class Alpha(Value):
+    """α of a whole individual: normal and reduction cell."""
+
+    normal: CellAlpha
+    reduce: CellAlpha
+
+    @model_validator(mode="after")
+    def _cells_agree(self) -> Self:
+        normal, reduce = ({name: array.shape for name, array in cell.arrays.items()} for cell in self.cells)
+        if normal != reduce:
+            raise ValueError(f"the normal cell has {normal} and the reduction cell {reduce}: both must be equal")
+        return self
+
+    @property
+    def cells(self) -> tuple[CellAlpha, CellAlpha]:
+        """Both, normal first."""
+        return self.normal, self.reduce
+
+
+class OperationMasks(Value):
+    """Which operations there are, bool [edge, op], in each kind of cell."""
+
+    normal: BoolArray
+    reduce: BoolArray
+
+
+def operations_left(alphas: Iterable[Alpha]) -> OperationMasks | None:
+    """What one supernet for all of these must have: the operations that any of them still has; None if that is all."""
+    by_kind = zip(*(alpha.cells for alpha in alphas), strict=True)
+    normal, reduce = (_union([cell.mask for cell in cells]) for cells in by_kind)
+    if normal is None and reduce is None:
+        return None
+    like = reduce if normal is None else normal
+    full = np.ones_like(like)
+    return OperationMasks(normal=full if normal is None else normal, reduce=full if reduce is None else reduce)
+
+
+def _union(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    union: np.ndarray | None = None
+    for mask in masks:
+        if mask is None:
+            return None
+        union = mask if union is None else union | mask
+    return union
+
+
+class Mixtures(NamedTuple):
+    """What α says when it is read: the weight ≥ 0 of each operation, [edge, op], in each kind of cell.
+
+    A row's sum is the weight of its edge: 1 in DARTS.
+    """
+
+    normal: np.ndarray
+    reduce: np.ndarray
+
+
+def mixture_peak(mixture: np.ndarray) -> float:
+    """Mean over edges of the largest weight of `mixture [edge, op]`."""
+    return float(np.asarray(mixture).max(axis=1).mean())

@@ -1,0 +1,39 @@
+"""What α says, read by its strategy: the one way from α to mixtures that are discretized, validated or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from medarts_ops.alpha import Alpha, Mixtures
+from medarts_ops.config import SearchConfig
+from medarts_ops.errors import GenotypeError
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.problem import Moment, mixtures_of
+from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.strategy import Strategy
+
+
+def read_mixtures(strategy: Strategy, alpha: AlphaTensors, moment: Moment) -> Mixtures:
+    """The mixtures [edge, op] of the one individual in `alpha`; waits for the device."""
+    with torch.no_grad():
+        normal, reduce = (mixture[0].cpu().numpy() for mixture in mixtures_of(strategy, alpha, moment))
+    return Mixtures(normal, reduce)
+
+
+def readings_of(config: SearchConfig, stage: int, alphas: Sequence[Alpha]) -> tuple[Mixtures, ...]:
+    """What each α of an individual of a search's stage says, in float64, as of the end of that stage.
+
+    Raises:
+        ConfigError: the search's strategy is not installed here.
+        GenotypeError: an α does not have the edges of the search's space.
+    """
+    strategy = build_strategy(config)
+    space = strategy.space
+    for cell in (cell for alpha in alphas for cell in alpha.cells):
+        if cell.n_edges != space.n_edges:
+            raise GenotypeError(f"α has {cell.n_edges} edges: allowed are the {space.n_edges} of the search's space")
+    moment = Moment("reading", torch.tensor(config.progress(stage + 1, 0)), torch.tensor(1.0))
+    tensors = (AlphaTensors.stack([alpha], space.n_primitives, torch.device("cpu"), torch.float64) for alpha in alphas)
+    return tuple(read_mixtures(strategy, each, moment) for each in tensors)
