@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.bench.reference import ReferenceCell, ReferenceSupernet
-from medarts_ops.networks.operations import FactorizedReduce
 from medarts_ops.networks.planes import Reductions
 from medarts_ops.networks.state_edges import StateEdges
 from medarts_ops.networks.supernet import MixedCell, Supernet
@@ -27,9 +26,9 @@ def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Cal
         assert isinstance(cell, MixedCell) and isinstance(plain, ReferenceCell)
         yield from _fields(_reduction_or_mix(cell.preprocess0, plain.preprocess0), field)
         yield from _fields(_reduction_or_mix(cell.preprocess1, plain.preprocess1), field)
-        for rows, state in zip(cell.edge_rows, cell.states, strict=True):
+        for state in cell.states:
             assert isinstance(state, StateEdges)
-            yield from _fields(_state(state, [plain.edges[row] for row in rows]), field)
+            yield from _fields(_state(state, [plain.edges[row] for row in state.rows]), field)
 
 
 class _Affine(nn.Module):
@@ -53,10 +52,9 @@ def _operation(edge: nn.Module, column: int) -> nn.Module:
 
 def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, list[nn.Module]]]:
     groups: list[tuple[nn.Module, list[nn.Module]]] = []
-    blocks = [_operation(edges[edge], column) for edge, column in state.own]
-    skips = [block for block in blocks if isinstance(block, FactorizedReduce)]
-    branches = [block for block in blocks if not isinstance(block, FactorizedReduce)]
-    twice = [branch for branch in branches if len(branch) == 8]
+    blocks = [_operation(edges[edge], column) for edge, column in state.blocks]
+    n_branches, n_twice, n_reduced, *n_factored = state.scaled
+    branches, twice, skips = blocks[:n_branches], blocks[:n_twice], blocks[n_branches : n_branches + n_reduced]
     if state.branches is not None:
         halves = state.branches
         groups += _kernels(halves.first.depthwise, [branch[1] for branch in branches])
@@ -76,6 +74,13 @@ def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, l
     if state.reductions is not None:
         for name in ("straight", "shifted", "norm"):
             groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in skips]))
+    position = n_branches + n_reduced
+    for fused, count in zip(state.factored, n_factored, strict=True):
+        having_it = blocks[position : position + count]
+        groups += [(_Kernel(fused.wide), [block[1] for block in having_it])]
+        groups += [(_Kernel(fused.high), [block[2] for block in having_it])]
+        groups += [(fused.norm, [block[3] for block in having_it])]
+        position += count
     return groups
 
 

@@ -13,7 +13,8 @@ from torch.func import functional_call
 
 from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, build_operation
+from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
+from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.space.search_space import N_INPUTS
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -30,38 +31,46 @@ def with_plain_convolutions(network: Network) -> Network:
 
 def _plain(depthwise: DepthwiseConv2d) -> nn.Conv2d:
     channels = depthwise.in_channels
-    plain = nn.Conv2d(
-        channels,
-        channels,
-        depthwise.kernel_size,  # type: ignore[arg-type]
-        stride=depthwise.stride,  # type: ignore[arg-type]
-        padding=depthwise.padding,  # type: ignore[arg-type]
-        dilation=depthwise.dilation,  # type: ignore[arg-type]
-        groups=channels,
-        bias=False,
-        device="meta",  # draws no random numbers for weights that are dropped
-    )
+    shape = (depthwise.kernel_size, depthwise.stride, depthwise.padding, depthwise.dilation)
+    # On the meta device it draws no random numbers for weights that are dropped.
+    plain = nn.Conv2d(channels, channels, *shape, groups=channels, bias=False, device="meta")  # type: ignore[arg-type]
     plain.weight = depthwise.weight
     return plain
 
 
 class ReferenceMixedOperation(nn.Module):
-    """One edge: the weighted sum of its operations, each pool followed by a batch norm (DARTS)."""
+    """One edge: the weighted sum of its operations, each pool followed by a batch norm (DARTS).
 
-    def __init__(self, primitives: tuple[str, ...], mask: list[bool], channels: int, stride: int) -> None:
+    With a `share` above 1 operations see the first of so many parts of the channels (PC-DARTS, section 3.2).
+    """
+
+    def __init__(self, primitives: tuple[str, ...], mask: list[bool], channels: int, stride: int, share: int) -> None:
         super().__init__()
         self.columns = [column for column, present in enumerate(mask) if present]
+        self.share, self.n_seen = share, channels // share
+        self.bypass = nn.MaxPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
         self.operations = nn.ModuleList()
         for column in self.columns:
-            operation = with_plain_convolutions(build_operation(primitives[column], channels, stride, affine=False))
-            if "pool" in primitives[column]:
-                operation = nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
+            known = OPERATION_TABLE[primitives[column]]
+            operation = with_plain_convolutions(known.derived(self.n_seen, stride, affine=False))
+            if isinstance(known, Pool):
+                operation = nn.Sequential(operation, nn.BatchNorm2d(self.n_seen, affine=False))
             self.operations.append(operation)
 
-    def forward(self, images: Tensor, weights: Tensor) -> Tensor:
-        """`weights [op]` over all primitives, those that the edge lacks included."""
-        terms = [weights[c] * op(images) for c, op in zip(self.columns, self.operations, strict=True)]
-        return torch.stack(terms).sum(dim=0)
+    def forward(self, images: Tensor, weights: Tensor, factors: Tensor | None) -> Tensor:
+        """`weights [op]` over all primitives, those that the edge lacks included; identities times `factors`."""
+        seen = images if self.share == 1 else images[:, : self.n_seen]
+        outputs = [
+            seen * factors if factors is not None and isinstance(operation, nn.Identity) else operation(seen)
+            for operation in self.operations
+        ]
+        terms = [weights[column] * output for column, output in zip(self.columns, outputs, strict=True)]
+        mixed = torch.stack(terms).sum(dim=0)
+        if self.share == 1:
+            return mixed
+        parts = torch.cat([mixed, weights.sum() * self.bypass(images[:, self.n_seen :])], dim=1)
+        shuffled: Tensor = parts.unflatten(1, (self.share, -1)).transpose(1, 2).flatten(1, 2)
+        return shuffled
 
 
 class ReferenceCell(nn.Module):
@@ -69,7 +78,8 @@ class ReferenceCell(nn.Module):
 
     def __init__(self, spec: SupernetSpec, place: CellPlace) -> None:
         super().__init__()
-        self.reduction = place.reduction
+        self.index, self.reduction = place.index, place.reduction
+        self.n_seen = place.channels // spec.channel_share
         self.space_edges = spec.space.edges
         self.n_nodes = spec.space.n_nodes
         preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
@@ -82,21 +92,30 @@ class ReferenceCell(nn.Module):
                 mask[row].tolist(),
                 place.channels,
                 2 if place.reduction and source < N_INPUTS else 1,
+                spec.channel_share,
             )
             for row, (source, _) in enumerate(spec.space.edges)
         )
 
-    def forward(self, before_previous: Tensor, previous: Tensor, mixture: Tensor) -> Tensor:
+    def forward(
+        self, before_previous: Tensor, previous: Tensor, mixture: Tensor, dropout: SkipDropout | None
+    ) -> Tensor:
         """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
         states = [self.preprocess0(before_previous), self.preprocess1(previous)]
         for node in range(N_INPUTS, N_INPUTS + self.n_nodes):
             incoming = [
-                self.edges[row](states[source], mixture[row])
+                self.edges[row](states[source], mixture[row], self._factors(dropout, source, states[source]))
                 for row, (source, target) in enumerate(self.space_edges)
                 if target == node
             ]
             states.append(torch.stack(incoming).sum(dim=0))
         return torch.cat(states[N_INPUTS:], dim=1)
+
+    def _factors(self, dropout: SkipDropout | None, source: int, state: Tensor) -> Tensor | None:
+        """Those of skip dropout, [image, channel, height, width]."""
+        if dropout is None:
+            return None
+        return dropout.factors(self.index, source, state[:, : self.n_seen].transpose(0, 1)).transpose(0, 1)
 
 
 class ReferenceSupernet(nn.Module):
@@ -104,6 +123,7 @@ class ReferenceSupernet(nn.Module):
 
     def __init__(self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int) -> None:
         super().__init__()
+        spec.check_channels(channels)
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(STEM_MULTIPLIER * channels),
@@ -114,12 +134,15 @@ class ReferenceSupernet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(places[-1].channels * n_nodes, n_classes)
 
-    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+    def forward(
+        self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
+    ) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
         before_previous = previous = self.stem(images)
         for cell in self.cells:
             mixture = reduce_mixture if cell.reduction else normal_mixture
-            before_previous, previous = previous, cell(before_previous, previous, mixture)
+            output = cell(before_previous, previous, mixture, dropout if self.training else None)
+            before_previous, previous = previous, output
         logits: Tensor = self.classifier(self.pool(previous).flatten(1))
         return logits
 
@@ -134,8 +157,11 @@ class StackOfOne(nn.Module):
         # In a tuple, so that its own parameters are not this module's, too.
         self._plain = (plain,)
 
-    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+    def forward(
+        self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
+    ) -> Tensor:
         """`images [1, image, channel, height, width]`, mixtures [1, edge, op] → logits [1, image, class]."""
         weights = {name: weight.squeeze(0) for name, weight in zip(self._names, self.weights, strict=True)}
-        logits: Tensor = functional_call(self._plain[0], weights, (images[0], normal_mixture[0], reduce_mixture[0]))
+        arguments = (images[0], normal_mixture[0], reduce_mixture[0], dropout)
+        logits: Tensor = functional_call(self._plain[0], weights, arguments)
         return logits[None]

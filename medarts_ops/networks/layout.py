@@ -54,17 +54,30 @@ class SupernetSpec:
         space: nodes, edges and operations.
         normal_mask: bool [edge, op] of the normal cells; an edge without any operation contributes nothing.
         reduce_mask: bool [edge, op] of the reduction cells.
+        channel_share: k: operations see the first 1 / k of a state's channels (PC-DARTS); the others pass them by, on
+            each edge weighed by the sum of its row of the mixture, `none` and masked operations included.
     """
 
     space: SearchSpace
     normal_mask: NDArray[np.bool_]
     reduce_mask: NDArray[np.bool_]
+    channel_share: int = 1
 
     def __post_init__(self) -> None:
         expected = (self.space.n_edges, self.space.n_primitives)
         for name, mask in (("normal_mask", self.normal_mask), ("reduce_mask", self.reduce_mask)):
             if mask.shape != expected:
                 raise ConfigError(f"{name} is {mask.shape}: allowed is [edge, op] = {expected}")
+        if self.channel_share < 1:
+            raise ConfigError(f"channel_share is {self.channel_share}: allowed are whole numbers from 1")
+
+    def check_channels(self, channels: int) -> None:
+        """Raise a ConfigError if `channels` can't be divided so; a supernet's wider cells have multiples of them."""
+        if channels % self.channel_share:
+            wanted = f"multiples of {self.channel_share}, of which operations see the first 1/{self.channel_share}"
+            raise ConfigError(
+                f"a supernet's channels are {channels}: allowed are {wanted}; change the stage's channels"
+            )
 
     @classmethod
     def full(cls, space: SearchSpace) -> SupernetSpec:

@@ -1,4 +1,4 @@
-"""The candidate operations as torch modules (DARTS, section 3.1 and its `operations.py`).
+"""The candidate operations as torch modules (DARTS, section 3.1 and its `operations.py`), and the table of them all.
 
 Every operation maps [image, channel, height, width] to the same number of channels at
 ceil(height / stride) × ceil(width / stride), odd sizes included.
@@ -6,13 +6,17 @@ ceil(height / stride) × ceil(width / stride), odd sizes included.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.errors import GenotypeError, unknown_name
 from medarts_ops.networks.depthwise import DepthwiseConv2d
-from medarts_ops.space.search_space import OPERATIONS
 
 
 class Zero(nn.Module):
@@ -83,45 +87,91 @@ def shift_by_a_pixel(images: Tensor) -> Tensor:
     return shifted
 
 
-def separable_half(channels: int, kernel: int, *, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    """Depthwise convolution, 1×1 convolution, batch norm: a ReLU goes before."""
-    depthwise = DepthwiseConv2d(channels, kernel, stride=stride, dilation=dilation)
-    pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-    return [depthwise, pointwise, nn.BatchNorm2d(channels, affine=affine)]
+class Nothing:
+    """`none`: zeros. The supernet computes nothing; its weight only takes part in the mixture."""
+
+    has_parameters = False
+
+    def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
+        """Zeros at the output's size."""
+        return Zero(stride)
 
 
-def separable_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
-    """`sep_conv`: the separable half twice; only the first has the stride."""
-    return ReluFirst(
-        *separable_half(channels, kernel, stride=stride, dilation=1, affine=affine),
-        nn.ReLU(),
-        *separable_half(channels, kernel, stride=1, dilation=1, affine=affine),
-    )
+class Skip:
+    """`skip_connect`: the identity, which all edges share, or at stride 2 `FactorizedReduce`, one an edge."""
+
+    has_parameters = False  # at stride 1
+
+    def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
+        """The one or the other."""
+        return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
-def dilated_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
-    """`dil_conv`: one separable half with dilation 2."""
-    return ReluFirst(*separable_half(channels, kernel, stride=stride, dilation=2, affine=affine))
+@dataclass(frozen=True)
+class Pool:
+    """A pooling, made by `with_stride(stride=…)`. In the supernet a batch norm follows, and all edges share both."""
+
+    with_stride: Callable[..., nn.Module]
+    has_parameters: ClassVar[bool] = False
+
+    def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
+        """The pooling alone."""
+        return self.with_stride(stride=stride)
 
 
-def factored_convolution(channels: int, kernel: int, *, stride: int, affine: bool) -> ReluFirst:
+@dataclass(frozen=True)
+class Separable:
+    """`sep_conv`: a separable half twice, only the first with the stride; or `dil_conv`: one half with dilation 2."""
+
+    kernel: int
+    dilation: int
+    twice: bool
+    has_parameters: ClassVar[bool] = True
+
+    def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
+        """ReLU, depthwise convolution, 1×1 convolution, batch norm, once or twice."""
+        modules: list[nn.Module] = []
+        for each in (stride, 1) if self.twice else (stride,):
+            depthwise = DepthwiseConv2d(channels, self.kernel, stride=each, dilation=self.dilation)
+            pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+            modules += [nn.ReLU(), depthwise, pointwise, nn.BatchNorm2d(channels, affine=affine)]
+        return ReluFirst(*modules[1:])
+
+
+@dataclass(frozen=True)
+class Factored:
     """`conv_7x1_1x7` and its like: a full 1×k, then a full k×1 convolution (NASNet)."""
-    side = kernel // 2
-    return ReluFirst(
-        nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, side), bias=False),
-        nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(side, 0), bias=False),
-        nn.BatchNorm2d(channels, affine=affine),
-    )
+
+    kernel: int
+    has_parameters: ClassVar[bool] = True
+
+    def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
+        """ReLU, both convolutions, batch norm."""
+        kernel, side = self.kernel, self.kernel // 2
+        return ReluFirst(
+            nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, side), bias=False),
+            nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(side, 0), bias=False),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
 
 
-def max_pool(stride: int) -> nn.Module:
-    """3×3 maximum."""
-    return nn.MaxPool2d(3, stride=stride, padding=1)
+Operation = Nothing | Skip | Pool | Separable | Factored
+"""`derived` builds it alone; by the type `state_edges.py` knows how to compute it for many edges at once."""
 
-
-def average_pool(stride: int) -> nn.Module:
-    """3×3 mean over the pixels inside the image."""
-    return nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False)
+OPERATION_TABLE: Mapping[str, Operation] = {
+    "none": Nothing(),
+    "max_pool_3x3": Pool(partial(nn.MaxPool2d, 3, padding=1)),
+    "avg_pool_3x3": Pool(partial(nn.AvgPool2d, 3, padding=1, count_include_pad=False)),
+    "skip_connect": Skip(),
+    "sep_conv_3x3": Separable(3, dilation=1, twice=True),
+    "sep_conv_5x5": Separable(5, dilation=1, twice=True),
+    "dil_conv_3x3": Separable(3, dilation=2, twice=False),
+    "dil_conv_5x5": Separable(5, dilation=2, twice=False),
+    "sep_conv_7x7": Separable(7, dilation=1, twice=True),
+    "conv_7x1_1x7": Factored(7),
+    "conv_3x1_1x3": Factored(3),
+}
+"""What each name of `space/search_space.py` means; the only place that says it."""
 
 
 def build_operation(name: str, channels: int, stride: int, *, affine: bool) -> nn.Module:
@@ -130,19 +180,6 @@ def build_operation(name: str, channels: int, stride: int, *, affine: bool) -> n
     Raises:
         GenotypeError: there is no such operation.
     """
-    match name:
-        case "none":
-            return Zero(stride)
-        case "skip_connect":
-            return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
-        case "max_pool_3x3":
-            return max_pool(stride)
-        case "avg_pool_3x3":
-            return average_pool(stride)
-        case "sep_conv_3x3" | "sep_conv_5x5" | "sep_conv_7x7":
-            return separable_convolution(channels, int(name[-1]), stride=stride, affine=affine)
-        case "dil_conv_3x3" | "dil_conv_5x5":
-            return dilated_convolution(channels, int(name[-1]), stride=stride, affine=affine)
-        case "conv_7x1_1x7" | "conv_3x1_1x3":
-            return factored_convolution(channels, int(name[-1]), stride=stride, affine=affine)
-    raise GenotypeError(unknown_name("operation", name, OPERATIONS))
+    if name not in OPERATION_TABLE:
+        raise GenotypeError(unknown_name("operation", name, tuple(OPERATION_TABLE)))
+    return OPERATION_TABLE[name].derived(channels, stride, affine=affine)

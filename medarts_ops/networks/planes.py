@@ -9,6 +9,7 @@ that an individual's part of it is contiguous.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -134,6 +135,18 @@ def diagonal_phases(planes: Tensor) -> tuple[Tensor, Tensor]:
     blocks = planes.view(channels, n, planes.shape[2] // 2, 2, planes.shape[3] // 2, 2)
     first, last = blocks.diagonal(dim1=3, dim2=5).permute(4, 0, 1, 2, 3).contiguous().unbind()
     return first, last
+
+
+def shuffled(parts: Sequence[Tensor], individuals: int) -> Tensor:
+    """A node of its parts, each with rows [individual, channel]: of operations and, if any, of what passed them by.
+
+    Channels are taken in turns from groups as large as the first part (PC-DARTS), which all edges would do alike.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    mixed, passing = (part.view(individuals, -1, *part.shape[1:]) for part in parts)
+    groups = passing.unflatten(1, (-1, mixed.shape[1])).transpose(1, 2)
+    return torch.cat([mixed[:, :, None], groups], dim=2).flatten(0, 2)
 
 
 def uniform_weight(shape: tuple[int, ...], *, fan_in: int) -> Tensor:

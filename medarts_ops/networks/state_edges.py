@@ -1,16 +1,17 @@
 """All operations on the edges that leave one state of a cell, computed together.
 
 The edges share their input, so one ReLU serves them all, each pool and its batch norm is computed once (it has
-no weights, so it is the same function on every edge), convolutions of one kind run as one call over concatenated
-channels, and the 1×1 convolutions and batch norms of all kinds as one each. The mixture's weights are the scales of
-the last batch norms. `none` is zero: its mixture weight stays in the softmax and nothing is computed. All of it is
-exact.
+no weights, so it is the same function on every edge), and convolutions run together (`branches.py`). `none` is zero:
+its mixture weight stays in the softmax and nothing is computed. All of it is exact.
+
+With partial channels (PC-DARTS, section 3.2) operations see the first channels of a state; the others pass them by,
+once for all edges, and are weighed by the sums of the edges' rows of the mixture.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,217 +20,163 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medarts_ops.networks.autocast import without_autocast
-from medarts_ops.networks.operations import average_pool, max_pool
-from medarts_ops.networks.planes import (
-    ChannelMix,
-    PlaneNorm,
-    Reductions,
-    by_block,
-    from_planes,
-    to_planes,
-    uniform_weight,
-)
-from medarts_ops.networks.separable import separable_half
+from medarts_ops.networks.branches import FactoredBranches, SeparableBranches
+from medarts_ops.networks.layout import CellPlace, SupernetSpec
+from medarts_ops.networks.operations import OPERATION_TABLE, Factored, Operation, Pool, Separable, Skip
+from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, to_planes
+from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.space.search_space import N_INPUTS
 
-
-@dataclass(frozen=True)
-class ConvolutionKind:
-    """A depthwise-separable operation: kernel, dilation, and whether it runs its half twice."""
-
-    name: str
-    kernel: int
-    dilation: int
-    twice: bool
-
-
-# Those that run twice come first, so that a slice of channels is all that goes through the second half.
-CONVOLUTION_KINDS = (
-    ConvolutionKind("sep_conv_3x3", 3, 1, True),
-    ConvolutionKind("sep_conv_5x5", 5, 1, True),
-    ConvolutionKind("sep_conv_7x7", 7, 1, True),
-    ConvolutionKind("dil_conv_3x3", 3, 2, False),
-    ConvolutionKind("dil_conv_5x5", 5, 2, False),
-)
-POOLS = {"max_pool_3x3": max_pool, "avg_pool_3x3": average_pool}
-SKIP = "skip_connect"
-
-
-class SeparableHalves(nn.Module):
-    """Depthwise and 1×1 convolution of all branches; a branch is one (operation, edge).
-
-    Args:
-        kinds: each kind with the number of its branches.
-        channels: of each branch.
-        stride: of each branch.
-    """
-
-    def __init__(self, individuals: int, kinds: list[tuple[ConvolutionKind, int]], channels: int, stride: int) -> None:
-        super().__init__()
-        self.stride, self.dilations = stride, [kind.dilation for kind, _ in kinds]
-        self.depthwise = nn.ParameterList(
-            nn.Parameter(
-                uniform_weight((individuals, count, channels, kind.kernel, kind.kernel), fan_in=kind.kernel**2)
-            )
-            for kind, count in kinds
-        )
-        self.pointwise = ChannelMix(individuals, sum(count for _, count in kinds), channels, channels)
-
-    def forward(self, activated: Tensor) -> Tensor:
-        """Rows [individual, channel], or [branch, individual, channel] → [branch, individual, channel]."""
-        kernels = [by_block(weight).flatten(0, 1) for weight in self.depthwise]
-        return separable_half(activated, kernels, self.dilations, self.pointwise.matrices(), self.stride)
-
-
-class ConvolutionBranches(nn.Module):
-    """The separable and dilated convolutions of a state's edges.
-
-    Args:
-        individuals: how many are stacked.
-        kinds: each kind with the number of its branches.
-        channels: of the state and of each branch.
-        stride: of each branch.
-    """
-
-    def __init__(self, individuals: int, kinds: list[tuple[ConvolutionKind, int]], channels: int, stride: int) -> None:
-        super().__init__()
-        twice = [(kind, count) for kind, count in kinds if kind.twice]
-        rows = individuals * channels
-        self.twice_rows = rows * sum(count for _, count in twice)
-        self.once_rows = rows * sum(count for kind, count in kinds if not kind.twice)
-        self.first = SeparableHalves(individuals, kinds, channels, stride)
-        self.norm = PlaneNorm(self.twice_rows + self.once_rows)
-        self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
-        self.last_norm = PlaneNorm(self.twice_rows) if twice else None
-
-    def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor) -> list[Tensor]:
-        """Finished branches, rows [branch, individual, channel]: those that run twice, then those that run once.
-
-        Args:
-            activated: the state after ReLU, rows [individual, channel].
-            scale: of the first halves' norm; 1 for branches that run twice.
-            last_scale: of the second halves' norm.
-        """
-        twice, once = self.norm(self.first(activated), scale).split([self.twice_rows, self.once_rows])
-        finished = []
-        if self.second is not None and self.last_norm is not None:
-            finished.append(self.last_norm(self.second(F.relu(twice)), last_scale))
-        if self.once_rows:
-            finished.append(once)
-        return finished
+Kind = TypeVar("Kind", bound=Operation)
 
 
 class EdgeWeights(NamedTuple):
     """A state's part of the mixtures, arranged for its products; see `StateEdges`.
 
     `scale [entry, individual]` has the scales of batch norms (1 where a norm only normalises), `shared
-    [individual, edge, operation]` the weights of what all edges share.
+    [individual, edge, operation]` the weights of what all edges share, `passing [individual, edge, 1]` those of the
+    channels that pass operations by; it has no edges where none do.
     """
 
     scale: Tensor
     shared: Tensor
+    passing: Tensor
 
 
 class StateEdges(nn.Module):
-    """The edges that leave one state.
-
-    Args:
-        individuals: how many are stacked.
-        primitives: the operations' names.
-        mask: bool [edge, op], which operations each edge has.
-        channels: of the state and of each edge's output.
-        stride: 2 on the edges from a reduction cell's inputs.
+    """The edges that leave one state of a cell.
 
     Attributes:
-        own: (edge, column) of each block that an edge has for itself: convolutions that run their half twice, those
-            that run it once, and `skip_connect` at stride 2.
+        channels: how many of the state's operations see: all, or the first.
+        blocks: (edge, column) of each block that an edge has for itself: separable convolutions that run their half
+            twice, those that run it once, `skip_connect` at stride 2, and factored convolutions.
         shared_columns: operations that are computed once for all edges: pools, and `skip_connect` at stride 1.
+        scaled: numbers of blocks, as they are scaled: after first halves, after second ones, at stride 2, factored.
     """
 
-    def __init__(
-        self, individuals: int, primitives: tuple[str, ...], mask: NDArray[np.bool_], channels: int, stride: int
-    ) -> None:
+    def __init__(self, spec: SupernetSpec, place: CellPlace, state: int, individuals: int) -> None:
         super().__init__()
-        self.individuals, self.channels, self.stride, self.n_edges = individuals, channels, stride, len(mask)
-        with_edges = [(kind, _edges_with(mask, primitives, kind.name)) for kind in CONVOLUTION_KINDS]
-        kinds = [(kind, edges) for kind, edges in with_edges if edges]
-        counted = [(kind, len(edges)) for kind, edges in kinds]
-        self.branches = ConvolutionBranches(individuals, counted, channels, stride) if kinds else None
-        self.own = [(edge, primitives.index(kind.name)) for kind, edges in kinds for edge in edges]
-        self.n_branches, self.n_twice = len(self.own), sum(count for kind, count in counted if kind.twice)
-        skipping = _edges_with(mask, primitives, SKIP)
-        self.reductions: Reductions | None = None
-        if skipping and stride == 2:
-            self.reductions = Reductions(individuals, len(skipping), channels, channels)
-            self.own += [(edge, primitives.index(SKIP)) for edge in skipping]
-        pools = [name for name in POOLS if _edges_with(mask, primitives, name)]
-        self.pools = nn.ModuleList(POOLS[name](stride) for name in pools)
+        self.rows = [row for row, (source, _) in enumerate(spec.space.edges) if source == state]
+        self.cell, self.state, self.individuals, self.share = place.index, state, individuals, spec.channel_share
+        self.stride = stride = 2 if place.reduction and state < N_INPUTS else 1
+        self.channels = channels = place.channels // self.share
+        mask, primitives = spec.mask(place.reduction)[self.rows], spec.space.primitives
+        # Those that run twice come first, so that a slice of channels is all that goes through the second half.
+        separable = sorted(_present(mask, primitives, Separable), key=lambda each: not each[0].twice)
+        factored, pools = _present(mask, primitives, Factored), _present(mask, primitives, Pool)
+        skips = _present(mask, primitives, Skip)
+        reduced, identities = (skips, []) if stride == 2 else ([], skips)
+        self.has_identity = bool(identities)
+        self.blocks = [(edge, column) for _, column, edges in (*separable, *reduced, *factored) for edge in edges]
+        self.shared_columns = [column for _, column, _ in (*pools, *identities)]
+
+        kinds = [(kind, len(edges)) for kind, _, edges in separable]
+        n_reduced = sum(len(edges) for _, _, edges in reduced)
+        self.branches = SeparableBranches(individuals, kinds, channels, stride) if kinds else None
+        self.reductions = Reductions(individuals, n_reduced, channels, channels) if reduced else None
+        self.factored = nn.ModuleList(
+            FactoredBranches(individuals, kind, len(edges), channels, stride) for kind, _, edges in factored
+        )
+        self.pools = nn.ModuleList(pool.derived(channels, stride, affine=False) for pool, _, _ in pools)
         self.pool_norm = PlaneNorm(individuals * channels * len(pools)) if pools else None
-        self.passes_on = bool(skipping) and stride == 1
-        self.shared_columns = [primitives.index(name) for name in pools + [SKIP] * self.passes_on]
+        n_first, n_twice = sum(n for _, n in kinds), sum(n for kind, n in kinds if kind.twice)
+        self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
+        receivers = torch.tensor([edge for edge, _ in self.blocks], dtype=torch.int64)
         self.routing: Tensor
-        self.register_buffer("routing", _routing(self.n_edges, self.own), persistent=False)
+        self.register_buffer("routing", (torch.arange(len(self.rows))[:, None] == receivers).float(), persistent=False)
 
-    def scale_entries(self) -> list[tuple[int, int] | None]:
-        """(edge, column) of each row of `EdgeWeights.scale`; None is a scale of 1."""
-        twice, once, skips = self._parts(self.own)
-        return [*([None] * len(twice)), *once, *twice, *skips]
+    def entries(self, mask: NDArray[np.bool_]) -> list[list[int]]:
+        """Where the parts of `EdgeWeights` stand in a flat mixture, behind which stand 1, 0 and the sums of its rows.
 
-    def _parts(self, own: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-        return [own[: self.n_twice], own[self.n_twice : self.n_branches], own[self.n_branches :]]
+        `mask [edge, op]` has all edges of the cell.
+        """
+        one, zero, n_ops = mask.size, mask.size + 1, mask.shape[1]
+        n_first, n_twice = self.scaled[:2]
+        scaled = [*self.blocks[n_twice:n_first], *self.blocks[:n_twice], *self.blocks[n_first:]]
+        scale = [one] * n_twice + [self.rows[edge] * n_ops + column for edge, column in scaled]
+        # An operation that an edge lacks must not reach it through what the edges share.
+        pairs = [(row, column) for row in self.rows for column in self.shared_columns]
+        shared = [row * n_ops + column if mask[row, column] else zero for row, column in pairs]
+        return [scale, shared, [zero + 1 + row for row in self.rows] if self.share > 1 else []]
 
-    def forward(self, state: Tensor, weights: EdgeWeights, received: Tensor | None) -> Tensor:
+    def forward(
+        self, state: Tensor, weights: EdgeWeights, received: Sequence[Tensor], dropout: SkipDropout | None
+    ) -> list[Tensor]:
         """Add what the edges bring to what their targets have received.
 
         Args:
             state: rows [individual, channel], each [image, height, width].
             weights: this state's.
-            received: rows [edge, individual, channel] at the edges' output size; None is nothing yet.
+            received: rows [edge, individual, channel] at the edges' output size: of operations and, where some channels
+                pass them by, of those; empty is nothing yet.
+            dropout: of the identity's elements.
         """
+        mixed, passing = [*(part.reshape(len(self.rows), -1) for part in received), None, None][:2]
+        if self.share == 1:
+            return [self._plus_operations(mixed, state, weights, dropout)]
+        by_individual = state.view(self.individuals, -1, *state.shape[1:])
+        parts = by_individual.split([self.channels, (self.share - 1) * self.channels], dim=1)
+        seen, others = (part.flatten(0, 1) for part in parts)
+        if self.stride == 2:
+            others = F.max_pool2d(others, 2, ceil_mode=True)
+        passed = _plus_weighted(passing, weights.passing, others.view(self.individuals, 1, -1))
+        return [self._plus_operations(mixed, seen, weights, dropout), passed.view(-1, *others.shape[1:])]
+
+    def _plus_operations(
+        self, total: Tensor | None, state: Tensor, weights: EdgeWeights, dropout: SkipDropout | None
+    ) -> Tensor:
         size = (state.shape[1], -(-state.shape[2] // self.stride), -(-state.shape[3] // self.stride))
-        total = None if received is None else received.reshape(self.n_edges, -1)
         first = 0
-        for finished in self._own(state, weights.scale):
+        for finished in self._finished_blocks(state, weights.scale):
             blocks = finished.view(len(finished) // (self.individuals * self.channels), -1)
             total = _plus_product(total, self.routing[:, first : first + len(blocks)], blocks)
             first += len(blocks)
-        total = self._plus_shared(total, state, weights.shared)
+        total = self._plus_shared(total, state, weights.shared, dropout)
         if total is None:
-            return state.new_zeros(self.n_edges * len(state), *size)
+            return state.new_zeros(len(self.rows) * len(state), *size)
         return total.view(-1, *size)
 
-    def _own(self, state: Tensor, scale: Tensor) -> list[Tensor]:
-        """What edges have for themselves: rows [block, individual, channel], in the order of `own`."""
-        if not self.own:
+    def _finished_blocks(self, state: Tensor, scale: Tensor) -> list[Tensor]:
+        """What edges have for themselves: rows [block, individual, channel], in the order of `blocks`."""
+        if not self.blocks:
             return []
         activated = F.relu(state)
-        rows = self.individuals * self.channels
-        sizes = [rows * n for n in (self.n_branches, self.n_twice, len(self.own) - self.n_branches)]
-        of_first, of_twice, of_skips = scale[:, :, None].expand(-1, -1, self.channels).reshape(-1).split(sizes)
+        sizes = [self.individuals * self.channels * n for n in self.scaled]
+        by_channel = scale[:, :, None].expand(-1, -1, self.channels).reshape(-1)
+        of_first, of_twice, of_reduced, *of_factored = by_channel.split(sizes)
         finished = [] if self.branches is None else self.branches(activated, of_first, of_twice)
         if self.reductions is not None:
-            finished.append(self.reductions(activated, of_skips))
-        return finished
+            finished.append(self.reductions(activated, of_reduced))
+        return finished + [each(activated, part) for each, part in zip(self.factored, of_factored, strict=True)]
 
-    def _plus_shared(self, total: Tensor | None, state: Tensor, weights: Tensor) -> Tensor | None:
+    def _plus_shared(
+        self, total: Tensor | None, state: Tensor, weights: Tensor, dropout: SkipDropout | None
+    ) -> Tensor | None:
         """Each edge's weighted sum over what all edges share, one product for each individual."""
         shared: list[Tensor] = []
         if self.pool_norm is not None:
             images = from_planes(state)
             shared.append(self.pool_norm(to_planes(torch.cat([pool(images) for pool in self.pools], dim=1))))
-        if self.passes_on:
-            shared.append(state)
+        if self.has_identity:
+            shared.append(state if dropout is None else state * dropout.factors(self.cell, self.state, state))
         if not shared:
             return total
         operations = torch.cat(shared) if len(shared) > 1 else shared[0]
-        values = operations.view(len(self.shared_columns), self.individuals, -1).transpose(0, 1).to(weights.dtype)
-        # Autocast would round the weights to half precision, in which young α's differences are lost.
-        with without_autocast(state.device):
-            if total is None:
-                summed = torch.bmm(weights, values)
-            else:
-                by_individual = total.view(self.n_edges, self.individuals, -1).transpose(0, 1)
-                summed = torch.baddbmm(by_individual.to(weights.dtype), weights, values)
-        return summed.transpose(0, 1).reshape(self.n_edges, -1)
+        values = operations.view(len(self.shared_columns), self.individuals, -1).transpose(0, 1)
+        return _plus_weighted(total, weights, values)
+
+
+def _plus_weighted(total: Tensor | None, weights: Tensor, values: Tensor) -> Tensor:
+    """`total [edge, individual · …]` plus `weights [individual, edge, n]` times `values [individual, n, …]`."""
+    n_edges, values = weights.shape[1], values.to(weights.dtype)
+    # Autocast would round the weights to half precision, in which young α's differences are lost.
+    with without_autocast(values.device):
+        if total is None:
+            summed = torch.bmm(weights, values)
+        else:
+            by_individual = total.view(n_edges, len(values), -1).transpose(0, 1)
+            summed = torch.baddbmm(by_individual.to(weights.dtype), weights, values)
+    return summed.transpose(0, 1).reshape(n_edges, -1)
 
 
 def _plus_product(total: Tensor | None, routing: Tensor, blocks: Tensor) -> Tensor:
@@ -242,12 +189,13 @@ def _plus_product(total: Tensor | None, routing: Tensor, blocks: Tensor) -> Tens
     return total + routing @ blocks  # half precision beside full
 
 
-def _routing(n_edges: int, blocks: list[tuple[int, int]]) -> Tensor:
-    routing = torch.zeros(n_edges, len(blocks))
-    for block, (edge, _) in enumerate(blocks):
-        routing[edge, block] = 1
-    return routing
-
-
-def _edges_with(mask: NDArray[np.bool_], primitives: tuple[str, ...], name: str) -> list[int]:
-    return [] if name not in primitives else np.flatnonzero(mask[:, primitives.index(name)]).tolist()
+def _present(
+    mask: NDArray[np.bool_], primitives: tuple[str, ...], kind: type[Kind]
+) -> list[tuple[Kind, int, list[int]]]:
+    """The operations of one kind that any edge has, in the table's order: with the column, and the edges."""
+    columns = {name: mask[:, primitives.index(name)] for name in OPERATION_TABLE if name in primitives}
+    return [
+        (operation, primitives.index(name), np.flatnonzero(column).tolist())
+        for name, column in columns.items()
+        if isinstance(operation := OPERATION_TABLE[name], kind) and column.any()
+    ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.planes import MixNorm, PlaneNorm, Reductions, to_planes, uniform_weight
+from medarts_ops.networks.planes import MixNorm, PlaneNorm, Reductions, shuffled, to_planes, uniform_weight
+from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.state_edges import EdgeWeights, StateEdges
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -34,8 +33,8 @@ class Stem(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[individual, image, channel, height, width] → planes, rows [individual, channel]."""
-        side_by_side = images.transpose(0, 1).flatten(1, 2)
-        convolved = F.conv2d(side_by_side, self.weight.flatten(0, 1), padding=1, groups=len(images))
+        grouped = images.transpose(0, 1).flatten(1, 2)
+        convolved = F.conv2d(grouped, self.weight.flatten(0, 1), padding=1, groups=len(images))
         normed: Tensor = self.norm(to_planes(convolved), self.scale.flatten(), self.shift.flatten())
         return normed
 
@@ -59,68 +58,51 @@ class MixedCell(nn.Module):
 
     def __init__(self, spec: SupernetSpec, place: CellPlace, individuals: int) -> None:
         super().__init__()
-        self.reduction, self.individuals = place.reduction, individuals
-        self.channels = place.channels
+        self.reduction, self.individuals, self.share = place.reduction, individuals, spec.channel_share
         self.preprocess0 = (
             Reductions(individuals, 1, place.before_previous_channels, place.channels)
             if place.previous_reduction
             else MixNorm(individuals, place.before_previous_channels, place.channels)
         )
         self.preprocess1 = MixNorm(individuals, place.previous_channels, place.channels)
-        mask = spec.mask(place.reduction)
-        self.states = nn.ModuleList()
-        self.edge_rows: list[list[int]] = []
         # The last node feeds no edge of its own cell.
-        for state in range(N_INPUTS + spec.space.n_nodes - 1):
-            rows = [row for row, (source, _) in enumerate(spec.space.edges) if source == state]
-            stride = 2 if place.reduction and state < N_INPUTS else 1
-            edges = StateEdges(individuals, spec.space.primitives, mask[rows], place.channels, stride)
-            self.states.append(edges)
-            self.edge_rows.append(rows)
+        states = [StateEdges(spec, place, each, individuals) for each in range(N_INPUTS + spec.space.n_nodes - 1)]
+        self.states, self.n_edges = nn.ModuleList(states), [len(each.rows) for each in states]
+        parts = [part for each in states for part in each.entries(spec.mask(place.reduction))]
+        self.sizes = [len(part) for part in parts]
         self.entries: Tensor
-        entries, self.sizes = self._entries(mask)
-        self.register_buffer("entries", torch.tensor(entries), persistent=False)
-
-    def _entries(self, mask: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
-        """Where `weights` finds what each state wants in the flat mixture, behind which stand a 1 and a 0; how many."""
-        one, zero = mask.size, mask.size + 1
-        entries: list[int] = []
-        sizes: list[int] = []
-        for edges, rows in zip(self.states, self.edge_rows, strict=True):
-            assert isinstance(edges, StateEdges)
-            of_scale = edges.scale_entries()
-            entries += [one if entry is None else rows[entry[0]] * mask.shape[1] + entry[1] for entry in of_scale]
-            # An operation that an edge lacks must not reach it through what the edges share.
-            columns = edges.shared_columns
-            entries += [
-                row * mask.shape[1] + column if mask[row, column] else zero for row in rows for column in columns
-            ]
-            sizes += [len(of_scale), len(rows) * len(columns)]
-        return entries, sizes
+        self.register_buffer("entries", torch.tensor([entry for part in parts for entry in part]), persistent=False)
 
     def weights(self, mixture: Tensor) -> list[EdgeWeights]:
         """What each state's edges need of `mixture [individual, edge, op]`; the same for every cell of a kind."""
         flat = mixture.flatten(1).t()
-        padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1])])
+        sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
+        padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1]), *sums])
         parts = padded.index_select(0, self.entries).split(self.sizes)
         return [
-            EdgeWeights(scale, shared.view(len(rows), -1, len(mixture)).permute(2, 0, 1))
-            for scale, shared, rows in zip(parts[::2], parts[1::2], self.edge_rows, strict=True)
+            EdgeWeights(scale, shared.view(n, -1, len(mixture)).permute(2, 0, 1), passing.t()[:, :, None])
+            for scale, shared, passing, n in zip(parts[::3], parts[1::3], parts[2::3], self.n_edges, strict=True)
         ]
 
-    def forward(self, before_previous: Tensor, previous: Tensor, by_state: Sequence[EdgeWeights]) -> Tensor:
+    def forward(
+        self, before_previous: Tensor, previous: Tensor, by_state: Sequence[EdgeWeights], dropout: SkipDropout | None
+    ) -> Tensor:
         """Two inputs after ReLU, rows [individual, channel] → rows [individual, node · channel] at the cell's size."""
         # A state's edges lead to all later nodes, in order: what each node has received so far is one block, and
         # after state i the first node in it is complete.
-        received = self.states[0](self.preprocess0(before_previous), by_state[0], None)
-        received = self.states[1](self.preprocess1(previous), by_state[1], received)
+        received: list[Tensor] = []
         nodes: list[Tensor] = []
-        rows = self.individuals * self.channels
-        for edges, weights in zip(self.states[N_INPUTS:], by_state[N_INPUTS:], strict=True):
-            node, rest = received.split([rows, len(received) - rows])
-            received = edges(node, weights, rest)
-            nodes.append(node)
-        by_individual = [node.view(self.individuals, self.channels, *node.shape[1:]) for node in [*nodes, received]]
+        for number, (edges, weights) in enumerate(zip(self.states, by_state, strict=True)):
+            if number < N_INPUTS:
+                state = self.preprocess1(previous) if number else self.preprocess0(before_previous)
+            else:
+                n = self.n_edges[number - 1]
+                parts = [part.split([len(part) // n, len(part) // n * (n - 1)]) for part in received]
+                state, received = shuffled([first for first, _ in parts], self.individuals), [rest for _, rest in parts]
+                nodes.append(state)
+            received = edges(state, weights, received, dropout)
+        nodes.append(shuffled(received, self.individuals))
+        by_individual = [node.view(self.individuals, -1, *node.shape[1:]) for node in nodes]
         return torch.cat(by_individual, dim=1).flatten(0, 1)
 
 
@@ -141,19 +123,23 @@ class Supernet(nn.Module):
         individuals: int = 1,
     ) -> None:
         super().__init__()
+        spec.check_channels(channels)
         n_nodes = spec.space.n_nodes
         places = list(cell_places(cells, channels, (n_nodes, n_nodes)))
         self.stem = Stem(individuals, in_channels, STEM_MULTIPLIER * channels)
         self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
         self.classifier = Classifier(individuals, places[-1].channels * n_nodes, n_classes)
 
-    def forward(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+    def forward(
+        self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
+    ) -> Tensor:
         """One batch an individual.
 
         Args:
             images: [individual, image, channel, height, width].
             normal_mixture: [individual, edge, op].
             reduce_mixture: likewise.
+            dropout: of the identities, in training alone.
 
         Returns:
             Logits [individual, image, class].
@@ -165,7 +151,7 @@ class Supernet(nn.Module):
             assert isinstance(cell, MixedCell)
             if cell.reduction not in weights:
                 weights[cell.reduction] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
-            output = cell(before_previous, previous, weights[cell.reduction])
+            output = cell(before_previous, previous, weights[cell.reduction], dropout if self.training else None)
             before_previous, previous = previous, F.relu(output)
         logits: Tensor = self.classifier(output)
         return logits

@@ -23,7 +23,7 @@ from medarts_ops.bench.search_step import (
 )
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import SearchConfig, SearchRuntimeConfig, SpaceConfig, StageConfig
-from medarts_ops.networks.operations import separable_convolution
+from medarts_ops.networks.operations import build_operation
 from medarts_ops.training.runtime import Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
@@ -84,7 +84,7 @@ def test_the_product_step_has_a_seventh_of_the_launches_and_a_stack_far_fewer_fo
 
 def test_needed_work_is_counted_as_by_hand():
     images = torch.randn(2, 4, 8, 8)
-    conv = separable_convolution(4, 3, stride=1, affine=False)
+    conv = build_operation("sep_conv_3x3", 4, 1, affine=False)
     per_image = 64 * (2 * 4 * 9 + 2 * 4 * 4)  # two depthwise and two 1×1 convolutions, multiply-adds
     from torch.utils.flop_counter import FlopCounterMode
 

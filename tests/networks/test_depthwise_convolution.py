@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medarts_ops.bench.reference import with_plain_convolutions
 from medarts_ops.networks import depthwise
 from medarts_ops.networks.depthwise import DepthwiseConv2d
-from medarts_ops.networks.operations import separable_convolution
+from medarts_ops.networks.operations import build_operation
 
 
 def results(convolution: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
@@ -68,7 +68,7 @@ def test_only_the_gradients_that_are_asked_for_are_computed(monkeypatch):
 
 
 def test_plain_convolutions_share_the_weights_and_draw_no_random_numbers():
-    network = separable_convolution(4, 5, stride=2, affine=True)
+    network = build_operation("sep_conv_5x5", 4, 2, affine=True)
     weights, state = dict(network.named_parameters()), torch.random.get_rng_state()
     images = torch.randn(2, 4, 9, 9)
     expected = network(images)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from equivalence import copy_weights, parameter_pairs
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from medarts_ops.bench.reference import ReferenceSupernet
+from medarts_ops.networks import separable
 from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.networks.supernet import Supernet
+from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import OPERATIONS
 
 
 def thinned(space: SearchSpace, seed: int) -> SupernetSpec:
@@ -27,26 +33,45 @@ def thinned(space: SearchSpace, seed: int) -> SupernetSpec:
     return SupernetSpec(space, masks[0], masks[1])
 
 
-SPACE = SearchSpace()
+SPACE, EVERY = SearchSpace(), SearchSpace(primitives=OPERATIONS)
 SPECS = {
     "full": SupernetSpec.full(SPACE),
     "thinned": thinned(SPACE, 1),
     "thinned otherwise": thinned(SPACE, 2),
     "three nodes": SupernetSpec.full(SearchSpace(n_nodes=3)),
     "no convolutions": SupernetSpec.full(SearchSpace(primitives=("none", "max_pool_3x3", "skip_connect"))),
+    "every operation": SupernetSpec.full(EVERY),
+    "every operation thinned": thinned(EVERY, 3),
+    "factored convolutions alone": SupernetSpec.full(SearchSpace(primitives=("conv_3x1_1x3", "conv_7x1_1x7"))),
+    "half of the channels": replace(SupernetSpec.full(SPACE), channel_share=2),
+    "half of the channels, every operation": replace(thinned(EVERY, 4), channel_share=2),
+    "a quarter of the channels": replace(SupernetSpec.full(SPACE), channel_share=4),
+    "a quarter of the channels, every operation": replace(thinned(EVERY, 5), channel_share=4),
+    "dropout": SupernetSpec.full(SPACE),
+    "dropout, half of the channels, every operation": replace(thinned(EVERY, 6), channel_share=2),
 }
+DROPOUT = SkipDropout(torch.tensor([0.4]).double(), torch.tensor([2**40 + 7]))
 
 
 def in_a_stack_of_one(network: Supernet | ReferenceSupernet) -> Callable[..., torch.Tensor]:
     """Both kinds with the reference's arguments."""
     if isinstance(network, ReferenceSupernet):
         return network
-    return lambda *arguments: network(*(argument[None] for argument in arguments))[0]
+    return lambda images, normal, reduce, dropout: network(images[None], normal[None], reduce[None], dropout)[0]
+
+
+def mixture_of(alpha: torch.Tensor) -> torch.Tensor:
+    """Rows that don't sum to 1, as where edges have weights of their own."""
+    return alpha.softmax(-1) * (0.3 + alpha[..., -1:].sigmoid())
+
+
+def dropout_of(name: str) -> SkipDropout | None:
+    return DROPOUT if name.startswith("dropout") else None
 
 
 @pytest.fixture(params=SPECS, scope="module")
 def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, list[torch.Tensor]]:
-    """Both supernets with the same weights after a training step of each, and the α that was used."""
+    """Both supernets with the same weights after a training step of each, and what else the step was given."""
     torch.manual_seed(0)
     spec = SPECS[request.param]
     sizes = {"cells": 4, "channels": 4, "n_classes": 5, "in_channels": 3}
@@ -56,7 +81,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     images, labels = torch.randn(6, 3, 9, 8).double(), torch.tensor([0, 1, 2, 3, 4, 0])
     for network in (supernet, reference):
         mine = [alpha.clone().requires_grad_() for alpha in alphas]
-        logits = in_a_stack_of_one(network)(images, *(alpha.softmax(-1) for alpha in mine))
+        mixtures = [mixture_of(alpha) for alpha in mine]
+        logits = in_a_stack_of_one(network)(images, *mixtures, dropout_of(request.param))
         F.cross_entropy(logits, labels).backward()
         network.seen = (logits.detach(), [alpha.grad for alpha in mine])
     return supernet, reference, alphas
@@ -88,11 +114,56 @@ def test_running_statistics_equal_the_reference(pair, statistic):
 def test_eval_mode_equals_the_reference(pair):
     supernet, reference, alphas = pair
     images = torch.randn(3, 3, 9, 8).double()
-    mixtures = [alpha.softmax(-1) for alpha in alphas]
+    mixtures = [mixture_of(alpha) for alpha in alphas]
     with torch.no_grad():
-        ours = in_a_stack_of_one(supernet.eval())(images, *mixtures)
+        ours = in_a_stack_of_one(supernet.eval())(images, *mixtures, DROPOUT)  # nothing drops outside of training
         theirs = reference.eval()(images, *mixtures)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["full", *(name for name in SPECS if "every operation" in name)])
+def test_a_stack_computes_what_its_individuals_compute_alone(name):
+    torch.manual_seed(0)
+    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3}
+    singles = [Supernet(SPECS[name], **sizes).double() for _ in range(3)]
+    stack = stack_supernets(lambda n: Supernet(SPECS[name], individuals=n, **sizes).double(), singles)
+    images = torch.randn(3, 4, 3, 9, 8).double()
+    space = SPECS[name].space
+    mixtures = [mixture_of(torch.randn(3, space.n_edges, space.n_primitives).double()) for _ in range(2)]
+    probability, seeds = torch.tensor([0.2, 0.0, 0.7]).double(), torch.tensor([3, 4, -5])
+    logits = stack(images, *mixtures, SkipDropout(probability, seeds))
+    logits.square().sum().backward()
+    for one, single in enumerate(singles):
+        place = slice(one, one + 1)
+        alone = single(
+            images[place], *(each[place] for each in mixtures), SkipDropout(probability[place], seeds[place])
+        )
+        torch.testing.assert_close(logits[place], alone, rtol=1e-10, atol=1e-12)
+        alone.square().sum().backward()
+        for ours, theirs in zip(stack.parameters(), single.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad[place], theirs.grad, rtol=1e-8, atol=1e-11)
+
+
+def test_an_operation_of_weight_0_is_as_good_as_masked():
+    torch.manual_seed(0)
+    column = EVERY.primitives.index("conv_3x1_1x3")
+    masked = SupernetSpec.full(EVERY)
+    masked = replace(masked, normal_mask=masked.normal_mask.copy())
+    masked.normal_mask[:, column] = False
+    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3}
+    having, lacking = Supernet(SupernetSpec.full(EVERY), **sizes).double(), Supernet(masked, **sizes).double()
+    weights = dict(having.named_parameters())
+    for name, parameter in lacking.named_parameters():
+        parameter.data.copy_(weights[name])
+    mixtures = [torch.rand(1, EVERY.n_edges, EVERY.n_primitives).double() for _ in range(2)]
+    mixtures[0][:, :, column] = 0
+    images = torch.randn(1, 4, 3, 8, 8).double()
+    logits = [network(images, *mixtures) for network in (having, lacking)]
+    torch.testing.assert_close(*logits, rtol=1e-10, atol=1e-12)
+    logits[0].square().sum().backward()
+    of_operation = [weight for name, weight in weights.items() if name not in dict(lacking.named_parameters())]
+    assert of_operation and all(weight.grad.abs().sum() == 0 for weight in of_operation)
+    assert all(weight.grad.abs().sum() > 0 for name, weight in weights.items() if "factored.0" in name)
 
 
 @pytest.mark.parametrize(("cells", "parameters"), [(4, 1_133_882), (6, 1_322_490), (8, 1_930_618)])
@@ -112,7 +183,7 @@ def test_supernet_of_100_classes_has_the_published_number_of_parameters():
 def test_grouped_weights_start_as_wide_as_single_ones():
     torch.manual_seed(0)
     sizes = {"cells": 3, "channels": 16, "n_classes": 10, "in_channels": 3}
-    supernet, reference = Supernet(SPECS["full"], **sizes), ReferenceSupernet(SPECS["full"], **sizes)
+    supernet, reference = (kind(SPECS["every operation"], **sizes) for kind in (Supernet, ReferenceSupernet))
     for ours, theirs in parameter_pairs(supernet, reference, lambda module: module.weight):
         if ours.numel() > 500:
             assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.15)
@@ -135,3 +206,51 @@ def test_odd_sizes_give_logits(side, channels):
     supernet = Supernet(SPECS["full"], cells=3, channels=3, n_classes=4, in_channels=channels)
     mixture = torch.full((1, 14, 8), 1 / 8)
     assert supernet(torch.randn(1, 2, channels, side, side), mixture, mixture).shape == (1, 2, 4)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if "every operation" in name])
+def test_half_precision_stays_near_full_precision(name):
+    torch.manual_seed(0)
+    spec = SPECS[name]
+    supernet = Supernet(spec, cells=3, channels=8, n_classes=4, in_channels=3)
+    images = torch.randn(1, 8, 3, 17, 16)
+    mixture = mixture_of(torch.randn(1, spec.space.n_edges, spec.space.n_primitives)).requires_grad_()
+    logits = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logits.append(supernet(images, mixture, mixture, dropout_of(name)).float())
+    assert (logits[0] - logits[1]).abs().mean() < 0.1 * logits[0].abs().mean() and not torch.equal(*logits)
+    logits[1].square().sum().backward()
+    assert all(bool(torch.isfinite(each.grad).all()) for each in (mixture, *supernet.parameters()))
+
+
+class Moves(TorchDispatchMode):
+    """Notes what runs, and that it leaves no device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Sequence[Any] = (), named: Any = None) -> Any:
+        result = operation(*arguments, **(named or {}))
+        self.seen.append(str(operation))
+        given = {each.device.type for each in arguments if isinstance(each, torch.Tensor)}
+        assert not given or not isinstance(result, torch.Tensor) or result.device.type in given, operation
+        return result
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack):
+    spec = SPECS["dropout, half of the channels, every operation"]
+    supernet = Supernet(spec, cells=3, channels=4, n_classes=5, in_channels=3, individuals=stack).to("meta")
+    images = torch.empty(stack, 2, 3, 9, 9, device="meta")
+    mixture = torch.empty(stack, spec.space.n_edges, spec.space.n_primitives, device="meta", requires_grad=True)
+    dropout = SkipDropout(torch.empty(stack, device="meta"), torch.empty(stack, dtype=torch.int64, device="meta"))
+    supernet(images, mixture, mixture, dropout).sum().backward()  # makes tables and gradients
+    runs = []
+    for _ in range(2):
+        with Moves() as moves, torch.autograd.set_multithreading_enabled(False):
+            supernet(images, mixture, mixture, dropout).sum().backward()
+        runs.append(moves.seen)
+    assert runs[0] == runs[1] and len(runs[0]) > 500
+    separable._places.cache_clear()

@@ -1,0 +1,62 @@
+"""Skip dropout (P-DARTS, section 3.3): elements after the identities are dropped, alike on all devices and in stacks.
+
+A drawn number is a hash of the individual's seed and of where the element is, not the next of a stream. So a step waits
+for nothing, and one that was captured draws anew when its seeds change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_BITS = 2**32 - 1
+_SPICE = 0x1E3779B9  # any number but 0, which the hash leaves 0
+
+
+@dataclass(frozen=True)
+class SkipDropout:
+    """How one pass in training drops elements after `skip_connect` at stride 1.
+
+    One draw for each state and cell, shared by the edges that leave the state (ours; P-DARTS draws for each edge).
+
+    Attributes:
+        probability: [individual], in [0, 1); 0 changes nothing.
+        seeds: int64 [individual]; equal seeds drop equal elements, so that a step needs new ones.
+    """
+
+    probability: Tensor
+    seeds: Tensor
+
+    @torch.no_grad()
+    def factors(self, cell: int, state: int, planes: Tensor) -> Tensor:
+        """0 or 1 / (1 - probability) for each element of a state's `planes`, rows [individual, channel].
+
+        They count within an individual's [channel, image, height, width], as far as operations see the state.
+        """
+        drop = self.probability[:, None]
+        kept = uniform_numbers(self.seeds, cell, state, planes.numel() // len(drop)) >= drop
+        return (kept / (1 - drop)).view(planes.shape)
+
+
+def uniform_numbers(seeds: Tensor, cell: int, state: int, n: int) -> Tensor:
+    """Numbers of `n` elements, [individual, element]: uniform in [0, 1), multiples of 2⁻²⁴.
+
+    Seed, cell and state are hashed to two keys of 32 bits; the first is mixed with an element's index before the hash,
+    the second in its middle, so that streams whose first keys are near share no numbers.
+    """
+    low, high = seeds & _BITS, seeds >> 32 & _BITS
+    key = _hash(low ^ _SPICE)
+    for part in (high, cell, state):
+        key = _hash(key ^ part)
+    index = torch.arange(n, device=seeds.device)
+    hashed = _hash(index ^ key[:, None], _hash(key ^ low ^ _SPICE)[:, None])
+    return (hashed >> 8) * 2.0**-24
+
+
+def _hash(bits: Tensor, key: Tensor | int = 0) -> Tensor:
+    """Mix 32 bits (constants of C. Wellons's hash-prospector), in int64, where no product overflows."""
+    bits = (bits ^ bits >> 16) * 0x21F0AAAD & _BITS ^ key
+    bits = (bits ^ bits >> 15) * 0x735A2D97 & _BITS
+    return bits ^ bits >> 15
