@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,10 @@ class SupernetSpec:
         """Every operation on every edge."""
         mask = np.ones((space.n_edges, space.n_primitives), dtype=bool)
         return cls(space, mask, mask)
+
+    def restricted(self, normal: NDArray[np.bool_], reduce: NDArray[np.bool_]) -> SupernetSpec:
+        """The same without the operations that these masks, bool [edge, op], don't have."""
+        return replace(self, normal_mask=self.normal_mask & normal, reduce_mask=self.reduce_mask & reduce)
 
     def mask(self, reduction: bool) -> NDArray[np.bool_]:
         """The mask of one kind of cell."""
