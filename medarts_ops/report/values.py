@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import Alpha, EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
-from medarts_ops.observers import DatasetSummary, EvaluationStarted, SearchState
+from medarts_ops.observers import DatasetSummary, EvaluationStarted, JobState
 from medarts_ops.reproducibility import ReproducibilityRecord
 
 
@@ -44,7 +44,7 @@ class SearchReport:
     """
 
     search_id: str
-    state: SearchState
+    state: JobState
     config: SearchConfig
     dataset: DatasetSummary
     stages: tuple[StageResult, ...]

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import batch_order
-from medarts_ops.individual import CellAlpha, Outcome, TrainingTask
+from medarts_ops.individual import CellAlpha, Outcome
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.protocol import AlphaTensors, Batch, BilevelProblem, Strategy, WeightStep, mean_losses
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.member import EpochSums, Member, slices
 from medarts_ops.training.passes import hits, measure
 from medarts_ops.training.placed_images import StageTensors

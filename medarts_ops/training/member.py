@@ -20,13 +20,13 @@ from medarts_ops.individual import (
     Individual,
     Outcome,
     TrainedIndividual,
-    TrainingTask,
     mixture_peak,
 )
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.protocol import Strategy
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.passes import clipped_update, cosine_rate
 from medarts_ops.training.runtime import Runtime
 

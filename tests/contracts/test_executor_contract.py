@@ -17,15 +17,9 @@ from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
-from medarts_ops.individual import (
-    FailedIndividual,
-    Hyperparameters,
-    Individual,
-    TrainedIndividual,
-    TrainingTask,
-    individual_id,
-)
+from medarts_ops.individual import FailedIndividual, Hyperparameters, Individual, TrainedIndividual, individual_id
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.tasks import TrainingTask
 
 EXECUTORS: dict[str, Callable[[SearchRuntimeConfig], Executor]] = {"local": LocalExecutor, "processes": ProcessExecutor}
 CONFIG = make_search_config_tiny()

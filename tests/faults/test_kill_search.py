@@ -78,9 +78,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> 
     shutil.copy(template_database, folder / "mlflow.db")
     assert exit_code_of(search_in, folder, None, 0, False) == 0
     from medarts_ops.journal.journal import Journal
+    from medarts_ops.journal.kinds import SEARCH
     from medarts_ops.observers import SearchFinished
 
-    finished = Journal.open(folder / "work" / "mine").find("search_finished")
+    finished = Journal.open(folder / "work" / "mine", SEARCH).find(SearchFinished)
     assert isinstance(finished, SearchFinished)
     return told(finished.result), comparable(held_of(open_store(stores(folder)["tracking_uri"]), "mine"))
 
