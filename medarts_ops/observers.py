@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
@@ -27,20 +28,19 @@ JobState = Literal["finished", "stopped", "unfinished"]
 
 
 class JobEvent(Value):
-    """Something that happened in a job. `job_state` is how a job stands whose newest event it is."""
+    """Something that happened in a job.
+
+    `job_state` is how a job stands whose newest event it is; `place` names what tells it from others of its kind.
+    """
 
     job_state: ClassVar[JobState] = "unfinished"
+    place: ClassVar[tuple[str, ...]] = ()
     kind: str
-
-    @property
-    def place(self) -> tuple[object, ...]:
-        """What tells it from the other events of its kind in the same job."""
-        return ()
 
     @property
     def key(self) -> str:
         """What makes the event unique within its job."""
-        return self.key_at(*self.place)
+        return self.key_at(*(attrgetter(path)(self) for path in self.place))
 
     @classmethod
     def key_at(cls, *place: object) -> str:
@@ -64,9 +64,9 @@ class JobStopped(JobEvent):
     number: int = 0
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """Its number; none for the first stop."""
-        return (self.number,) if self.number else ()
+    def key(self) -> str:
+        """What makes the event unique within its job; the first stop has no number there."""
+        return self.key_at(*[self.number] * (self.number > 0))
 
 
 Event = TypeVar("Event", bound=JobEvent)
@@ -123,48 +123,37 @@ class SearchStarted(JobEvent):
 class StageStarted(JobEvent):
     """A stage begins. `survivors` are the ids that go on from the stage before, best first."""
 
+    place = ("index",)
     kind: Literal["stage_started"] = "stage_started"
     index: int
     name: str
     survivors: tuple[str, ...]
     images: int
 
-    @property
-    def place(self) -> tuple[object, ...]:
-        """The stage's index."""
-        return (self.index,)
-
 
 class PopulationBorn(JobEvent):
     """Individuals exist, with their α, and are about to be trained. `round` counts proposals' generations from 0."""
 
+    place = ("stage", "round")
     kind: Literal["population_born"] = "population_born"
     stage: int
     round: int
     individuals: tuple[Individual, ...]
 
-    @property
-    def place(self) -> tuple[object, ...]:
-        """Stage and round."""
-        return self.stage, self.round
-
 
 class EpochFinished(JobEvent):
     """An individual finished an epoch."""
 
+    place = ("individual_id", "record.epoch")
     kind: Literal["epoch_finished"] = "epoch_finished"
     individual_id: str
     record: EpochRecord
-
-    @property
-    def place(self) -> tuple[object, ...]:
-        """Individual and epoch."""
-        return self.individual_id, self.record.epoch
 
 
 class IndividualFinished(JobEvent):
     """An individual was trained and measured, or failed."""
 
+    place = ("individual.id",)
     kind: Literal["individual_finished"] = "individual_finished"
     outcome: EvaluatedIndividual | FailedIndividual
 
@@ -177,22 +166,13 @@ class IndividualFinished(JobEvent):
             case FailedIndividual(individual=individual):
                 return individual
 
-    @property
-    def place(self) -> tuple[object, ...]:
-        """The individual."""
-        return (self.individual.id,)
-
 
 class StageFinished(JobEvent):
     """A stage was ranked."""
 
+    place = ("result.index",)
     kind: Literal["stage_finished"] = "stage_finished"
     result: StageResult
-
-    @property
-    def place(self) -> tuple[object, ...]:
-        """The stage's index."""
-        return (self.result.index,)
 
 
 class SearchFinished(JobEvent):
@@ -244,13 +224,9 @@ class EvaluationStarted(JobEvent):
 class EvaluationEpochFinished(JobEvent):
     """An epoch of full-size training is over."""
 
+    place = ("record.epoch",)
     kind: Literal["evaluation_epoch_finished"] = "evaluation_epoch_finished"
     record: EvaluationEpoch
-
-    @property
-    def place(self) -> tuple[object, ...]:
-        """The epoch."""
-        return (self.record.epoch,)
 
 
 class EvaluationFinished(JobEvent):

@@ -12,7 +12,7 @@ from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import SearchError
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
-from medarts_ops.individual import Hyperparameters, Individual, Measured, SearchResult
+from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.job import Job, check_images, new_job, resumed_job
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
@@ -30,7 +30,7 @@ from medarts_ops.stages import multi_stage_search
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.training.runtime import resolve_runtime
 from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
-from medarts_ops.training_rounds import TrainingRounds
+from medarts_ops.training_rounds import Known, TrainingRounds
 
 _logger = logging.getLogger(__name__)
 
@@ -111,23 +111,6 @@ def resume_search(
         return _carry_out(job, folder, started, data, proposer, executor)
 
 
-class _KnownFromJournal:
-    """What the journal of a search answers."""
-
-    def __init__(self, journal: Journal[SearchEvent, SearchStarted]) -> None:
-        self._journal = journal
-
-    def population(self, stage: int, round: int) -> tuple[Individual, ...] | None:
-        """The individuals that were born in that round."""
-        born = self._journal.find(PopulationBorn, stage, round)
-        return None if born is None else born.individuals
-
-    def outcome(self, individual_id: str) -> Measured | None:
-        """What became of an individual."""
-        finished = self._journal.find(IndividualFinished, individual_id)
-        return None if finished is None else finished.outcome
-
-
 def _carry_out(
     job: Job[SearchEvent, SearchStarted],
     folder: Path,
@@ -141,9 +124,15 @@ def _carry_out(
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
     with closing(executor or build_executor(config.runtime)) as executor:
         job.begin(started)
-        known = _KnownFromJournal(job.journal)
-        rounds = TrainingRounds(config, folder, data, executor, known, job.notify)
-        stages = multi_stage_search(config, proposer, rounds, known, job.notify)
+        rounds = TrainingRounds(config, folder, data, executor, _known(job.journal), job.notify)
+        stages = multi_stage_search(config, proposer, rounds, job.notify)
         result = SearchResult(search_id=folder.name, stages=stages)
         job.notify(SearchFinished(result=result))
     return result
+
+
+def _known(journal: Journal[SearchEvent, SearchStarted]) -> Known:
+    events = [event for _, event in journal.events()]
+    born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
+    outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
+    return Known(born, outcomes)

@@ -18,18 +18,14 @@ from medarts_ops.individual import (
     StageResult,
     without_epoch_alphas,
 )
-from medarts_ops.observers import SearchEvent, StageFinished, StageStarted
+from medarts_ops.observers import StageFinished
 from medarts_ops.populations import next_individuals, random_individuals
 from medarts_ops.proposers import Proposer
-from medarts_ops.training_rounds import Known, TrainingRounds
+from medarts_ops.training_rounds import TrainingRounds
 
 
 def multi_stage_search(
-    config: SearchConfig,
-    proposer: Proposer,
-    rounds: TrainingRounds,
-    known: Known,
-    tell: Callable[[SearchEvent], None],
+    config: SearchConfig, proposer: Proposer, rounds: TrainingRounds, tell: Callable[[StageFinished], None]
 ) -> tuple[StageResult, ...]:
     """All stages, each fed by the one before.
 
@@ -37,8 +33,7 @@ def multi_stage_search(
         config: the search's settings.
         proposer: where the hyperparameters of random individuals come from.
         rounds: trains and measures a population.
-        known: what an earlier process of this search came to know.
-        tell: takes every event.
+        tell: takes what came of a stage.
 
     Raises:
         SearchError: too few individuals of a stage did not fail.
@@ -46,25 +41,21 @@ def multi_stage_search(
     results: list[StageResult] = []
     for index, stage in enumerate(config.stages):
         chosen = survivors(results[-1].ranked, stage.survivors or 0) if results else ()
-        ids = tuple(ranked.id for ranked in chosen)
-        tell(StageStarted(index=index, name=stage.name, survivors=ids, images=rounds.images_of(index)))
-        rounds.save_images(index)
+        rounds.begin_stage(index, chosen)
         if chosen:
             measured = rounds.train(index, 0, next_individuals(chosen, index, stage))
         else:
-            measured = _train_random_individuals(config, proposer, rounds, known)
+            measured = _train_random_individuals(config, proposer, rounds)
         results.append(_ranked(config, index, stage, measured))
         tell(StageFinished(result=results[-1]))
     return tuple(results)
 
 
-def _train_random_individuals(
-    config: SearchConfig, proposer: Proposer, rounds: TrainingRounds, known: Known
-) -> list[Measured]:
+def _train_random_individuals(config: SearchConfig, proposer: Proposer, rounds: TrainingRounds) -> list[Measured]:
     """The first stage, in rounds of proposals, each of which knows what came of the ones before."""
     measured: list[Measured] = []
     for round in range(config.proposals.generations):
-        population = known.population(0, round)
+        population = rounds.known.populations.get((0, round))
         if population is None:
             proposals = proposer.propose(round, config.stages[0].population or 0)
             population = random_individuals(config, round, proposals)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData
@@ -17,27 +17,23 @@ from medarts_ops.individual import (
     Individual,
     Measured,
     Outcome,
+    RankedIndividual,
     TrainedIndividual,
 )
 from medarts_ops.objectives.measuring import MeasuringContext
 from medarts_ops.objectives.registry import evaluate_individual
-from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent
+from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, StageStarted
 from medarts_ops.tasks import TrainingTask
 
 CHECKPOINTS = "checkpoints"
 """Folder of a search that holds the individuals in training."""
 
 
-class Known(Protocol):
-    """What an earlier process of the same search came to know."""
+class Known(NamedTuple):
+    """What earlier processes of a search came to: populations by stage and round, outcomes by individual's id."""
 
-    def population(self, stage: int, round: int) -> tuple[Individual, ...] | None:
-        """The individuals that it made."""
-        ...
-
-    def outcome(self, individual_id: str) -> Measured | None:
-        """What became of an individual."""
-        ...
+    populations: Mapping[tuple[int, int], tuple[Individual, ...]]
+    outcomes: Mapping[str, Measured]
 
 
 class TrainingRounds:
@@ -62,7 +58,7 @@ class TrainingRounds:
         tell: Callable[[SearchEvent], None],
     ) -> None:
         self._config, self._folder, self._data = config, folder, data
-        self._executor, self._known, self._tell = executor, known, tell
+        self._executor, self.known, self._tell = executor, known, tell
         self._context = MeasuringContext(
             para_aug=config.para_aug,
             n_classes=len(data.summary.class_names),
@@ -70,13 +66,12 @@ class TrainingRounds:
             resolution=data.summary.resolution,
         )
 
-    def images_of(self, stage: int) -> int:
-        """How many images the stage has."""
-        return len(self._data.stages[stage].images)
-
-    def save_images(self, stage: int) -> None:
-        """Write the stage's images to where its tasks read them."""
-        self._data.stages[stage].save(self._stage_data(stage))
+    def begin_stage(self, index: int, chosen: Sequence[RankedIndividual]) -> None:
+        """Tell that a stage begins, with those `chosen` from the one before, and write its images for its tasks."""
+        name, data = self._config.stages[index].name, self._data.stages[index]
+        survivors = tuple(ranked.id for ranked in chosen)
+        self._tell(StageStarted(index=index, name=name, survivors=survivors, images=len(data.images)))
+        data.save(self._stage_data(index))
 
     def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Measured]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.
@@ -95,7 +90,7 @@ class TrainingRounds:
         return [measured[individual.id] for individual in population]
 
     def _answer_from_known(self, individual: Individual, measured: dict[str, Measured]) -> None:
-        outcome = self._known.outcome(individual.id)
+        outcome = self.known.outcomes.get(individual.id)
         if outcome is None:
             return
         if isinstance(outcome, EvaluatedIndividual):

@@ -27,7 +27,7 @@ POINTS: list[tuple[str, int, bool]] = [
     *((JOURNAL, at, after) for at in (1, 2, 3, 4) for after in (False, True)),
     *((STEP, at, False) for at in (1, 4, 8, 18)),
     *((f"{CHECKPOINTS}.write", at, after) for at in (1, 2, 3) for after in (False, True)),
-    ("medarts_ops.journal.checkpoint:sync_folder", 2, False),
+    *(("medarts_ops.whole_file:sync_folder", at, False) for at in (1, 2, 4)),
     (f"{CHECKPOINTS}.delete", 1, False),
     (f"{CHECKPOINTS}.delete", 1, True),
     ("medarts_ops.training.genotype:_save_weights", 1, False),
