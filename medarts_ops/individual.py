@@ -1,16 +1,17 @@
-"""The values that travel through a search: individuals before and after training, stages, results."""
+"""The values that travel through a search: α, individuals before and after training, stages, results."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-from medarts_ops.alpha import Alpha, OperationMasks
-from medarts_ops.config import AlphaConfig, SearchConfig, StageConfig, WeightsConfig
+from medarts_ops.alpha import Alpha
+from medarts_ops.config import AlphaConfig, WeightsConfig
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
+
+FailureCause = Literal["diverged", "crashed", "out_of_memory"]
 
 
 class Hyperparameters(Value):
@@ -99,7 +100,7 @@ class FailedIndividual(Value):
 
     individual: Individual
     reason: str
-    cause: Literal["diverged", "crashed", "out_of_memory"] = "diverged"
+    cause: FailureCause = "diverged"
     epoch: int | None = None
     seconds: float = 0.0
 
@@ -117,6 +118,9 @@ class EvaluatedIndividual(Value):
     def id(self) -> str:
         """The individual's id."""
         return self.trained.individual.id
+
+
+Measured = EvaluatedIndividual | FailedIndividual
 
 
 class RankedIndividual(Value):
@@ -193,28 +197,6 @@ def lineage_of(stages: Sequence[StageResult], found: str) -> tuple[Individual, .
         line.setdefault(individual.id, individual)
         waiting += [parent for parent in individual.parents if parent not in line]
     return tuple(line.values())
-
-
-class TrainingTask(Value):
-    """What an executor is given: individuals of one stage, and the file that holds the stage's images.
-
-    `masks` are the operations that any individual of the stage has, which is what its supernets are built with; None
-    is all. `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None
-    saves nothing.
-    """
-
-    individuals: tuple[Individual, ...]
-    stage: StageConfig
-    config: SearchConfig
-    stage_data: str
-    masks: OperationMasks | None = None
-    checkpoint: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
-        described = self.model_dump_json(include={"individuals", "stage", "config"})
-        return hashlib.sha256(described.encode()).hexdigest()
 
 
 class EvaluationEpoch(Value):

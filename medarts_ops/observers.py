@@ -1,9 +1,11 @@
-"""What happens in a search and in an evaluation, as values, and who may be told."""
+"""What happens in a job, a search or an evaluation, as values, and who may be told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, Literal, Protocol, TypeVar
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field
 
@@ -21,8 +23,74 @@ from medarts_ops.individual import (
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
-Event = TypeVar("Event")
+JobState = Literal["finished", "stopped", "unfinished"]
+"""How a job stands."""
+
+
+class JobEvent(Value):
+    """Something that happened in a job.
+
+    `job_state` is how a job stands whose newest event it is; `place` names what tells it from others of its kind.
+    """
+
+    job_state: ClassVar[JobState] = "unfinished"
+    place: ClassVar[tuple[str, ...]] = ()
+    kind: str
+
+    @property
+    def key(self) -> str:
+        """What makes the event unique within its job."""
+        return self.key_at(*(attrgetter(path)(self) for path in self.place))
+
+    @classmethod
+    def key_at(cls, *place: object) -> str:
+        """The key of the event of this kind at that `place`, such as `epoch_finished/init-00/3`."""
+        return "/".join(str(word) for word in (cls.model_fields["kind"].default, *place))
+
+    def seen_from(self, folder: Path | None) -> Self:
+        """The event as observers are told it: file names in it are paths below the job's folder."""
+        return self
+
+
+class JobStopped(JobEvent):
+    """A job ended early: by a person or a signal (`interrupted`), or by an error.
+
+    `number` counts the stops of a job from 0: one that is resumed may stop again.
+    """
+
+    job_state = "stopped"
+    reason: str
+    interrupted: bool
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """What makes the event unique within its job; the first stop has no number there."""
+        return self.key_at(*[self.number] * (self.number > 0))
+
+
+Event = TypeVar("Event", bound=JobEvent)
 Told = TypeVar("Told", contravariant=True)
+
+
+class Observer(Protocol[Told]):
+    """Someone who is told what happens in a job; called by the driving process alone, in order."""
+
+    def notify(self, event: Told) -> None:
+        """Take note of one event. Must not change it, and must not raise for what is not the job's fault."""
+        ...
+
+
+class FanOut(Generic[Event]):
+    """An observer that passes every event on to several, in their order."""
+
+    def __init__(self, observers: Sequence[Observer[Event]]) -> None:
+        self._observers = tuple(observers)
+
+    def notify(self, event: Event) -> None:
+        """Tell everyone."""
+        for observer in self._observers:
+            observer.notify(event)
 
 
 class DatasetSummary(Value):
@@ -43,7 +111,7 @@ class DatasetSummary(Value):
     fingerprint: str
 
 
-class SearchStarted(Value):
+class SearchStarted(JobEvent):
     """A search begins; `config` has no `auto` left in it."""
 
     kind: Literal["search_started"] = "search_started"
@@ -51,57 +119,41 @@ class SearchStarted(Value):
     config: SearchConfig
     dataset: DatasetSummary
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return self.kind
 
-
-class StageStarted(Value):
+class StageStarted(JobEvent):
     """A stage begins. `survivors` are the ids that go on from the stage before, best first."""
 
+    place = ("index",)
     kind: Literal["stage_started"] = "stage_started"
     index: int
     name: str
     survivors: tuple[str, ...]
     images: int
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return f"{self.kind}/{self.index}"
 
-
-class PopulationBorn(Value):
+class PopulationBorn(JobEvent):
     """Individuals exist, with their α, and are about to be trained. `round` counts proposals' generations from 0."""
 
+    place = ("stage", "round")
     kind: Literal["population_born"] = "population_born"
     stage: int
     round: int
     individuals: tuple[Individual, ...]
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return f"{self.kind}/{self.stage}/{self.round}"
 
-
-class EpochFinished(Value):
+class EpochFinished(JobEvent):
     """An individual finished an epoch."""
 
+    place = ("individual_id", "record.epoch")
     kind: Literal["epoch_finished"] = "epoch_finished"
     individual_id: str
     record: EpochRecord
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return f"{self.kind}/{self.individual_id}/{self.record.epoch}"
 
-
-class IndividualFinished(Value):
+class IndividualFinished(JobEvent):
     """An individual was trained and measured, or failed."""
 
+    place = ("individual.id",)
     kind: Literal["individual_finished"] = "individual_finished"
     outcome: EvaluatedIndividual | FailedIndividual
 
@@ -114,57 +166,27 @@ class IndividualFinished(Value):
             case FailedIndividual(individual=individual):
                 return individual
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return f"{self.kind}/{self.individual.id}"
 
-
-class StageFinished(Value):
+class StageFinished(JobEvent):
     """A stage was ranked."""
 
+    place = ("result.index",)
     kind: Literal["stage_finished"] = "stage_finished"
     result: StageResult
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return f"{self.kind}/{self.result.index}"
 
-
-class SearchFinished(Value):
+class SearchFinished(JobEvent):
     """The search found its architecture."""
 
+    job_state = "finished"
     kind: Literal["search_finished"] = "search_finished"
     result: SearchResult
 
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return self.kind
 
-
-class SearchStopped(Value):
-    """The search ended early: by a person or a signal (`interrupted`), or by an error.
-
-    `number` counts the stops of a search from 0: one that is resumed may stop again.
-    """
+class SearchStopped(JobStopped):
+    """The search ended early."""
 
     kind: Literal["search_stopped"] = "search_stopped"
-    reason: str
-    interrupted: bool
-    number: int = 0
-
-    @property
-    def key(self) -> str:
-        """What makes the event unique within its search."""
-        return self.kind if self.number == 0 else f"{self.kind}/{self.number}"
-
-
-def how_it_stopped(error: BaseException) -> tuple[str, bool]:
-    """The `reason` and `interrupted` of an early end; Ctrl-C has no message of its own."""
-    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-    return str(error) or ("interrupted" if interrupted else type(error).__name__), interrupted
 
 
 SearchEvent = Annotated[
@@ -179,50 +201,11 @@ SearchEvent = Annotated[
     Field(discriminator="kind"),
 ]
 
-
-SearchState = Literal["finished", "stopped", "unfinished"]
-
-
-def state_after(last: SearchEvent) -> SearchState:
-    """How a search stands whose newest event is `last`."""
-    match last:
-        case SearchFinished():
-            return "finished"
-        case SearchStopped():
-            return "stopped"
-        case _:
-            return "unfinished"
+SearchObserver = Observer[SearchEvent]
+"""Someone who is told what happens in a search."""
 
 
-class SearchObserver(Protocol):
-    """Someone who is told what happens in a search; called by the driving process alone, in order."""
-
-    def notify(self, event: SearchEvent) -> None:
-        """Take note of one event. Must not change it, and must not raise for what is not the search's fault."""
-        ...
-
-
-class Observer(Protocol[Told]):
-    """Someone who is told events: a SearchObserver or an EvaluationObserver."""
-
-    def notify(self, event: Told) -> None:
-        """Take note of one event."""
-        ...
-
-
-class FanOut(Generic[Event]):
-    """An observer that passes every event on to several, in their order."""
-
-    def __init__(self, observers: Sequence[Observer[Event]]) -> None:
-        self._observers = tuple(observers)
-
-    def notify(self, event: Event) -> None:
-        """Tell everyone."""
-        for observer in self._observers:
-            observer.notify(event)
-
-
-class EvaluationStarted(Value):
+class EvaluationStarted(JobEvent):
     """Full-size training of a genotype begins.
 
     `mean` and `std` are [channel], of the training images' pixels scaled to 0…1: what the network sees its images
@@ -238,35 +221,38 @@ class EvaluationStarted(Value):
     std: tuple[float, ...] | None = None
 
 
-class EvaluationEpochFinished(Value):
+class EvaluationEpochFinished(JobEvent):
     """An epoch of full-size training is over."""
 
+    place = ("record.epoch",)
     kind: Literal["evaluation_epoch_finished"] = "evaluation_epoch_finished"
     record: EvaluationEpoch
 
 
-class EvaluationFinished(Value):
+class EvaluationFinished(JobEvent):
     """The genotype is trained; `weights_file` holds the network's state dict, where it was asked for."""
 
+    job_state = "finished"
     kind: Literal["evaluation_finished"] = "evaluation_finished"
     result: EvaluationResult
     weights_file: str | None = None
 
+    def seen_from(self, folder: Path | None) -> Self:
+        """The same, with the path of the weights' file: a journal has its name alone, since folders are moved."""
+        if folder is None or self.weights_file is None:
+            return self
+        return self.model_copy(update={"weights_file": str(folder / self.weights_file)})
 
-class EvaluationStopped(Value):
-    """The evaluation ended early: by a person or a signal (`interrupted`), or by an error."""
+
+class EvaluationStopped(JobStopped):
+    """The evaluation ended early."""
 
     kind: Literal["evaluation_stopped"] = "evaluation_stopped"
-    reason: str
-    interrupted: bool
 
 
-EvaluationEvent = EvaluationStarted | EvaluationEpochFinished | EvaluationFinished | EvaluationStopped
+EvaluationEvent = Annotated[
+    EvaluationStarted | EvaluationEpochFinished | EvaluationFinished | EvaluationStopped, Field(discriminator="kind")
+]
 
-
-class EvaluationObserver(Protocol):
-    """Someone who is told what happens in an evaluation."""
-
-    def notify(self, event: EvaluationEvent) -> None:
-        """Take note of one event."""
-        ...
+EvaluationObserver = Observer[EvaluationEvent]
+"""Someone who is told what happens in an evaluation."""

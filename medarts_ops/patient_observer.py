@@ -9,14 +9,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from medarts_ops.errors import StoreError
-from medarts_ops.observers import (
-    EvaluationFinished,
-    EvaluationStopped,
-    Event,
-    Observer,
-    SearchFinished,
-    SearchStopped,
-)
+from medarts_ops.observers import Event, Observer
 
 RETRY_SECONDS = 60.0
 """How long a failing store is left alone."""
@@ -25,8 +18,6 @@ SHORTEST_PAUSE = 10
 """A pause lasts at least so many times as long as the attempt before it: a store that hangs, rather than refuses,
 takes at most a tenth of the training time."""
 
-LAST_EVENTS = (SearchFinished, SearchStopped, EvaluationFinished, EvaluationStopped)
-
 _logger = logging.getLogger(__name__)
 
 
@@ -34,7 +25,7 @@ class PatientObserver(Generic[Event]):
     """Holds back the events that an observer could not take, and tells them again, in order, once it can.
 
     The observer must bear that an event is told again after it failed half-way. A failing store is left alone for
-    RETRY_SECONDS; the end of a search or an evaluation tries once more at once.
+    RETRY_SECONDS; the end of a job tries once more at once.
 
     Args:
         observer: who writes into the store.
@@ -64,7 +55,7 @@ class PatientObserver(Generic[Event]):
             self._observer.notify(event)
             return
         self._waiting.append(event)
-        if isinstance(event, LAST_EVENTS) or self._clock() >= self._next_attempt:
+        if event.job_state != "unfinished" or self._clock() >= self._next_attempt:
             self._tell_waiting()
 
     def _tell_waiting(self) -> None:

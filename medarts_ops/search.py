@@ -1,34 +1,36 @@
-"""Start a search, or go on with one: config, data, journal, lock and listeners around the algorithm of `stages.py`."""
+"""Start a search, or go on with one: config, data, job and listeners around the algorithm of `stages.py`."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
-from medarts_ops.errors import DataError, MedartsError, SearchError
+from medarts_ops.errors import SearchError
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
-from medarts_ops.journal.journal import Journal, JournalObserver
-from medarts_ops.journal.lock import job_lock
+from medarts_ops.journal.job import Job, check_images, new_job, resumed_job
+from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.objectives.registry import check_objectives
 from medarts_ops.observers import (
-    FanOut,
+    IndividualFinished,
+    PopulationBorn,
     SearchEvent,
     SearchFinished,
     SearchObserver,
     SearchStarted,
-    SearchStopped,
-    how_it_stopped,
 )
 from medarts_ops.proposers import FixedProposer, Proposer
-from medarts_ops.stages import MultiStageSearch
+from medarts_ops.stages import multi_stage_search
 from medarts_ops.strategies.registry import check_strategy, strategy_settings
 from medarts_ops.training.runtime import resolve_runtime
 from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
+from medarts_ops.training_rounds import Known, TrainingRounds
 
 _logger = logging.getLogger(__name__)
 
@@ -72,8 +74,9 @@ def run_search(
     config = resolve_config(config)
     data = prepare_search_data(config) if data is None else data
     config = resolve_stack(config, data.stages)
-    with job_lock(folder):
-        return _carry_out(Journal.create(folder, folder.name), config, folder, data, proposer, executor, observers)
+    started = SearchStarted(search_id=folder.name, config=config, dataset=data.summary)
+    with new_job(SEARCH, folder, observers) as job:
+        return _carry_out(job, folder, started, data, proposer, executor)
 
 
 def resume_search(
@@ -100,45 +103,37 @@ def resume_search(
         DataError: the images are not those that the search began with.
         MedartsError: as for `run_search`.
     """
-    with job_lock(folder):
-        journal = Journal.open(folder)
-        started = journal.started
-        if journal.find("search_finished") is not None:
+    with resumed_job(SEARCH, folder, observers) as job:
+        started = job.journal.started
+        if job.journal.find(SearchFinished) is not None:
             raise SearchError(f"search {folder.name!r} is finished: there is nothing to resume; see `medarts show`")
         data = prepare_search_data(started.config)
-        if data.summary.fingerprint != started.dataset.fingerprint:
-            raise DataError(
-                f"search {folder.name!r} began with other images: dataset {started.dataset.name!r} had fingerprint "
-                f"{started.dataset.fingerprint} and has {data.summary.fingerprint}; restore them, or start a new search"
-            )
-        return _carry_out(journal, started.config, folder, data, proposer, executor, observers)
+        check_images(f"search {folder.name!r}", started.dataset, data.summary)
+        return _carry_out(job, folder, started, data, proposer, executor)
 
 
 def _carry_out(
-    journal: Journal,
-    config: SearchConfig,
+    job: Job[SearchEvent, SearchStarted],
     folder: Path,
+    started: SearchStarted,
     data: SearchData,
     proposer: Proposer | None,
     executor: Executor | None,
-    observers: Sequence[SearchObserver],
 ) -> SearchResult:
+    config = started.config
     _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
-    executor = executor or build_executor(config.runtime)
-    observer = FanOut[SearchEvent]([JournalObserver(journal), *observers])
-    stops = sum(isinstance(event, SearchStopped) for _, event in journal.events())
-    try:
-        observer.notify(SearchStarted(search_id=folder.name, config=config, dataset=data.summary))
-        result = MultiStageSearch(config, folder, data, proposer, executor, observer, journal).run()
-        observer.notify(SearchFinished(result=result))
-    except BaseException as error:
-        reason, interrupted = how_it_stopped(error)
-        try:
-            observer.notify(SearchStopped(reason=reason, interrupted=interrupted, number=stops))
-        except MedartsError as second:  # a full disk, say, must not hide what ended the search
-            _logger.warning("that the search stopped could not be told: %s", second)
-        raise
-    finally:
-        executor.close()
+    with closing(executor or build_executor(config.runtime)) as executor:
+        job.begin(started)
+        rounds = TrainingRounds(config, folder, data, executor, _known(job.journal), job.notify)
+        stages = multi_stage_search(config, proposer, rounds, job.notify)
+        result = SearchResult(search_id=folder.name, stages=stages)
+        job.notify(SearchFinished(result=result))
     return result
+
+
+def _known(journal: Journal[SearchEvent, SearchStarted]) -> Known:
+    events = [event for _, event in journal.events()]
+    born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
+    outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
+    return Known(born, outcomes)

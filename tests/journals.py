@@ -11,6 +11,7 @@ from factories import make_search_events
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import SearchEvent, SearchStarted
 from medarts_ops.tracking.runs.picture_log import FOLDER as PICTURES
 from medarts_ops.tracking.runs.reproducibility_log import FOLDER
@@ -25,7 +26,7 @@ OF_THE_TELLER = {JOURNAL_NAME, FOLDER, PICTURES}
 
 def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> None:
     """The folder of a search whose journal holds these events."""
-    journal = Journal.create(create_job_folder(work_dir, name), name)
+    journal = Journal.create(create_job_folder(work_dir, name), SEARCH, name)
     for event in events:
         journal.record(event)
 

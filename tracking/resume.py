@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchObserver
 from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.search import resume_search
@@ -62,7 +63,7 @@ def resumed_search(
     store = open_store(tracking_uri, create=False)
     if job_in(work_dir, job.name) is None:
         _restore(job, store, work_dir)
-    started = Journal.open(folder).started
+    started = Journal.open(folder, SEARCH).started
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
     proposer = make_proposer(started.config, job.name, studies, started.dataset)
@@ -75,7 +76,7 @@ def resumed_search(
 def _restore(job: Job, store: RunStore, work_dir: Path) -> None:
     assert job.run_id is not None, "a search without a folder was found through its run"
     folder = restore_journal(store, job.run_id, work_dir, job.name)
-    done = sum(isinstance(event, IndividualFinished) for _, event in Journal.open(folder).events())
+    done = sum(isinstance(event, IndividualFinished) for _, event in Journal.open(folder, SEARCH).events())
     _logger.warning(
         "search %s has no folder in %s: it goes on from the %d finished individuals that its run keeps, and what was "
         "in training begins again",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
+from medarts_ops.journal.job import tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import SearchEvent, SearchObserver, SearchState, SearchStopped, state_after
+from medarts_ops.observers import JobState
 from medarts_ops.tracking.reading.jobs import job_in
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
@@ -26,7 +27,7 @@ class SyncedSearch(NamedTuple):
     run_id: str
     experiment_id: str
     events: int
-    state: SearchState
+    state: JobState
 
 
 def sync_search(
@@ -63,31 +64,21 @@ def sync_search(
     if kind is None:
         raise _no_such_search(work_dir, name)
     with job_lock(folder):
-        journal = Journal.open(folder)
+        journal = Journal.open(folder, SEARCH)
         started = journal.started
-        events = [event for _, event in journal.events()]
         store, studies = open_store(tracking_uri), open_study_storage(storage)
         mlflow = MlflowSearchObserver(store, reopens=False)
         proposer = make_proposer(started.config, folder.name, studies, started.dataset)
         recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer, pictures=pictures)
-        return _tell(folder.name, events, recorder, mlflow)
-
-
-def _tell(
-    search_id: str, events: Sequence[SearchEvent], recorder: SearchObserver, mlflow: MlflowSearchObserver
-) -> SyncedSearch:
-    *earlier, last = events
-    for event in earlier:
-        if not isinstance(event, SearchStopped):  # the search went on after that
-            recorder.notify(event)
-    recorder.notify(last)
-    return SyncedSearch(
-        search_id=search_id,
-        run_id=mlflow.search_run_id,
-        experiment_id=mlflow.experiment_id,
-        events=len(events),
-        state=state_after(last),
-    )
+        tell_again(journal, folder, [recorder])
+        *_, (_, last) = events = journal.events()
+        return SyncedSearch(
+            search_id=folder.name,
+            run_id=mlflow.search_run_id,
+            experiment_id=mlflow.experiment_id,
+            events=len(events),
+            state=last.job_state,
+        )
 
 
 def _no_such_search(work_dir: Path, name: str) -> SearchError:

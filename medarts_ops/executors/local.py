@@ -1,40 +1,37 @@
-"""Train in this process, one task after the other."""
+"""Carry out tasks in this process, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from medarts_ops.config import SearchRuntimeConfig
-from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import Outcome, TrainingTask
-from medarts_ops.training.group import EpochCallback, train_group
-from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.config import RuntimeConfig
+from medarts_ops.tasks import Progress, Result, Task, Who
+from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.workplace import Workplace
 
 
 class LocalExecutor:
-    """Keeps the images of the stage at work on the device, for all of its individuals."""
+    """Keeps the data at work, on the device where that is their place, for all tasks of the same data.
 
-    def __init__(self, config: SearchRuntimeConfig) -> None:
-        self._runtime = Runtime.from_config(config)
-        self._path: str | None = None
-        self._tensors: StageTensors | None = None
+    Args:
+        config: its runtime.
+        data: what the caller has loaded already, if anything.
+        source: what `data` were loaded from.
+    """
 
-    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
-        """Train in the tasks' order."""
-        self._runtime.apply_to_process()
+    def __init__(self, config: RuntimeConfig, data: Any = None, source: object = None) -> None:
+        self._workplace = Workplace(Runtime.from_config(config), data, source)
+
+    def run(
+        self, tasks: Sequence[Task[Who, Progress, Result]], on_progress: Callable[[Who, Progress], None]
+    ) -> Iterator[Result]:
+        """Carry out in the tasks' order."""
+        self._workplace.runtime.apply_to_process()
         for task in tasks:
-            tensors = self._stage_tensors(task.stage_data)
-            yield from train_group(task, tensors, self._runtime, on_epoch)
+            yield from carry_out(task, self._workplace, on_progress)
 
     def close(self) -> None:
-        """Let go of the images."""
-        self._tensors = self._path = None
-
-    def _stage_tensors(self, path: str) -> StageTensors:
-        if self._tensors is None or self._path != path:
-            self._tensors = None  # free the last stage's images before the next ones come
-            self._tensors = StageTensors.place(StageData.load(Path(path)), self._runtime)
-            self._path = path
-        return self._tensors
+        """Let go of the data."""
+        self._workplace.clear()

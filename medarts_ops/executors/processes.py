@@ -1,4 +1,4 @@
-"""Train in worker processes, so that several individuals train side by side.
+"""Carry out tasks in worker processes, several side by side.
 
 A pool of our own, since `concurrent.futures` gives up all pending work when one process dies: here a dead worker
 costs its own task, and a new one takes its place.
@@ -10,30 +10,31 @@ import contextlib
 import logging
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from typing import Any, Literal
 
 from medarts_ops.config import SearchRuntimeConfig
 from medarts_ops.errors import MedartsError, SearchError
 from medarts_ops.executors.local import LocalExecutor
-from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
-from medarts_ops.training.group import EpochCallback
+from medarts_ops.tasks import Progress, Result, Task, Who
 
 _logger = logging.getLogger(__name__)
 
-Message = tuple[Individual, EpochRecord] | Outcome | MedartsError
-"""What a worker sends: progress, then an outcome for each individual; or the error that ends the search."""
+Message = tuple[Literal["progress", "result", "error", "done"], Any]
+"""What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`."""
 
 
 @dataclass
 class _Worker:
     process: SpawnProcess
     connection: Connection
-    training: dict[str, Individual] = field(default_factory=dict)
-    """The individuals of its task that it still owes an outcome, by id."""
+    task: Task[Any, Any, Any] | None = None
+    results: list[Any] = field(default_factory=list)
+    """Those of its task that have come."""
 
 
 class ProcessExecutor:
@@ -44,20 +45,22 @@ class ProcessExecutor:
         self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
         self._workers: list[_Worker] = []
 
-    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
-        """Hand out tasks one by one; an outcome is yielded as soon as it arrives."""
+    def run(
+        self, tasks: Sequence[Task[Who, Progress, Result]], on_progress: Callable[[Who, Progress], None]
+    ) -> Iterator[Result]:
+        """Hand out tasks one by one; a result is yielded as soon as it arrives."""
         waiting = deque(tasks)
-        while waiting or any(worker.training for worker in self._workers):
+        while waiting or any(worker.task for worker in self._workers):
             self._hand_out(waiting)
-            busy = {worker.connection: worker for worker in self._workers if worker.training}
+            busy = {worker.connection: worker for worker in self._workers if worker.task}
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
-                yield from self._receive(busy[connection], on_epoch)
+                yield from self._receive(busy[connection], on_progress)
 
     def close(self) -> None:
         """Ask idle workers to end, and end busy ones."""
         for worker in self._workers:
-            if not worker.training:
+            if worker.task is None:
                 with contextlib.suppress(OSError):
                     worker.connection.send(None)
             else:
@@ -69,9 +72,9 @@ class ProcessExecutor:
             worker.connection.close()
         self._workers.clear()
 
-    def _hand_out(self, waiting: deque[TrainingTask]) -> None:
+    def _hand_out(self, waiting: deque[Task[Who, Progress, Result]]) -> None:
         while waiting:
-            worker = next((w for w in self._workers if not w.training), None)
+            worker = next((w for w in self._workers if w.task is None), None)
             if worker is None:
                 if len(self._workers) == self._config.workers:
                     return
@@ -83,7 +86,7 @@ class ProcessExecutor:
                 self._bury(worker)
                 waiting.appendleft(task)
                 continue
-            worker.training = {individual.id: individual for individual in task.individuals}
+            worker.task, worker.results = task, []
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -94,52 +97,54 @@ class ProcessExecutor:
         self._workers.append(worker)
         return worker
 
-    def _receive(self, worker: _Worker, on_epoch: EpochCallback) -> list[Outcome]:
+    def _receive(self, worker: _Worker, on_progress: Callable[[Who, Progress], None]) -> Sequence[Any]:
         try:
             message: Message = worker.connection.recv()
         except (EOFError, OSError):
             return self._bury(worker)
-        if isinstance(message, tuple):
-            on_epoch(*message)
-            return []
-        if isinstance(message, MedartsError):
-            worker.training.clear()
-            raise message
-        del worker.training[message.individual.id]
-        return [message]
+        match message:
+            case "progress", (who, progress):
+                on_progress(who, progress)
+            case "result", result:
+                worker.results.append(result)
+                return [result]
+            case "done", _:
+                worker.task = None
+            case "error", error:
+                worker.task = None
+                raise error
+        return []
 
-    def _bury(self, worker: _Worker) -> list[Outcome]:
-        """A dead worker: what it was training has failed."""
+    def _bury(self, worker: _Worker) -> Sequence[Any]:
+        """A dead worker: what it still owes of its task has failed."""
         worker.process.join()
         self._workers.remove(worker)
         died = f"its worker process died with exit code {worker.process.exitcode}"
-        return [
-            FailedIndividual(individual=individual, reason=f"individual {individual.id}: {died}", cause="crashed")
-            for individual in worker.training.values()
-        ]
+        return [] if worker.task is None else worker.task.failures("crashed", died, worker.results)
 
 
 def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
-    """A worker's life: train what comes through the pipe until it is told to end, or the driver is gone."""
+    """A worker's life: carry out what comes through the pipe until it is told to end, or the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     executor: LocalExecutor | None = None
 
-    def send_epoch(individual: Individual, record: EpochRecord) -> None:
-        connection.send((individual, record))
+    def send(kind: str, content: object) -> None:
+        connection.send((kind, content))
 
     with contextlib.suppress(EOFError, ConnectionError):  # the driver is gone
         while (task := connection.recv()) is not None:
             try:
                 executor = executor or LocalExecutor(config)
-                for outcome in executor.run([task], send_epoch):
-                    connection.send(outcome)
+                for result in executor.run([task], lambda *progress: send("progress", progress)):
+                    send("result", result)
+                send("done", None)
             except MedartsError as error:
-                connection.send(error)
+                send("error", error)
             except ConnectionError:
                 raise
             except Exception as error:
                 _logger.warning("worker process: %s", error, exc_info=error)
-                connection.send(_broken_off(error))
+                send("error", _broken_off(error))
 
 
 def _broken_off(error: Exception) -> SearchError:

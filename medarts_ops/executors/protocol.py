@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from medarts_ops.individual import Outcome, TrainingTask
-from medarts_ops.training.group import EpochCallback
+from medarts_ops.tasks import Progress, Result, Task, Who
 
 
 class Executor(Protocol):
-    """Trains tasks somewhere; outcomes come as they finish, in any order.
+    """Carries out tasks somewhere, with its own runtime; results come as they finish, in any order.
 
-    For equal `threads` and equal tasks the outcomes are the same whatever the executor and the number of its workers.
+    For equal `threads` and equal tasks the results are the same whatever the executor and the number of its workers.
     """
 
-    def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
-        """Train every individual of every task. `on_epoch` is called in the driving process."""
+    def run(
+        self, tasks: Sequence[Task[Who, Progress, Result]], on_progress: Callable[[Who, Progress], None]
+    ) -> Iterator[Result]:
+        """A result for every name of every task. `on_progress` is called in the driving process."""
         ...
 
     def close(self) -> None:

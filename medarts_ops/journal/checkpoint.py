@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medarts_ops.errors import SearchError
-from medarts_ops.whole_file import sync_folder
+from medarts_ops.whole_file import whole_file
 
 VERSION = 1
 _MAGIC = b"medarts-checkpoint"
@@ -37,28 +37,22 @@ class CheckpointFile:
         Raises:
             SearchError: the disk is full or the folder can't be written; the earlier checkpoint is as it was.
         """
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         digest = hashlib.sha256(payload).hexdigest().encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with whole_file(self._path) as file:
                 file.write(b"%s %d %s %d\n" % (_MAGIC, VERSION, digest, len(payload)))
                 file.write(payload)
                 file.flush()
-                os.fsync(file.fileno())
-            if self._path.exists() and not self._newest_is_broken:
-                self._path.replace(self._previous)
-            partial.replace(self._path)
+                os.fsync(file.fileno())  # before the newest is moved: one of the two has to be whole
+                if self._path.exists() and not self._newest_is_broken:
+                    self._path.replace(self._previous)
             self._newest_is_broken = False
-            sync_folder(self._path.parent)
         except OSError as error:
             raise SearchError(
                 f"checkpoint {str(self._path)!r} can't be written: {error.strerror or error}; what was saved "
                 "earlier is whole: free some space or mend the folder, then resume"
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def payloads(self) -> Iterator[tuple[Path, bytes]]:
         """What is whole, the newest first, with its file; a torn or foreign one is named in a warning and left out.

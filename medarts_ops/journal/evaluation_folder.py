@@ -1,4 +1,4 @@
-"""The folder of one evaluation: how it began, its checkpoint, its weights and what came of it."""
+"""The files of an evaluation's folder beside its journal: for exports and a run's artifacts, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from medarts_ops.errors import MedartsError, SearchError
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.observers import EvaluationStarted
+from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationFinished, EvaluationStarted
 from medarts_ops.value import Value
 from medarts_ops.whole_file import whole_file
 
@@ -53,6 +53,19 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
     return EvaluationRecord(started, _read(folder / RESULT, _ResultFile).result if finished else None)
 
 
+def earlier_events(folder: Path) -> tuple[EvaluationEvent, ...]:
+    """What happened in an evaluation of a release that kept no journal; epochs are known once it is finished.
+
+    Raises:
+        SearchError: as for `read_evaluation`.
+    """
+    started, result = read_evaluation(folder)
+    if result is None:
+        return (started,)
+    epochs = (EvaluationEpochFinished(record=record) for record in result.history)
+    return (started, *epochs, EvaluationFinished(result=result, weights_file=WEIGHTS))
+
+
 def write_started(folder: Path, started: EvaluationStarted) -> None:
     """Write how an evaluation begins.
 
@@ -63,7 +76,7 @@ def write_started(folder: Path, started: EvaluationStarted) -> None:
 
 
 def write_result(folder: Path, result: EvaluationResult) -> None:
-    """Write what came of an evaluation, which makes it a finished one.
+    """Write what came of an evaluation.
 
     Raises:
         SearchError: the disk is full or the folder can't be written.

@@ -1,81 +1,102 @@
-"""The append-only file of a search's events: the truth that resuming, MLflow and Optuna are fed from."""
+"""The append-only file of a job's events: the truth that resuming, MLflow and Optuna are fed from."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from medarts_ops.errors import MedartsError, SearchError
-from medarts_ops.observers import SearchEvent, SearchStarted
+from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind, Started
+from medarts_ops.observers import Event, JobEvent
 from medarts_ops.value import Value
+from medarts_ops.whole_file import whole_file
 
 JOURNAL_NAME = "journal.jsonl"
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 2**30
 """A journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it."""
+MAX_HEADER = 10_000
+
+Found = TypeVar("Found", bound=JobEvent)
 
 
-class _Header(Value):
+class _SearchHeader(Value):
+    """What releases that knew searches alone read, too."""
+
     format: Literal["medarts-journal"] = "medarts-journal"
     version: Literal[1] = 1
     search_id: str
 
 
+class _Header(Value):
+    format: Literal["medarts-journal"] = "medarts-journal"
+    version: Literal[2] = 2
+    kind: str
+    name: str
+
+
 class _Entry(Value):
     n: int
     key: str
-    event: SearchEvent
+    event: Any
 
 
-class Journal:
-    """One search's events, numbered from 0, each key once.
+class Journal(Generic[Event, Started]):
+    """One job's events, numbered from 0, each key once.
 
     `journal.jsonl` holds a header line and then a JSON line per event, each on disk (fsync) before `record` returns.
-    Events come back exactly as they went in: α bit for bit, infinite crowding distances too. Made by `create` or
-    `open`; only one process writes, and it notices when another one did.
+    Events come back exactly as they went in: α bit for bit, infinite crowding distances too. Only one process writes,
+    and it notices when another one did. In memory alone until `keep_in`.
     """
 
-    def __init__(self, path: Path, search_id: str, events: tuple[SearchEvent, ...], end: int, size: int) -> None:
-        self._path = path
-        self._search_id = search_id
+    def __init__(self, kind: JobKind[Event, Started], name: str, events: Sequence[Event] = ()) -> None:
+        self.kind, self.name = kind, name
         self._events = list(events)
         self._numbers = {event.key: n for n, event in enumerate(events)}
-        self._end = end  # where the next line goes
-        self._size = size  # of the file: beyond `_end` if its last line is torn
+        self._path: Path | None = None
+        self._end = self._size = 0  # where the next line goes; of the file: beyond `_end` if its last line is torn
 
     @classmethod
-    def create(cls, folder: Path, search_id: str) -> Journal:
-        """Start the journal of a new search in its folder.
+    def create(cls, folder: Path, kind: JobKind[Event, Started], name: str) -> Journal[Event, Started]:
+        """Start the journal of a new job in its folder; raises as `keep_in` does."""
+        journal = cls(kind, name)
+        journal.keep_in(folder)
+        return journal
+
+    def keep_in(self, folder: Path) -> None:
+        """Write what is known so far, whole or not at all, and from now on whatever is recorded.
 
         Raises:
             SearchError: the folder has a journal already, or can't be written.
         """
         path = folder / JOURNAL_NAME
-        line = _line(_Header(search_id=search_id))
+        if path.exists():
+            raise SearchError(f"{str(path)!r} exists: {self.kind.with_article} keeps one journal; resume it instead")
+        header = _SearchHeader(search_id=self.name) if self.kind.name == SEARCH.name else None
+        lines = [_line(header or _Header(kind=self.kind.name, name=self.name))]
+        lines += [_line(_Entry(n=n, key=event.key, event=event)) for n, event in self.events()]
         try:
-            with path.open("xb", buffering=0) as file:
-                _write_through(file, line)
-        except FileExistsError as error:
-            raise SearchError(f"{str(path)!r} exists: a search keeps one journal; resume it instead") from error
+            with whole_file(path) as file:
+                file.writelines(lines)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                path.unlink()  # half a header is no journal, and would keep the next one out
             raise _failed(path, "written", error) from error
-        return cls(path, search_id, (), len(line), len(line))
+        self._path, self._end = path, sum(map(len, lines))
+        self._size = self._end
 
     @classmethod
-    def open(cls, folder: Path) -> Journal:
-        """Read the journal of an earlier search. A torn last line, left by a crash, is dropped.
+    def open(cls, folder: Path, kind: JobKind[Event, Started]) -> Journal[Event, Started]:
+        """Read the journal of an earlier job. A torn last line, left by a crash, is dropped.
 
         Raises:
-            SearchError: there is no journal, it is another program's or a newer version's, it has more than
-                `MAX_BYTES`, or a line before the last is corrupt.
+            SearchError: there is no journal, it is another program's, a newer version's or of another kind, it has
+                more than `MAX_BYTES`, or a line before the last is corrupt.
         """
         path = folder / JOURNAL_NAME
         try:
@@ -83,31 +104,27 @@ class Journal:
         except OSError as error:
             raise _failed(path, "read", error) from error
         lines = _whole_lines(content)
-        search_id = _read_header(path, lines)
-        events = tuple(_read_event(path, n, line) for n, line in enumerate(lines[1:]))
-        return cls(path, search_id, events, sum(map(len, lines)), len(content))
+        name = _read_header(path, lines, kind.name)
+        journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(lines[1:])])
+        journal._path, journal._end, journal._size = path, sum(map(len, lines)), len(content)
+        return journal
 
     @property
-    def search_id(self) -> str:
-        """The search whose events these are."""
-        return self._search_id
-
-    @property
-    def started(self) -> SearchStarted:
-        """How the search began.
+    def started(self) -> Started:
+        """How the job began.
 
         Raises:
-            SearchError: the journal ends before that, or lies in another search's folder.
+            SearchError: the journal ends before that, or lies in another job's folder.
         """
-        folder = self._path.parent
-        if self._search_id != folder.name:
-            raise SearchError(f"{str(folder)!r} is the folder of search {self._search_id!r}: give it that name again")
-        started = self.find("search_started")
-        if not isinstance(started, SearchStarted):
-            raise SearchError(f"search {folder.name!r} never began: start it anew under another name")
+        kind, folder = self.kind.name, None if self._path is None else self._path.parent
+        if folder is not None and folder.name != self.name:
+            raise SearchError(f"{str(folder)!r} is the folder of {kind} {self.name!r}: give it that name again")
+        started = self.find(self.kind.started)
+        if started is None:
+            raise SearchError(f"{kind} {self.name!r} never began: start it anew under another name")
         return started
 
-    def record(self, event: SearchEvent) -> int:
+    def record(self, event: Event) -> int:
         """Append an event and return its number; one whose key is held is not written again (resume repeats them).
 
         Raises:
@@ -116,31 +133,30 @@ class Journal:
         if event.key in self._numbers:
             return self._numbers[event.key]
         n = len(self._events)
-        line = _line(_Entry(n=n, key=event.key, event=event))
-        self._append(line)
-        self._end += len(line)
-        self._size = self._end
+        if self._path is not None:
+            self._append(self._path, _line(_Entry(n=n, key=event.key, event=event)))
         self._events.append(event)
         self._numbers[event.key] = n
         return n
 
-    def events(self) -> tuple[tuple[int, SearchEvent], ...]:
+    def events(self) -> tuple[tuple[int, Event], ...]:
         """All events with their numbers, in order."""
         return tuple(enumerate(self._events))
 
-    def find(self, key: str) -> SearchEvent | None:
-        """The event of that key, if it happened."""
-        n = self._numbers.get(key)
-        return None if n is None else self._events[n]
+    def find(self, kind: type[Found], *place: object) -> Found | None:
+        """The event of that kind at that place in the job, if it happened."""
+        n = self._numbers.get(kind.key_at(*place))
+        found = None if n is None else self._events[n]
+        return found if isinstance(found, kind) else None
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, path: Path, line: bytes) -> None:
         try:
-            with self._path.open("r+b", buffering=0) as file:
+            with path.open("r+b", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size != self._size:
                     raise SearchError(
-                        f"{str(self._path)!r} has {size} bytes where this process left {self._size}: another process "
-                        "writes this search; end one of the two, then resume"
+                        f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
+                        f"writes this {self.kind.name}; end one of the two, then resume"
                     )
                 try:
                     file.truncate(self._end)
@@ -149,22 +165,29 @@ class Journal:
                 except BaseException:
                     # A full disk or an interrupt may leave half a line, which must not count as another's writing.
                     with contextlib.suppress(OSError):
-                        os.truncate(self._path, self._end)
+                        os.truncate(path, self._end)
                     self._size = self._end
                     raise
         except OSError as error:
-            raise _failed(self._path, "written", error) from error
+            raise _failed(path, "written", error) from error
+        self._end += len(line)
+        self._size = self._end
 
 
-class JournalObserver:
-    """Records every event of a search in its journal."""
+def kind_of_journal(folder: Path) -> str | None:
+    """The kind of job whose journal a folder holds, if any; a search's where its header can't be read.
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def notify(self, event: SearchEvent) -> None:
-        """Record the event, once."""
-        self._journal.record(event)
+    Opening it says what is wrong then.
+    """
+    try:
+        with (folder / JOURNAL_NAME).open("rb") as file:
+            header = json.loads(file.readline(MAX_HEADER))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        return SEARCH.name
+    kind = header.get("kind") if isinstance(header, dict) else None
+    return kind if isinstance(kind, str) and kind in KINDS else SEARCH.name
 
 
 def _line(value: Value) -> bytes:
@@ -184,7 +207,7 @@ def _read(path: Path) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
             raise SearchError(
-                f"journal {str(path)!r} has {size} bytes: allowed are up to {MAX_BYTES}, and no search writes as many; "
+                f"journal {str(path)!r} has {size} bytes: allowed are up to {MAX_BYTES}, and no job writes as many; "
                 "restore the file from a copy"
             )
         return file.read(size)
@@ -206,35 +229,44 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _read_header(path: Path, lines: list[bytes]) -> str:
+def _read_header(path: Path, lines: list[bytes], kind: str) -> str:
+    """The name of the job."""
     if not lines:
-        raise SearchError(f"{str(path)!r} has no header: its search never began; start it anew under another name")
+        raise SearchError(f"{str(path)!r} has no header: its {kind} never began; start it anew under another name")
     header = json.loads(lines[0]) if _is_json(lines[0]) else None
     if not isinstance(header, dict) or header.get("format") != "medarts-journal":
-        raise SearchError(f"{str(path)!r} is no journal of a search; check the path")
-    if header.get("version") != VERSION:
+        raise SearchError(f"{str(path)!r} is no journal of {KINDS[kind].with_article}; check the path")
+    if header.get("version") not in (1, VERSION):
         raise SearchError(
-            f"{str(path)!r} is of version {header.get('version')!r:.40}: this release reads version {VERSION}; "
+            f"{str(path)!r} is of version {header.get('version')!r:.40}: this release reads versions 1 to {VERSION}; "
             "resume with the release that wrote it"
         )
     try:
-        return _Header.model_validate(header).search_id
+        if header["version"] == 1:
+            found, name = SEARCH.name, _SearchHeader.model_validate(header).search_id
+        else:
+            read = _Header.model_validate(header)
+            found, name = read.kind, read.name
     except ValidationError as error:
         raise _corrupt(path, 1, error) from error
+    if found != kind:
+        raise SearchError(f"{str(path)!r} is of a job of kind {found!r:.40}: expected is {KINDS[kind].with_article}")
+    return name
 
 
-def _read_event(path: Path, n: int, line: bytes) -> SearchEvent:
+def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> Event:
     number = n + 2  # line 1 is the header
     try:
         entry = _Entry.model_validate_json(line)
+        event = kind.events.validate_python(entry.event)
     except (ValidationError, MedartsError) as error:
         raise _corrupt(path, number, error) from error
-    if entry.n != n or entry.key != entry.event.key:
+    if entry.n != n or entry.key != event.key:
         raise SearchError(
             f"{str(path)!r} line {number} is corrupt: got event {entry.n!r:.40} ({entry.key!r:.100}), expected event "
             f"{n}; restore the file from a copy"
         )
-    return entry.event
+    return event
 
 
 def _corrupt(path: Path, number: int, error: ValidationError | MedartsError) -> SearchError:

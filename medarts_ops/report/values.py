@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
-from medarts_ops.observers import DatasetSummary, EvaluationStarted, SearchState
+from medarts_ops.observers import DatasetSummary, EvaluationStarted, JobState
 from medarts_ops.reproducibility import ReproducibilityRecord
 
 
@@ -45,7 +45,7 @@ class SearchReport:
     """
 
     search_id: str
-    state: SearchState
+    state: JobState
     config: SearchConfig
     dataset: DatasetSummary
     stages: tuple[StageResult, ...]

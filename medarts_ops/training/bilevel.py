@@ -16,7 +16,7 @@ from torch import Tensor
 
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
-from medarts_ops.individual import Outcome, TrainingTask
+from medarts_ops.individual import Outcome
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
@@ -32,6 +32,7 @@ from medarts_ops.strategies.problem import (
 )
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.member import EpochSums, Member, slices
 from medarts_ops.training.passes import hits, measure
 from medarts_ops.training.placed_images import StageTensors

@@ -43,9 +43,9 @@ class TrainingCheckpoint:
         identity: what the state belongs to; that of another identity is not restored.
     """
 
-    def __init__(self, path: Path | None, identity: str) -> None:
+    def __init__(self, path: Path | str | None, identity: str) -> None:
         self._identity = identity
-        self._file = None if path is None else CheckpointFile(path)
+        self._file = None if path is None else CheckpointFile(Path(path))
 
     def save(self, training: Resumable, epochs: int) -> None:
         """Put the state after `epochs` epochs on disk.

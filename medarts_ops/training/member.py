@@ -17,13 +17,13 @@ from medarts_ops.individual import (
     Individual,
     Outcome,
     TrainedIndividual,
-    TrainingTask,
 )
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment
 from medarts_ops.strategies.reading import read_mixtures
 from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.passes import clipped_update, cosine_rate
 from medarts_ops.training.runtime import Runtime
 

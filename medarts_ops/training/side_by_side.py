@@ -10,9 +10,10 @@ import torch
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import Hyperparameters, Individual, TrainingTask
+from medarts_ops.individual import Hyperparameters, Individual
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import (

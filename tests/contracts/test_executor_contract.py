@@ -8,24 +8,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import make_search_config_tiny
+import torch
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
 
 from medarts_ops.config import SearchConfig, SearchRuntimeConfig
+from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError, DataError, SearchError
+from medarts_ops.evaluation import run_evaluation
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import (
+    EvaluationEpoch,
+    EvaluationResult,
     FailedIndividual,
     Hyperparameters,
     Individual,
     TrainedIndividual,
-    TrainingTask,
     individual_id,
 )
+from medarts_ops.observers import EvaluationStarted
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.genotype import EvaluationBegun, EvaluationTask, FailedEvaluation, TrainedGenotype
 
 EXECUTORS: dict[str, Callable[[SearchRuntimeConfig], Executor]] = {"local": LocalExecutor, "processes": ProcessExecutor}
 CONFIG = make_search_config_tiny()
@@ -187,3 +194,98 @@ def test_a_worker_that_dies_idle_costs_nothing(stage_data, expected):
 def test_one_worker_trains_in_this_process_and_more_in_others():
     assert isinstance(build_executor(SearchRuntimeConfig(workers=1)), LocalExecutor)
     assert isinstance(build_executor(SearchRuntimeConfig(workers=2)), ProcessExecutor)
+
+
+EVALUATION = make_evaluate_config_tiny()
+OPERATIONS = ("sep_conv_3x3", "max_pool_3x3")
+
+
+def evaluation(operation: str, folder: Path | None = None, **settings: object) -> EvaluationTask:
+    """The full training of a genotype of one operation, which is its name."""
+    config = EVALUATION.model_copy(update=settings)
+    return EvaluationTask(
+        name=operation,
+        started=EvaluationStarted(
+            config=config,
+            genotype=make_genotype(operation, nodes=2),
+            parameters=1,
+            dataset=load_dataset(config.dataset).summary(None),
+        ),
+        checkpoint=None if folder is None else str(folder / f"{operation}.checkpoint"),
+        weights=None if folder is None else str(folder / f"{operation}.pt"),
+    )
+
+
+def told(result: EvaluationResult) -> list[dict[str, object]]:
+    return [record.model_dump(exclude={"seconds", "images_per_second"}) for record in result.history]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, EvaluationResult]]:
+    """What one evaluation after the other comes to, by operation, and the folder of their weights."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    results = {}
+    for operation in OPERATIONS:
+        (folder / operation).mkdir()
+        genotype = make_genotype(operation, nodes=2)
+        results[operation] = run_evaluation(EVALUATION, genotype, folder=folder / operation)
+    return folder, results
+
+
+def test_evaluations_side_by_side_are_bit_equal_to_one_after_the_other(executor, tmp_path, evaluated):
+    folder, expected = evaluated
+    tasks = [evaluation(operation, tmp_path) for operation in OPERATIONS]
+    outcomes = list(executor.run(tasks, ignore))
+    assert all(isinstance(outcome, TrainedGenotype) for outcome in outcomes)
+    assert {each.name: told(each.result) for each in outcomes} == {name: told(each) for name, each in expected.items()}
+    for operation in OPERATIONS:
+        weights = torch.load(tmp_path / f"{operation}.pt", weights_only=True)
+        alone = torch.load(folder / operation / "weights.pt", weights_only=True)
+        assert weights.keys() == alone.keys()
+        assert all(torch.equal(weights[name], alone[name]) for name in weights)
+
+
+def test_an_evaluations_start_and_epochs_are_told_in_the_driving_process_and_again_from_its_checkpoint(
+    executor, tmp_path
+):
+    progress: list[tuple[str, object, int]] = []
+    for _ in range(2):
+        progress.clear()
+        list(executor.run([evaluation("skip_connect", tmp_path)], lambda *told: progress.append((*told, os.getpid()))))
+        assert {(who, pid) for who, _, pid in progress} == {("skip_connect", os.getpid())}
+        begun, *epochs = [what for _, what, _ in progress]
+        assert isinstance(begun, EvaluationBegun)
+        assert [each.epoch for each in epochs if isinstance(each, EvaluationEpoch)] == [0, 1, 2]
+
+
+def test_a_diverging_evaluation_is_an_outcome_with_its_reason_and_cause(executor):
+    weights = EVALUATION.weights.model_copy(update={"lr": 1e30, "grad_clip": 1e30})
+    (outcome,) = executor.run([evaluation("sep_conv_3x3", weights=weights)], ignore)
+    assert isinstance(outcome, FailedEvaluation) and outcome.cause == "diverged"
+    assert outcome.name == "sep_conv_3x3" and "evaluation, epoch 0: the loss became NaN" in outcome.reason
+
+
+def test_both_kinds_of_task_run_through_the_same_executor(executor, stage_data, expected, evaluated):
+    mixed = [*tasks(stage_data, [0]), evaluation("sep_conv_3x3"), *tasks(stage_data, [1])]
+    outcomes = list(executor.run(mixed, ignore))
+    trained = {each.individual.id: each.alpha for each in outcomes if isinstance(each, TrainedIndividual)}
+    assert trained == {name: expected[name].alpha for name in ("init-00", "init-01")}
+    (genotype,) = [each for each in outcomes if isinstance(each, TrainedGenotype)]
+    assert told(genotype.result) == told(evaluated[1]["sep_conv_3x3"])
+
+
+def test_an_evaluation_whose_worker_dies_is_an_outcome_and_the_next_goes_on(evaluated):
+    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    killed: list[str] = []
+
+    def kill_the_first(who: str, progress: object) -> None:
+        if not killed:
+            killed.append(who)
+            executor._workers[0].process.kill()
+
+    long = evaluation("max_pool_3x3", epochs=50)
+    failed, good = executor.run([long, evaluation("sep_conv_3x3")], kill_the_first)
+    executor.close()
+    assert isinstance(failed, FailedEvaluation) and failed.cause == "crashed"
+    assert failed.reason == "evaluation max_pool_3x3: its worker process died with exit code -9"
+    assert isinstance(good, TrainedGenotype) and told(good.result) == told(evaluated[1]["sep_conv_3x3"])

@@ -19,16 +19,18 @@ from factories import make_search_config_tiny
 
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import TrainedIndividual, TrainingTask
+from medarts_ops.individual import TrainedIndividual
 from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.search import resume_search, run_search
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.checkpoint import TrainingCheckpoint
-from medarts_ops.training.group import train_group
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.side_by_side import sample_individual
+from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
 RUNTIME = Runtime.from_config(CONFIG.runtime)
@@ -77,7 +79,7 @@ def fingerprint(value: Any) -> str:
 def ended(checkpoint: Path | None) -> list[Any]:
     """Train to the end, and what came of it without what was measured in seconds."""
     task = TASK.model_copy(update={"checkpoint": None if checkpoint is None else str(checkpoint)})
-    outcomes = list(train_group(task, TENSORS, RUNTIME, lambda who, record: None))
+    outcomes = list(carry_out(task, Workplace(RUNTIME, TENSORS, task.stage_data), lambda who, record: None))
     assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
     return [without_seconds(outcome.model_dump(mode="json")) for outcome in outcomes]
 

@@ -18,6 +18,7 @@ from medarts_ops.errors import SearchError
 from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import resume_search, run_search
@@ -108,7 +109,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("pages", "spare_pages"), [(n, spare) for n in (1, 2, 3, 8) for spare in range(n)])
 def test_a_journal_on_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_space(disk, pages, spare_pages):
-    journal = Journal.create(disk.folder, "disk")
+    journal = Journal.create(disk.folder, SEARCH, "disk")
     for event in EVENTS:
         journal.record(event)
     before = (disk.folder / JOURNAL_NAME).read_bytes()
@@ -119,29 +120,29 @@ def test_a_journal_on_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_sp
             journal.record(large)
         assert_says_what_to_do(caught.value)
         assert (disk.folder / JOURNAL_NAME).read_bytes() == before
-    assert [event for _, event in Journal.open(disk.folder).events()] == list(EVENTS)
+    assert [event for _, event in Journal.open(disk.folder, SEARCH).events()] == list(EVENTS)
     disk.free()
     assert journal.record(large) == len(EVENTS)
-    assert [event for _, event in Journal.open(disk.folder).events()] == [*EVENTS, large]
+    assert [event for _, event in Journal.open(disk.folder, SEARCH).events()] == [*EVENTS, large]
 
 
 def test_an_event_that_fits_is_recorded_after_one_that_did_not(disk):
-    journal = Journal.create(disk.folder, "disk")
+    journal = Journal.create(disk.folder, SEARCH, "disk")
     disk.fill(spare_pages=2)
     with pytest.raises(SearchError):
         journal.record(BORN)
     stopped = SearchStopped(reason="no space", interrupted=False)
     assert journal.record(stopped) == 0
-    assert [event for _, event in Journal.open(disk.folder).events()] == [stopped]
+    assert [event for _, event in Journal.open(disk.folder, SEARCH).events()] == [stopped]
 
 
 def test_a_journal_that_could_not_begin_can_begin_later(disk):
     disk.fill()
     with pytest.raises(SearchError) as caught:
-        Journal.create(disk.folder, "disk")
+        Journal.create(disk.folder, SEARCH, "disk")
     assert_says_what_to_do(caught.value)
     disk.free()
-    assert Journal.create(disk.folder, "disk").record(EVENTS[0]) == 0
+    assert Journal.create(disk.folder, SEARCH, "disk").record(EVENTS[0]) == 0
 
 
 # Checkpoints
@@ -217,7 +218,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
     """What an undisturbed search finds, and the keys of its events."""
     folder = tmp_path_factory.mktemp("whole")
     result = run_search(CONFIG, folder)
-    return told(result.model_dump(mode="json")), [event.key for _, event in Journal.open(folder).events()]
+    return told(result.model_dump(mode="json")), [event.key for _, event in Journal.open(folder, SEARCH).events()]
 
 
 def search_folder(disk: Disk) -> Path:
@@ -233,7 +234,7 @@ def checkpoints_of(folder: Path) -> dict[str, list[bytes]]:
 
 
 def keys_of(folder: Path) -> list[str]:
-    return [event.key for _, event in Journal.open(folder).events() if not isinstance(event, SearchStopped)]
+    return [event.key for _, event in Journal.open(folder, SEARCH).events() if not isinstance(event, SearchStopped)]
 
 
 MOMENTS: Sequence[tuple[str, int]] = [

@@ -18,18 +18,20 @@ from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG
 
 CHECKPOINTS = "medarts_ops.journal.checkpoint:CheckpointFile"
+JOURNAL = "medarts_ops.journal.journal:_write_through"
 STEP = "medarts_ops.training.supervised:SupervisedTraining.step"
 MLFLOW = "medarts_ops.tracking.stores.run_store:RunStore"
 
 POINTS: list[tuple[str, int, bool]] = [
     ("medarts_ops.evaluation:write_started", 1, True),
+    *((JOURNAL, at, after) for at in (1, 2, 3, 4) for after in (False, True)),
     *((STEP, at, False) for at in (1, 4, 8, 18)),
     *((f"{CHECKPOINTS}.write", at, after) for at in (1, 2, 3) for after in (False, True)),
-    ("medarts_ops.journal.checkpoint:sync_folder", 2, False),
+    *(("medarts_ops.whole_file:sync_folder", at, False) for at in (1, 2, 4)),
     (f"{CHECKPOINTS}.delete", 1, False),
     (f"{CHECKPOINTS}.delete", 1, True),
-    ("medarts_ops.evaluation:_save_weights", 1, False),
-    ("medarts_ops.evaluation:_save_weights", 1, True),
+    ("medarts_ops.training.genotype:_save_weights", 1, False),
+    ("medarts_ops.training.genotype:_save_weights", 1, True),
     ("medarts_ops.evaluation:write_result", 1, False),
     *((f"{MLFLOW}.create_run", 1, after) for after in (False, True)),
     *((f"{MLFLOW}.log_params", 1, after) for after in (False, True)),

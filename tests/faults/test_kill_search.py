@@ -18,7 +18,7 @@ from medarts_ops.tracking.stores.opening import open_store
 
 JOURNAL = "medarts_ops.journal.journal:_write_through"
 CHECKPOINT = "medarts_ops.journal.checkpoint:CheckpointFile.write"
-RENAME = "medarts_ops.journal.checkpoint:sync_folder"
+RENAME = "medarts_ops.whole_file:sync_folder"
 STEP = "medarts_ops.training.bilevel:SearchTraining.step"
 RANKING = "medarts_ops.stages:rank"
 MLFLOW = "medarts_ops.tracking.stores.run_store:RunStore"
@@ -29,7 +29,7 @@ DATA = "medarts_ops.data.stage_data:StageData.save"
 POINTS: list[tuple[str, int, bool]] = [
     *((JOURNAL, at, after) for at in (3, 4, 9, 20) for after in (False, True)),
     *((CHECKPOINT, at, after) for at in (1, 2, 5) for after in (False, True)),
-    *((RENAME, at, False) for at in (2, 9)),
+    *((RENAME, at, False) for at in (2, 4, 9)),
     *((STEP, at, False) for at in (1, 2, 3, 7, 18, 31)),
     *((RANKING, at, after) for at in (1, 2) for after in (False, True)),
     *((f"{MLFLOW}.create_run", at, after) for at in (2, 5) for after in (False, True)),
@@ -78,9 +78,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> 
     shutil.copy(template_database, folder / "mlflow.db")
     assert exit_code_of(search_in, folder, None, 0, False) == 0
     from medarts_ops.journal.journal import Journal
+    from medarts_ops.journal.kinds import SEARCH
     from medarts_ops.observers import SearchFinished
 
-    finished = Journal.open(folder / "work" / "mine").find("search_finished")
+    finished = Journal.open(folder / "work" / "mine", SEARCH).find(SearchFinished)
     assert isinstance(finished, SearchFinished)
     return told(finished.result), comparable(held_of(open_store(stores(folder)["tracking_uri"]), "mine"))
 

@@ -17,6 +17,7 @@ from kills import exit_code_of, search_config, search_in, stores
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import SearchFinished
 from medarts_ops.tracking.resume import resumed_search
 from medarts_ops.tracking.search import tracked_search
@@ -45,7 +46,7 @@ def untimed(value: Any) -> Any:
 
 
 def result_of(folder: Path, name: str) -> SearchResult:
-    finished = Journal.open(folder / "work" / name).find("search_finished")
+    finished = Journal.open(folder / "work" / name, SEARCH).find(SearchFinished)
     assert isinstance(finished, SearchFinished)
     return finished.result
 

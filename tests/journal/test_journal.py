@@ -10,24 +10,34 @@ import pytest
 from factories import make_alpha, make_epoch_record, make_individual, make_search_events
 
 from medarts_ops.errors import SearchError
-from medarts_ops.journal.journal import JOURNAL_NAME, MAX_BYTES, Journal, JournalObserver
-from medarts_ops.observers import EpochFinished, PopulationBorn, SearchEvent, SearchStopped, StageFinished
+from medarts_ops.journal.journal import JOURNAL_NAME, MAX_BYTES, Journal
+from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.observers import (
+    EpochFinished,
+    PopulationBorn,
+    SearchEvent,
+    SearchStarted,
+    SearchStopped,
+    StageFinished,
+    StageStarted,
+)
 
+SearchJournal = Journal[SearchEvent, SearchStarted]
 EVENTS = make_search_events()
 STOPPED = SearchStopped(reason="Ctrl-C", interrupted=True)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(tmp_path: Path) -> SearchJournal:
     """A journal with all events of a search."""
-    made = Journal.create(tmp_path, "search-test")
+    made = Journal.create(tmp_path, SEARCH, "search-test")
     for event in EVENTS:
         made.record(event)
     return made
 
 
 def read(folder: Path) -> list[SearchEvent]:
-    return [event for _, event in Journal.open(folder).events()]
+    return [event for _, event in Journal.open(folder, SEARCH).events()]
 
 
 def replace_line(folder: Path, index: int, line: bytes) -> None:
@@ -40,14 +50,14 @@ def replace_line(folder: Path, index: int, line: bytes) -> None:
 @pytest.mark.usefixtures("journal")
 def test_every_event_comes_back_equal_and_in_order(tmp_path: Path) -> None:
     assert read(tmp_path) == list(EVENTS)
-    assert Journal.open(tmp_path).search_id == "search-test"
+    assert Journal.open(tmp_path, SEARCH).name == "search-test"
 
 
 def test_alphas_come_back_bit_for_bit(tmp_path: Path) -> None:
     alpha = make_alpha(5, edges_weighted=True)
     born = PopulationBorn(stage=0, round=0, individuals=(make_individual(alpha=alpha),))
-    Journal.create(tmp_path, "s").record(born)
-    found = Journal.open(tmp_path).find(born.key)
+    Journal.create(tmp_path, SEARCH, "s").record(born)
+    found = Journal.open(tmp_path, SEARCH).find(PopulationBorn, 0, 0)
     assert isinstance(found, PopulationBorn)
     assert found.individuals[0].alpha.normal.arrays["op_logits"].tobytes() == alpha.normal.arrays["op_logits"].tobytes()
     assert found.individuals[0].alpha == alpha
@@ -55,27 +65,27 @@ def test_alphas_come_back_bit_for_bit(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("journal")
 def test_infinite_crowding_distances_come_back(tmp_path: Path) -> None:
-    stage = Journal.open(tmp_path).find("stage_finished/0")
+    stage = Journal.open(tmp_path, SEARCH).find(StageFinished, 0)
     assert isinstance(stage, StageFinished)
     assert [ranked.crowding_distance for ranked in stage.result.ranked] == [float("inf")] * 2
 
 
-def test_numbers_count_from_zero_and_an_absent_key_finds_nothing(journal: Journal) -> None:
+def test_numbers_count_from_zero_and_an_absent_key_finds_nothing(journal: SearchJournal) -> None:
     assert [n for n, _ in journal.events()] == list(range(len(EVENTS)))
-    assert journal.find("stage_started/0") == EVENTS[1]
-    assert journal.find("stage_started/1") is None
+    assert journal.find(StageStarted, 0) == EVENTS[1]
+    assert journal.find(StageStarted, 1) is None
 
 
-def test_every_line_is_json_under_a_header(journal: Journal, tmp_path: Path) -> None:
+def test_every_line_is_json_under_a_header(journal: SearchJournal, tmp_path: Path) -> None:
     header, *lines = map(json.loads, (tmp_path / JOURNAL_NAME).read_text().splitlines())
     assert header == {"format": "medarts-journal", "version": 1, "search_id": "search-test"}
     assert [(line["n"], line["key"]) for line in lines] == [(n, event.key) for n, event in journal.events()]
 
 
-def test_a_held_key_is_not_written_again(journal: Journal, tmp_path: Path) -> None:
+def test_a_held_key_is_not_written_again(journal: SearchJournal, tmp_path: Path) -> None:
     before = (tmp_path / JOURNAL_NAME).read_bytes()
     assert journal.record(EVENTS[3]) == 3
-    assert Journal.open(tmp_path).record(EVENTS[3]) == 3
+    assert Journal.open(tmp_path, SEARCH).record(EVENTS[3]) == 3
     assert (tmp_path / JOURNAL_NAME).read_bytes() == before
 
 
@@ -86,14 +96,14 @@ def test_a_held_key_is_not_written_again(journal: Journal, tmp_path: Path) -> No
 def test_a_torn_tail_is_dropped_and_the_next_event_takes_its_place(tmp_path: Path, tail: bytes) -> None:
     with (tmp_path / JOURNAL_NAME).open("ab") as file:
         file.write(tail)
-    reopened = Journal.open(tmp_path)
+    reopened = Journal.open(tmp_path, SEARCH)
     assert len(reopened.events()) == len(EVENTS)
     later = EpochFinished(individual_id="init-09", record=make_epoch_record())
     assert [reopened.record(event) for event in (STOPPED, later)] == [len(EVENTS), len(EVENTS) + 1]
     assert read(tmp_path) == [*EVENTS, STOPPED, later]
 
 
-def test_a_crash_at_any_byte_loses_the_last_event_only(journal: Journal, tmp_path: Path) -> None:
+def test_a_crash_at_any_byte_loses_the_last_event_only(journal: SearchJournal, tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_NAME
     whole = path.read_bytes()
     start = whole.rstrip(b"\n").rindex(b"\n") + 1
@@ -102,11 +112,11 @@ def test_a_crash_at_any_byte_loses_the_last_event_only(journal: Journal, tmp_pat
         assert read(tmp_path) == list(EVENTS[:-1])
 
 
-def test_opening_alone_leaves_a_torn_file_as_it_is(journal: Journal, tmp_path: Path) -> None:
+def test_opening_alone_leaves_a_torn_file_as_it_is(journal: SearchJournal, tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_NAME
     torn = path.read_bytes()[:-10]
     path.write_bytes(torn)
-    Journal.open(tmp_path)
+    Journal.open(tmp_path, SEARCH)
     assert path.read_bytes() == torn
 
 
@@ -125,7 +135,7 @@ def test_opening_alone_leaves_a_torn_file_as_it_is(journal: Journal, tmp_path: P
 def test_a_corrupt_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path, line: bytes) -> None:
     replace_line(tmp_path, 2, line)
     with pytest.raises(SearchError, match="line 3 is corrupt"):
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
 
 
 @pytest.mark.usefixtures("journal")
@@ -133,14 +143,19 @@ def test_an_impossible_genotype_in_the_file_is_a_corrupt_line_too(tmp_path: Path
     content = (tmp_path / JOURNAL_NAME).read_bytes()
     (tmp_path / JOURNAL_NAME).write_bytes(content.replace(b'"sep_conv_3x3",0', b'"sep_conv_3x4",0'))
     with pytest.raises(SearchError, match="line 6 is corrupt .*sep_conv_3x4"):
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
 
 
 @pytest.mark.usefixtures("journal")
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (b'{"format": "medarts-journal", "version": 2, "search_id": "s"}\n', "version 2: this release reads version 1"),
+        (
+            b'{"format": "medarts-journal", "version": 3, "search_id": "s"}\n',
+            "version 3: this release reads versions 1",
+        ),
+        (b'{"format": "medarts-journal", "version": 2, "search_id": "s"}\n', "line 1 is corrupt"),
+        (b'{"format": "medarts-journal", "version": 2, "kind": "evaluation", "name": "s"}\n', "expected is a search"),
         (b'{"format": "other", "version": 1}\n', "no journal"),
         (b"[]\n", "no journal"),
         (b"torn\n", "no journal"),
@@ -150,26 +165,26 @@ def test_an_impossible_genotype_in_the_file_is_a_corrupt_line_too(tmp_path: Path
 def test_a_foreign_or_newer_file_is_refused(tmp_path: Path, header: bytes, message: str) -> None:
     replace_line(tmp_path, 0, header)
     with pytest.raises(SearchError, match=message):
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
 
 
 @pytest.mark.parametrize("content", [b"", b'{"format": "medarts-jour'])
 def test_a_file_without_a_whole_header_is_a_search_that_never_began(tmp_path: Path, content: bytes) -> None:
     (tmp_path / JOURNAL_NAME).write_bytes(content)
     with pytest.raises(SearchError, match="never began"):
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
 
 
 def test_a_missing_journal_and_a_second_one_are_errors(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="can't be read"):
-        Journal.open(tmp_path)
-    Journal.create(tmp_path, "one")
+        Journal.open(tmp_path, SEARCH)
+    Journal.create(tmp_path, SEARCH, "one")
     with pytest.raises(SearchError, match="resume it instead"):
-        Journal.create(tmp_path, "two")
+        Journal.create(tmp_path, SEARCH, "two")
 
 
-def test_a_second_writer_is_noticed(journal: Journal, tmp_path: Path) -> None:
-    Journal.open(tmp_path).record(STOPPED)
+def test_a_second_writer_is_noticed(journal: SearchJournal, tmp_path: Path) -> None:
+    Journal.open(tmp_path, SEARCH).record(STOPPED)
     with pytest.raises(SearchError, match="another process"):
         journal.record(EpochFinished(individual_id="init-09", record=make_epoch_record()))
 
@@ -178,7 +193,7 @@ def test_a_second_writer_is_noticed(journal: Journal, tmp_path: Path) -> None:
 def test_an_event_that_was_half_written_can_be_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    journal = Journal.create(tmp_path, "s")
+    journal = Journal.create(tmp_path, SEARCH, "s")
 
     def fail(descriptor: int) -> None:
         raise error
@@ -187,31 +202,24 @@ def test_an_event_that_was_half_written_can_be_written_again(
         patch.setattr(os, "fsync", fail)
         with pytest.raises((SearchError, KeyboardInterrupt)):
             journal.record(STOPPED)
-    assert journal.find(STOPPED.key) is None
+    assert journal.find(SearchStopped) is None
     assert journal.record(STOPPED) == 0
     assert read(tmp_path) == [STOPPED]
 
 
 def test_an_event_is_on_disk_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal.create(tmp_path, "s")
+    journal = Journal.create(tmp_path, SEARCH, "s")
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     journal.record(STOPPED)
     assert synced == [(tmp_path / JOURNAL_NAME).stat().st_size]
 
 
-def test_the_observer_records_what_it_is_told(tmp_path: Path) -> None:
-    observer = JournalObserver(Journal.create(tmp_path, "s"))
-    for event in (*EVENTS, *EVENTS):
-        observer.notify(event)
-    assert read(tmp_path) == list(EVENTS)
-
-
 @pytest.mark.usefixtures("journal")
 def test_a_file_that_no_search_writes_is_refused_before_it_is_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / JOURNAL_NAME, MAX_BYTES + 1)  # sparse: it takes no space
     with pytest.raises(SearchError, match=f"has {MAX_BYTES + 1} bytes: allowed are up to {MAX_BYTES}.*from a copy"):
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
 
 
 LONG = "a\n" * 10_000
@@ -234,7 +242,7 @@ def test_a_message_is_one_short_line_whatever_the_file_says(
 ) -> None:
     replace_line(tmp_path, index, json.dumps(line).encode() + b"\n")
     with pytest.raises(SearchError) as caught:
-        Journal.open(tmp_path)
+        Journal.open(tmp_path, SEARCH)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
 
 
@@ -245,6 +253,6 @@ def test_a_journal_that_could_not_begin_leaves_none_behind(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(SearchError, match="No space left on device; .*free some space"):
-            Journal.create(tmp_path, "s")
+            Journal.create(tmp_path, SEARCH, "s")
     assert list(tmp_path.iterdir()) == []
-    Journal.create(tmp_path, "s")
+    Journal.create(tmp_path, SEARCH, "s")

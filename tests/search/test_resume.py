@@ -13,8 +13,9 @@ from medarts_ops.config import ProposalsConfig, SearchConfig
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.individual import Hyperparameters, Individual, SearchResult
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import EpochFinished, IndividualFinished, SearchEvent, SearchStopped
+from medarts_ops.observers import EpochFinished, IndividualFinished, SearchEvent, SearchStarted, SearchStopped
 from medarts_ops.search import resume_search, run_search
 
 
@@ -83,7 +84,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, list[
     """A search that nothing disturbed, and the keys of its events in order."""
     folder = tmp_path_factory.mktemp("whole")
     result = run_search(CONFIG, folder, proposer=Proposals())
-    return result, [event.key for _, event in Journal.open(folder).events()]
+    return result, [event.key for _, event in Journal.open(folder, SEARCH).events()]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5, 6, 12, 25, 33, 38])
@@ -94,7 +95,7 @@ def test_stopped_at_any_event_and_resumed_it_ends_as_if_it_never_was(tmp_path, w
     listener = Listener()
     result = resume_search(tmp_path, proposer=Proposals(), observers=[listener])
     assert told(result) == told(expected)
-    held = [event.key for _, event in Journal.open(tmp_path).events()]
+    held = [event.key for _, event in Journal.open(tmp_path, SEARCH).events()]
     assert sorted(key for key in held if key != "search_stopped") == sorted(keys)
     assert set(listener.keys) == set(keys)
 
@@ -106,7 +107,7 @@ def test_it_can_be_stopped_again_and_again(tmp_path, whole):
         with pytest.raises(KeyboardInterrupt):
             resume_search(tmp_path, proposer=Proposals(), observers=[Interrupt(at)])
     assert told(resume_search(tmp_path, proposer=Proposals())) == told(whole[0])
-    stops = [event for _, event in Journal.open(tmp_path).events() if isinstance(event, SearchStopped)]
+    stops = [event for _, event in Journal.open(tmp_path, SEARCH).events() if isinstance(event, SearchStopped)]
     assert [stop.number for stop in stops] == [0, 1, 2, 3]
 
 
@@ -170,7 +171,7 @@ def test_a_finished_search_has_nothing_to_resume(tmp_path):
 
 
 def test_a_search_that_never_began_is_started_anew(tmp_path):
-    Journal.create(tmp_path, tmp_path.name)
+    Journal.create(tmp_path, SEARCH, tmp_path.name)
     with pytest.raises(SearchError, match="never began"):
         resume_search(tmp_path)
 
@@ -180,7 +181,7 @@ def test_other_images_are_refused(tmp_path, monkeypatch):
         run_search(CONFIG, tmp_path, observers=[Interrupt(5)])
     path = tmp_path / JOURNAL_NAME
     content = path.read_text()
-    fingerprint = Journal.open(tmp_path).find("search_started").dataset.fingerprint  # type: ignore[union-attr]
+    fingerprint = Journal.open(tmp_path, SEARCH).find(SearchStarted).dataset.fingerprint  # type: ignore[union-attr]
     path.write_text(content.replace(fingerprint, "0" * len(fingerprint)))
     with pytest.raises(DataError, match="began with other images"):
         resume_search(tmp_path)

@@ -18,11 +18,12 @@ from medarts_ops.individual import (
     Individual,
     Outcome,
     SearchResult,
-    TrainingTask,
 )
 from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.group import EpochCallback
 
 
@@ -115,7 +116,7 @@ def test_alpha_is_inherited_bit_for_bit_and_crossed_cell_by_cell(real):
 
 def test_the_journal_holds_every_event(real):
     folder, _, listener = real
-    assert [event for _, event in Journal.open(folder).events()] == listener.events
+    assert [event for _, event in Journal.open(folder, SEARCH).events()] == listener.events
 
 
 def test_events_come_in_the_order_of_the_algorithm(real):
@@ -184,7 +185,7 @@ def test_a_stage_without_survivors_ends_the_search_with_its_reason(tmp_path):
         SearchError, match=r"stage 'init': 3 of 3 individuals failed and min_survivors asks for 1.*loss is NaN"
     ):
         scripted(tmp_path, {**SCRIPT, "init-00": None, "init-01": None, "init-02": None})
-    last = Journal.open(tmp_path).events()[-1][1]
+    last = Journal.open(tmp_path, SEARCH).events()[-1][1]
     assert isinstance(last, SearchStopped) and not last.interrupted
 
 

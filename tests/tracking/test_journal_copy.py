@@ -10,6 +10,7 @@ from journals import write_journal
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.tracking.runs import journal_copy
 from medarts_ops.tracking.runs.journal_copy import JournalCopy, restore_journal
 from medarts_ops.tracking.stores.run_store import RunStore
@@ -31,7 +32,7 @@ def test_the_copy_is_as_new_as_the_last_end_of_an_individual_stage_or_search(
 ) -> None:
     write_journal(tmp_path / "work", "mine", ())
     folder = tmp_path / "work" / "mine"
-    journal, copy = Journal.open(folder), JournalCopy(store, folder, lambda: run_id)
+    journal, copy = Journal.open(folder, SEARCH), JournalCopy(store, folder, lambda: run_id)
     (tmp_path / "fetched").mkdir()
     expected = b""
     for event in EVENTS:

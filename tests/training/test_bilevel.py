@@ -18,13 +18,14 @@ from medarts_ops.individual import (
     Hyperparameters,
     Individual,
     TrainedIndividual,
-    TrainingTask,
     individual_id,
 )
 from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.group import train_group
+from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.workplace import Workplace
 
 
 def changed(config: SearchConfig, **sections: dict[str, object]) -> SearchConfig:
@@ -59,7 +60,7 @@ def train(config: SearchConfig, data: StageData | None = None) -> TrainedIndivid
     task = TrainingTask(individuals=(individual,), stage=config.stages[0], config=config, stage_data="unused")
     seen: list[EpochRecord] = []
     tensors = StageTensors.place(stage, runtime)
-    (outcome,) = train_group(task, tensors, runtime, lambda who, record: seen.append(record))
+    (outcome,) = carry_out(task, Workplace(runtime, tensors, "unused"), lambda who, record: seen.append(record))
     if isinstance(outcome, TrainedIndividual):
         assert tuple(seen) == outcome.history
     return outcome

@@ -10,12 +10,15 @@ from factories import make_search_config_tiny
 
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import StoreError
-from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual, TrainingTask
+from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.group import EpochCallback, train_group
+from medarts_ops.training.carry_out import carry_out
+from medarts_ops.training.group import EpochCallback
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.side_by_side import sample_individual
+from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
 RUNTIME = Runtime.from_config(CONFIG.runtime)
@@ -32,7 +35,7 @@ def trained(
         stage_data="unused",
         checkpoint=None if folder is None else str(folder / "group.pt"),
     )
-    return list(train_group(task, TENSORS, RUNTIME, on_epoch))
+    return list(carry_out(task, Workplace(RUNTIME, TENSORS, task.stage_data), on_epoch))
 
 
 def with_room_for(monkeypatch: pytest.MonkeyPatch, n: int) -> list[int]:

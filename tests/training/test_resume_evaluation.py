@@ -17,9 +17,18 @@ from medarts_ops.errors import DataError, SearchError
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
-from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, read_evaluation
+from medarts_ops.journal.evaluation_folder import CHECKPOINT, RESULT, STARTED, WEIGHTS, read_evaluation
+from medarts_ops.journal.job import is_unfinished, kind_in
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import EVALUATION, SEARCH
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationStarted
+from medarts_ops.observers import (
+    EvaluationEpochFinished,
+    EvaluationEvent,
+    EvaluationFinished,
+    EvaluationStarted,
+    EvaluationStopped,
+)
 
 CONFIG = make_evaluate_config_tiny()
 GENOTYPE = make_genotype("sep_conv_3x3", nodes=2)
@@ -47,6 +56,11 @@ class Listener:
 
 def told(result: EvaluationResult) -> list[dict[str, Any]]:
     return [record.model_dump(exclude={"seconds", "images_per_second"}) for record in result.history]
+
+
+def as_earlier_releases(folder: Path) -> None:
+    """Leave what a release before journals would have left of an evaluation."""
+    (folder / JOURNAL_NAME).unlink()
 
 
 def stopped(folder: Path, at: int) -> None:
@@ -82,6 +96,7 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
     caplog.set_level("INFO")
     stopped(tmp_path, 4)
     path = tmp_path / STARTED
+    as_earlier_releases(tmp_path)
     older = re.sub(r',"mean":\[[^]]*\],"std":\[[^]]*\]', "", path.read_text())
     path.write_text(older)
     (_, payload), *_ = CheckpointFile(tmp_path / CHECKPOINT).payloads()
@@ -91,6 +106,68 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
     assert told(resume_evaluation(tmp_path)) == told(whole)
     assert "goes on after epoch 2" in caplog.text
     assert path.read_text() == older and read_evaluation(tmp_path).started.mean is None
+    assert Journal.open(tmp_path, EVALUATION).started.mean is None
+
+
+def test_one_that_an_earlier_release_began_goes_on_from_its_checkpoint_and_has_a_journal_then(tmp_path, whole, caplog):
+    caplog.set_level("INFO")
+    stopped(tmp_path, 4)
+    as_earlier_releases(tmp_path)
+    assert kind_in(tmp_path) == "evaluation" and is_unfinished(tmp_path)
+    with pytest.raises(SearchError, match="holds an evaluation already; resume it instead"):
+        run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
+    assert told(resume_evaluation(tmp_path)) == told(whole)
+    assert "goes on after epoch 2" in caplog.text
+    kinds = [event.kind for _, event in Journal.open(tmp_path, EVALUATION).events()]
+    assert kinds == ["evaluation_started", *["evaluation_epoch_finished"] * 3, "evaluation_finished"]
+
+
+def test_one_that_an_earlier_release_finished_is_told_again(tmp_path, whole):
+    result = run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
+    as_earlier_releases(tmp_path)
+    assert not is_unfinished(tmp_path)
+    listener = Listener()
+    assert resume_evaluation(tmp_path, observers=[listener]) == result
+    *epochs, last = listener.events[1:]
+    assert [event.record for event in epochs if isinstance(event, EvaluationEpochFinished)] == list(result.history)
+    assert isinstance(last, EvaluationFinished) and last.weights_file == str(tmp_path / WEIGHTS)
+
+
+def test_its_journal_holds_every_event_and_its_files_say_the_same(tmp_path):
+    listener = Listener()
+    result = run_evaluation(CONFIG, GENOTYPE, folder=tmp_path, observers=[listener])
+    journal = Journal.open(tmp_path, EVALUATION)
+    assert [event.seen_from(tmp_path) for _, event in journal.events()] == listener.events
+    assert read_evaluation(tmp_path) == (journal.started, result)
+    header = (tmp_path / JOURNAL_NAME).read_text().splitlines()[0]
+    assert header == f'{{"format":"medarts-journal","version":2,"kind":"evaluation","name":"{tmp_path.name}"}}'
+    with pytest.raises(SearchError, match="of a job of kind 'evaluation': expected is a search"):
+        Journal.open(tmp_path, SEARCH)
+
+
+def test_a_finished_one_is_told_the_weights_of_its_folder_wherever_that_is_moved(tmp_path):
+    (tmp_path / "here" / "mine").mkdir(parents=True)
+    run_evaluation(CONFIG, GENOTYPE, folder=tmp_path / "here" / "mine")
+    (tmp_path / "here").rename(tmp_path / "there")
+    listener = Listener()
+    resume_evaluation(tmp_path / "there" / "mine", observers=[listener])
+    last = listener.events[-1]
+    assert isinstance(last, EvaluationFinished)
+    assert last.weights_file == str(tmp_path / "there" / "mine" / WEIGHTS) and Path(last.weights_file).exists()
+
+
+def test_it_can_be_stopped_again_and_again_and_its_stops_are_told_once(tmp_path, whole):
+    stopped(tmp_path, 2)
+    for at in (3, 4):
+        with pytest.raises(KeyboardInterrupt):
+            resume_evaluation(tmp_path, observers=[Interrupt(at)])
+    assert is_unfinished(tmp_path) and not (tmp_path / RESULT).exists()
+    assert told(resume_evaluation(tmp_path)) == told(whole)
+    events = [event for _, event in Journal.open(tmp_path, EVALUATION).events()]
+    assert [event.number for event in events if isinstance(event, EvaluationStopped)] == [0, 1, 2]
+    listener = Listener()
+    resume_evaluation(tmp_path, observers=[listener])
+    assert not [event for event in listener.events if isinstance(event, EvaluationStopped)]
 
 
 def test_a_torn_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, whole, caplog):
@@ -129,7 +206,7 @@ def test_one_that_is_finished_is_told_again_and_not_trained(tmp_path, whole):
 
 def test_other_images_are_refused(tmp_path):
     stopped(tmp_path, 2)
-    path = tmp_path / STARTED
+    path = tmp_path / JOURNAL_NAME
     path.write_text(path.read_text().replace('"fingerprint":"', '"fingerprint":"0'))
     with pytest.raises(DataError, match="began with other images"):
         resume_evaluation(tmp_path)

@@ -18,14 +18,15 @@ from medarts_ops.individual import (
     Individual,
     Outcome,
     TrainedIndividual,
-    TrainingTask,
     individual_id,
 )
 from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.group import train_group
+from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
 RATES = (0.025, 0.1, 0.01)
@@ -72,7 +73,9 @@ def trained(individuals: Sequence[Individual], config: SearchConfig = CONFIG) ->
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
     tensors = StageTensors.place(prepare_search_data(config).stages[0], runtime)
-    return list(train_group(task_of(individuals, config), tensors, runtime, lambda who, record: None))
+    return list(
+        carry_out(task_of(individuals, config), Workplace(runtime, tensors, "unused"), lambda who, record: None)
+    )
 
 
 def with_order(order: str) -> SearchConfig:

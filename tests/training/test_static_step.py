@@ -20,8 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import prepare_search_data
-from medarts_ops.individual import TrainingTask
 from medarts_ops.networks import separable
+from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
 from medarts_ops.training.placed_images import StageTensors

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from medarts_ops.errors import MedartsError, RunError
-from medarts_ops.journal.evaluation_folder import RESULT, STARTED
+from medarts_ops.errors import RunError
+from medarts_ops.journal import job as jobs
 from medarts_ops.journal.folder import NAME_PATTERN
-from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.tracking.reading.stored_runs import search_of
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.opening import open_store
@@ -17,7 +16,7 @@ from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG, JOB_TAGS, SE
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
-JobKind = Literal["search", "evaluation"]
+JobKind = str
 
 
 class Job(NamedTuple):
@@ -73,9 +72,7 @@ def job_in(work_dir: Path, name: str) -> JobKind | None:
     """What the folder of that name holds, if anything."""
     if NAME_PATTERN.fullmatch(name) is None:
         return None
-    if (work_dir / name / JOURNAL_NAME).is_file():
-        return "search"
-    return "evaluation" if (work_dir / name / STARTED).is_file() else None
+    return jobs.kind_in(work_dir / name)
 
 
 def job_name(run: TrackedRun, tag: str) -> str:
@@ -92,13 +89,4 @@ def job_name(run: TrackedRun, tag: str) -> str:
 
 def is_unfinished(work_dir: Path, name: str) -> bool:
     """Whether the folder of that name holds a job that can be resumed."""
-    match job_in(work_dir, name):
-        case None:
-            return False
-        case "evaluation":
-            return not (work_dir / name / RESULT).exists()
-        case "search":
-            try:
-                return Journal.open(work_dir / name).find("search_finished") is None
-            except MedartsError:  # a corrupt journal: resuming says what is wrong with it
-                return True
+    return job_in(work_dir, name) is not None and jobs.is_unfinished(work_dir / name)

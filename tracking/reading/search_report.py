@@ -15,6 +15,7 @@ from medarts_ops.errors import RunError, SearchError
 from medarts_ops.individual import EvaluatedIndividual, StageResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import (
     IndividualFinished,
     SearchEvent,
@@ -22,7 +23,6 @@ from medarts_ops.observers import (
     SearchStarted,
     StageFinished,
     StageStarted,
-    state_after,
 )
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
@@ -107,7 +107,7 @@ def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
     }
     return SearchReport(
         search_id=name,
-        state=state_after(events[-1]),
+        state=events[-1].job_state,
         config=started.config,
         dataset=started.dataset,
         stages=stages,
@@ -120,14 +120,14 @@ def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
     )
 
 
-def _journal_of(store: RunStore, run: TrackedRun, name: str, work_dir: Path) -> Journal:
+def _journal_of(store: RunStore, run: TrackedRun, name: str, work_dir: Path) -> Journal[SearchEvent, SearchStarted]:
     """The journal in the work directory if it is this run's, or else the copy that the run keeps."""
     if job_in(work_dir, name) == "search":
-        journal = Journal.open(work_dir / name)
+        journal = Journal.open(work_dir / name, SEARCH)
         if _is_of(journal.started, run):
             return journal
     with copied_journal(store, run.run_id, work_dir, name) as file:
-        return Journal.open(file.parent)
+        return Journal.open(file.parent, SEARCH)
 
 
 def _is_of(started: SearchStarted, run: TrackedRun) -> bool:
@@ -136,11 +136,11 @@ def _is_of(started: SearchStarted, run: TrackedRun) -> bool:
     return params == run.params and started.dataset.fingerprint == run.tags.get(FINGERPRINT_TAG)
 
 
-def _epoch_alphas(journal: Journal, stages: Sequence[StageResult]) -> tuple[Alpha, ...]:
+def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], stages: Sequence[StageResult]) -> tuple[Alpha, ...]:
     """α of the last stage's best individual after each of its epochs."""
     best = stages[-1].best.id if stages and stages[-1].ranked else None
-    event = journal.find(f"individual_finished/{best}")
-    if not isinstance(event, IndividualFinished) or not isinstance(event.outcome, EvaluatedIndividual):
+    event = journal.find(IndividualFinished, best)
+    if event is None or not isinstance(event.outcome, EvaluatedIndividual):
         return ()
     return tuple(record.alpha for record in event.outcome.trained.history if record.alpha is not None)
 

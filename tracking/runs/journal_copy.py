@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStopped, StageFinished
 from medarts_ops.whole_file import whole_file
 
@@ -99,7 +100,7 @@ def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> I
                 f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
                 f"--work-dir names where it was started, or start it anew under another name ({error})"
             ) from error
-        found = Journal.open(folder).search_id
+        found = Journal.open(folder, SEARCH).name
         if found != name:
             raise SearchError(f"run {run_id} keeps the journal of search {found!r}: expected is that of {name!r}")
         yield file

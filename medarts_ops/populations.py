@@ -1,0 +1,51 @@
+"""Where a stage's individuals come from: random ones at first, then the survivors' heirs and crossover children."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medarts_ops.config import SearchConfig
+from medarts_ops.evolution.crossover import crossover
+from medarts_ops.evolution.inheritance import inherit
+from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
+from medarts_ops.seeds import Stream, random_generator
+from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.strategy import StagePlace
+
+
+def random_individuals(
+    config: SearchConfig, round: int, proposals: Sequence[Hyperparameters]
+) -> tuple[Individual, ...]:
+    """The first stage's individuals of one round, each with the hyperparameters proposed for its place."""
+    strategy = build_strategy(config)
+    numbered = enumerate(proposals, start=round * len(proposals))
+    return tuple(
+        Individual(
+            id=individual_id(config.stages[0].name, number),
+            stage=0,
+            number=number,
+            origin="random",
+            parents=(),
+            alpha=strategy.initial_alpha(
+                proposed.alpha_init_std, random_generator(config.seed, 0, number, Stream.ALPHA)
+            ),
+            hyperparameters=proposed,
+        )
+        for number, proposed in numbered
+    )
+
+
+def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIndividual]) -> tuple[Individual, ...]:
+    """A later stage's individuals: an heir of each survivor, and children of pairs of them (Fig. 4).
+
+    The strategy says with which α the survivors go into the stage: their trained one, in DARTS and in the paper.
+    """
+    stage = config.stages[index]
+    place, rng = (
+        StagePlace(index, len(config.stages), stage),
+        random_generator(config.seed, index, 0, Stream.NEXT_STAGE),
+    )
+    alphas = build_strategy(config).next_stage([ranked.trained.alpha for ranked in chosen], place, rng)
+    parents = [with_alpha(ranked, alpha) for ranked, alpha in zip(chosen, alphas, strict=True)]
+    heirs = inherit(parents, index, stage.name)
+    return (*heirs, *crossover(parents, stage.children, index, stage.name, first_number=len(parents)))

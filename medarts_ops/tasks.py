@@ -1,0 +1,101 @@
+"""What executors are given: values that any process can carry out. This one is the search training of a group."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Generic, Self, TypeVar
+
+from medarts_ops.alpha import OperationMasks
+from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.individual import EpochRecord, FailedIndividual, FailureCause, Individual, Outcome
+from medarts_ops.value import Value, identity_of
+
+Who = TypeVar("Who")
+Progress = TypeVar("Progress")
+Result = TypeVar("Result")
+
+
+class Task(Value, Generic[Who, Progress, Result]):
+    """What an executor is given: a value that any process can carry out (`training/tasks.py`).
+
+    It tells of `Who` some `Progress` on its way, and has a `Result` for each of its `names`.
+    """
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Who is trained."""
+
+    @property
+    @abstractmethod
+    def remedy(self) -> str:
+        """What takes so much memory, and which settings to lower."""
+
+    @abstractmethod
+    def failures(self, cause: FailureCause, what: str, known: Sequence[Result] = ()) -> list[Result]:
+        """Its results when it breaks off, without those that are `known`."""
+
+    def halves(self) -> tuple[Self, ...]:
+        """The same work in two tasks that need less memory each; none if it can't be divided."""
+        return ()
+
+
+class TrainingTask(Task[Individual, EpochRecord, Outcome]):
+    """The search training of individuals of one stage, with the file that holds the stage's images.
+
+    `masks` are the operations that any individual of the stage has, which is what its supernets are built with; None
+    is all. `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None
+    saves nothing.
+    """
+
+    added_later = frozenset({"masks"})
+
+    individuals: tuple[Individual, ...]
+    stage: StageConfig
+    config: SearchConfig
+    stage_data: str
+    masks: OperationMasks | None = None
+    checkpoint: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
+        return identity_of(self, without=frozenset({"stage_data", "checkpoint"}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of the individuals."""
+        return tuple(individual.id for individual in self.individuals)
+
+    @property
+    def remedy(self) -> str:
+        """What takes so much memory, and which settings to lower."""
+        stage = self.stage
+        return (
+            f"batch {stage.batch}, {stage.cells} cells and {stage.channels} channels; lower stages.*.batch or "
+            "stages.*.channels, or train fewer at a time (runtime.workers, runtime.stack)"
+        )
+
+    def failures(self, cause: FailureCause, what: str, known: Sequence[Outcome] = ()) -> list[Outcome]:
+        """All but those whose outcome is known have failed."""
+        finished = {outcome.individual.id for outcome in known}
+        return [
+            FailedIndividual(
+                individual=individual,
+                reason=f"individual {individual.id}, stage {self.stage.name!r}: {what}",
+                cause=cause,
+            )
+            for individual in self.individuals
+            if individual.id not in finished
+        ]
+
+    def halves(self) -> tuple[TrainingTask, ...]:
+        """Half of the individuals each, with a checkpoint of its own beside the group's."""
+        middle = len(self.individuals) // 2
+        halves = [part for part in (self.individuals[:middle], self.individuals[middle:]) if middle]
+        return tuple(self.model_copy(update={"individuals": part, "checkpoint": self._beside(part)}) for part in halves)
+
+    def _beside(self, part: Sequence[Individual]) -> str | None:
+        return self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))

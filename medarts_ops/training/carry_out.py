@@ -1,0 +1,81 @@
+"""Whatever an executor is given is carried out here, in whatever process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from medarts_ops.errors import MedartsError
+from medarts_ops.tasks import Progress, Result, Task, TrainingTask, Who
+from medarts_ops.training.genotype import EvaluationTask, genotype_training
+from medarts_ops.training.group import group_training
+from medarts_ops.training.workplace import Workplace
+
+_TRAININGS: dict[type, Callable[[Any, Workplace], Callable[[Any], Sequence[Any]]]] = {
+    TrainingTask: group_training,
+    EvaluationTask: genotype_training,
+}
+"""How each kind of task is carried out: a function that loads its data and gives the one that trains."""
+
+_logger = logging.getLogger(__name__)
+
+
+def carry_out(
+    task: Task[Who, Progress, Result], workplace: Workplace, on_progress: Callable[[Who, Progress], None]
+) -> Iterator[Result]:
+    """Train, from the first epoch or from the task's checkpoint, and give a result for each of its names.
+
+    A failure is a result, not an error. What runs out of memory is trained in two halves where that is the same work,
+    or else has failed. Whatever else breaks off, a mistake in the code too, fails the task. What `on_progress` raises
+    is raised: it is not of the training.
+
+    Raises:
+        DataError: the data can't be read.
+        SearchError: a file can't be written, or a newer release wrote the checkpoint.
+    """
+    train = _TRAININGS[type(task)](task, workplace)
+    names = ", ".join(task.names)
+    try:
+        results: Sequence[Result] | None = train(_apart(on_progress))
+    except _ListenerError as error:
+        raise error.cause from None
+    except MedartsError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _logger.warning("%s: out of memory (%s)", names, str(error).splitlines()[0] if str(error) else "")
+        results = None
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _logger.warning("%s: %s", names, what, exc_info=error)
+        results = task.failures("crashed", f"training broke off ({what}); `--debug` and the log show where")
+    if results is not None:
+        yield from results
+        return
+    # Outside the handler, which keeps the frames that hold the memory.
+    workplace.runtime.free_cache()
+    halves = task.halves()
+    for half in halves:
+        yield from carry_out(half, workplace, on_progress)
+    if not halves:
+        yield from task.failures("out_of_memory", f"out of memory with {task.remedy}")
+
+
+class _ListenerError(Exception):
+    """Carries what a listener raised past the handlers that are for the training's own errors."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _apart(on_progress: Callable[[Who, Progress], None]) -> Callable[[Who, Progress], None]:
+    def tell(who: Who, progress: Progress) -> None:
+        try:
+            on_progress(who, progress)
+        except Exception as error:
+            raise _ListenerError(error) from error
+
+    return tell

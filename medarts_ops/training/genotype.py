@@ -1,0 +1,134 @@
+"""The full-size training of one genotype as a task, from the first epoch, or from its last checkpoint, to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.errors import TrainingDiverged
+from medarts_ops.individual import EvaluationEpoch, EvaluationResult, FailureCause
+from medarts_ops.journal.evaluation_folder import unwritable
+from medarts_ops.observers import EvaluationStarted
+from medarts_ops.tasks import Task
+from medarts_ops.training.checkpoint import TrainingCheckpoint
+from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.training.workplace import Workplace
+from medarts_ops.value import Value, identity_of
+from medarts_ops.whole_file import whole_file
+
+
+class EvaluationBegun(Value):
+    """The network is built and fits; `mean` and `std` [channel] are what its images are normalised by."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class TrainedGenotype(Value):
+    """What came of the evaluation `name`."""
+
+    name: str
+    result: EvaluationResult
+
+
+class FailedEvaluation(Value):
+    """An evaluation whose training did not finish. What diverged does so again."""
+
+    name: str
+    reason: str
+    cause: FailureCause
+
+
+EvaluationOutcome = TrainedGenotype | FailedEvaluation
+EvaluationProgress = EvaluationBegun | EvaluationEpoch
+ProgressCallback = Callable[[str, EvaluationProgress], None]
+
+
+class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
+    """Full-size training as `started` says. Progress and outcome name it by `name`.
+
+    `checkpoint` is the file that it is saved to after each epoch, and goes on from; `weights` gets the trained
+    network's state dict. None saves nothing.
+    """
+
+    name: str
+    started: EvaluationStarted
+    checkpoint: str | None = None
+    weights: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must have been made of to be this task's."""
+        # Mean and std follow from the images, whose fingerprint is in it; and the checkpoints of evaluations that
+        # began without them must stay theirs.
+        return identity_of(self.started, without=frozenset({"mean", "std"}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name."""
+        return (self.name,)
+
+    @property
+    def remedy(self) -> str:
+        """What takes so much memory, and which settings to lower."""
+        config = self.started.config
+        return f"batch {config.batch}, {config.cells} cells and {config.channels} channels; lower batch or channels"
+
+    def failures(
+        self, cause: FailureCause, what: str, known: Sequence[EvaluationOutcome] = ()
+    ) -> list[EvaluationOutcome]:
+        """The one failure, unless its outcome is known."""
+        return (
+            [] if known else [FailedEvaluation(name=self.name, reason=f"evaluation {self.name}: {what}", cause=cause)]
+        )
+
+
+def genotype_training(
+    task: EvaluationTask, workplace: Workplace
+) -> Callable[[ProgressCallback], Sequence[EvaluationOutcome]]:
+    """Load the dataset; what comes back trains. Epochs of a checkpoint are told again.
+
+    Raises:
+        DataError: the images can't be read.
+    """
+    source = task.started.config.dataset
+    return partial(_train, task, workplace, workplace.data_of(source, lambda: load_dataset(source)))
+
+
+def _train(
+    task: EvaluationTask, workplace: Workplace, dataset: ImageDataset, on_progress: ProgressCallback
+) -> Sequence[EvaluationOutcome]:
+    started = task.started
+    training = SupervisedTraining(started.genotype, started.config, dataset, workplace.runtime)
+    mean, std = (tuple(part.tolist()) for part in training.statistics)
+    on_progress(task.name, EvaluationBegun(mean=mean, std=std))
+    checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
+    done = checkpoint.restore(training)
+    for record in training.history:
+        on_progress(task.name, record)
+    try:
+        for epoch in range(done, started.config.epochs):
+            on_progress(task.name, training.run_epoch(epoch))
+            checkpoint.save(training, epoch + 1)
+    except TrainingDiverged as error:
+        return [FailedEvaluation(name=task.name, reason=str(error), cause="diverged")]
+    if task.weights is not None:
+        _save_weights(training, Path(task.weights))
+    result = EvaluationResult(
+        genotype=started.genotype,
+        parameters=started.parameters,
+        history=tuple(training.history),
+        seconds=sum(record.seconds for record in training.history),
+    )
+    return [TrainedGenotype(name=task.name, result=result)]
+
+
+def _save_weights(training: SupervisedTraining, path: Path) -> None:
+    try:
+        with whole_file(path) as file:
+            training.save_weights(file)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
+        raise unwritable(path, error) from error

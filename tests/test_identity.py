@@ -1,0 +1,81 @@
+"""What a checkpoint belongs to: equal work has equal identity, in this release and in those that began it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from factories import (
+    make_dataset_summary,
+    make_evaluate_config_tiny,
+    make_genotype,
+    make_individual,
+    make_search_config_tiny,
+)
+
+from medarts_ops.observers import EvaluationStarted
+from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.genotype import EvaluationTask
+from medarts_ops.value import Value, identity_of
+
+CONFIG = make_search_config_tiny()
+TASK = TrainingTask(
+    individuals=(make_individual(0), make_individual(1)),
+    stage=CONFIG.stages[0],
+    config=CONFIG,
+    stage_data="stage-0.npz",
+    checkpoint="init-00.pt",
+)
+STARTED = EvaluationStarted(
+    config=make_evaluate_config_tiny(),
+    genotype=make_genotype("sep_conv_3x3", nodes=2),
+    parameters=1234,
+    dataset=make_dataset_summary(),
+    mean=(0.5,),
+    std=(0.25,),
+)
+
+
+def test_a_search_that_the_first_releases_began_finds_its_checkpoints():
+    # As they computed it. If a new setting changes it, name the setting in its class's `added_later`.
+    assert TASK.identity == "b7e550366266039052a2b8b253d01d77ea5dc7c0a3ff950442b9bf987a93a44a"
+
+
+def test_an_evaluation_that_the_first_releases_began_finds_its_checkpoint():
+    task = EvaluationTask(name="mine", started=STARTED)
+    assert task.identity == "049adf5464384b4ce8902f39332b022c861aa863a306c849f9f18a924c86e7fd"
+
+
+def test_other_work_has_another_identity_and_other_places_have_not():
+    alone = TASK.model_copy(update={"individuals": TASK.individuals[:1]})
+    seeded = TASK.model_copy(update={"config": CONFIG.model_copy(update={"seed": 1})})
+    elsewhere = TASK.model_copy(update={"stage_data": "elsewhere.npz", "checkpoint": None})
+    assert len({TASK.identity, alone.identity, seeded.identity}) == 3
+    assert elsewhere.identity == TASK.identity
+
+
+class Part(Value):
+    size: int = 1
+
+
+class LaterPart(Value):
+    added_later: ClassVar[frozenset[str]] = frozenset({"shape", "mask"})
+    size: int = 1
+    shape: str = "round"
+    mask: tuple[int, ...] | None = None
+
+
+class Whole(Value):
+    part: Any
+    parts: Any
+    named: Any
+
+
+def identity(part: Value) -> str:
+    whole = Whole(part=part, parts=(Part(), part), named={"a": part})
+    return identity_of(whole, without=frozenset())
+
+
+def test_a_field_that_a_release_added_counts_at_any_depth_unless_it_is_at_its_default():
+    changed = [LaterPart(shape="square"), LaterPart(mask=(1,)), LaterPart(size=2)]
+    assert len({identity(part) for part in (Part(), *changed)}) == 4
+    assert identity(LaterPart()) == identity(Part())
