@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from factories import make_search_config_tiny
+from made_up_strategy import NAME, registered_strategy
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.batches import Batch
@@ -20,7 +21,7 @@ from medarts_ops.individual import (
     TrainedIndividual,
     individual_id,
 )
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.registry import STRATEGIES, build_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
@@ -30,6 +31,8 @@ from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
 RATES = (0.025, 0.1, 0.01)
+WIDER = tuple(stage.model_copy(update={"channels": 4}) for stage in CONFIG.stages)
+CONFIGS = {"darts": CONFIG, NAME: CONFIG.model_copy(update={"stages": WIDER})}
 
 
 @pytest.fixture
@@ -40,8 +43,8 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def individual(number: int, weights_lr: float) -> Individual:
-    alpha = build_strategy(CONFIG).initial_alpha(1.0, np.random.default_rng(number))
+def individual(number: int, weights_lr: float, config: SearchConfig = CONFIG) -> Individual:
+    alpha = build_strategy(config).initial_alpha(1.0, np.random.default_rng(number))
     usual = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
     own = {"weights_lr": weights_lr, "alpha_lr": 3e-4 * (number + 1), "alpha_weight_decay": 1e-3 * (number + 1)}
     return Individual(
@@ -83,14 +86,20 @@ def with_order(order: str) -> SearchConfig:
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-def test_stacked_steps_equal_single_ones_in_double_precision(double, order):
-    config = with_order(order)
+@pytest.mark.parametrize("name", ["darts", NAME])
+def test_stacked_steps_equal_single_ones_in_double_precision(double, name, order):
+    with registered_strategy():
+        check_stacked_steps(CONFIGS[name].model_copy(update={"strategy": STRATEGIES.get(name)(name=name, order=order)}))
+
+
+def check_stacked_steps(config: SearchConfig) -> None:
+    group = tuple(individual(number, rate, config) for number, rate in enumerate(RATES))
     batches = [(torch.randn(3, 5, 1, 8, 8), torch.randint(10, (3, 5))) for _ in range(4)]
-    stack, singles = training_of(GROUP, config), [training_of([each], config) for each in GROUP]
+    stack, singles = training_of(group, config), [training_of([each], config) for each in group]
     for train, valid in (batches[:2], batches[2:]):
-        together = stack.step(Batch(*train), Batch(*valid))
+        together = stack.iterate(Batch(*train), Batch(*valid))
         for place, single in enumerate(singles):
-            alone = single.step(*(Batch(*(each[place : place + 1] for each in batch)) for batch in (train, valid)))
+            alone = single.iterate(*(Batch(*(each[place : place + 1] for each in batch)) for batch in (train, valid)))
             torch.testing.assert_close([each[place] for each in together], [each[0] for each in alone])
     for place, single in enumerate(singles):
         for ours, theirs in zip(stack.alpha.leaves(), single.alpha.leaves(), strict=True):
