@@ -1,7 +1,8 @@
 """What a CUDA graph asks of the search step, shown without a GPU: static shapes, one device, no waiting.
 
 Tensors of torch's meta device have a shape and no values: an operation that mixes devices, or a look at a value (which
-on a GPU would wait for it), is an error.
+on a GPU would wait for it), is an error. Optimizers know no meta device: they step torch's fake tensors, which say that
+they are on a GPU and have no values either, but which nothing can be propagated back through where there is none.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from typing import Any
 import pytest
 import torch
 from factories import make_search_config_tiny
+from made_up_strategy import NAME, registered_strategy
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.networks import separable
+from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.registry import STRATEGIES, build_strategy
+from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
@@ -32,8 +38,17 @@ TINY = make_search_config_tiny()
 DATA = prepare_search_data(TINY).stages[0]
 
 
-def config_of(order: str) -> SearchConfig:
-    return TINY.model_copy(update={"strategy": TINY.strategy.model_copy(update={"order": order})})
+def config_of(name: str, order: str = "first") -> SearchConfig:
+    """DARTS, or the strategy that uses every door; the second needs channels that can be shared out."""
+    stages = tuple(stage.model_copy(update={"channels": 4}) for stage in TINY.stages)
+    strategy = STRATEGIES.get(name)(name=name, order=order)
+    return TINY.model_copy(update={"strategy": strategy, **({"stages": stages} if name == NAME else {})})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def strategy_is_registered() -> Iterator[None]:
+    with registered_strategy():
+        yield
 
 
 def training_of(config: SearchConfig, runtime: Runtime, stack: int) -> SearchTraining:
@@ -74,7 +89,7 @@ def device_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
     monkeypatch.setattr(Runtime, "generator", lambda self, seed: torch.Generator().manual_seed(seed))
     monkeypatch.setattr(Runtime, "captured", lambda self, step: step)
     monkeypatch.setattr(Runtime, "autocast", lambda self: torch.autocast("cpu", enabled=False))
-    # torch's optimizers know no meta device; that they can be captured is torch's own promise.
+    # What steps them is shown by fake tensors, below.
     monkeypatch.setattr(Member, "step_alpha", lambda self, gradients, *, scaled: None)
     monkeypatch.setattr(Member, "step_weights", lambda self, gradients: None)
     cpu = Runtime.from_config(TINY.runtime)
@@ -83,15 +98,63 @@ def device_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values, order, stack):
-    training = training_of(config_of(order), device_without_values, stack)
-    given = batches(stack, "meta")
+@pytest.mark.parametrize(("name", "stack"), [("darts", 1), ("darts", 3), (NAME, 2)])
+def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values, name, order, stack):
+    training = training_of(config_of(name, order), device_without_values, stack)
+    given = (*batches(stack, "meta"), training._draws() + training._draws())
     training.step(*given)  # the first makes optimizer states and tables
     with Calls() as calls, torch.autograd.set_multithreading_enabled(False):
         losses, right, alpha_losses = training.step(*given)
     assert len(calls.seen) > 1000 and calls.moves == []
     assert {each.device.type for each in (losses, right, alpha_losses)} == {"meta"}
+
+
+@pytest.fixture
+def gpu_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    """A runtime on a GPU that is not there."""
+    library = torch.library.Library("aten", "IMPL")
+    for overload in ("_fused_sgd_", "_fused_sgd_.tensor_lr"):
+        # The one kernel that fake tensors don't know; it writes into its arguments and gives nothing.
+        library.impl(overload, lambda *arguments, **named: None, "Meta")
+    monkeypatch.setattr(Runtime, "generator", lambda self, seed: torch.Generator().manual_seed(seed))
+    with FakeTensorMode():
+        yield replace(Runtime.from_config(TINY.runtime), device=torch.device("cuda", 0), cuda_graphs=True)
+    library._destroy()
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_real_optimizers_step_on_their_device_and_never_wait_for_it(gpu_without_values, scaled):
+    runtime, individual = gpu_without_values, sample_individual(TINY, 0)
+    strategy, place = build_strategy(TINY), StagePlace(0, 3, TINY.stages[0])
+    alpha = AlphaTensors.stack([individual.alpha], strategy.space.n_primitives, runtime.device)
+    weights = [torch.zeros(shape, device=runtime.device) for shape in ((4, 3), (5,))]
+    task = TrainingTask(individuals=(individual,), stage=TINY.stages[0], config=TINY, stage_data="unused")
+    member = Member(
+        task,
+        individual,
+        weights=weights,
+        buffers=[torch.zeros_like(weight) for weight in weights],
+        alpha=alpha.slice(0),
+        strategy=strategy,
+        place=place,
+        runtime=runtime,
+    )
+    gradients = [torch.zeros_like(leaf[0]) for leaf in alpha.leaves()]
+    for _ in range(2):  # the first makes the states
+        with Calls() as calls:
+            member.step_alpha(gradients, scaled=scaled)
+            member.step_weights([torch.zeros_like(weight) for weight in weights])
+    names = {name for name, _ in calls.seen}
+    assert {"aten._fused_adam_.default", "aten._fused_sgd_.tensor_lr"} <= names and calls.moves == []
+
+
+def test_the_detector_detects_on_a_gpu_without_values(gpu_without_values):
+    rate = torch.tensor(0.1, device=gpu_without_values.device)
+    optimizer = torch.optim.SGD([torch.zeros(3, device=gpu_without_values.device)], lr=0.1, fused=False)
+    optimizer.param_groups[0]["lr"] = rate  # not fused, it looks at the value
+    optimizer.param_groups[0]["params"][0].grad = torch.zeros(3, device=gpu_without_values.device)
+    with pytest.raises(DataDependentOutputException):
+        optimizer.step()
 
 
 def test_the_detector_detects(device_without_values):
@@ -105,10 +168,10 @@ def test_the_detector_detects(device_without_values):
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("side", [8, 16])
-def test_every_step_runs_the_same_operations_on_the_same_shapes(order, side):
-    training = training_of(config_of(order), Runtime.from_config(TINY.runtime), 2)
-    given = batches(2, "cpu", side=side)
+@pytest.mark.parametrize(("name", "side"), [("darts", 8), ("darts", 16), (NAME, 8)])
+def test_every_step_runs_the_same_operations_on_the_same_shapes(name, order, side):
+    training = training_of(config_of(name, order), Runtime.from_config(TINY.runtime), 2)
+    given = (*batches(2, "cpu", side=side), training._draws() + training._draws())
     training.step(*given)
     runs = []
     for _ in range(2):
