@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
-from medarts_ops.journal.job import tell_again
+from medarts_ops.journal.job import kind_in, tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.journal.lock import job_lock
@@ -60,7 +60,7 @@ def sync_search(
     folder = work_dir / name
     kind = job_in(work_dir, name)
     if kind == "evaluation":
-        raise SearchError(f"{name!r} is an evaluation, which has no journal: `medarts resume {name}` tells its store")
+        raise SearchError(f"{name!r} is an evaluation: `medarts resume {name}` tells its store")
     if kind is None:
         raise _no_such_search(work_dir, name)
     with job_lock(folder):
@@ -82,7 +82,7 @@ def sync_search(
 
 
 def _no_such_search(work_dir: Path, name: str) -> SearchError:
-    known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}")]
+    known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}") if kind_in(path.parent) == SEARCH.name]
     if not known:
         return SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
     return SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")
