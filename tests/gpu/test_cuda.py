@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from medarts_ops.config import SearchConfig, SearchRuntimeConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import SearchResult
 from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.search import run_search
 from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import OPERATIONS
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 
@@ -36,14 +39,18 @@ def search(folder: Path, device: str, amp: str) -> SearchResult:
     return run_search(tiny(device, amp), folder)
 
 
-def test_the_supernet_computes_what_it_computes_on_the_cpu():
+@pytest.mark.parametrize("share", [1, 2])
+def test_the_supernet_computes_what_it_computes_on_the_cpu(share):
     torch.manual_seed(0)
-    space = SearchSpace()
-    network = Supernet(SupernetSpec.full(space), cells=3, channels=4, n_classes=3, in_channels=3).double()
-    images = torch.randn(4, 3, 9, 9, dtype=torch.float64)
-    mixtures = [torch.randn(space.n_edges, space.n_primitives).double().softmax(-1) for _ in range(2)]
-    expected = network(images, *mixtures)
-    got = network.cuda()(images.cuda(), *(mixture.cuda() for mixture in mixtures))
+    space = SearchSpace(primitives=OPERATIONS)
+    spec = replace(SupernetSpec.full(space), channel_share=share)
+    network = Supernet(spec, cells=3, channels=4, n_classes=3, in_channels=3, individuals=2).double()
+    images = torch.randn(2, 4, 3, 9, 9, dtype=torch.float64)
+    mixtures = [torch.randn(2, space.n_edges, space.n_primitives).double().softmax(-1) for _ in range(2)]
+    probability, seeds = torch.tensor([0.3, 0.0]).double(), torch.tensor([2**40, -1])
+    expected = network(images, *mixtures, SkipDropout(probability, seeds))
+    dropout = SkipDropout(probability.cuda(), seeds.cuda())
+    got = network.cuda()(images.cuda(), *(mixture.cuda() for mixture in mixtures), dropout)
     torch.testing.assert_close(got.cpu(), expected, rtol=1e-8, atol=1e-10)
 
 

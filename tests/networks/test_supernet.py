@@ -241,7 +241,7 @@ class Moves(TorchDispatchMode):
 
 @pytest.mark.parametrize("stack", [1, 3])
 def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack):
-    spec = SPECS["dropout, half of the channels, every operation"]
+    spec = replace(SupernetSpec.full(SearchSpace(n_nodes=2, primitives=OPERATIONS)), channel_share=2)
     supernet = Supernet(spec, cells=3, channels=4, n_classes=5, in_channels=3, individuals=stack).to("meta")
     images = torch.empty(stack, 2, 3, 9, 9, device="meta")
     mixture = torch.empty(stack, spec.space.n_edges, spec.space.n_primitives, device="meta", requires_grad=True)
