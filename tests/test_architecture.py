@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"errors", "seeds", "value", "provenance", "whole_file", "quantities"},
-    {"space"},
+    {"space", "registry"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},

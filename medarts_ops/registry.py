@@ -1,0 +1,134 @@
+"""Parts by name: built in, registered by this process, or announced by an installed package as an entry point."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from medarts_ops.errors import ConfigError, unknown_name
+
+Part = TypeVar("Part")
+
+PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+"""Names become file names, metrics and parts of dotted paths."""
+
+_registered: dict[str, dict[str, Any]] = {}
+"""What this process registered, by entry-point group and name; worker processes are handed all of it."""
+
+
+class Registry(Generic[Part]):
+    """The parts of one kind. Built-in ones go before others of their name; no entry point is loaded before it is used.
+
+    Args:
+        kind: a word for messages, such as "strategy".
+        path: where a config names such a part.
+        group: the group of entry points by which installed packages announce theirs.
+        built_in: the project's own parts by name.
+        part_type: what every part is an instance of.
+    """
+
+    def __init__(
+        self, kind: str, path: str, group: str, built_in: Mapping[str, Part], *, part_type: Any = Callable
+    ) -> None:
+        self.kind, self.path, self.group = kind, path, group
+        self._built_in, self._part_type = dict(built_in), part_type
+
+    def names(self) -> tuple[str, ...]:
+        """All names in alphabetical order."""
+        announced = {entry.name for entry in entry_points(group=self.group)}
+        return tuple(sorted(announced.union(self._built_in, _registered.get(self.group, ()))))
+
+    def get(self, name: str, path: str | None = None) -> Part:
+        """The part of that name.
+
+        Args:
+            name: as the config gives it.
+            path: the dotted path of the config that messages begin with, where it is not the registry's.
+
+        Raises:
+            ConfigError: there is none, an installed package's can't be loaded, or two packages have one.
+        """
+        path = path or self.path
+        for parts in (self._built_in, _registered.get(self.group, {})):
+            if name in parts:
+                part: Part = parts[name]
+                return part
+        found = list(entry_points(group=self.group, name=name))
+        if not found:
+            raise ConfigError(f"{path}: {unknown_name(self.kind, name, self.names())}")
+        if len(found) > 1:
+            packages = " and ".join(sorted(map(_package, found)))
+            raise ConfigError(f"{path}: {packages} both have a {self.kind} {name!r}: uninstall one of them")
+        named = f"{path}: {self.kind} {name!r} of {_package(found[0])}"
+        return self._checked(_loaded(found[0], named), named)
+
+    def register(self, name: str, part: Part) -> None:
+        """Make `part` known to this process, and to the worker processes that it starts, as `name`.
+
+        Raises:
+            ConfigError: the name is taken or no plain word, or the part is of another type.
+        """
+        if not PLAIN_WORD.fullmatch(name):
+            raise ConfigError(
+                f"a {self.kind} can't be named {name!r}: allowed are up to 40 letters, digits, _ and -, a letter first"
+            )
+        if name in self.names():
+            raise ConfigError(f"{self.kind} {name!r} is there already: choose another name")
+        _registered.setdefault(self.group, {})[name] = self._checked(part, f"{self.kind} {name!r}")
+
+    def _checked(self, part: Part, named: str) -> Part:
+        if not isinstance(part, self._part_type):
+            allowed = self._part_type.__name__
+            raise ConfigError(f"{named} is of type {type(part).__name__}: allowed is {allowed}; see docs/extending.md")
+        return part
+
+
+def registered() -> bytes:
+    """What this process registered, for `register_again` in its worker processes.
+
+    Raises:
+        ConfigError: a part can't be found by name in its module, as a function within a function can't.
+    """
+    try:
+        return pickle.dumps(_registered)
+    except Exception as error:  # pickle raises what the part's own code raises
+        raise ConfigError(
+            f"what was registered can't be handed to worker processes ({_one_line(error)}): define it at the top of a "
+            "module, or set runtime.workers to 1"
+        ) from error
+
+
+def register_again(parts: bytes) -> None:
+    """Make known in a worker process what `registered` gave in the process that started it.
+
+    Raises:
+        ConfigError: a part can't be imported here.
+    """
+    try:
+        for group, named in pickle.loads(parts).items():
+            _registered.setdefault(group, {}).update(named)
+    except Exception as error:  # importing runs foreign code
+        raise ConfigError(
+            f"a worker process can't import what was registered ({_one_line(error)}): define it in a module or a "
+            "script that can be imported, or set runtime.workers to 1"
+        ) from error
+
+
+def _loaded(entry: EntryPoint, named: str) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:  # importing runs foreign code
+        raise ConfigError(
+            f"{named} can't be loaded ({_one_line(error)}): mend, update or uninstall that package"
+        ) from error
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
