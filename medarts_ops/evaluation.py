@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import DataError, SearchError
@@ -33,9 +33,10 @@ from medarts_ops.observers import (
     EvaluationStopped,
     how_it_stopped,
 )
+from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.checkpoint import TrainingCheckpoint
-from medarts_ops.training.runtime import Runtime, resolve_runtime
+from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.whole_file import whole_file
 
@@ -63,9 +64,9 @@ def run_evaluation(
     Raises:
         MedartsError: bad settings, bad data, or a loss that diverged.
     """
-    config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
+    resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    started = _started(config, genotype, dataset)
+    started = _started(resolved, genotype, dataset)
     if folder is None:
         return _carry_out(started, dataset, None, observers)
     with job_lock(folder):
@@ -103,7 +104,7 @@ def resume_evaluation(folder: Path, *, observers: Sequence[EvaluationObserver] =
         return _carry_out(started, dataset, folder, observers)
 
 
-def _started(config: EvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
+def _started(config: ResolvedEvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
     parameters = count_parameters(
         genotype,
         cells=config.cells,

@@ -10,7 +10,8 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from medarts_ops.config import AlphaConfig, SearchConfig, StageConfig, WeightsConfig
+from medarts_ops.config import ResolvedSearchConfig, StageConfig
+from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import FloatArray, Value
 
@@ -48,25 +49,6 @@ class Alpha(Value):
 
     normal: CellAlpha
     reduce: CellAlpha
-
-
-class Hyperparameters(Value):
-    """What may differ between the individuals of a stage, apart from α and seeds."""
-
-    alpha_lr: float
-    weights_lr: float
-    alpha_weight_decay: float
-    alpha_init_std: float
-
-    @classmethod
-    def from_config(cls, alpha: AlphaConfig, weights: WeightsConfig) -> Hyperparameters:
-        """The config's own values: DARTS's, unless they were changed."""
-        return cls(
-            alpha_lr=alpha.lr,
-            weights_lr=weights.lr,
-            alpha_weight_decay=alpha.weight_decay,
-            alpha_init_std=alpha.init_std,
-        )
 
 
 class Individual(Value):
@@ -235,14 +217,16 @@ class TrainingTask(Value):
 
     individuals: tuple[Individual, ...]
     stage: StageConfig
-    config: SearchConfig
+    config: ResolvedSearchConfig
     stage_data: str
     checkpoint: str | None = None
 
     @property
     def identity(self) -> str:
         """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
-        described = self.model_dump_json(include={"individuals", "stage", "config"})
+        # Where it is trained changes nothing; and the checkpoints of releases without that setting must stay theirs.
+        elsewhere = {"config": {"runtime": {"executor"}}}
+        described = self.model_dump_json(include={"individuals", "stage", "config"}, exclude=elsewhere)
         return hashlib.sha256(described.encode()).hexdigest()
 
 

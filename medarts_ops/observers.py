@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
-from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -44,11 +44,11 @@ class DatasetSummary(Value):
 
 
 class SearchStarted(Value):
-    """A search begins; `config` has no `auto` left in it."""
+    """A search begins."""
 
     kind: Literal["search_started"] = "search_started"
     search_id: str
-    config: SearchConfig
+    config: ResolvedSearchConfig
     dataset: DatasetSummary
 
     @property
@@ -230,7 +230,7 @@ class EvaluationStarted(Value):
     """
 
     kind: Literal["evaluation_started"] = "evaluation_started"
-    config: EvaluateConfig
+    config: ResolvedEvaluateConfig
     genotype: Genotype
     parameters: int
     dataset: DatasetSummary

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig, SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import DataError, MedartsError, SearchError
 from medarts_ops.executors.protocol import Executor
@@ -14,7 +14,6 @@ from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.journal import Journal, JournalObserver
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.objectives.registry import check_objectives
 from medarts_ops.observers import (
     FanOut,
     SearchEvent,
@@ -25,24 +24,10 @@ from medarts_ops.observers import (
     how_it_stopped,
 )
 from medarts_ops.proposers import FixedProposer, Proposer
+from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import MultiStageSearch
-from medarts_ops.strategies.registry import build_strategy
-from medarts_ops.training.runtime import resolve_runtime
-from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
 
 _logger = logging.getLogger(__name__)
-
-
-def resolve_config(config: SearchConfig) -> SearchConfig:
-    """Replace every `auto` but `runtime.stack`, which needs the data, and refuse names that nobody registered.
-
-    Raises:
-        ConfigError: an unknown strategy or objective, or a device that is not there.
-    """
-    build_strategy(config.strategy)
-    check_objectives(config.objectives)
-    config = resolve_workers(config)
-    return config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
 
 
 def run_search(
@@ -62,17 +47,15 @@ def run_search(
             written there.
         data: what `prepare_search_data(config)` gave, where the caller has it already.
         proposer: where initial hyperparameters come from; the config's own values for all by default.
-        executor: where individuals are trained; by the config's `runtime.workers` by default. Closed at the end.
+        executor: where individuals are trained; by the config's `runtime.executor` by default. Closed at the end.
         observers: told of every event, after the journal.
 
     Raises:
         MedartsError: bad settings, bad data, or a stage without any survivor.
     """
-    config = resolve_config(config)
-    data = prepare_search_data(config) if data is None else data
-    config = resolve_stack(config, data.stages)
+    resolved, data = resolve_search_config(config, data)
     with job_lock(folder):
-        return _carry_out(Journal.create(folder, folder.name), config, folder, data, proposer, executor, observers)
+        return _carry_out(Journal.create(folder, folder.name), resolved, folder, data, proposer, executor, observers)
 
 
 def resume_search(
@@ -115,7 +98,7 @@ def resume_search(
 
 def _carry_out(
     journal: Journal,
-    config: SearchConfig,
+    config: ResolvedSearchConfig,
     folder: Path,
     data: SearchData,
     proposer: Proposer | None,
@@ -123,7 +106,7 @@ def _carry_out(
     observers: Sequence[SearchObserver],
 ) -> SearchResult:
     _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
-    proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
+    proposer = proposer or FixedProposer(Hyperparameters.from_config(config))
     executor = executor or build_executor(config.runtime)
     observer = FanOut[SearchEvent]([JournalObserver(journal), *observers])
     stops = sum(isinstance(event, SearchStopped) for _, event in journal.events())

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.crossover import crossover
@@ -21,7 +21,6 @@ from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
     FailedIndividual,
-    Hyperparameters,
     Individual,
     Outcome,
     RankedIndividual,
@@ -29,7 +28,6 @@ from medarts_ops.individual import (
     StageResult,
     TrainedIndividual,
     TrainingTask,
-    individual_id,
     without_epoch_alphas,
 )
 from medarts_ops.journal.journal import Journal
@@ -44,8 +42,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.proposers import Proposer
-from medarts_ops.seeds import Stream, random_generator
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.training.random_individual import random_individual
 
 Measured = EvaluatedIndividual | FailedIndividual
 
@@ -58,7 +55,7 @@ class MultiStageSearch:
 
     def __init__(
         self,
-        config: SearchConfig,
+        config: ResolvedSearchConfig,
         folder: Path,
         data: SearchData,
         proposer: Proposer,
@@ -68,7 +65,6 @@ class MultiStageSearch:
     ) -> None:
         self._config, self._folder, self._data = config, folder, data
         self._proposer, self._executor, self._observer, self._journal = proposer, executor, observer, journal
-        self._strategy = build_strategy(config.strategy)
         self._context = MeasuringContext(
             para_aug=config.para_aug,
             n_classes=len(data.summary.class_names),
@@ -111,7 +107,7 @@ class MultiStageSearch:
             population = self._born(index, generation)
             if population is None:
                 population = tuple(
-                    self._random_individual(index, stage, generation * size + place, hyperparameters)
+                    random_individual(self._config, generation * size + place, hyperparameters, stage=index)
                     for place, hyperparameters in enumerate(self._proposer.propose(generation, size))
                 )
             outcomes = self._train(index, stage, generation, population)
@@ -123,21 +119,6 @@ class MultiStageSearch:
         """The population that an earlier process made, if it did."""
         event = self._journal.find(f"population_born/{index}/{generation}")
         return event.individuals if isinstance(event, PopulationBorn) else None
-
-    def _random_individual(
-        self, index: int, stage: StageConfig, number: int, hyperparameters: Hyperparameters
-    ) -> Individual:
-        rng = random_generator(self._config.seed, index, number, Stream.ALPHA)
-        space = self._config.space.search_space()
-        return Individual(
-            id=individual_id(stage.name, number),
-            stage=index,
-            number=number,
-            origin="random",
-            parents=(),
-            alpha=self._strategy.initial_alpha(space, hyperparameters.alpha_init_std, rng),
-            hyperparameters=hyperparameters,
-        )
 
     def _train(
         self, index: int, stage: StageConfig, generation: int, population: Sequence[Individual]
@@ -185,7 +166,6 @@ class MultiStageSearch:
     ) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
         stack = self._config.runtime.stack
-        assert isinstance(stack, int)
         groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
         return [
             TrainingTask(

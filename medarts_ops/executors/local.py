@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from medarts_ops.config import SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedSearchRuntime
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import Outcome, TrainingTask
 from medarts_ops.training.group import EpochCallback, train_group
@@ -16,7 +16,7 @@ from medarts_ops.training.runtime import Runtime
 class LocalExecutor:
     """Keeps the images of the stage at work on the device, for all of its individuals."""
 
-    def __init__(self, config: SearchRuntimeConfig) -> None:
+    def __init__(self, config: ResolvedSearchRuntime) -> None:
         self._runtime = Runtime.from_config(config)
         self._path: str | None = None
         self._tensors: StageTensors | None = None

@@ -16,10 +16,11 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from medarts_ops.config import SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedSearchRuntime
 from medarts_ops.errors import MedartsError, SearchError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainingTask
+from medarts_ops.registry import register_again, registered
 from medarts_ops.training.group import EpochCallback
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class _Worker:
 class ProcessExecutor:
     """`workers` processes of `threads` threads each, started when first needed and kept for the next stage."""
 
-    def __init__(self, config: SearchRuntimeConfig) -> None:
+    def __init__(self, config: ResolvedSearchRuntime) -> None:
         self._config = config
         self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
         self._workers: list[_Worker] = []
@@ -87,7 +88,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._config), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._config, registered()), daemon=True)
         process.start()
         theirs.close()  # so that the worker's death closes the pipe
         worker = _Worker(process, ours)
@@ -119,7 +120,7 @@ class ProcessExecutor:
         ]
 
 
-def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
+def _work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) -> None:
     """A worker's life: train what comes through the pipe until it is told to end, or the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     executor: LocalExecutor | None = None
@@ -130,7 +131,9 @@ def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
     with contextlib.suppress(EOFError, ConnectionError):  # the driver is gone
         while (task := connection.recv()) is not None:
             try:
-                executor = executor or LocalExecutor(config)
+                if executor is None:
+                    register_again(parts)
+                    executor = LocalExecutor(config)
                 for outcome in executor.run([task], send_epoch):
                     connection.send(outcome)
             except MedartsError as error:

@@ -25,8 +25,8 @@ from medarts_ops.strategies.protocol import Batch
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import EAGER_STEPS, CapturedStep, Runtime
-from medarts_ops.training.side_by_side import sample_individual
 
 TINY = make_search_config_tiny()
 DATA = prepare_search_data(TINY).stages[0]
@@ -37,7 +37,7 @@ def config_of(order: str) -> SearchConfig:
 
 
 def training_of(config: SearchConfig, runtime: Runtime, stack: int) -> SearchTraining:
-    individuals = tuple(sample_individual(config, number) for number in range(stack))
+    individuals = tuple(random_individual(config, number) for number in range(stack))
     task = TrainingTask(individuals=individuals, stage=config.stages[0], config=config, stage_data="unused")
     training = SearchTraining(task, StageTensors.place(DATA, runtime), runtime)
     training.supernet.train()
