@@ -23,7 +23,7 @@ from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, r
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.search_step import ImageSize
-    from medarts_ops.config import SearchConfig
+    from medarts_ops.config import ResolvedSearchConfig
     from medarts_ops.data.search_data import SearchData
 
 RESOLUTION = click.IntRange(8)
@@ -86,12 +86,12 @@ def search(
       medarts bench search --cells 8 --repeats 3
       medarts bench search --preset digits --set runtime.threads=1 --json
     """
-    config = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
+    asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
-    from medarts_ops.search import resolve_config
+    from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
 
-    config = resolve_config(config)
+    config = resolve_config_alone(asked)
     size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
     stages = [
         config.stages[0].model_copy(update={"cells": n, "channels": channels, "batch": batch})
@@ -104,7 +104,7 @@ def search(
         first.append(measure_step(config, stage, size, repeats, order="first"))
     console.print(f"timing second order, {stages[0].cells} cells")
     second = measure_step(config, stages[0], size, repeats, order="second")
-    individuals = BENCH_STACK if config.runtime.stack == "auto" else config.runtime.stack
+    individuals = BENCH_STACK if asked.runtime.stack == "auto" else config.runtime.stack
     console.print(f"timing {individuals} individuals stacked, {stages[0].cells} cells")
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
     measured = SearchBench(first, second, stacked)
@@ -146,13 +146,13 @@ def evaluate(
       medarts bench evaluate
       medarts bench evaluate --cells 5 --batch 16 --json
     """
-    config = resolve_evaluate(config_request(ctx)._replace(usual_preset="cifar10")).config
+    asked = resolve_evaluate(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.evaluation_step import measure_evaluation
-    from medarts_ops.training.runtime import resolve_runtime
+    from medarts_ops.resolving import resolve_evaluate_config
 
     sizes = {"cells": cells, "channels": channels, "batch": batch}
     given: dict[str, object] = {name: value for name, value in sizes.items() if value is not None}
-    config = config.model_copy(update={**given, "runtime": resolve_runtime(config.runtime)})
+    config = resolve_evaluate_config(asked.model_copy(update=given))
     progress_console().print(
         f"timing {config.cells} cells, {config.channels} channels, {resolution}×{resolution}, batch {config.batch}"
     )
@@ -188,11 +188,11 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
       medarts bench data
       medarts bench data --resolution 64 --batch 128 --json
     """
-    runtime = load_evaluate_config("cifar10", options=nested("runtime.device", device)).runtime
+    asked = load_evaluate_config("cifar10", options=nested("runtime.device", device)).runtime
     from medarts_ops.bench.input_pipeline import measure_input
-    from medarts_ops.training.runtime import resolve_runtime
+    from medarts_ops.resolving import resolve_runtime
 
-    runtime = resolve_runtime(runtime)
+    runtime = resolve_runtime(asked)
     timings = []
     for resolution in resolutions:
         progress_console().print(f"timing {resolution}×{resolution}, batch {batch}")
@@ -203,7 +203,7 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
         print_data_bench(results_console(), runtime, timings)
 
 
-def _estimate(config: SearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
+def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.data.search_data import prepare_search_data
 
@@ -214,7 +214,7 @@ def _estimate(config: SearchConfig, size: ImageSize, repeats: int) -> SearchEsti
     return estimate_of(config, prepare_search_data(config), repeats)
 
 
-def estimate_of(config: SearchConfig, data: SearchData, repeats: int) -> SearchEstimate:
+def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:
     """What a search of these very images will cost."""
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import ImageSize

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from medarts_ops.bench.evaluation_step import EvaluationTiming
     from medarts_ops.bench.input_pipeline import InputTiming
     from medarts_ops.bench.search_step import StackTiming, StepTiming
-    from medarts_ops.config import EvaluateConfig, RuntimeConfig, SearchConfig
+    from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+    from medarts_ops.config_runtime import ResolvedRuntime
 
 MEBI = 2**20
 
@@ -29,7 +30,7 @@ class SearchBench(NamedTuple):
 
 
 def search_bench_json(
-    config: SearchConfig, measured: SearchBench, limit: float, estimate: SearchEstimate
+    config: ResolvedSearchConfig, measured: SearchBench, limit: float, estimate: SearchEstimate
 ) -> dict[str, Any]:
     """Both orders at the smallest size, first order at all, the stack; the machine's `limit` in GFLOP/s."""
     return {
@@ -43,19 +44,19 @@ def search_bench_json(
     }
 
 
-def evaluation_bench_json(config: EvaluateConfig, timing: EvaluationTiming) -> dict[str, Any]:
+def evaluation_bench_json(config: ResolvedEvaluateConfig, timing: EvaluationTiming) -> dict[str, Any]:
     """One size of training step."""
     return {"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()}
 
 
-def data_bench_json(runtime: RuntimeConfig, timings: Sequence[InputTiming]) -> dict[str, Any]:
+def data_bench_json(runtime: ResolvedRuntime, timings: Sequence[InputTiming]) -> dict[str, Any]:
     """One value for each resolution, in the order asked for."""
     return {"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()}
 
 
 def print_search_bench(
     console: Console,
-    config: SearchConfig,
+    config: ResolvedSearchConfig,
     measured: SearchBench,
     limit: float,
     estimate: SearchEstimate,
@@ -88,7 +89,7 @@ def print_search_bench(
     print_estimate(console, config, estimate)
 
 
-def print_estimate(console: Console, config: SearchConfig, estimate: SearchEstimate) -> None:
+def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: SearchEstimate) -> None:
     """What a search will cost, stage by stage."""
     kind = "GPU" if config.runtime.device.startswith("cuda") else "CPU"
     console.print(f"A search with preset {config.preset}: about {hours(estimate.hours * 3600)} of one {kind}")
@@ -107,7 +108,7 @@ def print_estimate(console: Console, config: SearchConfig, estimate: SearchEstim
     print_table(console, stages)
 
 
-def print_evaluation_bench(console: Console, config: EvaluateConfig, timing: EvaluationTiming) -> None:
+def print_evaluation_bench(console: Console, config: ResolvedEvaluateConfig, timing: EvaluationTiming) -> None:
     """The two steps, one below the other."""
     console.print(
         f"Training step of {timing.genotype}, {timing.cells} cells, {timing.channels} channels, "
@@ -135,7 +136,7 @@ def print_evaluation_bench(console: Console, config: EvaluateConfig, timing: Eva
     print_table(console, made)
 
 
-def print_data_bench(console: Console, runtime: RuntimeConfig, timings: Sequence[InputTiming]) -> None:
+def print_data_bench(console: Console, runtime: ResolvedRuntime, timings: Sequence[InputTiming]) -> None:
     """A line for each resolution."""
     console.print(f"Augmented images a second on {_where(runtime)}, against a loader with {timings[0].workers} workers")
     numbers = ("resolution", "batch", "loader", "product", "ratio")
@@ -151,7 +152,7 @@ def print_data_bench(console: Console, runtime: RuntimeConfig, timings: Sequence
     print_table(console, made)
 
 
-def _where(runtime: RuntimeConfig) -> str:
+def _where(runtime: ResolvedRuntime) -> str:
     return f"{runtime.device}, precision {runtime.amp}, {runtime.threads} threads"
 
 

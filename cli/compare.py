@@ -21,7 +21,8 @@ from medarts_ops.cli.output import (
     table,
 )
 from medarts_ops.cli.pages import print_link, served_pages
-from medarts_ops.quantities import counted, exact_objective, percent
+from medarts_ops.objectives.shown import exact_objective
+from medarts_ops.quantities import counted, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:

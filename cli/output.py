@@ -19,13 +19,12 @@ from rich.table import Table
 from rich.tree import Tree
 
 from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
+from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import (
     SECONDS_PER_DAY,
     counted,
     distance,
     duration,
-    exact_objective,
-    objective,
     percent,
 )
 from medarts_ops.space.formats import format_darts

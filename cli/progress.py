@@ -12,6 +12,7 @@ from rich.table import Column
 from medarts_ops.cli.time_left import WorkLeft
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
+from medarts_ops.objectives.shown import objective
 from medarts_ops.observers import (
     EpochFinished,
     EvaluationEpochFinished,
@@ -28,7 +29,7 @@ from medarts_ops.observers import (
     StageFinished,
     StageStarted,
 )
-from medarts_ops.quantities import counted, duration, objective, percent
+from medarts_ops.quantities import counted, duration, percent
 
 WIDE_ENOUGH = 72
 """Columns of a terminal from which there is room for bars, too."""

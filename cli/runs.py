@@ -10,7 +10,8 @@ import click
 
 from medarts_ops.cli.options import check_one_format, csv_option, json_option, tracking_uri_option
 from medarts_ops.cli.output import print_csv, print_json, results_console
-from medarts_ops.quantities import SECONDS_PER_HOUR, duration, objective, percent
+from medarts_ops.objectives.shown import objective
+from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore

@@ -109,20 +109,16 @@ def plan(config: SearchConfig, as_json: bool) -> None:
     """Print what a search would train and cost. Nothing is stored."""
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
-    from medarts_ops.data.search_data import prepare_search_data
-    from medarts_ops.search import resolve_config
-    from medarts_ops.training.side_by_side import resolve_stack
+    from medarts_ops.resolving import resolve_search_config
 
-    config = resolve_config(config)
-    data = prepare_search_data(config)
-    config = resolve_stack(config, data.stages)
+    resolved, data = resolve_search_config(config)
     progress_console().print("timing a few steps of each stage")
-    estimate = estimate_of(config, data, PLANNED_STEPS)
+    estimate = estimate_of(resolved, data, PLANNED_STEPS)
     disk = sum(stage.images.nbytes for stage in data.stages)
     if as_json:
-        print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": config.model_dump(mode="json")})
+        print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": resolved.model_dump(mode="json")})
         return
     console = results_console()
-    print_estimate(console, config, estimate)
+    print_estimate(console, resolved, estimate)
     console.print()
     console.print(f"on disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")

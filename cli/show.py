@@ -12,8 +12,9 @@ from rich.tree import Tree
 
 from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
 from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
-from medarts_ops.config import HYPERPARAMETERS
-from medarts_ops.quantities import SECONDS_PER_HOUR, duration, exact_objective, objective, percent
+from medarts_ops.hyperparameters import HYPERPARAMETERS
+from medarts_ops.objectives.shown import exact_objective, objective
+from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.individual import EpochRecord, Individual
 
 
@@ -43,7 +43,7 @@ class WorkLeft:
     that are over. Individuals trained side by side by several workers share the time.
     """
 
-    def __init__(self, config: SearchConfig, n_train: int) -> None:
+    def __init__(self, config: ResolvedSearchConfig, n_train: int) -> None:
         self._stages = [_planned(stage, config, index, n_train) for index, stage in enumerate(config.stages)]
         self._stage_of: dict[str, _StageWork] = {}
         self._seconds = 0.0
@@ -90,9 +90,8 @@ class WorkLeft:
         return self._seconds / self._cost * left
 
 
-def _planned(stage: StageConfig, config: SearchConfig, index: int, n_train: int) -> _StageWork:
+def _planned(stage: StageConfig, config: ResolvedSearchConfig, index: int, n_train: int) -> _StageWork:
     workers, stack = config.runtime.workers, config.runtime.stack
-    assert isinstance(workers, int) and isinstance(stack, int)  # resolved before a search starts
     images = stage.images if isinstance(stage.images, int) else stage.images * n_train
     individuals = stage.size * (config.proposals.generations if index == 0 else 1)
     return _StageWork(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.objectives.registry import OBJECTIVES
 
 Schema = Mapping[str, Any]
 
@@ -17,6 +18,14 @@ some of them: `medarts config show --preset NAME`.
 
 *default from*: the paper (ME-DARTS), DARTS, whose settings the paper follows, or ours, where both are silent.
 """
+
+OBJECTIVES_INTRODUCTION = """## Objectives
+
+Naming one is enough, `--set 'objectives=[accuracy, latency]'`; `direction` overrides the natural one. More are added as
+[extending.md](extending.md) says.
+
+| objective | better | what it is |
+|---|---|---|"""
 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "pattern": "like"}
 
@@ -36,7 +45,8 @@ def settings_reference() -> str:
         schema = model.model_json_schema()
         rows = _rows(schema, schema.get("$defs", {}), "", {})
         parts.append(f"## {title}\n\n{_table(list(rows))}")
-    return "\n".join(parts)
+    objectives = [f"| `{name}` | {data.direction} | {data.description} |" for name, data in OBJECTIVES.built_in.items()]
+    return "\n".join([*parts, OBJECTIVES_INTRODUCTION, *objectives, ""])
 
 
 def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iterator[_Row]:

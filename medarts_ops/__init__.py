@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medarts_ops.config import EvaluateConfig, SearchConfig
+    from medarts_ops.data.registry import DATASETS
     from medarts_ops.evaluation import run_evaluation
+    from medarts_ops.executors.registry import EXECUTORS
+    from medarts_ops.objectives.registry import OBJECTIVES
     from medarts_ops.search import run_search
     from medarts_ops.space.genotype import Genotype
     from medarts_ops.tracking.evaluation import resumed_evaluation, tracked_evaluation
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.search import tracked_search
 
 __all__ = [
+    "DATASETS",
+    "EXECUTORS",
+    "OBJECTIVES",
     "EvaluateConfig",
     "Genotype",
     "SearchConfig",
@@ -31,6 +37,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DATASETS": "medarts_ops.data.registry",
+    "EXECUTORS": "medarts_ops.executors.registry",
+    "OBJECTIVES": "medarts_ops.objectives.registry",
     "EvaluateConfig": "medarts_ops.config",
     "SearchConfig": "medarts_ops.config",
     "Genotype": "medarts_ops.space.genotype",

@@ -5,38 +5,30 @@ Origins: *paper* is ME-DARTS, *DARTS* the original that it follows, *ours* a gap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, SerializeAsAny, model_validator
 
+from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_stages import TABLE_II, check_stages
+from medarts_ops.config_stages import StageConfig as StageConfig  # a search's settings are imported from here
 from medarts_ops.errors import ConfigError
+from medarts_ops.hyperparameters import HyperparameterName
+from medarts_ops.settings import (
+    MAX_BATCH,
+    MAX_CELLS,
+    MAX_CHANNELS,
+    MAX_EPOCHS,
+    MAX_INDIVIDUALS,
+    MAX_ROUNDS,
+    MAX_SIDE,
+    Settings,
+    resolved,
+    setting,
+)
 from medarts_ops.space.search_space import MAX_NODES, PRIMITIVES, SearchSpace
-from medarts_ops.value import Value
 
-Origin = Literal["paper", "DARTS", "ours"]
-
-# Upper bounds, far beyond what anybody trains (ours): a slip of the finger is refused here, not by memory at its end.
-MAX_CELLS = 1_000
-MAX_CHANNELS = 100_000
-MAX_EPOCHS = 1_000_000
-MAX_BATCH = 1_000_000
-MAX_IMAGES = 1_000_000_000
-MAX_SIDE = 4_096
-MAX_INDIVIDUALS = 10_000
-MAX_ROUNDS = 1_000
-MAX_AT_A_TIME = 1_024
-
-
-def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
-    """A config field: its default, where that comes from, one sentence, and its bounds."""
-    return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
-
-
-class Settings(Value):
-    """A group of settings. NaN and infinity are no settings."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
+Direction = Literal["maximize", "minimize"]
 
 
 class DatasetConfig(Settings):
@@ -123,34 +115,22 @@ class AugmentConfig(Settings):
     )
 
 
-class StageConfig(Settings):
-    """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
-
-    name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
-    cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
-    channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
-    epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)
-    images: Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=0, le=1)] = setting(
-        10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
-    )
-    batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1, le=MAX_BATCH)
-    population: int | None = setting(None, "ours", "random individuals of the first stage", ge=1, le=MAX_INDIVIDUALS)
-    survivors: int | None = setting(
-        None, "ours", "individuals that go on from the stage before", ge=1, le=MAX_INDIVIDUALS
-    )
-    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0, le=MAX_INDIVIDUALS)
-
-    @property
-    def size(self) -> int:
-        """How many individuals the stage trains in one round."""
-        return self.population if self.population is not None else (self.survivors or 0) + self.children
-
-
 class ObjectiveConfig(Settings):
     """One objective of the selection (paper III.C.3)."""
 
     name: str = setting("accuracy", "paper", "registered objective")
-    direction: Literal["maximize", "minimize"] = setting("maximize", "paper", "which way is better")
+    direction: Direction | None = setting(None, "ours", "which way is better; empty is the objective's natural one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_its_name(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given
+
+
+class ResolvedObjective(ObjectiveConfig):
+    """An objective whose direction is explicit."""
+
+    direction: Direction = resolved(ObjectiveConfig, "direction")
 
 
 class ParaAugConfig(Settings):
@@ -173,58 +153,14 @@ class RangeConfig(Settings):
         return self
 
 
-HYPERPARAMETERS = ("alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std")
-"""What differs between individuals, and the names of `proposals.space`."""
-
-
 class ProposalsConfig(Settings):
     """Optuna's part in the first stage: hyperparameters of the initial individuals."""
 
-    space: dict[Literal["alpha_lr", "weights_lr", "alpha_weight_decay", "alpha_init_std"], RangeConfig] = setting(
+    space: dict[HyperparameterName, RangeConfig] = setting(
         {}, "paper", "log-uniform ranges; empty is the paper's reading: one Θ for all, only seeds differ"
     )
     generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1, le=MAX_ROUNDS)
     study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
-
-
-class RuntimeConfig(Settings):
-    """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
-
-    device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    amp: Literal["auto", "off", "fp16", "bf16"] = setting(
-        "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
-    )
-    threads: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
-        "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
-    )
-    channels_last: bool = setting(True, "ours", "NHWC memory layout")
-    tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
-    deterministic: bool = setting(
-        False,
-        "ours",
-        "same bits on the same GPU each time, slower; an operation that can't is an error (a CPU always can)",
-    )
-
-
-class SearchRuntimeConfig(RuntimeConfig):
-    """What only a search has: several individuals at a time, and a step worth capturing."""
-
-    workers: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
-        "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
-    )
-    stack: Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
-        "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
-    )
-    cuda_graphs: Literal["auto", "on", "off"] = setting(
-        "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
-    )
-
-
-TABLE_II = (
-    StageConfig(name="init", cells=4, epochs=5, images=10_000, population=8),
-    StageConfig(name="mid", cells=6, epochs=5, images=10_000, survivors=4, children=4),
-    StageConfig(name="final", cells=8, epochs=15, images=20_000, survivors=1),
-)
 
 
 class SearchConfig(Settings):
@@ -271,7 +207,7 @@ class SearchConfig(Settings):
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        _check_stages(self.stages)
+        check_stages(self.stages)
         shortest = min(stage.epochs for stage in self.stages)
         if self.alpha.warmup_epochs >= shortest:
             raise ConfigError(
@@ -286,6 +222,13 @@ class SearchConfig(Settings):
         if len(set(names)) != len(names):
             raise ConfigError(f"objectives repeats a name: got {names}")
         return self
+
+
+class ResolvedSearchConfig(SearchConfig):
+    """A search's settings without any `auto`, as they are recorded. Their JSON is a SearchConfig's."""
+
+    objectives: tuple[ResolvedObjective, ...] = resolved(SearchConfig, "objectives")
+    runtime: ResolvedSearchRuntime
 
 
 class AuxiliaryConfig(Settings):
@@ -313,33 +256,7 @@ class EvaluateConfig(Settings):
     runtime: RuntimeConfig = RuntimeConfig()
 
 
-def _check_stages(stages: Sequence[StageConfig]) -> None:
-    if not stages:
-        raise ConfigError("stages is empty: allowed is one stage or more")
-    names = [stage.name for stage in stages]
-    if len(set(names)) != len(names):
-        raise ConfigError(f"stages have the names {names}: each must be used once")
-    first = stages[0]
-    if first.population is None:
-        raise ConfigError("stages.0.population is missing: the first stage needs a number of random individuals")
-    if first.survivors is not None or first.children:
-        raise ConfigError("stages.0 has survivors or children: the first stage has a population only")
-    for index, (earlier, stage) in enumerate(zip(stages, stages[1:], strict=False), start=1):
-        _check_later_stage(f"stages.{index}", earlier, stage)
+class ResolvedEvaluateConfig(EvaluateConfig):
+    """An evaluation's settings without any `auto`. Their JSON is an EvaluateConfig's."""
 
-
-def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> None:
-    if stage.population is not None:
-        raise ConfigError(f"{path}.population is set: later stages have survivors and children instead")
-    if stage.survivors is None:
-        raise ConfigError(f"{path}.survivors is missing: say how many individuals go on from stage {earlier.name!r}")
-    if stage.survivors > earlier.size:
-        raise ConfigError(
-            f"{path}.survivors is {stage.survivors}: stage {earlier.name!r} has {earlier.size} individuals, "
-            f"allowed are 1 to {earlier.size}"
-        )
-    most = stage.survivors * (stage.survivors - 1)
-    if stage.children > most:
-        raise ConfigError(
-            f"{path}.children is {stage.children}: {stage.survivors} survivors give at most {most} crossover children"
-        )
+    runtime: ResolvedRuntime

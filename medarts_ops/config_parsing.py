@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from medarts_ops.config import HYPERPARAMETERS
 from medarts_ops.errors import ConfigError
+from medarts_ops.hyperparameters import HYPERPARAMETERS
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import SearchError, TrainingDiverged
@@ -26,9 +26,9 @@ from medarts_ops.observers import (
     EvaluationObserver,
     EvaluationStarted,
 )
+from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.genotype import EvaluationBegun, EvaluationProgress, EvaluationTask, FailedEvaluation
-from medarts_ops.training.runtime import resolve_runtime
 
 _logger = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ def run_evaluation(
     Raises:
         MedartsError: bad settings, bad data, or a loss that diverged.
     """
-    config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
+    resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    started = _started(config, genotype, dataset)
+    started = _started(resolved, genotype, dataset)
     with new_job(EVALUATION, folder, observers) as job:
         return _carry_out(job, started, executor or _this_process(started, dataset))
 
@@ -92,7 +92,7 @@ def resume_evaluation(
         return _carry_out(job, started, executor or _this_process(started, dataset))
 
 
-def _started(config: EvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
+def _started(config: ResolvedEvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
     parameters = count_parameters(
         genotype,
         cells=config.cells,

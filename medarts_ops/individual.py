@@ -7,30 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from medarts_ops.alpha import Alpha
-from medarts_ops.config import AlphaConfig, WeightsConfig
+from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
 FailureCause = Literal["diverged", "crashed", "out_of_memory"]
-
-
-class Hyperparameters(Value):
-    """What may differ between the individuals of a stage, apart from α and seeds."""
-
-    alpha_lr: float
-    weights_lr: float
-    alpha_weight_decay: float
-    alpha_init_std: float
-
-    @classmethod
-    def from_config(cls, alpha: AlphaConfig, weights: WeightsConfig) -> Hyperparameters:
-        """The config's own values: DARTS's, unless they were changed."""
-        return cls(
-            alpha_lr=alpha.lr,
-            weights_lr=weights.lr,
-            alpha_weight_decay=alpha.weight_decay,
-            alpha_init_std=alpha.init_std,
-        )
 
 
 class Individual(Value):

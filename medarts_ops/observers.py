@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVa
 
 from pydantic import Field
 
-from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -112,11 +112,11 @@ class DatasetSummary(Value):
 
 
 class SearchStarted(JobEvent):
-    """A search begins; `config` has no `auto` left in it."""
+    """A search begins."""
 
     kind: Literal["search_started"] = "search_started"
     search_id: str
-    config: SearchConfig
+    config: ResolvedSearchConfig
     dataset: DatasetSummary
 
 
@@ -213,7 +213,7 @@ class EvaluationStarted(JobEvent):
     """
 
     kind: Literal["evaluation_started"] = "evaluation_started"
-    config: EvaluateConfig
+    config: ResolvedEvaluateConfig
     genotype: Genotype
     parameters: int
     dataset: DatasetSummary

@@ -7,32 +7,19 @@ from collections.abc import Sequence
 from medarts_ops.config import SearchConfig
 from medarts_ops.evolution.crossover import crossover
 from medarts_ops.evolution.inheritance import inherit
-from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
+from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, with_alpha
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
+from medarts_ops.training.random_individual import random_individual
 
 
 def random_individuals(
     config: SearchConfig, round: int, proposals: Sequence[Hyperparameters]
 ) -> tuple[Individual, ...]:
     """The first stage's individuals of one round, each with the hyperparameters proposed for its place."""
-    strategy = build_strategy(config)
     numbered = enumerate(proposals, start=round * len(proposals))
-    return tuple(
-        Individual(
-            id=individual_id(config.stages[0].name, number),
-            stage=0,
-            number=number,
-            origin="random",
-            parents=(),
-            alpha=strategy.initial_alpha(
-                proposed.alpha_init_std, random_generator(config.seed, 0, number, Stream.ALPHA)
-            ),
-            hyperparameters=proposed,
-        )
-        for number, proposed in numbered
-    )
+    return tuple(random_individual(config, number, proposed) for number, proposed in numbered)
 
 
 def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIndividual]) -> tuple[Individual, ...]:

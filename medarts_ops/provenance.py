@@ -1,11 +1,13 @@
-"""Where running code comes from: the git state of the current folder, and installed versions."""
+"""Where running code comes from: the git state of the current folder, and installed versions, a driver's too."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 GIT_SECONDS = 5
+DRIVER_SECONDS = 10
 
 
 def git_commit() -> str | None:
@@ -32,13 +34,22 @@ def installed_version(distribution: str) -> str | None:
         return None
 
 
+def nvidia_driver_version() -> str | None:
+    """As nvidia-smi has it: torch knows only which CUDA the driver is good for. None where it can't be found out."""
+    shown = _printed(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], DRIVER_SECONDS) or ""
+    return next(iter(shown.split()), None)
+
+
 def _git(*arguments: str) -> str | None:
     # A look may neither lock the repository nor start the program that its settings name as a file monitor.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+    return _printed(["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments], GIT_SECONDS)
+
+
+def _printed(command: Sequence[str], seconds: int) -> str | None:
     try:
         finished = subprocess.run(
-            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=seconds, check=True, stdin=subprocess.DEVNULL
         )
-    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit yet
+    except (OSError, subprocess.SubprocessError):  # no such program, or it found nothing, such as no repository
         return None
     return finished.stdout.strip()

@@ -23,22 +23,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def objective(name: str, value: float) -> str:
-    """An objective's value in its unit: accuracy in percent, latency in ms, counts in millions; else four digits."""
-    if not math.isfinite(value):
-        return str(value)
-    if name == "accuracy":
-        return percent(value)
-    if name == "latency":
-        return f"{value:.4g} ms"
-    return millions(value) if name in ("params", "macs") else f"{value:.4g}"
-
-
-def exact_objective(name: str, value: float) -> str:
-    """As `objective`, but parameters to the last one: where one network stands alone."""
-    return f"{value:,.0f}" if name == "params" else objective(name, value)
-
-
 def distance(crowding: float) -> str:
     """A crowding distance; both ends of a front are infinitely far."""
     return f"{crowding:.3f}" if math.isfinite(crowding) else "∞"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar
 
 from medarts_ops.errors import ConfigError, unknown_name
@@ -34,12 +35,12 @@ class Registry(Generic[Part]):
         self, kind: str, path: str, group: str, built_in: Mapping[str, Part], *, part_type: Any = Callable
     ) -> None:
         self.kind, self.path, self.group = kind, path, group
-        self._built_in, self._part_type = dict(built_in), part_type
+        self.built_in, self._part_type = built_in, part_type
 
     def names(self) -> tuple[str, ...]:
         """All names in alphabetical order."""
-        announced = {entry.name for entry in entry_points(group=self.group)}
-        return tuple(sorted(announced.union(self._built_in, _registered.get(self.group, ()))))
+        announced = {entry.name for entry in announced_parts(self.group)}
+        return tuple(sorted(announced.union(self.built_in, _registered.get(self.group, ()))))
 
     def get(self, name: str, path: str | None = None) -> Part:
         """The part of that name.
@@ -52,11 +53,11 @@ class Registry(Generic[Part]):
             ConfigError: there is none, an installed package's can't be loaded, or two packages have one.
         """
         path = path or self.path
-        for parts in (self._built_in, _registered.get(self.group, {})):
+        for parts in (self.built_in, _registered.get(self.group, {})):
             if name in parts:
                 part: Part = parts[name]
                 return part
-        found = list(entry_points(group=self.group, name=name))
+        found = list(announced_parts(self.group).select(name=name))
         if not found:
             raise ConfigError(f"{path}: {unknown_name(self.kind, name, self.names())}")
         if len(found) > 1:
@@ -84,6 +85,12 @@ class Registry(Generic[Part]):
             allowed = self._part_type.__name__
             raise ConfigError(f"{named} is of type {type(part).__name__}: allowed is {allowed}; see docs/extending.md")
         return part
+
+
+@cache  # reading what is installed takes a while, and each value that is shown asks
+def announced_parts(group: str) -> EntryPoints:
+    """The parts that installed packages announce in a group of entry points."""
+    return entry_points(group=group)
 
 
 def registered() -> bytes:

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from medarts_ops.config import EvaluateConfig, RuntimeConfig, SearchConfig, SearchRuntimeConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.provenance import git_commit, git_is_dirty, installed_version
 from medarts_ops.training.runtime import Gpu, Numerics, Runtime
@@ -53,7 +54,7 @@ class ReproducibilityRecord(Value):
     seed: int
     dataset: str
     fingerprint: str
-    runtime: RuntimeConfig | SearchRuntimeConfig
+    runtime: ResolvedRuntime | ResolvedSearchRuntime
     numerics: Numerics
     environment: dict[str, str]
     python: str
@@ -71,7 +72,7 @@ class ReproducibilityRecord(Value):
 
 
 def reproducibility_record(
-    config: SearchConfig | EvaluateConfig, dataset: DatasetSummary, started: datetime | None = None
+    config: ResolvedSearchConfig | ResolvedEvaluateConfig, dataset: DatasetSummary, started: datetime | None = None
 ) -> ReproducibilityRecord:
     """Record this process, this machine and the code in the current folder.
 
@@ -79,7 +80,7 @@ def reproducibility_record(
     what the training runs under, in worker processes too.
 
     Args:
-        config: resolved: no `auto` is left in its runtime.
+        config: the settings.
         dataset: as the search or the evaluation tells it at its start.
         started: when it began, with a time zone; now by default.
 
@@ -90,7 +91,7 @@ def reproducibility_record(
     runtime.apply_to_process()
     began = datetime.now(UTC) if started is None else started.astimezone(UTC)
     return ReproducibilityRecord(
-        kind="search" if isinstance(config, SearchConfig) else "evaluation",
+        kind="search" if isinstance(config, ResolvedSearchConfig) else "evaluation",
         started=began.replace(microsecond=0),
         seed=config.seed,
         dataset=dataset.name,

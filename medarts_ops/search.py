@@ -16,7 +16,6 @@ from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.job import Job, check_images, new_job, resumed_job
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.objectives.registry import check_objectives
 from medarts_ops.observers import (
     IndividualFinished,
     PopulationBorn,
@@ -26,26 +25,11 @@ from medarts_ops.observers import (
     SearchStarted,
 )
 from medarts_ops.proposers import FixedProposer, Proposer
+from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import multi_stage_search
-from medarts_ops.strategies.registry import check_strategy, strategy_settings
-from medarts_ops.training.runtime import resolve_runtime
-from medarts_ops.training.side_by_side import resolve_stack, resolve_workers
 from medarts_ops.training_rounds import Known, TrainingRounds
 
 _logger = logging.getLogger(__name__)
-
-
-def resolve_config(config: SearchConfig) -> SearchConfig:
-    """Replace every `auto` but `runtime.stack`, which needs the data, and refuse names that nobody registered.
-
-    Raises:
-        ConfigError: an unknown strategy or objective, or a device that is not there.
-    """
-    config = config.model_copy(update={"strategy": strategy_settings(config.strategy)})
-    check_strategy(config)
-    check_objectives(config.objectives)
-    config = resolve_workers(config)
-    return config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
 
 
 def run_search(
@@ -65,16 +49,14 @@ def run_search(
             written there.
         data: what `prepare_search_data(config)` gave, where the caller has it already.
         proposer: where initial hyperparameters come from; the config's own values for all by default.
-        executor: where individuals are trained; by the config's `runtime.workers` by default. Closed at the end.
+        executor: where individuals are trained; by the config's `runtime.executor` by default. Closed at the end.
         observers: told of every event, after the journal.
 
     Raises:
         MedartsError: bad settings, bad data, or a stage without any survivor.
     """
-    config = resolve_config(config)
-    data = prepare_search_data(config) if data is None else data
-    config = resolve_stack(config, data.stages)
-    started = SearchStarted(search_id=folder.name, config=config, dataset=data.summary)
+    resolved, data = resolve_search_config(config, data)
+    started = SearchStarted(search_id=folder.name, config=resolved, dataset=data.summary)
     with new_job(SEARCH, folder, observers) as job:
         return _carry_out(job, folder, started, data, proposer, executor)
 
@@ -122,7 +104,7 @@ def _carry_out(
 ) -> SearchResult:
     config = started.config
     _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
-    proposer = proposer or FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
+    proposer = proposer or FixedProposer(Hyperparameters.from_config(config))
     with closing(executor or build_executor(config.runtime)) as executor:
         job.begin(started)
         rounds = TrainingRounds(config, folder, data, executor, _known(job.journal), job.notify)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import (
@@ -25,7 +25,7 @@ from medarts_ops.training_rounds import TrainingRounds
 
 
 def multi_stage_search(
-    config: SearchConfig, proposer: Proposer, rounds: TrainingRounds, tell: Callable[[StageFinished], None]
+    config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds, tell: Callable[[StageFinished], None]
 ) -> tuple[StageResult, ...]:
     """All stages, each fed by the one before.
 
@@ -51,7 +51,9 @@ def multi_stage_search(
     return tuple(results)
 
 
-def _train_random_individuals(config: SearchConfig, proposer: Proposer, rounds: TrainingRounds) -> list[Measured]:
+def _train_random_individuals(
+    config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds
+) -> list[Measured]:
     """The first stage, in rounds of proposals, each of which knows what came of the ones before."""
     measured: list[Measured] = []
     for round in range(config.proposals.generations):
@@ -65,7 +67,7 @@ def _train_random_individuals(config: SearchConfig, proposer: Proposer, rounds: 
     return measured
 
 
-def _ranked(config: SearchConfig, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
+def _ranked(config: ResolvedSearchConfig, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
     evaluated = [without_epoch_alphas(each) for each in measured if isinstance(each, EvaluatedIndividual)]
     failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
     needed = min(config.min_survivors, stage.size)

@@ -12,15 +12,14 @@ from medarts_ops.config import (
     AugmentConfig,
     AuxiliaryConfig,
     DatasetConfig,
-    EvaluateConfig,
-    ObjectiveConfig,
     ParaAugConfig,
-    RuntimeConfig,
-    SearchConfig,
-    SearchRuntimeConfig,
+    ResolvedEvaluateConfig,
+    ResolvedObjective,
+    ResolvedSearchConfig,
     SpaceConfig,
     StageConfig,
 )
+from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -50,6 +49,9 @@ from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import DartsSettings
 
 DARTS_SPACE = SearchSpace()
+
+OBJECTIVES = tuple(ResolvedObjective(name=name, direction="maximize") for name in ("accuracy", "params"))
+"""The paper's."""
 
 
 def make_cell_alpha(seed: int = 0, space: SearchSpace = DARTS_SPACE, edges_weighted: bool = False) -> CellAlpha:
@@ -194,9 +196,17 @@ def make_ranked(
     return RankedIndividual(evaluated=evaluated, front=front, crowding_distance=crowding_distance)
 
 
-def make_search_config_tiny(seed: int = 0) -> SearchConfig:
+def make_search_runtime(
+    *, device: str = "cpu", amp: str = "off", threads: int = 1, workers: int = 1, stack: int = 1, **more: object
+) -> ResolvedSearchRuntime:
+    """One thread of a CPU in full precision, unless said otherwise."""
+    given = {"device": device, "amp": amp, "threads": threads, "workers": workers, "stack": stack, **more}
+    return ResolvedSearchRuntime.model_validate({"cuda_graphs": "off"} | given)
+
+
+def make_search_config_tiny(seed: int = 0) -> ResolvedSearchConfig:
     """Three stages on digits that a CPU trains in seconds."""
-    return SearchConfig(
+    return ResolvedSearchConfig(
         seed=seed,
         dataset=DatasetConfig(name="digits", low_resolution=False),
         space=SpaceConfig(nodes=2, primitives=("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")),
@@ -206,15 +216,15 @@ def make_search_config_tiny(seed: int = 0) -> SearchConfig:
             StageConfig(name="mid", cells=3, channels=2, epochs=1, images=80, batch=20, survivors=2, children=1),
             StageConfig(name="final", cells=4, channels=2, epochs=1, images=80, batch=20, survivors=1),
         ),
-        objectives=(ObjectiveConfig(), ObjectiveConfig(name="params")),
+        objectives=OBJECTIVES,
         para_aug=ParaAugConfig(cells=3, channels=4),
-        runtime=SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1, stack=1, cuda_graphs="off"),
+        runtime=make_search_runtime(),
     )
 
 
-def make_evaluate_config_tiny() -> EvaluateConfig:
+def make_evaluate_config_tiny() -> ResolvedEvaluateConfig:
     """Three epochs on digits that a CPU trains in seconds, with drop path and cutout."""
-    return EvaluateConfig(
+    return ResolvedEvaluateConfig(
         dataset=DatasetConfig(name="digits", low_resolution=False),
         cells=3,
         channels=2,
@@ -223,7 +233,7 @@ def make_evaluate_config_tiny() -> EvaluateConfig:
         drop_path=0.3,
         auxiliary=AuxiliaryConfig(weight=0.0),
         augment=AugmentConfig(flip=False, cutout=2),
-        runtime=RuntimeConfig(device="cpu", threads=1),
+        runtime=ResolvedRuntime(device="cpu", amp="off", threads=1),
     )
 
 

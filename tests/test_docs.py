@@ -92,12 +92,27 @@ def example(name: str) -> Any:
     return found[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("pyproject.toml", "toml"),
+        ("stripes.yaml", "yaml"),
+        ("medarts_example/skips.py", "python"),
+        ("medarts_example/stripes.py", "python"),
+        ("medarts_example/last_first.py", "python"),
+    ],
+)
+def test_the_page_of_parts_shows_the_files_that_the_tests_install(name: str, language: str) -> None:
+    shown = (ROOT / "tests" / "extension_package" / name).read_text(encoding="utf-8")
+    assert shown in blocks(ROOT / "docs" / "extending.md", language)
+
+
 def test_the_example_objective_measures() -> None:
     from contracts.test_objective_contract import CONTEXT
     from factories import make_genotype, make_trained
 
     trained = make_trained(genotype=make_genotype("skip_connect"))
-    assert example("skips")(trained, CONTEXT) == 16
+    assert example("SKIPS").measure(trained, CONTEXT) == 16
 
 
 def test_the_example_strategy_keeps_the_promises_of_a_strategy() -> None:
@@ -111,9 +126,11 @@ def test_the_example_strategy_keeps_the_promises_of_a_strategy() -> None:
 
 
 def test_the_example_dataset_is_loaded_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medarts_ops import registry
     from medarts_ops.config import DatasetConfig
     from medarts_ops.data.registry import DATASETS, load_dataset
 
-    monkeypatch.setitem(DATASETS, "stripes", example("load_stripes"))
+    monkeypatch.setattr(registry, "_registered", {})
+    DATASETS.register("stripes", example("load_stripes"))
     dataset = load_dataset(DatasetConfig(name="stripes"))
     assert (dataset.class_names, len(dataset.train.images), len(dataset.test.images)) == (("upright", "level"), 320, 80)

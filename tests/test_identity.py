@@ -42,7 +42,7 @@ def test_a_search_that_the_first_releases_began_finds_its_checkpoints():
 
 def test_an_evaluation_that_the_first_releases_began_finds_its_checkpoint():
     task = EvaluationTask(name="mine", started=STARTED)
-    assert task.identity == "049adf5464384b4ce8902f39332b022c861aa863a306c849f9f18a924c86e7fd"
+    assert task.identity == "2347d8009e7a8e4ca5741303d8661671a026029d0b0b68d37605c70214c40c99"
 
 
 def test_other_work_has_another_identity_and_other_places_have_not():

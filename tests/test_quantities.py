@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.quantities import counted, distance, duration, hours, millions, objective, percent
+from medarts_ops.quantities import counted, distance, duration, hours, millions
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,6 @@ def test_a_short_time_in_hours_is_not_zero() -> None:
 
 def test_counts_are_in_millions_unless_small() -> None:
     assert (millions(3_349_342), millions(12_345)) == ("3.35 M", "12,345")
-
-
-def test_an_objective_is_shown_in_its_unit() -> None:
-    assert objective("accuracy", 0.6125) == percent(0.6125) == "61.25 %"
-    assert objective("params", 3_349_342) == "3.35 M"
-    assert objective("latency", 0.0123456) == "0.01235 ms"
-    assert objective("accuracy", math.nan) == "nan"
 
 
 def test_the_ends_of_a_front_are_infinitely_far() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from medarts_ops import registry as registry_module
 from medarts_ops.errors import ConfigError
-from medarts_ops.registry import Registry, register_again, registered
+from medarts_ops.registry import Registry, announced_parts, register_again, registered
 
 GROUP = "medarts_ops.tests"
 Number = Callable[[], int]
@@ -39,10 +39,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         folder = tmp_path / f"{name}-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        announced_parts.cache_clear()
         (folder / "entry_points.txt").write_text(f"[{GROUP}]\n{announced}\n", encoding="utf-8")
 
     monkeypatch.syspath_prepend(tmp_path)
+    announced_parts.cache_clear()
     yield install
+    announced_parts.cache_clear()
     sys.modules.pop("foreign_numbers", None)
 
 

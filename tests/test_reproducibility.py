@@ -17,14 +17,14 @@ from factories import make_dataset_summary, make_search_config_tiny
 from pydantic import ValidationError
 
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import EvaluateConfig, RuntimeConfig, SearchConfig, SearchRuntimeConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.provenance import git_branch, git_commit, git_is_dirty, installed_version
 from medarts_ops.reproducibility import ReproducibilityRecord, reproducibility_record
-from medarts_ops.search import resolve_config
-from medarts_ops.training.runtime import resolve_runtime
+from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
 
 SEARCH = make_search_config_tiny(seed=3)
-EVALUATION = EvaluateConfig(seed=4, runtime=RuntimeConfig(device="cpu", amp="off", threads=1))
+EVALUATION = ResolvedEvaluateConfig(seed=4, runtime=ResolvedRuntime(device="cpu", amp="off", threads=1))
 CONFIGS = {"search": SEARCH, "evaluation": EVALUATION}
 
 
@@ -36,7 +36,9 @@ def process_as_it_was() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def recorded(config: SearchConfig | EvaluateConfig = SEARCH, **runtime: object) -> ReproducibilityRecord:
+def recorded(
+    config: ResolvedSearchConfig | ResolvedEvaluateConfig = SEARCH, **runtime: object
+) -> ReproducibilityRecord:
     asked = config.model_copy(update={"runtime": config.runtime.model_copy(update=runtime)})
     return reproducibility_record(asked, make_dataset_summary())
 
@@ -70,15 +72,15 @@ def test_a_file_of_another_kind_is_no_record(wrong):
 @pytest.mark.parametrize("deterministic", [False, True, False])
 def test_flags_are_those_that_the_training_runs_under(deterministic):
     record = recorded(threads=2, workers=2, deterministic=deterministic)
-    assert isinstance(record.runtime, SearchRuntimeConfig)
+    assert isinstance(record.runtime, ResolvedSearchRuntime)
     assert record.runtime.deterministic == record.numerics.deterministic_algorithms == deterministic
     assert record.runtime.threads == record.numerics.threads == torch.get_num_threads() == 2
     assert record.numerics.cpu_capability == torch.backends.cpu.get_cpu_capability()
 
 
 def test_a_resolved_config_is_recorded_as_it_is():
-    search = resolve_config(SEARCH.model_copy(update={"runtime": SearchRuntimeConfig(device="cpu", stack=1)}))
-    evaluation = EVALUATION.model_copy(update={"runtime": resolve_runtime(RuntimeConfig(device="cpu"))})
+    search = resolve_config_alone(SEARCH.model_copy(update={"runtime": SearchRuntimeConfig(device="cpu", stack=1)}))
+    evaluation = resolve_evaluate_config(EvaluateConfig(runtime=RuntimeConfig(device="cpu")))
     for config in (search, evaluation):
         assert recorded(config).numerics.threads == config.runtime.threads
 

@@ -17,6 +17,7 @@ from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
 from medarts_ops.observers import EvaluationEvent, EvaluationObserver, FanOut
 from medarts_ops.patient_observer import PatientObserver
+from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.reading.jobs import find_job, job_in
 from medarts_ops.tracking.reading.stored_runs import chosen_individual, evaluated_search, genotype_of
@@ -24,7 +25,6 @@ from medarts_ops.tracking.runs.evaluation_pictures import EvaluationPictures
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG
-from medarts_ops.training.runtime import resolve_runtime
 from medarts_ops.value import Value
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def tracked_evaluation(
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
-    config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
+    resolved = resolve_evaluate_config(config)
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     dataset = load_dataset(config.dataset)
@@ -104,7 +104,7 @@ def tracked_evaluation(
     (folder / PLACE).write_text(place.model_dump_json(), encoding="utf-8")
     mlflow, patient = _recorder(store, folder, place, pictures=pictures)
     try:
-        result = run_evaluation(config, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
+        result = run_evaluation(resolved, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
     except BaseException:
         if job_in(work_dir, name) is None:
             shutil.rmtree(folder, ignore_errors=True)  # nothing began that could be resumed

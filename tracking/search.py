@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from optuna.storages import BaseStorage
 
 from medarts_ops.config import SearchConfig
-from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
 from medarts_ops.observers import SearchEvent, SearchObserver
 from medarts_ops.patient_observer import PatientObserver
-from medarts_ops.search import resolve_config, run_search
+from medarts_ops.resolving import resolve_search_config
+from medarts_ops.search import run_search
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
@@ -71,25 +71,24 @@ def tracked_search(
     Raises:
         MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
     """
-    config = resolve_config(config)
     search_id = fresh_name("search", config.dataset.name) if name is None else name
     check_job_name(search_id)
-    data = prepare_search_data(config)
+    resolved, data = resolve_search_config(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
     mlflow = MlflowSearchObserver(store)
     _check_name_is_free(search_id, store, mlflow.experiment_id, studies)
     folder = create_job_folder(work_dir, search_id)
     try:
-        proposer = make_proposer(config, search_id, studies, data.summary)
+        proposer = make_proposer(resolved, search_id, studies, data.summary)
     except BaseException:
         folder.rmdir()
         raise
-    recorder = search_recorder(store, mlflow, studies, folder, config, proposer, pictures=pictures)
+    recorder = search_recorder(store, mlflow, studies, folder, resolved, proposer, pictures=pictures)
     patient = PatientObserver[SearchEvent](recorder)
     try:
         result = run_search(
-            config, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
+            resolved, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
         )
     except BaseException:
         _say_what_waits(patient.waiting, search_id)

@@ -6,7 +6,7 @@ from math import ceil
 
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
@@ -37,7 +37,9 @@ class SearchEstimate(Value):
     hours: float
 
 
-def estimate_search(config: SearchConfig, images: tuple[int, ...], size: ImageSize, repeats: int) -> SearchEstimate:
+def estimate_search(
+    config: ResolvedSearchConfig, images: tuple[int, ...], size: ImageSize, repeats: int
+) -> SearchEstimate:
     """Time a few steps of each stage and multiply.
 
     Args:
@@ -49,7 +51,7 @@ def estimate_search(config: SearchConfig, images: tuple[int, ...], size: ImageSi
     device = Runtime.from_config(config.runtime).device
     estimates: list[StageEstimate] = []
     for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
-        stack = min(stage.size, config.runtime.stack) if isinstance(config.runtime.stack, int) else 1
+        stack = min(stage.size, config.runtime.stack)
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
         rounds = config.proposals.generations if index == 0 else 1

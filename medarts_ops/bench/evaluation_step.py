@@ -12,7 +12,7 @@ from medarts_ops.bench.made_up import IN_CHANNELS, N_CLASSES, made_up_images
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.bench.search_step import ImageSize, made_up_batch, time_interleaved
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.zoo import zoo_genotype
@@ -46,7 +46,7 @@ class EvaluationTiming(Value):
     plain_peak_bytes: int
 
 
-def measure_evaluation(config: EvaluateConfig, resolution: int, repeats: int) -> EvaluationTiming:
+def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats: int) -> EvaluationTiming:
     """Product and plain step on the same work, `repeats` times in turn."""
     device = Runtime.from_config(config.runtime).device
     steps = {"product": product_training_step(config, resolution), "plain": plain_training_step(config, resolution)}
@@ -74,7 +74,7 @@ def measure_evaluation(config: EvaluateConfig, resolution: int, repeats: int) ->
     )
 
 
-def product_training_step(config: EvaluateConfig, resolution: int) -> Callable[[], object]:
+def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
@@ -87,7 +87,7 @@ def product_training_step(config: EvaluateConfig, resolution: int) -> Callable[[
     return lambda: training.step(batch, config.drop_path)
 
 
-def plain_training_step(config: EvaluateConfig, resolution: int) -> Callable[[], object]:
+def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
     """A step as the original's `train.py` runs it on the same work.
 
     Plain convolutions, NCHW, a ReLU for every reader, a per-tensor optimizer, full precision whatever

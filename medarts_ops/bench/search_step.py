@@ -14,13 +14,16 @@ from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.darts import DartsSettings
+from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.side_by_side import one_step
 from medarts_ops.value import Value
 
 PEAK_SIDE = 2048
@@ -76,11 +79,23 @@ class StackTiming(Value):
     ratio: float
 
 
-def product_step(config: SearchConfig, stage: StageConfig, size: ImageSize, stack: int = 1) -> Callable[[], object]:
+def product_step(
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, stack: int = 1
+) -> Callable[[], object]:
     """An iteration of search training of `stack` individuals, as `medarts search` runs it, on made-up images."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    return one_step(config, stage, made_up_data(stage.batch, size), runtime, stack)
+    individuals = tuple(random_individual(config, number) for number in range(stack))
+    task = TrainingTask(individuals=individuals, stage=stage, config=config, stage_data="none")
+    data = made_up_data(stage.batch, size)
+    training = SearchTraining(task, StageTensors.place(data, runtime), runtime)
+    batches: list[Batch] = []
+    for half in (data.weight_indices, data.alpha_indices):
+        batch = training.tensors.placed.plain(torch.from_numpy(half[: stage.batch]))
+        images, labels = (torch.cat([each] * stack).unflatten(0, (stack, -1)) for each in (batch.images, batch.labels))
+        batches.append(Batch(images, labels))
+    training.supernet.train()
+    return lambda: training.iterate(*batches)
 
 
 def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
@@ -99,7 +114,7 @@ def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, devic
 
 
 def measure_step(
-    config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int, order: Order = "first"
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, order: Order = "first"
 ) -> StepTiming:
     """Product and reference on the same work, in the given order, whatever the config's is."""
     config = config.model_copy(update={"strategy": DartsSettings(order=order)})
@@ -131,7 +146,7 @@ def measure_step(
 
 
 def measure_stack(
-    config: SearchConfig, stage: StageConfig, size: ImageSize, repeats: int, individuals: int
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, individuals: int
 ) -> StackTiming:
     """`individuals` stacked and one alone, in turn."""
     device = Runtime.from_config(config.runtime).device
@@ -147,7 +162,7 @@ def measure_stack(
     )
 
 
-def forward_flop(config: SearchConfig, stage: StageConfig, size: ImageSize) -> int:
+def forward_flop(config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize) -> int:
     """Multiplications and additions of one forward pass of a batch through the plain supernet."""
     spec = SupernetSpec.full(config.space.search_space())
     with torch.device("meta"):

@@ -12,18 +12,24 @@ from medarts_ops.data.folder import load_folder
 from medarts_ops.data.npz import load_npz
 from medarts_ops.data.proxy import single_image_class, stratified_split
 from medarts_ops.data.resolution import check_affordable, check_large_enough, lanczos
-from medarts_ops.errors import ConfigError, DataError, unknown_name
+from medarts_ops.errors import DataError
+from medarts_ops.registry import Registry
 from medarts_ops.seeds import Stream, random_generator
 
 Loader = Callable[[DatasetConfig], LoadedDataset]
 
-DATASETS: dict[str, Loader] = {
-    "digits": load_digits,
-    "cifar10": load_cifar10,
-    "cifar100": load_cifar100,
-    "folder": load_folder,
-    "npz": load_npz,
-}
+DATASETS = Registry[Loader](
+    "dataset",
+    "dataset.name",
+    "medarts_ops.datasets",
+    {
+        "digits": load_digits,
+        "cifar10": load_cifar10,
+        "cifar100": load_cifar100,
+        "folder": load_folder,
+        "npz": load_npz,
+    },
+)
 
 TEST_SPLIT_SEED = 0
 """Fixed: whatever a search's seed, an evaluation must test on images that no search has seen."""
@@ -38,9 +44,7 @@ def load_dataset(config: DatasetConfig) -> ImageDataset:
         ConfigError: an unknown name, `data` missing or out of place, or large images without a resolution.
         DataError: the images can't be read, are smaller than 8×8, or do not suffice for a test set.
     """
-    if config.name not in DATASETS:
-        raise ConfigError(f"dataset.name: {unknown_name('dataset', config.name, DATASETS)}")
-    loaded = DATASETS[config.name](config)
+    loaded = DATASETS.get(config.name)(config)
     train, test, source = loaded.train, loaded.test, loaded.test_source
     train = _at_resolution(train, config.resolution)
     if test is None:

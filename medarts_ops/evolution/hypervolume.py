@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.evolution.ranking import oriented_values
 from medarts_ops.individual import StageResult
 
@@ -14,7 +14,9 @@ BEYOND_WORST = 0.1
 """Share of the first stage's range by which the corner lies beyond its worst values."""
 
 
-def relative_hypervolume(stage: StageResult, first: StageResult, objectives: Sequence[ObjectiveConfig]) -> float | None:
+def relative_hypervolume(
+    stage: StageResult, first: StageResult, objectives: Sequence[ResolvedObjective]
+) -> float | None:
     """The area that the stage's individuals dominate, beside that of a box that the first stage spans.
 
     The box reaches from the first stage's best value of each objective to a tenth of its range beyond the worst, so

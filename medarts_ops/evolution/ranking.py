@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.config import ObjectiveConfig, StageConfig
+from medarts_ops.config import ResolvedObjective, StageConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, StageResult
 
 
 def rank(
-    evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ObjectiveConfig]
+    evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ResolvedObjective]
 ) -> tuple[RankedIndividual, ...]:
     """All individuals from best to worst, whatever order they come in.
 
@@ -134,7 +134,7 @@ def _gaps(column: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def oriented_values(
-    evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ObjectiveConfig]
+    evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ResolvedObjective]
 ) -> NDArray[np.float64]:
     """The objectives as `[individual, objective]`, all to be maximised; a NaN is -inf.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.tasks import Progress, Result, Task, Who
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.runtime import Runtime
@@ -21,7 +21,7 @@ class LocalExecutor:
         source: what `data` were loaded from.
     """
 
-    def __init__(self, config: RuntimeConfig, data: Any = None, source: object = None) -> None:
+    def __init__(self, config: ResolvedRuntime, data: Any = None, source: object = None) -> None:
         self._workplace = Workplace(Runtime.from_config(config), data, source)
 
     def run(

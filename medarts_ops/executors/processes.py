@@ -17,9 +17,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Literal
 
-from medarts_ops.config import SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedSearchRuntime
 from medarts_ops.errors import MedartsError, SearchError
 from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.registry import register_again, registered
 from medarts_ops.tasks import Progress, Result, Task, Who
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class _Worker:
 class ProcessExecutor:
     """`workers` processes of `threads` threads each, started when first needed and kept for the next stage."""
 
-    def __init__(self, config: SearchRuntimeConfig) -> None:
+    def __init__(self, config: ResolvedSearchRuntime) -> None:
         self._config = config
         self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
         self._workers: list[_Worker] = []
@@ -90,7 +91,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._config), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._config, registered()), daemon=True)
         process.start()
         theirs.close()  # so that the worker's death closes the pipe
         worker = _Worker(process, ours)
@@ -123,7 +124,7 @@ class ProcessExecutor:
         return [] if worker.task is None else worker.task.failures("crashed", died, worker.results)
 
 
-def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
+def _work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) -> None:
     """A worker's life: carry out what comes through the pipe until it is told to end, or the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     executor: LocalExecutor | None = None
@@ -134,7 +135,9 @@ def _work(connection: Connection, config: SearchRuntimeConfig) -> None:
     with contextlib.suppress(EOFError, ConnectionError):  # the driver is gone
         while (task := connection.recv()) is not None:
             try:
-                executor = executor or LocalExecutor(config)
+                if executor is None:
+                    register_again(parts)
+                    executor = LocalExecutor(config)
                 for result in executor.run([task], lambda *progress: send("progress", progress)):
                     send("result", result)
                 send("done", None)

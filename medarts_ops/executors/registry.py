@@ -1,13 +1,33 @@
-"""Which executor a runtime asks for."""
+"""The executors by name."""
 
 from __future__ import annotations
 
-from medarts_ops.config import SearchRuntimeConfig
+from collections.abc import Callable
+
+from medarts_ops.config_runtime import ResolvedSearchRuntime
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
+from medarts_ops.registry import Registry
 
 
-def build_executor(config: SearchRuntimeConfig) -> Executor:
+def _by_workers(runtime: ResolvedSearchRuntime) -> Executor:
     """This process for one worker, a pool of processes for more."""
-    return LocalExecutor(config) if config.workers == 1 else ProcessExecutor(config)
+    return LocalExecutor(runtime) if runtime.workers == 1 else ProcessExecutor(runtime)
+
+
+EXECUTORS = Registry[Callable[[ResolvedSearchRuntime], Executor]](
+    "executor",
+    "runtime.executor",
+    "medarts_ops.executors",
+    {"auto": _by_workers, "local": LocalExecutor, "processes": ProcessExecutor},
+)
+
+
+def build_executor(runtime: ResolvedSearchRuntime) -> Executor:
+    """The executor that `runtime.executor` names.
+
+    Raises:
+        ConfigError: no executor of that name.
+    """
+    return EXECUTORS.get(runtime.executor)(runtime)

@@ -11,7 +11,6 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
-from medarts_ops.config import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.data.registry import load_dataset
@@ -20,6 +19,7 @@ from medarts_ops.errors import DataError, ExportError, SearchError
 from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.observers import EvaluationStarted
+from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import MAX_NODES
 from medarts_ops.value import Value

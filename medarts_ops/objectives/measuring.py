@@ -1,11 +1,11 @@
-"""What an objective is: a function from a trained individual, and what it knows beside that, to a number."""
+"""What an objective is: a measure of a trained individual, and how its values are compared and shown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medarts_ops.config import ParaAugConfig
+from medarts_ops.config import Direction, ParaAugConfig
 from medarts_ops.individual import TrainedIndividual
 
 
@@ -22,4 +22,27 @@ class MeasuringContext:
     resolution: tuple[int, int]
 
 
-Objective = Callable[[TrainedIndividual, MeasuringContext], float]
+Measure = Callable[[TrainedIndividual, MeasuringContext], float]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective as data; the registry gives it its name.
+
+    Attributes:
+        measure: finite, not negative; leaves the global random state alone.
+        direction: which way is better, unless the config says otherwise.
+        description: one sentence.
+        label: its name on axes; the registered name if empty.
+        unit: "%" is of shares, "M" of counts; any other stands behind the value as it is.
+        is_count: whether it is shown to the last digit where one network stands alone.
+        of_counted_network: whether it is the full-size network's, whose size the report says beside it.
+    """
+
+    measure: Measure
+    direction: Direction
+    description: str
+    label: str = ""
+    unit: str = ""
+    is_count: bool = False
+    of_counted_network: bool = False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from medarts_ops.config import ObjectiveConfig
-from medarts_ops.errors import ConfigError, unknown_name
+from medarts_ops.config import ObjectiveConfig, ResolvedObjective
 from medarts_ops.individual import EvaluatedIndividual, TrainedIndividual
-from medarts_ops.networks.counting import count_macs, count_parameters
-from medarts_ops.objectives.latency import forward_milliseconds
 from medarts_ops.objectives.measuring import MeasuringContext, Objective
+from medarts_ops.registry import Registry
+
+# What counts and times networks needs torch, which only a measurement loads: commands that show values do without.
 
 
 def accuracy(trained: TrainedIndividual, context: MeasuringContext) -> float:
@@ -19,60 +20,82 @@ def accuracy(trained: TrainedIndividual, context: MeasuringContext) -> float:
 
 def params(trained: TrainedIndividual, context: MeasuringContext) -> float:
     """para_aug: weights of the full-size network of the individual's genotype (paper III.C.3)."""
-    return float(
-        count_parameters(
-            trained.genotype,
-            cells=context.para_aug.cells,
-            channels=context.para_aug.channels,
-            n_classes=context.n_classes,
-            in_channels=context.in_channels,
-        )
-    )
+    from medarts_ops.networks.counting import count_parameters
+
+    return float(count_parameters(trained.genotype, **_counted_network(context)))
 
 
 def macs(trained: TrainedIndividual, context: MeasuringContext) -> float:
     """Multiply-adds of one image through that network (ours)."""
-    return float(
-        count_macs(
-            trained.genotype,
-            cells=context.para_aug.cells,
-            channels=context.para_aug.channels,
-            n_classes=context.n_classes,
-            in_channels=context.in_channels,
-            resolution=context.resolution,
-        )
-    )
+    from medarts_ops.networks.counting import count_macs
+
+    return float(count_macs(trained.genotype, resolution=context.resolution, **_counted_network(context)))
 
 
 def latency(trained: TrainedIndividual, context: MeasuringContext) -> float:
     """Milliseconds of one image through that network, on a CPU thread (ours); a measurement, so not repeatable."""
-    return forward_milliseconds(
-        trained.genotype,
-        cells=context.para_aug.cells,
-        channels=context.para_aug.channels,
-        n_classes=context.n_classes,
-        in_channels=context.in_channels,
-        resolution=context.resolution,
-    )
+    from medarts_ops.objectives.latency import forward_milliseconds
+
+    return forward_milliseconds(trained.genotype, resolution=context.resolution, **_counted_network(context))
 
 
-OBJECTIVES: dict[str, Objective] = {"accuracy": accuracy, "params": params, "macs": macs, "latency": latency}
+def _counted_network(context: MeasuringContext) -> dict[str, Any]:
+    size = context.para_aug
+    images = {"n_classes": context.n_classes, "in_channels": context.in_channels}
+    return {"cells": size.cells, "channels": size.channels} | images
 
 
-def check_objectives(configs: Sequence[ObjectiveConfig]) -> None:
-    """Refuse an objective that nobody registered, before anything is trained.
+OBJECTIVES = Registry(
+    "objective",
+    "objectives.N.name",
+    "medarts_ops.objectives",
+    {
+        "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", "acc_valid", "%"),
+        "params": Objective(
+            params,
+            "maximize",
+            "para_aug: weights of the full-size network (paper, where more count as better)",
+            "para_aug",
+            "M",
+            is_count=True,
+            of_counted_network=True,
+        ),
+        "macs": Objective(
+            macs,
+            "minimize",
+            "multiply-adds of one image through that network (ours)",
+            "multiply-adds",
+            "M",
+            of_counted_network=True,
+        ),
+        "latency": Objective(
+            latency,
+            "minimize",
+            "milliseconds of one image through that network on a CPU thread (ours)",
+            unit="ms",
+            of_counted_network=True,
+        ),
+    },
+    part_type=Objective,
+)
+
+
+def resolve_objectives(configs: Sequence[ObjectiveConfig]) -> tuple[ResolvedObjective, ...]:
+    """The same objectives, each with its direction: its natural one where the config gives none.
 
     Raises:
-        ConfigError: with the dotted path and the near miss.
+        ConfigError: one that nobody registered, with the dotted path and the near miss.
     """
-    for index, config in enumerate(configs):
-        if config.name not in OBJECTIVES:
-            raise ConfigError(f"objectives.{index}.name: {unknown_name('objective', config.name, OBJECTIVES)}")
+    known = [OBJECTIVES.get(config.name, f"objectives.{place}.name") for place, config in enumerate(configs)]
+    return tuple(
+        ResolvedObjective(name=config.name, direction=config.direction or objective.direction)
+        for config, objective in zip(configs, known, strict=True)
+    )
 
 
 def evaluate_individual(
     trained: TrainedIndividual, configs: Sequence[ObjectiveConfig], context: MeasuringContext
 ) -> EvaluatedIndividual:
     """Measure every objective of the config, in its order."""
-    measured = {config.name: OBJECTIVES[config.name](trained, context) for config in configs}
+    measured = {config.name: OBJECTIVES.get(config.name).measure(trained, context) for config in configs}
     return EvaluatedIndividual(trained=trained, objectives=measured)

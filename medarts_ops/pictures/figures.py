@@ -37,19 +37,6 @@ MARKERS = {"random": "o", "inherited": "s", "crossover": "^"}
 
 ORIGINS = {"random": "random", "inherited": "inherited", "crossover": "crossover child"}
 
-QUANTITIES = {
-    "accuracy": ("acc_valid (%)", 100.0),
-    "params": ("para_aug (M)", 1e-6),
-    "macs": ("multiply-adds (M)", 1e-6),
-    "latency": ("latency (ms)", 1.0),
-}
-"""The axis and the factor of an objective; one that is not here keeps its own name and unit."""
-
-
-def quantity(objective: str) -> tuple[str, float]:
-    """The axis label of an objective, with its unit, and what to multiply values by for it."""
-    return QUANTITIES.get(objective, (objective, 1.0))
-
 
 def colour(place: int) -> str:
     """The colour of the number-th thing; colours come again after eight."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import FailedIndividual, RankedIndividual, StageResult
+from medarts_ops.objectives.shown import axis
 from medarts_ops.pictures.figures import (
     INK,
     LABEL_SIZE,
@@ -20,7 +21,6 @@ from medarts_ops.pictures.figures import (
     label_points,
     new_figure,
     plain_axes,
-    quantity,
     xs_and_ys,
 )
 from medarts_ops.space.formats import format_darts
@@ -127,13 +127,13 @@ def _axes_of(stage: StageResult) -> tuple[str | None, str]:
 
 
 def _axis_label(objective: str | None) -> str:
-    return "number of the individual" if objective is None else quantity(objective)[0]
+    return "number of the individual" if objective is None else axis(objective)[0]
 
 
 def _value(one: RankedIndividual, objective: str | None) -> float:
     if objective is None:
         return float(one.trained.individual.number)
-    return one.evaluated.objectives[objective] * quantity(objective)[1]
+    return one.evaluated.objectives[objective] * axis(objective)[1]
 
 
 def _point(one: RankedIndividual, x_axis: str | None, y_axis: str) -> tuple[float, float]:
@@ -223,5 +223,5 @@ def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
 
 
 def _named(objective: str, value: float) -> str:
-    label, factor = quantity(objective)
+    label, factor = axis(objective)
     return f"{label}: {value * factor:.5g}"

@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from medarts_ops.config_writing import settings_file, shown
+from medarts_ops.objectives.shown import exact_objective, is_of_counted_network, objective
 from medarts_ops.provenance import installed_version
-from medarts_ops.quantities import counted, distance, duration, exact_objective, hours, millions, objective, percent
+from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
 from medarts_ops.report.pictures import report_pictures
 from medarts_ops.report.tables import changed_settings, settings_table, stage_view
 from medarts_ops.report.values import SearchReport
@@ -72,6 +73,7 @@ def _template() -> Any:
         "settings_file": settings_file,
         "shown": shown,
     }
+    environment.tests["of_counted_network"] = is_of_counted_network
     return environment.from_string(_text("page.html"))
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
+from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import Individual, StageResult
+from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.report.values import SearchReport, members_of
 
 
@@ -52,7 +53,10 @@ class StageView:
 
 def settings_table(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine, ...]:
     """Every setting, in the model's order."""
-    defaults = {setting.path: setting.value for setting in settings_of(type(config)())}
+    usual = SearchConfig() if isinstance(config, SearchConfig) else EvaluateConfig()
+    if isinstance(config, ResolvedSearchConfig):
+        usual = usual.model_copy(update={"objectives": resolve_objectives(SearchConfig().objectives)})
+    defaults = {setting.path: setting.value for setting in settings_of(usual)}
     return tuple(
         SettingLine(
             setting.path,

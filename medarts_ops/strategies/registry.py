@@ -33,16 +33,18 @@ def build_strategy(config: SearchConfig) -> Strategy:
     return strategy_settings(config.strategy).build(config.space.search_space())
 
 
-def check_strategy(config: SearchConfig) -> None:
-    """Refuse what a strategy can't do with a search's space and stages, before anything is trained.
+def check_strategy(config: SearchConfig) -> StrategySettings:
+    """The strategy's settings, unless it can't do with the search's space and stages.
 
     Raises:
         ConfigError: as for `build_strategy`, or channels that its share does not divide.
     """
-    strategy = build_strategy(config)
+    settings = strategy_settings(config.strategy)
+    strategy = settings.build(config.space.search_space())
     for index, stage in enumerate(config.stages):
         spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
         try:
             spec.check_channels(stage.channels)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}.channels: {error}") from error
+    return settings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medarts_ops.config import RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
 from medarts_ops.errors import ConfigError
+from medarts_ops.provenance import nvidia_driver_version
 from medarts_ops.value import Value
 
 Module = TypeVar("Module", bound=nn.Module)
-Config = TypeVar("Config", bound=RuntimeConfig)
+Device = torch.device
+"""For rooms that pass devices on and compute nothing."""
+
 StaticStep = Callable[..., tuple[Tensor, ...]]
 """A step on tensors of static shapes that never waits for the device."""
 
@@ -37,37 +39,15 @@ CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 """The environment variable and its values with which cuBLAS gives the same bits each time (NVIDIA's documentation)."""
 
-DRIVER_SECONDS = 10
-
 _AMP_TYPES = {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def resolve_runtime(config: Config) -> Config:
-    """The same settings with device, precision, threads and graphs as this machine gives them; recorded with the run.
-
-    `workers` and `stack` of a search depend on more than the machine: `training/side_by_side.py` has resolved them.
+def make_cublas_repeatable() -> None:
+    """Choose cuBLAS's workspace, which this process and its children read once, at their first matrix product.
 
     Raises:
-        ConfigError: CUDA or a card that is not there, graphs without CUDA, or `deterministic` in a process where cuBLAS
-            can no longer be.
+        ConfigError: it is settled otherwise.
     """
-    device = resolve_device(config.device)
-    if config.deterministic and device.type == "cuda":
-        _make_cublas_repeatable()  # first of all: asking for a card's capability starts CUDA
-    amp = _amp_for(device) if config.amp == "auto" else config.amp
-    update: dict[str, object] = {"device": str(device), "amp": amp}
-    workers = 1
-    if isinstance(config, SearchRuntimeConfig):
-        assert isinstance(config.workers, int)
-        workers = config.workers
-        update["cuda_graphs"] = _resolve_graphs(config, device)
-    if config.threads == "auto":
-        update["threads"] = max(1, available_cores() // workers)
-    return config.model_copy(update=update)
-
-
-def _make_cublas_repeatable() -> None:
-    """Choose cuBLAS's workspace, which this process and its children read once, at their first matrix product."""
     got = os.environ.get(CUBLAS_WORKSPACE)
     if got in REPEATABLE_WORKSPACES:
         return
@@ -79,18 +59,6 @@ def _make_cublas_repeatable() -> None:
         f"runtime.deterministic needs the environment variable {CUBLAS_WORKSPACE} and {found}: allowed are "
         f"{' and '.join(REPEATABLE_WORKSPACES)}; set it before the process starts"
     )
-
-
-def _resolve_graphs(config: SearchRuntimeConfig, device: torch.device) -> str:
-    wish = config.cuda_graphs
-    if wish == "auto" and config.deterministic:
-        # The deterministic form of an indexed sum sorts and checks its indices, which a capture need not bear.
-        return "off"
-    if wish == "on" and device.type != "cuda":
-        raise ConfigError(
-            f"runtime.cuda_graphs is 'on' and the device is {str(device)!r}: only CUDA has graphs; say auto or off"
-        )
-    return "off" if device.type != "cuda" or wish == "off" else "on"
 
 
 def resolve_device(name: str) -> torch.device:
@@ -118,18 +86,11 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _amp_for(device: torch.device) -> str:
+def fast_amp(device: torch.device) -> str:
+    """The mixed precision that a device is fast at."""
     if device.type != "cuda":
         return "off"
     return "bf16" if torch.cuda.get_device_capability(device) >= AMPERE else "fp16"
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -145,20 +106,23 @@ class Runtime:
     deterministic: bool
 
     @classmethod
-    def from_config(cls, config: RuntimeConfig) -> Runtime:
-        """Build; what is still `auto` is resolved as for one worker."""
-        if isinstance(config, SearchRuntimeConfig) and config.workers == "auto":
-            config = config.model_copy(update={"workers": 1})
-        resolved = resolve_runtime(config)
-        assert isinstance(resolved.threads, int)
+    def from_config(cls, config: ResolvedRuntime) -> Runtime:
+        """Build, in whichever process is to compute.
+
+        Raises:
+            ConfigError: the device is not there, or can't be `deterministic` in this process.
+        """
+        device = resolve_device(config.device)
+        if config.deterministic and device.type == "cuda":
+            make_cublas_repeatable()
         return cls(
-            device=torch.device(resolved.device),
-            amp_type=_AMP_TYPES[resolved.amp],
-            channels_last=resolved.channels_last,
-            threads=resolved.threads,
-            tf32=resolved.tf32,
-            cuda_graphs=isinstance(resolved, SearchRuntimeConfig) and resolved.cuda_graphs == "on",
-            deterministic=resolved.deterministic,
+            device=device,
+            amp_type=_AMP_TYPES[config.amp],
+            channels_last=config.channels_last,
+            threads=config.threads,
+            tf32=config.tf32,
+            cuda_graphs=isinstance(config, ResolvedSearchRuntime) and config.cuda_graphs == "on",
+            deterministic=config.deterministic,
         )
 
     def apply_to_process(self) -> None:
@@ -332,40 +296,14 @@ class Gpu(Value):
             capability=torch.cuda.get_device_capability(device),
             cuda=torch.version.cuda,
             cudnn=torch.backends.cudnn.version(),
-            driver=_driver_version(),
+            driver=nvidia_driver_version(),
         )
-
-
-def _driver_version() -> str | None:
-    """As nvidia-smi has it: torch knows only which CUDA the driver is good for."""
-    try:
-        finished = subprocess.run(
-            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=DRIVER_SECONDS,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return next(iter(finished.stdout.split()), None)
 
 
 def free_bytes(device: torch.device) -> int:
     """Free memory of a CUDA device, what torch's allocator keeps in reserve included."""
     torch.cuda.empty_cache()
     return int(torch.cuda.mem_get_info(device)[0])
-
-
-def peak_bytes_on_gpu(step: Callable[[], object], device: torch.device) -> int:
-    """The most bytes that one call of `step` holds on a CUDA device beyond what there was before."""
-    torch.cuda.synchronize(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    step()
-    torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
 
 
 @contextmanager

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from medarts_ops.bench.input_pipeline import PilImages, measure_input, product_pass
 from medarts_ops.bench.made_up import made_up_images
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import RuntimeConfig
+from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime
 
-RUNTIME = RuntimeConfig(device="cpu", threads=1)
+RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1)
 
 
 def test_both_ways_give_the_same_pixels_where_nothing_is_random():

@@ -22,13 +22,15 @@ from medarts_ops.bench.search_step import (
     product_step,
 )
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import SearchConfig, SearchRuntimeConfig, SpaceConfig, StageConfig
+from medarts_ops.config import SearchConfig, SpaceConfig, StageConfig
+from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.networks.operations import build_operation
+from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.training.runtime import Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CPU = torch.device("cpu")
-DARTS = SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1))
+DARTS = resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1, workers=1)))
 TWO_IMAGES = DARTS.stages[0].model_copy(update={"batch": 2})
 
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 import math
 
 import pytest
-from factories import make_epoch_record, make_individual
+from factories import OBJECTIVES, make_epoch_record, make_individual, make_search_runtime
 
 from medarts_ops.cli.time_left import WorkLeft
-from medarts_ops.config import ProposalsConfig, SearchConfig, SearchRuntimeConfig, StageConfig
+from medarts_ops.config import ProposalsConfig, ResolvedSearchConfig, StageConfig
 
 SECONDS = make_epoch_record().seconds
 
 
-def search_of_two_stages(generations: int = 1, workers: int = 1) -> SearchConfig:
+def search_of_two_stages(generations: int = 1, workers: int = 1) -> ResolvedSearchConfig:
     """2 individuals × 2 epochs × cost 3·1·100, then 1 individual × 4 epochs × cost 6·1·200 (four times as much)."""
-    return SearchConfig(
+    return ResolvedSearchConfig(
         stages=(
             StageConfig(name="init", cells=3, channels=1, epochs=2, images=100, population=2),
             StageConfig(name="final", cells=6, channels=1, epochs=4, images=0.5, survivors=1),
         ),
         proposals=ProposalsConfig(generations=generations),
-        runtime=SearchRuntimeConfig(workers=workers, stack=1),
+        objectives=OBJECTIVES,
+        runtime=make_search_runtime(workers=workers),
     )
 
 
-def begun(config: SearchConfig) -> WorkLeft:
+def begun(config: ResolvedSearchConfig) -> WorkLeft:
     work = WorkLeft(config, n_train=400)
     work.stage_started(0, 100)
     work.born(0, (make_individual(0), make_individual(1)))

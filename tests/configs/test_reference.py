@@ -9,6 +9,7 @@ import pytest
 from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
 from medarts_ops.configs.origins import resolved_table
 from medarts_ops.configs.reference import settings_reference
+from medarts_ops.objectives.registry import OBJECTIVES
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -26,6 +27,12 @@ def test_every_setting_is_on_it_with_its_origin(title: str, resolve: object) -> 
         path = ".".join("N" if part.isdigit() else part for part in row.path.split("."))
         if not path.startswith("proposals.space."):  # a mapping, empty by default
             assert origins[f"| `{path}`"] == (row.origin or "-")
+
+
+def test_every_objective_is_on_it_with_its_natural_direction() -> None:
+    page = settings_reference().split("## Objectives\n")[1]
+    for name, data in OBJECTIVES.built_in.items():
+        assert f"| `{name}` | {data.direction} | {data.description} |" in page.splitlines()
 
 
 def test_bounds_and_a_groups_own_defaults_are_said() -> None:

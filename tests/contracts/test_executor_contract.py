@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny, make_search_runtime
 
-from medarts_ops.config import SearchConfig, SearchRuntimeConfig
+from medarts_ops.config import SearchConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError, DataError, SearchError
@@ -19,35 +19,24 @@ from medarts_ops.evaluation import run_evaluation
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
-from medarts_ops.executors.registry import build_executor
+from medarts_ops.executors.registry import EXECUTORS, build_executor
 from medarts_ops.individual import (
     EvaluationEpoch,
     EvaluationResult,
     FailedIndividual,
-    Hyperparameters,
     Individual,
     TrainedIndividual,
-    individual_id,
 )
 from medarts_ops.observers import EvaluationStarted
-from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.genotype import EvaluationBegun, EvaluationTask, FailedEvaluation, TrainedGenotype
+from medarts_ops.training.random_individual import random_individual
 
-EXECUTORS: dict[str, Callable[[SearchRuntimeConfig], Executor]] = {"local": LocalExecutor, "processes": ProcessExecutor}
 CONFIG = make_search_config_tiny()
 
 
 def individual(number: int) -> Individual:
-    return Individual(
-        id=individual_id("init", number),
-        stage=0,
-        number=number,
-        origin="random",
-        parents=(),
-        alpha=build_strategy(CONFIG).initial_alpha(1e-3, np.random.default_rng(number)),
-        hyperparameters=Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights),
-    )
+    return random_individual(CONFIG, number)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +46,9 @@ def stage_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=EXECUTORS)
+@pytest.fixture(scope="module", params=EXECUTORS.names())
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    made = EXECUTORS[request.param](SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=2))
+    made = EXECUTORS.get(request.param)(make_search_runtime(workers=2))
     yield made
     made.close()
 
@@ -78,7 +67,7 @@ def ignore(who: Individual, record: object) -> None:
 @pytest.fixture(scope="module")
 def expected(stage_data: Path) -> dict[str, TrainedIndividual]:
     """What one process of one thread makes of three individuals."""
-    local = LocalExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1))
+    local = LocalExecutor(make_search_runtime())
     outcomes = local.run(tasks(stage_data, [0, 1, 2]), lambda who, record: None)
     return {outcome.individual.id: outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)}
 
@@ -143,7 +132,7 @@ def test_a_mistake_in_the_code_is_an_outcome_that_names_it_and_the_next_task_goe
 
 
 def test_an_unforeseen_error_outside_training_reaches_the_driver_and_the_worker_lives(stage_data, expected):
-    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=2))
+    executor = ProcessExecutor(make_search_runtime(workers=2))
     with pytest.raises(SearchError, match=r"a worker process broke off \(TypeError: .*mend that and resume"):
         list(executor.run([tasks(stage_data, [0])[0].model_copy(update={"stage_data": 7})], ignore))
     (outcome,) = executor.run(tasks(stage_data, [1]), ignore)
@@ -153,7 +142,7 @@ def test_an_unforeseen_error_outside_training_reaches_the_driver_and_the_worker_
 
 
 def test_a_device_that_a_worker_lacks_is_the_same_error_as_here(stage_data):
-    config = SearchRuntimeConfig(device="cuda:99", amp="off", threads=1, workers=2)
+    config = make_search_runtime(device="cuda:99", workers=2)
     executor = ProcessExecutor(config)
     with pytest.raises(ConfigError) as there:
         list(executor.run(tasks(stage_data, [0]), ignore))
@@ -164,7 +153,7 @@ def test_a_device_that_a_worker_lacks_is_the_same_error_as_here(stage_data):
 
 
 def test_a_worker_that_dies_costs_its_own_task_only(stage_data, expected):
-    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    executor = ProcessExecutor(make_search_runtime(workers=1))
     killed: list[str] = []
 
     def kill_the_first(who: Individual, record: object) -> None:
@@ -182,7 +171,7 @@ def test_a_worker_that_dies_costs_its_own_task_only(stage_data, expected):
 
 
 def test_a_worker_that_dies_idle_costs_nothing(stage_data, expected):
-    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    executor = ProcessExecutor(make_search_runtime(workers=1))
     list(executor.run(tasks(stage_data, [0]), lambda *_: None))
     executor._workers[0].process.kill()
     executor._workers[0].process.join()
@@ -191,9 +180,19 @@ def test_a_worker_that_dies_idle_costs_nothing(stage_data, expected):
     assert isinstance(outcome, TrainedIndividual) and outcome.alpha == expected["init-01"].alpha
 
 
+def test_the_name_decides_whatever_the_number_of_workers():
+    assert isinstance(build_executor(make_search_runtime(workers=1, executor="processes")), ProcessExecutor)
+    assert isinstance(build_executor(make_search_runtime(workers=1, executor="local")), LocalExecutor)
+
+
+def test_an_unknown_name_is_refused_with_its_path():
+    with pytest.raises(ConfigError, match=r"^runtime.executor: unknown executor 'proceses'.*did you mean 'processes'"):
+        build_executor(make_search_runtime(executor="proceses"))
+
+
 def test_one_worker_trains_in_this_process_and_more_in_others():
-    assert isinstance(build_executor(SearchRuntimeConfig(workers=1)), LocalExecutor)
-    assert isinstance(build_executor(SearchRuntimeConfig(workers=2)), ProcessExecutor)
+    assert isinstance(build_executor(make_search_runtime(workers=1)), LocalExecutor)
+    assert isinstance(build_executor(make_search_runtime(workers=2)), ProcessExecutor)
 
 
 EVALUATION = make_evaluate_config_tiny()
@@ -275,7 +274,7 @@ def test_both_kinds_of_task_run_through_the_same_executor(executor, stage_data, 
 
 
 def test_an_evaluation_whose_worker_dies_is_an_outcome_and_the_next_goes_on(evaluated):
-    executor = ProcessExecutor(SearchRuntimeConfig(device="cpu", amp="off", threads=1, workers=1))
+    executor = ProcessExecutor(make_search_runtime())
     killed: list[str] = []
 
     def kill_the_first(who: str, progress: object) -> None:

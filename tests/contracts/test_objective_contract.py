@@ -11,15 +11,17 @@ from factories import make_genotype, make_trained
 from medarts_ops.config import ObjectiveConfig, ParaAugConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_parameters
+from medarts_ops.objectives import shown
 from medarts_ops.objectives.measuring import MeasuringContext
-from medarts_ops.objectives.registry import OBJECTIVES, check_objectives, evaluate_individual
+from medarts_ops.objectives.registry import OBJECTIVES, evaluate_individual, resolve_objectives
+from medarts_ops.objectives.shown import axis
 from medarts_ops.space.zoo import zoo_genotype
 
 CONTEXT = MeasuringContext(ParaAugConfig(cells=3, channels=2), n_classes=10, in_channels=1, resolution=(8, 8))
 FULL_SIZE = MeasuringContext(ParaAugConfig(), n_classes=10, in_channels=3, resolution=(32, 32))
 
 
-@pytest.fixture(params=sorted(OBJECTIVES))
+@pytest.fixture(params=OBJECTIVES.names())
 def objective(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -41,12 +43,31 @@ def test_measuring_leaves_the_global_random_state_alone(objective):
 
 
 def test_the_name_is_accepted_by_the_config(objective):
-    check_objectives([ObjectiveConfig(name=objective)])
+    resolve_objectives([ObjectiveConfig(name=objective)])
+
+
+def test_its_natural_direction_is_taken_unless_the_config_has_another(objective):
+    (natural,) = resolve_objectives([ObjectiveConfig(name=objective)])
+    assert natural.direction == OBJECTIVES.get(objective).direction
+    for direction in ("maximize", "minimize"):
+        (given,) = resolve_objectives([ObjectiveConfig(name=objective, direction=direction)])
+        assert given.direction == direction
+
+
+def test_what_it_is_is_said_in_a_sentence_and_values_have_their_unit(objective):
+    data = OBJECTIVES.get(objective)
+    assert data.description and axis(objective)[0].startswith(data.label)
+    assert data.unit in shown.objective(objective, 123_456_789) and shown.objective(objective, math.nan) == "nan"
+
+
+def test_costs_are_minimized_and_merits_maximized_where_nothing_is_said():
+    natural = {name: OBJECTIVES.get(name).direction for name in ("accuracy", "params", "macs", "latency")}
+    assert natural == {"accuracy": "maximize", "params": "maximize", "macs": "minimize", "latency": "minimize"}
 
 
 def test_an_unknown_name_is_refused_with_its_path():
     with pytest.raises(ConfigError, match=r"objectives.1.name.*did you mean 'latency'"):
-        check_objectives([ObjectiveConfig(), ObjectiveConfig(name="latenci")])
+        resolve_objectives([ObjectiveConfig(), ObjectiveConfig(name="latenci")])
 
 
 def test_params_is_the_size_of_the_full_evaluation_network():

@@ -25,7 +25,7 @@ RANGE = RangeConfig(low=3e-4, high=6e-3)
 CONFIG = make_search_config_tiny().model_copy(
     update={"proposals": ProposalsConfig(space={"alpha_lr": RANGE}, generations=2)}
 )
-OWN = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
+OWN = Hyperparameters.from_config(CONFIG)
 
 PROPOSERS: dict[str, Callable[[Path], Proposer]] = {
     "fixed": lambda folder: FixedProposer(OWN),

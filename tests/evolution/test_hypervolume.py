@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from factories import make_ranked, make_stage_result
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.evolution.hypervolume import hypervolume, relative_hypervolume
 from medarts_ops.individual import StageResult
 
-TWO = (ObjectiveConfig(), ObjectiveConfig(name="params", direction="minimize"))
+TWO = (ResolvedObjective(name="accuracy", direction="maximize"), ResolvedObjective(name="params", direction="minimize"))
 
 
 @pytest.mark.parametrize("seed", range(60))

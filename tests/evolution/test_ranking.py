@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from factories import make_evaluated
 
-from medarts_ops.config import ObjectiveConfig, SearchConfig
+from medarts_ops.config import ResolvedObjective, SearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.ranking import (
     chosen_from,
@@ -20,12 +20,18 @@ from medarts_ops.evolution.ranking import (
 )
 from medarts_ops.individual import EvaluatedIndividual, StageResult
 
-BOTH = (ObjectiveConfig(), ObjectiveConfig(name="params"))
-SMALL = (ObjectiveConfig(), ObjectiveConfig(name="params", direction="minimize"))
+BOTH = (
+    ResolvedObjective(name="accuracy", direction="maximize"),
+    ResolvedObjective(name="params", direction="maximize"),
+)
+SMALL = (
+    ResolvedObjective(name="accuracy", direction="maximize"),
+    ResolvedObjective(name="params", direction="minimize"),
+)
 INF, NAN = math.inf, math.nan
 
 
-def numbers(evaluated: list[EvaluatedIndividual], objectives: tuple[ObjectiveConfig, ...] = BOTH) -> list[int]:
+def numbers(evaluated: list[EvaluatedIndividual], objectives: tuple[ResolvedObjective, ...] = BOTH) -> list[int]:
     return [one.trained.individual.number for one in rank(evaluated, objectives)]
 
 
@@ -137,7 +143,7 @@ def test_a_minimised_objective_turns_the_front_round() -> None:
 
 
 @pytest.mark.parametrize("objectives", [BOTH, SMALL])
-def test_a_nan_is_worst_in_either_direction(objectives: tuple[ObjectiveConfig, ...]) -> None:
+def test_a_nan_is_worst_in_either_direction(objectives: tuple[ResolvedObjective, ...]) -> None:
     evaluated = population((0.5, NAN), (0.5, 1e6), (0.5, 2e6))
     assert rank(evaluated, objectives)[-1].trained.individual.number == 0
 
@@ -153,7 +159,13 @@ def test_fewer_ranked_than_wanted_all_survive() -> None:
 
 def test_an_individual_without_the_objective_is_an_error_that_names_it() -> None:
     with pytest.raises(SearchError, match="init-00 has no objective 'latency': got accuracy, params"):
-        rank(population((0.5, 1)), (ObjectiveConfig(), ObjectiveConfig(name="latency")))
+        rank(
+            population((0.5, 1)),
+            (
+                ResolvedObjective(name="accuracy", direction="maximize"),
+                ResolvedObjective(name="latency", direction="maximize"),
+            ),
+        )
 
 
 def test_who_goes_on_is_the_next_stages_number_and_after_the_last_the_best() -> None:

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from factories import make_evaluated
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.evolution.ranking import non_dominated_fronts, rank
 
 
@@ -48,7 +48,10 @@ def quiet_optuna() -> object:
 @pytest.mark.usefixtures("quiet_optuna")
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_front_zero_is_what_optuna_calls_its_best_trials(direction: Literal["maximize", "minimize"]) -> None:
-    objectives = (ObjectiveConfig(), ObjectiveConfig(name="params", direction=direction))
+    objectives = (
+        ResolvedObjective(name="accuracy", direction="maximize"),
+        ResolvedObjective(name="params", direction=direction),
+    )
     for seed in range(10):
         values = random_values(seed)[:, :2]
         study = optuna.create_study(directions=["maximize", direction])

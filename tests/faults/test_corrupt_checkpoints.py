@@ -28,15 +28,15 @@ from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.side_by_side import sample_individual
 from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
 RUNTIME = Runtime.from_config(CONFIG.runtime)
 TENSORS = StageTensors.place(prepare_search_data(CONFIG).stages[0], RUNTIME)
 TASK = TrainingTask(
-    individuals=(sample_individual(CONFIG, 0), sample_individual(CONFIG, 1)),
+    individuals=(random_individual(CONFIG, 0), random_individual(CONFIG, 1)),
     stage=CONFIG.stages[0].model_copy(update={"epochs": 3}),
     config=CONFIG,
     stage_data="unused",

@@ -11,12 +11,14 @@ import pytest
 import torch
 from factories import make_search_config_tiny
 
-from medarts_ops.config import SearchConfig, SearchRuntimeConfig
+from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import SearchResult
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet
+from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import run_search
 from medarts_ops.space import SearchSpace
 from medarts_ops.space.search_space import OPERATIONS
@@ -29,9 +31,10 @@ pytestmark = [
 ]
 
 
-def tiny(device: str, amp: str) -> SearchConfig:
+def tiny(device: str, amp: str) -> ResolvedSearchConfig:
     runtime = SearchRuntimeConfig(device=device, amp=amp, threads=1, tf32=False)
-    return make_search_config_tiny().model_copy(update={"runtime": runtime})
+    resolved, _ = resolve_search_config(make_search_config_tiny().model_copy(update={"runtime": runtime}))
+    return resolved
 
 
 def search(folder: Path, device: str, amp: str) -> SearchResult:

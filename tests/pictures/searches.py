@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from factories import make_evaluated, make_failed, make_individual, make_trained
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.evolution.crossover import crossover
 from medarts_ops.evolution.inheritance import inherit
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import Individual, SearchResult, StageResult
 from medarts_ops.space.zoo import zoo
 
-OBJECTIVES = (ObjectiveConfig(), ObjectiveConfig(name="params"))
+OBJECTIVES = (
+    ResolvedObjective(name="accuracy", direction="maximize"),
+    ResolvedObjective(name="params", direction="maximize"),
+)
 
 
 def make_search(seed: int = 1) -> SearchResult:

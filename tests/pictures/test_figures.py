@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from medarts_ops.pictures.figures import INK, PALETTE, label_points, new_figure, plain_axes, png_bytes, quantity
+from medarts_ops.pictures.figures import INK, PALETTE, label_points, new_figure, plain_axes, png_bytes
 from medarts_ops.pictures.figures import write_png as write
 
 
@@ -77,14 +77,6 @@ def test_a_label_without_any_room_is_left_out():
     axes.set(xlim=(0, 1), ylim=(0, 1))
     label_points(axes, [(0.5, 0.5, "x" * 200, INK)])
     assert [text.get_text() for text in axes.texts] == []
-
-
-@pytest.mark.parametrize(
-    ("objective", "label", "factor"),
-    [("accuracy", "acc_valid (%)", 100), ("params", "para_aug (M)", 1e-6), ("of_others", "of_others", 1)],
-)
-def test_an_objective_has_an_axis_with_its_unit(objective: str, label: str, factor: float):
-    assert quantity(objective) == (label, factor)
 
 
 def test_every_colour_of_the_palette_stands_out_from_white():

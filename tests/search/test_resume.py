@@ -35,7 +35,7 @@ class Proposals:
         self.first = first
 
     def propose(self, generation: int, size: int) -> tuple[Hyperparameters, ...]:
-        usual = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
+        usual = Hyperparameters.from_config(CONFIG)
         numbers = range(self.first + generation * size, self.first + (generation + 1) * size)
         return tuple(usual.model_copy(update={"alpha_lr": 1e-3 * (1 + n)}) for n in numbers)
 

@@ -58,7 +58,7 @@ def storage() -> BaseStorage:
 
 def test_the_configs_own_values_are_proposed_first(storage: BaseStorage) -> None:
     first, *others = proposer_on(storage).propose(0, 4)
-    assert first == Hyperparameters.from_config(config_with().alpha, config_with().weights)
+    assert first == Hyperparameters.from_config(config_with())
     assert len({other.alpha_lr for other in others} - {first.alpha_lr}) == 3
 
 

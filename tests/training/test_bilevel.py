@@ -15,15 +15,12 @@ from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import (
     EpochRecord,
     FailedIndividual,
-    Hyperparameters,
-    Individual,
     TrainedIndividual,
-    individual_id,
 )
-from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 
@@ -40,23 +37,11 @@ def with_stage(config: SearchConfig, **values: object) -> SearchConfig:
     return config.model_copy(update={"stages": (config.stages[0].model_copy(update=values), *config.stages[1:])})
 
 
-def individual_of(config: SearchConfig, seed: int = 0) -> Individual:
-    return Individual(
-        id=individual_id("init", seed),
-        stage=0,
-        number=seed,
-        origin="random",
-        parents=(),
-        alpha=build_strategy(config).initial_alpha(1e-3, np.random.default_rng(seed)),
-        hyperparameters=Hyperparameters.from_config(config.alpha, config.weights),
-    )
-
-
 def train(config: SearchConfig, data: StageData | None = None) -> TrainedIndividual | FailedIndividual:
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
     stage = prepare_search_data(config).stages[0] if data is None else data
-    individual = individual_of(config)
+    individual = random_individual(config, 0)
     task = TrainingTask(individuals=(individual,), stage=config.stages[0], config=config, stage_data="unused")
     seen: list[EpochRecord] = []
     tensors = StageTensors.place(stage, runtime)

@@ -16,8 +16,8 @@ from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.group import EpochCallback
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.side_by_side import sample_individual
 from medarts_ops.training.workplace import Workplace
 
 CONFIG = make_search_config_tiny()
@@ -29,7 +29,7 @@ def trained(
     n: int, folder: Path | None = None, on_epoch: EpochCallback = lambda who, record: None, epochs: int = 1
 ) -> list[Outcome]:
     task = TrainingTask(
-        individuals=tuple(sample_individual(CONFIG, number) for number in range(n)),
+        individuals=tuple(random_individual(CONFIG, number) for number in range(n)),
         stage=CONFIG.stages[0].model_copy(update={"epochs": epochs}),
         config=CONFIG,
         stage_data="unused",
@@ -61,14 +61,14 @@ def test_a_stack_that_runs_out_of_memory_is_trained_in_halves(monkeypatch, tmp_p
     assert [outcome.individual.number for outcome in outcomes] == [0, 1, 2]
     assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
     assert tried[0] == 3 and set(tried) == {3, 2, 1}
-    assert outcomes[0].alpha == alone["sample-00"].alpha  # type: ignore[union-attr]
+    assert outcomes[0].alpha == alone["init-00"].alpha  # type: ignore[union-attr]
 
 
 def test_an_individual_that_does_not_fit_has_failed_and_says_what_to_lower(monkeypatch):
     with_room_for(monkeypatch, 0)
     (outcome,) = trained(1)
     assert isinstance(outcome, FailedIndividual) and outcome.cause == "out_of_memory"
-    for word in ("sample-00", "batch", "channels", "runtime.stack"):
+    for word in ("init-00", "batch", "channels", "runtime.stack"):
         assert word in outcome.reason
 
 
@@ -97,7 +97,7 @@ def test_a_mistake_in_the_code_fails_the_group_and_its_traceback_is_in_the_log(m
     outcomes = trained(2)
     assert [outcome.cause for outcome in outcomes if isinstance(outcome, FailedIndividual)] == ["crashed", "crashed"]
     assert all(f"training broke off ({named})" in outcome.reason for outcome in outcomes)  # type: ignore[union-attr]
-    assert "sample-00, sample-01" in caplog.text and "in step\n    raise error" in caplog.text
+    assert "init-00, init-01" in caplog.text and "in step\n    raise error" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ from medarts_ops.individual import (
     Individual,
     Outcome,
     TrainedIndividual,
-    individual_id,
 )
-from medarts_ops.strategies.registry import STRATEGIES, build_strategy
+from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 
@@ -44,18 +44,9 @@ def double() -> Iterator[None]:
 
 
 def individual(number: int, weights_lr: float, config: SearchConfig = CONFIG) -> Individual:
-    alpha = build_strategy(config).initial_alpha(1.0, np.random.default_rng(number))
-    usual = Hyperparameters.from_config(CONFIG.alpha, CONFIG.weights)
-    own = {"weights_lr": weights_lr, "alpha_lr": 3e-4 * (number + 1), "alpha_weight_decay": 1e-3 * (number + 1)}
-    return Individual(
-        id=individual_id("init", number),
-        stage=0,
-        number=number,
-        origin="random",
-        parents=(),
-        alpha=alpha,
-        hyperparameters=usual.model_copy(update=own),
-    )
+    more = {"alpha_lr": 3e-4 * (number + 1), "alpha_weight_decay": 1e-3 * (number + 1), "alpha_init_std": 1.0}
+    usual = Hyperparameters.from_config(config)
+    return random_individual(config, number, usual.model_copy(update={"weights_lr": weights_lr} | more))
 
 
 GROUP = tuple(individual(number, rate) for number, rate in enumerate(RATES))

@@ -31,8 +31,8 @@ from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import EAGER_STEPS, CapturedStep, Runtime
-from medarts_ops.training.side_by_side import sample_individual
 
 TINY = make_search_config_tiny()
 DATA = prepare_search_data(TINY).stages[0]
@@ -52,7 +52,7 @@ def strategy_is_registered() -> Iterator[None]:
 
 
 def training_of(config: SearchConfig, runtime: Runtime, stack: int) -> SearchTraining:
-    individuals = tuple(sample_individual(config, number) for number in range(stack))
+    individuals = tuple(random_individual(config, number) for number in range(stack))
     task = TrainingTask(individuals=individuals, stage=config.stages[0], config=config, stage_data="unused")
     training = SearchTraining(task, StageTensors.place(DATA, runtime), runtime)
     training.supernet.train()
@@ -124,7 +124,7 @@ def gpu_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_the_real_optimizers_step_on_their_device_and_never_wait_for_it(gpu_without_values, scaled):
-    runtime, individual = gpu_without_values, sample_individual(TINY, 0)
+    runtime, individual = gpu_without_values, random_individual(TINY, 0)
     strategy, place = build_strategy(TINY), StagePlace(0, 3, TINY.stages[0])
     alpha = AlphaTensors.stack([individual.alpha], strategy.space.n_primitives, runtime.device)
     weights = [torch.zeros(shape, device=runtime.device) for shape in ((4, 3), (5,))]

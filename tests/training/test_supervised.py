@@ -6,7 +6,8 @@ import pytest
 import torch
 from factories import make_genotype
 
-from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig, RuntimeConfig
+from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig
+from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.journal.evaluation_folder import WEIGHTS
@@ -21,7 +22,7 @@ TINY = EvaluateConfig(
     epochs=2,
     batch=96,
     augment=AugmentConfig(flip=False, cutout=4),
-    runtime=RuntimeConfig(device="cpu", amp="off", threads=1),
+    runtime=ResolvedRuntime(device="cpu", amp="off", threads=1),
 )
 GENOTYPE = make_genotype("max_pool_3x3", nodes=2)
 
@@ -67,7 +68,7 @@ def test_mixed_precision_evaluates(amp):
     config = TINY.model_copy(
         update={
             "epochs": 1,
-            "runtime": RuntimeConfig(device="cpu", amp=amp, threads=1),
+            "runtime": ResolvedRuntime(device="cpu", amp=amp, threads=1),
             "dataset": DatasetConfig(name="digits", low_resolution=False, test_share=0.9),
         }
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from factories import make_search_runtime
 
-from medarts_ops.config import DatasetConfig, RuntimeConfig
+from medarts_ops.config import DatasetConfig
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 
-RUNTIME = Runtime.from_config(RuntimeConfig(device="cpu", threads=1))
+RUNTIME = Runtime.from_config(make_search_runtime())
 
 
 def test_data_are_loaded_once_for_tasks_of_the_same_source_and_anew_for_another() -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from medarts_ops.alpha import Alpha, CellAlpha
-from medarts_ops.config import Settings
 from medarts_ops.errors import ConfigError, GenotypeError, RunError
 from medarts_ops.individual import (
     EpochRecord,
@@ -27,6 +26,7 @@ from medarts_ops.individual import (
     lineage_of,
 )
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.settings import Settings
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.observers import DatasetSummary
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class ReproducibilityLog:
         self._store = store
         self._record: ReproducibilityRecord | None = None
 
-    def log(self, run_id: str, config: SearchConfig | EvaluateConfig, dataset: DatasetSummary) -> None:
+    def log(self, run_id: str, config: ResolvedSearchConfig | ResolvedEvaluateConfig, dataset: DatasetSummary) -> None:
         """Write the record; told again, it is the same one.
 
         Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
-from medarts_ops.quantities import duration, exact_objective, percent
+from medarts_ops.objectives.shown import exact_objective
+from medarts_ops.quantities import duration, percent
 
 
 def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import RunError
 from medarts_ops.evolution.hypervolume import relative_hypervolume
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, Individual, StageResult
@@ -47,7 +47,7 @@ class MlflowSearchObserver:
     def __init__(self, store: RunStore, experiment: str = "medarts", *, reopens: bool = True) -> None:
         self._store = store
         self._experiment_id = store.experiment_id(experiment)
-        self._search: tuple[SearchConfig, JobRuns] | None = None
+        self._search: tuple[ResolvedSearchConfig, JobRuns] | None = None
         self._stage_images: dict[int, int] = {}
         self._first_stage: StageResult | None = None
         self._metrics = MetricLog(store)
@@ -104,7 +104,7 @@ class MlflowSearchObserver:
         return self._started[1]
 
     @property
-    def _started(self) -> tuple[SearchConfig, JobRuns]:
+    def _started(self) -> tuple[ResolvedSearchConfig, JobRuns]:
         if self._search is None:
             raise RunError("no search has started: tell the event search_started first")
         return self._search

@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from medarts_ops.config import ObjectiveConfig
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import ConfigError, StoreError
 from medarts_ops.tracking.stores.databases import (
     POSTGRES_SCHEMES,
@@ -80,7 +80,7 @@ def study_errors() -> Iterator[None]:
         raise StoreError(f"the study storage failed: {first_line(error)}") from error
 
 
-def open_study(storage: BaseStorage, name: str, objectives: Sequence[ObjectiveConfig]) -> optuna.Study:
+def open_study(storage: BaseStorage, name: str, objectives: Sequence[ResolvedObjective]) -> optuna.Study:
     """The study of that name; a new one gets the objectives' directions, an old one keeps its own."""
     return optuna.create_study(
         study_name=name,
@@ -96,7 +96,7 @@ def studies_of_search(storage: BaseStorage, search_id: str) -> list[str]:
         return [name for name in optuna.get_all_study_names(storage) if name.startswith(f"{search_id}/")]
 
 
-def name_objectives(study: optuna.Study, objectives: Sequence[ObjectiveConfig]) -> None:
+def name_objectives(study: optuna.Study, objectives: Sequence[ResolvedObjective]) -> None:
     """Name the study's values, so that Optuna's tables and plots do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -8,48 +8,47 @@ import optuna
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking.artifacts.shapes import flattened
 
 CONTRACT = "medarts.contract"
 
-_SECTIONS = (
-    "alpha.",
-    "augment.",
-    "holdout_share",
-    "objectives.",
-    "para_aug.",
-    "proposals.space.",
-    "ranking_split",
-    "space.",
-    "stages.0.",
-    "strategy.",
-    "weights.",
-    "dataset.sampling",
-    "dataset.low_resolution",
-)
-_SAMPLED_AS = {
-    "alpha_lr": "alpha.lr",
-    "weights_lr": "weights.lr",
-    "alpha_weight_decay": "alpha.weight_decay",
-    "alpha_init_std": "alpha.init_std",
+_DIFFERS_FREELY = {
+    "preset": "where settings started from, not what they are",
+    "seed": "what a study gathers over",
+    "dataset.name": "the fingerprint says which images they are",
+    "dataset.data": "as dataset.name",
+    "dataset.resolution": "the fingerprint and the resolution that is seen follow from it",
+    "dataset.test_share": "the fingerprint follows from it",
+    "min_survivors": "whether a search goes on, not what an individual comes to",
+    "retries": "an individual that is trained again comes to the same",
+    "stages.0.name": "a name",
+    "stages.0.population": "how many there are, not what one comes to",
+    "proposals.generations": "likewise",
+    "proposals.study": "the study's own name",
+    "runtime": "bits, not what an individual is worth",
 }
-_DIFFERS_FREELY = ("stages.0.name", "stages.0.population")
+"""Settings, and groups of them, in which searches that share a study may differ. All others count, new ones too."""
 
 
 def study_contract(config: SearchConfig, dataset: DatasetSummary) -> dict[str, object]:
     """Everything that a proposal's accuracy and other objectives depend on, but the proposal and the seed.
 
-    Dotted config keys, the images' fingerprint and the resolution that the supernet sees.
+    Dotted config keys, the images' fingerprint and the resolution that the supernet sees. Later stages are none of it:
+    proposals are for the first alone.
     """
-    sampled = {_SAMPLED_AS[name] for name in config.proposals.space}
-    settings = {
-        key: value
-        for key, value in flattened(config).items()
-        if key.startswith(_SECTIONS) and key not in sampled and key not in _DIFFERS_FREELY
-    }
+    free = {*_DIFFERS_FREELY, *(HYPERPARAMETERS[name] for name in config.proposals.space)}
+    free |= {f"stages.{index}" for index in range(1, len(config.stages))}
+    settings = {key: value for key, value in flattened(config).items() if not free.intersection(_and_groups(key))}
     seen = dataset.search_resolution or dataset.resolution
     return settings | {"dataset.fingerprint": dataset.fingerprint, "dataset.seen_resolution": list(seen)}
+
+
+def _and_groups(key: str) -> set[str]:
+    """A dotted key and the groups that it is in."""
+    parts = key.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
 
 
 def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
@@ -66,7 +65,10 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
             )
         study.set_user_attr(CONTRACT, json.dumps(contract, sort_keys=True))
         return
-    other = json.loads(stored)
+    # A setting that an older release did not store it did not have, and it worked as the default does. Objectives are a
+    # list, in which one that is missing is none.
+    defaults = {key: value for key, value in flattened(SearchConfig()).items() if not key.startswith("objectives.")}
+    other = {key: defaults[key] for key in contract.keys() & defaults.keys()} | json.loads(stored)
     differing = sorted(key for key in contract.keys() | other.keys() if contract.get(key) != other.get(key))
     if differing:
         shown = "; ".join(f"{key}: got {contract.get(key)!r}, allowed {other.get(key)!r}" for key in differing)

@@ -10,7 +10,7 @@ from optuna.samplers import BaseGASampler, NSGAIISampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.observers import DatasetSummary
@@ -27,10 +27,12 @@ SMALLEST_POPULATION = 2
 """NSGA-II needs two parents, and so does Optuna's sampler."""
 
 
-def make_proposer(config: SearchConfig, search_id: str, storage: BaseStorage, dataset: DatasetSummary) -> Proposer:
+def make_proposer(
+    config: ResolvedSearchConfig, search_id: str, storage: BaseStorage, dataset: DatasetSummary
+) -> Proposer:
     """Optuna's proposer, or, where `proposals.space` is empty, the config's own values for every individual."""
     if not config.proposals.space:
-        return FixedProposer(Hyperparameters.from_config(config.alpha, config.weights))
+        return FixedProposer(Hyperparameters.from_config(config))
     return OptunaProposer(storage, search_id, config, dataset)
 
 
@@ -48,11 +50,13 @@ class OptunaProposer:
         StoreError: the storage failed.
     """
 
-    def __init__(self, storage: BaseStorage, search_id: str, config: SearchConfig, dataset: DatasetSummary) -> None:
+    def __init__(
+        self, storage: BaseStorage, search_id: str, config: ResolvedSearchConfig, dataset: DatasetSummary
+    ) -> None:
         self._storage = storage
         self._search_id = search_id
         self._config = config
-        self._own = Hyperparameters.from_config(config.alpha, config.weights)
+        self._own = Hyperparameters.from_config(config)
         self._space: dict[str, BaseDistribution] = {
             name: FloatDistribution(limits.low, limits.high, log=True)
             for name, limits in config.proposals.space.items()

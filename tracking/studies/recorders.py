@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from optuna.storages import BaseStorage
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.observers import (
@@ -38,7 +38,7 @@ def search_recorder(
     mlflow: MlflowSearchObserver,
     studies: BaseStorage,
     folder: Path,
-    config: SearchConfig,
+    config: ResolvedSearchConfig,
     proposer: Proposer,
     *,
     pictures: bool,
@@ -71,7 +71,7 @@ class StageRecorder:
         self,
         storage: BaseStorage,
         search_id: str,
-        config: SearchConfig,
+        config: ResolvedSearchConfig,
         run_id_of: Callable[[str], str],
         stage_run_id: Callable[[int], str],
     ) -> None:

@@ -8,8 +8,9 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from medarts_ops.config import HYPERPARAMETERS, SearchConfig
-from medarts_ops.individual import FailedIndividual, Hyperparameters, RankedIndividual, StageResult
+from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.hyperparameters import HYPERPARAMETERS
+from medarts_ops.individual import FailedIndividual, RankedIndividual, StageResult
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
 INDIVIDUAL = "individual"
@@ -21,7 +22,7 @@ def record_stage(
     storage: BaseStorage,
     search_id: str,
     result: StageResult,
-    config: SearchConfig,
+    config: ResolvedSearchConfig,
     run_id_of: Callable[[str], str],
     stage_run_id: str,
 ) -> None:
@@ -56,14 +57,14 @@ def record_stage(
 
 def _ranked_trial(
     ranked: RankedIndividual,
-    config: SearchConfig,
+    config: ResolvedSearchConfig,
     distributions: dict[str, BaseDistribution],
     run_id_of: Callable[[str], str],
 ) -> FrozenTrial:
     return create_trial(
         state=TrialState.COMPLETE,
         values=[ranked.evaluated.objectives[objective.name] for objective in config.objectives],
-        params=_params(ranked.trained.individual.hyperparameters),
+        params=ranked.trained.individual.hyperparameters.model_dump(),
         distributions=distributions,
         user_attrs={
             INDIVIDUAL: ranked.id,
@@ -80,14 +81,10 @@ def _failed_trial(
     name = failed.individual.id
     return create_trial(
         state=TrialState.FAIL,
-        params=_params(failed.individual.hyperparameters),
+        params=failed.individual.hyperparameters.model_dump(),
         distributions=distributions,
         user_attrs={INDIVIDUAL: name, "mlflow_run_id": run_id_of(name), "cause": failed.cause, "reason": failed.reason},
     )
-
-
-def _params(hyperparameters: Hyperparameters) -> dict[str, float]:
-    return {name: getattr(hyperparameters, name) for name in HYPERPARAMETERS}
 
 
 def _holding(values: Sequence[float]) -> BaseDistribution:

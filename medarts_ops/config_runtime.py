@@ -1,0 +1,65 @@
+"""Where and how numbers are computed: as it is asked for, and as one machine resolved it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
+
+AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
+
+
+class RuntimeConfig(Settings):
+    """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
+
+    device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    amp: Literal["auto", "off", "fp16", "bf16"] = setting(
+        "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
+    )
+    threads: AtATime | Literal["auto"] = setting(
+        "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
+    )
+    channels_last: bool = setting(True, "ours", "NHWC memory layout")
+    tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
+    deterministic: bool = setting(
+        False,
+        "ours",
+        "same bits on the same GPU each time, slower; an operation that can't is an error (a CPU always can)",
+    )
+
+
+class SearchRuntimeConfig(RuntimeConfig):
+    """What only a search has: several individuals at a time, and a step worth capturing."""
+
+    added_later = frozenset({"executor"})
+
+    workers: AtATime | Literal["auto"] = setting(
+        "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
+    )
+    stack: AtATime | Literal["auto"] = setting(
+        "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
+    )
+    cuda_graphs: Literal["auto", "on", "off"] = setting(
+        "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
+    )
+    executor: str = setting(
+        "auto", "ours", "where individuals are trained; auto: local for one worker, processes for more"
+    )
+
+
+class ResolvedRuntime(RuntimeConfig):
+    """A runtime as one machine resolved it: no `auto` is left. Its JSON is a RuntimeConfig's."""
+
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = resolved(RuntimeConfig, "device")
+    amp: Literal["off", "fp16", "bf16"] = resolved(RuntimeConfig, "amp")
+    threads: AtATime = resolved(RuntimeConfig, "threads")
+
+
+class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):
+    """A search's. The executor `auto` is one by name: it follows from the number of workers."""
+
+    workers: AtATime = resolved(SearchRuntimeConfig, "workers")
+    stack: AtATime = resolved(SearchRuntimeConfig, "stack")
+    cuda_graphs: Literal["on", "off"] = resolved(SearchRuntimeConfig, "cuda_graphs")

@@ -1,0 +1,87 @@
+"""The stages of a search (paper Table II)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from medarts_ops.errors import ConfigError
+from medarts_ops.settings import (
+    MAX_BATCH,
+    MAX_CELLS,
+    MAX_CHANNELS,
+    MAX_EPOCHS,
+    MAX_IMAGES,
+    MAX_INDIVIDUALS,
+    Settings,
+    setting,
+)
+
+
+class StageConfig(Settings):
+    """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
+
+    name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
+    cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
+    channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
+    epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)
+    images: Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=0, le=1)] = setting(
+        10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
+    )
+    batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1, le=MAX_BATCH)
+    population: int | None = setting(None, "ours", "random individuals of the first stage", ge=1, le=MAX_INDIVIDUALS)
+    survivors: int | None = setting(
+        None, "ours", "individuals that go on from the stage before", ge=1, le=MAX_INDIVIDUALS
+    )
+    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0, le=MAX_INDIVIDUALS)
+
+    @property
+    def size(self) -> int:
+        """How many individuals the stage trains in one round."""
+        return self.population if self.population is not None else (self.survivors or 0) + self.children
+
+
+TABLE_II = (
+    StageConfig(name="init", cells=4, epochs=5, images=10_000, population=8),
+    StageConfig(name="mid", cells=6, epochs=5, images=10_000, survivors=4, children=4),
+    StageConfig(name="final", cells=8, epochs=15, images=20_000, survivors=1),
+)
+
+
+def check_stages(stages: Sequence[StageConfig]) -> None:
+    """Refuse stages that can't follow each other.
+
+    Raises:
+        ConfigError: names the stage and the setting.
+    """
+    if not stages:
+        raise ConfigError("stages is empty: allowed is one stage or more")
+    names = [stage.name for stage in stages]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"stages have the names {names}: each must be used once")
+    first = stages[0]
+    if first.population is None:
+        raise ConfigError("stages.0.population is missing: the first stage needs a number of random individuals")
+    if first.survivors is not None or first.children:
+        raise ConfigError("stages.0 has survivors or children: the first stage has a population only")
+    for index, (earlier, stage) in enumerate(zip(stages, stages[1:], strict=False), start=1):
+        _check_later_stage(f"stages.{index}", earlier, stage)
+
+
+def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> None:
+    if stage.population is not None:
+        raise ConfigError(f"{path}.population is set: later stages have survivors and children instead")
+    if stage.survivors is None:
+        raise ConfigError(f"{path}.survivors is missing: say how many individuals go on from stage {earlier.name!r}")
+    if stage.survivors > earlier.size:
+        raise ConfigError(
+            f"{path}.survivors is {stage.survivors}: stage {earlier.name!r} has {earlier.size} individuals, "
+            f"allowed are 1 to {earlier.size}"
+        )
+    most = stage.survivors * (stage.survivors - 1)
+    if stage.children > most:
+        raise ConfigError(
+            f"{path}.children is {stage.children}: {stage.survivors} survivors give at most {most} crossover children"
+        )

@@ -1,0 +1,39 @@
+"""What a setting is: a field with the origin of its default; and the bounds that slips of the finger meet."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medarts_ops.value import Value
+
+Origin = Literal["paper", "DARTS", "ours"]
+
+# Upper bounds, far beyond what anybody trains (ours): a slip of the finger is refused here, not by memory at its end.
+MAX_CELLS = 1_000
+MAX_CHANNELS = 100_000
+MAX_EPOCHS = 1_000_000
+MAX_BATCH = 1_000_000
+MAX_IMAGES = 1_000_000_000
+MAX_SIDE = 4_096
+MAX_INDIVIDUALS = 10_000
+MAX_ROUNDS = 1_000
+MAX_AT_A_TIME = 1_024
+
+
+def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
+    """A config field: its default, where that comes from, one sentence, and its bounds."""
+    return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
+
+
+def resolved(model: type[BaseModel], name: str) -> Any:
+    """A config field in the type of resolved settings: described as in `model`, and never left to a default."""
+    field = model.model_fields[name]
+    return Field(description=field.description, json_schema_extra=field.json_schema_extra)
+
+
+class Settings(Value):
+    """A group of settings. NaN and infinity are no settings."""
+
+    model_config = ConfigDict(allow_inf_nan=False)

@@ -1,0 +1,1 @@
+"""Parts of one's own for medarts: an objective, a strategy, a dataset and an executor."""

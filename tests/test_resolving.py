@@ -1,0 +1,217 @@
+"""Settings resolved: every `auto` as this machine answers it, every direction explicit, no unknown name."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from factories import make_evaluate_config_tiny, make_search_config_tiny
+from pydantic import ValidationError
+
+from medarts_ops import resolving
+from medarts_ops.config import (
+    EvaluateConfig,
+    ObjectiveConfig,
+    ResolvedEvaluateConfig,
+    ResolvedSearchConfig,
+    SearchConfig,
+    StrategyConfig,
+)
+from medarts_ops.config_runtime import ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.errors import ConfigError
+from medarts_ops.resolving import (
+    resolve_config_alone,
+    resolve_evaluate_config,
+    resolve_runtime,
+    resolve_search_config,
+)
+from medarts_ops.training import at_a_time
+from medarts_ops.training.runtime import CUBLAS_WORKSPACE
+
+
+def search_runtime(**asked: object) -> ResolvedSearchRuntime:
+    return resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig.model_validate(asked))).runtime
+
+
+def asked(**settings: object) -> SearchConfig:
+    return SearchConfig.model_validate(make_search_config_tiny().model_dump() | settings)
+
+
+def with_cuda(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], count: int = 1) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+
+
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("capability", "amp"), [((7, 5), "fp16"), ((7, 0), "fp16"), ((8, 0), "bf16"), ((8, 9), "bf16"), ((9, 0), "bf16")]
+)
+def test_auto_takes_fp16_on_turing_and_bf16_from_ampere_on(monkeypatch, capability, amp):
+    with_cuda(monkeypatch, capability)
+    resolved = resolve_runtime(RuntimeConfig())
+    assert (resolved.device, resolved.amp) == ("cuda:0", amp)
+
+
+def test_auto_on_a_machine_without_gpu_is_the_cpu_in_full_precision(monkeypatch):
+    without_cuda(monkeypatch)
+    resolved = resolve_runtime(RuntimeConfig())
+    assert (resolved.device, resolved.amp) == ("cpu", "off")
+    assert resolved.threads >= 1
+
+
+def test_workers_share_the_cores(monkeypatch):
+    without_cuda(monkeypatch)
+    monkeypatch.setattr(resolving, "available_cores", lambda: 8)
+    assert search_runtime(workers=3).threads == 2
+    assert search_runtime(workers=16).threads == 1
+
+
+def test_resolving_twice_changes_nothing(monkeypatch):
+    without_cuda(monkeypatch)
+    once = resolve_runtime(RuntimeConfig())
+    assert resolve_runtime(once) == once
+
+
+def test_cuda_without_a_gpu_says_what_to_check(monkeypatch):
+    without_cuda(monkeypatch)
+    with pytest.raises(ConfigError, match="nvidia-smi"):
+        resolve_runtime(RuntimeConfig(device="cuda"))
+
+
+def test_a_card_that_is_not_there_is_refused(monkeypatch):
+    with_cuda(monkeypatch, (7, 5), count=1)
+    with pytest.raises(ConfigError, match=r"cuda:3.*has 1 CUDA device"):
+        resolve_runtime(RuntimeConfig(device="cuda:3"))
+
+
+def test_cublas_gets_its_workspace_before_cuda_is_asked_anything(monkeypatch):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.delenv(CUBLAS_WORKSPACE, raising=False)
+    seen: list[str | None] = []
+
+    def capability(device: torch.device) -> tuple[int, int]:
+        seen.append(os.environ.get(CUBLAS_WORKSPACE))
+        return (8, 0)
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
+    resolve_runtime(RuntimeConfig(deterministic=False))
+    resolve_runtime(RuntimeConfig(deterministic=True))
+    assert seen == [None, ":4096:8"]
+
+
+def test_a_workspace_of_the_users_own_is_kept_if_it_repeats_itself(monkeypatch):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":16:8")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    resolve_runtime(RuntimeConfig(deterministic=True))
+    assert os.environ[CUBLAS_WORKSPACE] == ":16:8"
+
+
+@pytest.mark.parametrize(
+    ("workspace", "in_use", "found"), [(":0:0", False, "it is ':0:0'"), (None, True, "began to use CUDA without it")]
+)
+def test_a_process_whose_cublas_is_settled_is_refused(monkeypatch, workspace, in_use, found):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.delenv(CUBLAS_WORKSPACE, raising=False)
+    if workspace:
+        monkeypatch.setenv(CUBLAS_WORKSPACE, workspace)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
+    with pytest.raises(ConfigError, match=f"{found}: allowed are :4096:8 and :16:8; set it before the process starts"):
+        resolve_runtime(RuntimeConfig(deterministic=True))
+    resolve_runtime(RuntimeConfig(deterministic=False))
+
+
+def test_a_cpu_needs_nothing_from_cublas(monkeypatch):
+    without_cuda(monkeypatch)
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":0:0")
+    assert resolve_runtime(RuntimeConfig(deterministic=True)).deterministic
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "wish", "graphs"), [(False, "auto", "on"), (True, "auto", "off"), (True, "on", "on")]
+)
+def test_graphs_are_left_out_of_a_deterministic_search_unless_asked_for(monkeypatch, deterministic, wish, graphs):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    assert search_runtime(workers=1, deterministic=deterministic, cuda_graphs=wish).cuda_graphs == graphs
+
+
+def test_every_auto_is_a_number_once_a_search_starts(monkeypatch):
+    monkeypatch.setattr(at_a_time, "available_cores", lambda: 2)
+    config, data = resolve_search_config(asked(runtime={"device": "cpu"}))
+    assert isinstance(config, ResolvedSearchConfig) and len(data.stages) == len(config.stages)
+    assert "auto" not in config.runtime.model_dump(exclude={"executor"}).values()
+    assert config.runtime.stack == 1 and config.runtime.cuda_graphs == "off"
+
+
+def test_a_given_stack_is_kept_and_data_that_are_there_are_not_loaded_again(monkeypatch):
+    config, data = resolve_search_config(asked())
+    monkeypatch.setattr(resolving, "prepare_search_data", None)
+    again, same = resolve_search_config(config.model_copy(update={"runtime": SearchRuntimeConfig(stack=2)}), data)
+    assert again.runtime.stack == 2 and same is data
+
+
+def test_json_of_resolved_settings_is_that_of_settings_and_a_journal_of_before_reads_as_resolved():
+    resolved, _ = resolve_search_config(asked())
+    assert SearchConfig.model_validate_json(resolved.model_dump_json()).model_dump_json() == resolved.model_dump_json()
+    before = resolved.model_dump(mode="json")
+    del before["runtime"]["executor"]
+    assert ResolvedSearchConfig.model_validate(before) == resolved
+    evaluation = resolve_evaluate_config(EvaluateConfig())
+    assert ResolvedEvaluateConfig.model_validate_json(evaluation.model_dump_json()) == evaluation
+    assert list(resolved.model_dump()) == list(SearchConfig().model_dump())
+    assert list(resolved.runtime.model_dump()) == list(SearchRuntimeConfig().model_dump())
+
+
+@pytest.mark.parametrize("name", ["device", "amp", "threads", "workers", "stack", "cuda_graphs"])
+def test_resolved_settings_have_no_auto(name):
+    settings = make_search_config_tiny().model_dump()
+    settings["runtime"][name] = "auto"
+    with pytest.raises(ValidationError, match=f"runtime.{name}"):
+        ResolvedSearchConfig.model_validate(settings)
+
+
+def test_resolved_settings_have_no_direction_left_open():
+    settings = make_search_config_tiny().model_dump() | {"objectives": [{"name": "accuracy", "direction": None}]}
+    with pytest.raises(ValidationError, match=r"objectives.0.direction"):
+        ResolvedSearchConfig.model_validate(settings)
+
+
+def test_resolved_settings_resolve_to_themselves():
+    search, evaluation = make_search_config_tiny(), make_evaluate_config_tiny()
+    assert resolve_config_alone(search) == search and resolve_evaluate_config(evaluation) == evaluation
+
+
+def test_an_objective_takes_its_natural_direction_and_the_configs_own_if_it_has_one():
+    config = asked(objectives=["accuracy", "latency", {"name": "params", "direction": "minimize"}, "macs"])
+    directions = [objective.direction for objective in resolve_config_alone(config).objectives]
+    assert directions == ["maximize", "minimize", "minimize", "minimize"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            asked(objectives=["accuracy", "latenci"]),
+            r"^objectives\.1\.name: unknown objective 'latenci': allowed are "
+            r"accuracy, latency, macs, params; did you mean 'latency'\?",
+        ),
+        (asked(runtime={"executor": "proceses"}), r"^runtime\.executor: unknown executor .*did you mean 'processes'"),
+        (SearchConfig(strategy=StrategyConfig(name="dart")), r"^strategy\.name: unknown strategy .*did you mean"),
+        (asked(runtime={"executor": "local", "workers": 2}), r"runtime.executor is 'local' and runtime.workers is 2"),
+    ],
+)
+def test_an_unknown_name_is_refused_before_images_are_read(monkeypatch, config, message):
+    monkeypatch.setattr(resolving, "prepare_search_data", None)
+    with pytest.raises(ConfigError, match=message):
+        resolve_search_config(config)
+
+
+def test_a_direction_that_is_none_is_refused_with_its_path():
+    with pytest.raises(ValidationError, match="'maximize' or 'minimize'"):
+        ObjectiveConfig.model_validate({"name": "latency", "direction": "up"})
