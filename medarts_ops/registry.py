@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,8 @@ Part = TypeVar("Part")
 
 PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """Names become file names, metrics and parts of dotted paths."""
+
+WHERE_TO_DEFINE = "define it at the top of a module or script that can be imported, or set runtime.workers to 1"
 
 _registered: dict[str, dict[str, Any]] = {}
 """What this process registered, by entry-point group and name; worker processes are handed all of it."""
@@ -64,7 +67,9 @@ class Registry(Generic[Part]):
             packages = " and ".join(sorted(map(_package, found)))
             raise ConfigError(f"{path}: {packages} both have a {self.kind} {name!r}: uninstall one of them")
         named = f"{path}: {self.kind} {name!r} of {_package(found[0])}"
-        return self._checked(_loaded(found[0], named), named)
+        with _in_one_line(f"{named} can't be loaded", "mend, update or uninstall that package"):
+            loaded: Part = found[0].load()
+        return self._checked(loaded, named)
 
     def register(self, name: str, part: Part) -> None:
         """Make `part` known to this process, and to the worker processes that it starts, as `name`.
@@ -99,13 +104,8 @@ def registered() -> bytes:
     Raises:
         ConfigError: a part can't be found by name in its module, as a function within a function can't.
     """
-    try:
+    with _in_one_line("what was registered can't be handed to worker processes", WHERE_TO_DEFINE):
         return pickle.dumps(_registered)
-    except Exception as error:  # pickle raises what the part's own code raises
-        raise ConfigError(
-            f"what was registered can't be handed to worker processes ({_one_line(error)}): define it at the top of a "
-            "module, or set runtime.workers to 1"
-        ) from error
 
 
 def register_again(parts: bytes) -> None:
@@ -114,28 +114,19 @@ def register_again(parts: bytes) -> None:
     Raises:
         ConfigError: a part can't be imported here.
     """
-    try:
+    with _in_one_line("a worker process can't import what was registered", WHERE_TO_DEFINE):
         for group, named in pickle.loads(parts).items():
             _registered.setdefault(group, {}).update(named)
-    except Exception as error:  # importing runs foreign code
-        raise ConfigError(
-            f"a worker process can't import what was registered ({_one_line(error)}): define it in a module or a "
-            "script that can be imported, or set runtime.workers to 1"
-        ) from error
 
 
-def _loaded(entry: EntryPoint, named: str) -> Any:
+@contextmanager
+def _in_one_line(wrong: str, remedy: str) -> Iterator[None]:
     try:
-        return entry.load()
-    except Exception as error:  # importing runs foreign code
-        raise ConfigError(
-            f"{named} can't be loaded ({_one_line(error)}): mend, update or uninstall that package"
-        ) from error
+        yield
+    except Exception as error:  # pickling and importing run foreign code
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(f"{wrong} ({what}): {remedy}") from error
 
 
 def _package(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

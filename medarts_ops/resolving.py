@@ -61,20 +61,12 @@ def resolve_config_alone(config: SearchConfig) -> ResolvedSearchConfig:
 
 
 def resolve_evaluate_config(config: EvaluateConfig) -> ResolvedEvaluateConfig:
-    """An evaluation's settings as this machine gives them.
-
-    Raises:
-        ConfigError: as for a search's runtime.
-    """
+    """An evaluation's settings as this machine gives them; raises as for a search's runtime."""
     return ResolvedEvaluateConfig.model_validate(dict(config) | {"runtime": resolve_runtime(config.runtime)})
 
 
 def resolve_runtime(runtime: RuntimeConfig) -> ResolvedRuntime:
-    """A runtime as this machine gives it to one process.
-
-    Raises:
-        ConfigError: as for a search's runtime.
-    """
+    """A runtime as this machine gives it to one process; raises as for a search's."""
     return ResolvedRuntime.model_validate(dict(runtime) | _of_machine(runtime, _device_of(runtime), workers=1))
 
 

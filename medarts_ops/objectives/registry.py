@@ -10,6 +10,10 @@ from medarts_ops.individual import EvaluatedIndividual, TrainedIndividual
 from medarts_ops.objectives.measuring import MeasuringContext, Objective
 from medarts_ops.registry import Registry
 
+PARA_AUG = "para_aug: weights of the full-size network (paper, where more count as better)"
+MACS = "multiply-adds of one image through that network (ours)"
+LATENCY = "milliseconds of one image through that network on a CPU thread (ours)"
+
 # What counts and times networks needs torch, which only a measurement loads: commands that show values do without.
 
 
@@ -51,30 +55,9 @@ OBJECTIVES = Registry(
     "medarts_ops.objectives",
     {
         "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", "acc_valid", "%"),
-        "params": Objective(
-            params,
-            "maximize",
-            "para_aug: weights of the full-size network (paper, where more count as better)",
-            "para_aug",
-            "M",
-            is_count=True,
-            of_counted_network=True,
-        ),
-        "macs": Objective(
-            macs,
-            "minimize",
-            "multiply-adds of one image through that network (ours)",
-            "multiply-adds",
-            "M",
-            of_counted_network=True,
-        ),
-        "latency": Objective(
-            latency,
-            "minimize",
-            "milliseconds of one image through that network on a CPU thread (ours)",
-            unit="ms",
-            of_counted_network=True,
-        ),
+        "params": Objective(params, "maximize", PARA_AUG, "para_aug", "M", is_count=True, of_counted_network=True),
+        "macs": Objective(macs, "minimize", MACS, "multiply-adds", "M", of_counted_network=True),
+        "latency": Objective(latency, "minimize", LATENCY, unit="ms", of_counted_network=True),
     },
     part_type=Objective,
 )

@@ -99,14 +99,12 @@ def individuals_that_fit(free: int, needed: int) -> int:
 
 
 def individual_bytes(config: ResolvedSearchConfig, stage: StageConfig, data: StageData, dtype: torch.dtype) -> int:
-    """What one individual of a stage holds while it is trained: a step, weights, their momentum and α. An estimate.
+    """What one individual of a stage holds while it is trained: a step, weights and their momentum. An estimate.
 
-    `dtype` is what forward passes compute in.
+    `dtype` is what forward passes compute in. α, a few kilobytes, is not counted.
     """
     weights, step = _weights_and_step(config, stage, data, dtype)
-    space = config.space.search_space()
-    alpha = 2 * space.n_edges * space.n_primitives * torch.float32.itemsize
-    return 2 * weights + 4 * alpha + step  # α has a gradient and Adam's two moments
+    return 2 * weights + step
 
 
 def step_bytes(config: ResolvedSearchConfig, stage: StageConfig, data: StageData, dtype: torch.dtype) -> int:

@@ -11,14 +11,7 @@ from medarts_ops.strategies.registry import build_strategy
 def random_individual(
     config: SearchConfig, number: int, hyperparameters: Hyperparameters | None = None, *, stage: int = 0
 ) -> Individual:
-    """The random individual of that number in a stage; its α comes from the search's seed.
-
-    Args:
-        config: the search.
-        number: its place in the stage.
-        hyperparameters: the config's own if None.
-        stage: the stage's index.
-    """
+    """The random individual of that number in a stage; without hyperparameters it has the config's own."""
     hyperparameters = hyperparameters or Hyperparameters.from_config(config)
     rng = random_generator(config.seed, stage, number, Stream.ALPHA)
     return Individual(

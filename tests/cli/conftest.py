@@ -35,6 +35,7 @@ from medarts_ops.observers import (
     StageFinished,
     StageStarted,
 )
+from medarts_ops.resolving import resolve_evaluate_config
 
 
 class StoredSearch(NamedTuple):
@@ -124,6 +125,9 @@ def _evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished, Ev
     genotype = make_genotype()
     result = EvaluationResult(genotype=genotype, parameters=123456, history=(record,), seconds=10.0)
     started = EvaluationStarted(
-        config=EvaluateConfig(epochs=1), genotype=genotype, parameters=123456, dataset=make_dataset_summary()
+        config=resolve_evaluate_config(EvaluateConfig(epochs=1)),
+        genotype=genotype,
+        parameters=123456,
+        dataset=make_dataset_summary(),
     )
     return started, EvaluationEpochFinished(record=record), EvaluationFinished(result=result)

@@ -15,13 +15,17 @@ from medarts_ops.observers import (
     EvaluationStarted,
     EvaluationStopped,
 )
+from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.tracking.artifacts.shapes import read_genotype
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 
 HISTORY = tuple(make_evaluation_epoch(epoch, error) for epoch, error in enumerate((0.3, 0.1, 0.2)))
 STARTED = EvaluationStarted(
-    config=EvaluateConfig(), genotype=make_genotype(), parameters=1234, dataset=make_dataset_summary()
+    config=resolve_evaluate_config(EvaluateConfig()),
+    genotype=make_genotype(),
+    parameters=1234,
+    dataset=make_dataset_summary(),
 )
 FINISHED = EvaluationFinished(
     result=EvaluationResult(genotype=make_genotype(), parameters=1234, history=HISTORY, seconds=3600.0)
