@@ -60,11 +60,10 @@ class ReferenceMixedOperation(nn.Module):
     def forward(self, images: Tensor, weights: Tensor, factors: Tensor | None) -> Tensor:
         """`weights [op]` over all primitives, those that the edge lacks included; identities times `factors`."""
         seen = images if self.share == 1 else images[:, : self.n_seen]
-        outputs = [
-            seen * factors if factors is not None and isinstance(operation, nn.Identity) else operation(seen)
-            for operation in self.operations
+        terms = [
+            weights[c] * (seen * factors if factors is not None and isinstance(op, nn.Identity) else op(seen))
+            for c, op in zip(self.columns, self.operations, strict=True)
         ]
-        terms = [weights[column] * output for column, output in zip(self.columns, outputs, strict=True)]
         mixed = torch.stack(terms).sum(dim=0)
         if self.share == 1:
             return mixed
