@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.decorators import pass_meta_key
 
 from medarts_ops.configs.layers import deep_merge, nested
 from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Command = Callable[..., None]
+Place = Literal["tracking_uri", "storage", "work_dir", "pictures"]
 
 SETTINGS = {
     "dataset": "dataset.name",
@@ -146,36 +150,95 @@ _SIDE_BY_SIDE_OPTIONS = (
     ),
 )
 
-tracking_uri_option = click.option(
-    "--tracking-uri",
-    metavar="URI",
-    envvar=["MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
-    show_envvar=True,
-    help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
-)
-storage_option = click.option(
-    "--storage",
-    metavar="URL",
-    envvar="OPTUNA_STORAGE",
-    show_envvar=True,
-    help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
-)
-work_dir_option = click.option(
-    "--work-dir",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("medarts-work"),
-    show_default=True,
-    help="Where searches and evaluations keep their journals and checkpoints.",
-)
-pictures_option = click.option(
-    "--pictures/--no-pictures",
-    default=True,
-    show_default=True,
-    envvar="MEDARTS_PICTURES",
-    show_envvar=True,
-    help="Log pictures and the report with the runs; a second or two for each individual.",
-)
+_PLACES = "medarts_ops.cli.options.places"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a command's runs, studies and folders are, and whether pictures are logged there.
+
+    Attributes:
+        tracking_uri: the MLflow store; None is the one of the current folder.
+        storage: the Optuna storage; None is the one of the current folder.
+        work_dir: where jobs have their folders.
+        pictures: whether pictures and the report are logged with the runs.
+        given: which of these the command line names: a following command has to, too; the environment's are found
+            again.
+    """
+
+    tracking_uri: str | None = None
+    storage: str | None = None
+    work_dir: Path = Path("medarts-work")
+    pictures: bool = True
+    given: frozenset[str] = frozenset()
+
+    @property
+    def named_store(self) -> str | None:
+        """The store, if a following command has to name it."""
+        return self.tracking_uri if "tracking_uri" in self.given else None
+
+
+def _place(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    name = str(parameter.name)
+    places: Places = ctx.meta.get(_PLACES, Places())
+    given = {name} if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE else set()
+    ctx.meta[_PLACES] = replace(places, **{name: value}, given=places.given | given)
+
+
+_PLACE_OPTIONS = {
+    "tracking_uri": click.option(
+        "--tracking-uri",
+        metavar="URI",
+        expose_value=False,
+        callback=_place,
+        envvar=["MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+        show_envvar=True,
+        help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
+    ),
+    "storage": click.option(
+        "--storage",
+        metavar="URL",
+        expose_value=False,
+        callback=_place,
+        envvar="OPTUNA_STORAGE",
+        show_envvar=True,
+        help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
+    ),
+    "work_dir": click.option(
+        "--work-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        expose_value=False,
+        callback=_place,
+        default=Places.work_dir,
+        show_default=True,
+        help="Where searches and evaluations keep their journals and checkpoints.",
+    ),
+    "pictures": click.option(
+        "--pictures/--no-pictures",
+        expose_value=False,
+        callback=_place,
+        default=Places.pictures,
+        show_default=True,
+        envvar="MEDARTS_PICTURES",
+        show_envvar=True,
+        help="Log pictures and the report with the runs; a second or two for each individual.",
+    ),
+}
+
+
+def places_options(*names: Place) -> Callable[[Command], Command]:
+    """Gives a command these options, and what they come to as its first argument, a `Places`."""
+
+    def decorate(command: Command) -> Command:
+        decorated: Command = pass_meta_key(_PLACES)(command)
+        for name in reversed(names):
+            decorated = _PLACE_OPTIONS[name](decorated)
+        return decorated
+
+    return decorate
+
+
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
@@ -221,12 +284,6 @@ def config_request(ctx: click.Context) -> Request:
         sets=noted["sets"],
         data_folder=data_folder,
     )
-
-
-def named_store(ctx: click.Context) -> str | None:
-    """The store that a following command has to name: the one given as an option; the environment's is found again."""
-    given = ctx.get_parameter_source("tracking_uri") is ParameterSource.COMMANDLINE
-    return ctx.params["tracking_uri"] if given else None
 
 
 def check_one_format(as_csv: bool, as_json: bool) -> None:

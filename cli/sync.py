@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from medarts_ops.cli.options import json_option, pictures_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
 
 @click.command(short_help="Bring a search's journal into the stores.")
 @click.argument("name")
-@tracking_uri_option
-@storage_option
-@work_dir_option
-@pictures_option
+@places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
-def command(
-    *, name: str, tracking_uri: str | None, storage: str | None, work_dir: Path, pictures: bool, as_json: bool
-) -> None:
+def command(places: Places, *, name: str, as_json: bool) -> None:
     """Tell MLflow and Optuna what the journal of search NAME holds and they do not.
 
     For a search whose store was away when it ended, or whose store was lost: an empty one is filled anew. A search
@@ -33,7 +26,13 @@ def command(
     """
     from medarts_ops.tracking.sync import sync_search
 
-    synced = sync_search(work_dir, name, tracking_uri=tracking_uri, storage=storage, pictures=pictures)
+    synced = sync_search(
+        places.work_dir,
+        name,
+        tracking_uri=places.tracking_uri,
+        storage=places.storage,
+        pictures=places.pictures,
+    )
     if as_json:
         print_json(synced._asdict())
         return

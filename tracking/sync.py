@@ -10,13 +10,12 @@ from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import SearchEvent, SearchObserver, SearchState, SearchStopped, state_after
+from medarts_ops.observers import SearchEvent, SearchState, SearchStopped, state_after
 from medarts_ops.tracking.reading.jobs import job_in
-from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.recorders import SearchRecorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.tracking.studies.recorders import search_recorder
+from medarts_ops.tracking.vocabulary import JOBS
 
 
 class SyncedSearch(NamedTuple):
@@ -58,33 +57,31 @@ def sync_search(
     check_job_name(name)
     folder = work_dir / name
     kind = job_in(work_dir, name)
-    if kind == "evaluation":
-        raise SearchError(f"{name!r} is an evaluation, which has no journal: `medarts resume {name}` tells its store")
     if kind is None:
         raise _no_such_search(work_dir, name)
+    if (verb := JOBS[kind].telling_verb) != "sync":
+        raise SearchError(f"{name!r} is an {kind}, which has no journal: `medarts {verb} {name}` tells its store")
     with job_lock(folder):
         journal = Journal.open(folder)
         started = journal.started
         events = [event for _, event in journal.events()]
         store, studies = open_store(tracking_uri), open_study_storage(storage)
-        mlflow = MlflowSearchObserver(store, reopens=False)
-        proposer = make_proposer(started.config, folder.name, studies, started.dataset)
-        recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer, pictures=pictures)
-        return _tell(folder.name, events, recorder, mlflow)
+        recorder = search_recorder(
+            store, studies, folder, started.config, started.dataset, pictures=pictures, reopens=False
+        )
+        return _tell(folder.name, events, recorder)
 
 
-def _tell(
-    search_id: str, events: Sequence[SearchEvent], recorder: SearchObserver, mlflow: MlflowSearchObserver
-) -> SyncedSearch:
+def _tell(search_id: str, events: Sequence[SearchEvent], recorder: SearchRecorder) -> SyncedSearch:
     *earlier, last = events
     for event in earlier:
         if not isinstance(event, SearchStopped):  # the search went on after that
-            recorder.notify(event)
-    recorder.notify(last)
+            recorder.observer.notify(event)
+    recorder.observer.notify(last)
     return SyncedSearch(
         search_id=search_id,
-        run_id=mlflow.search_run_id,
-        experiment_id=mlflow.experiment_id,
+        run_id=recorder.mlflow.search_run_id,
+        experiment_id=recorder.mlflow.experiment_id,
         events=len(events),
         state=state_after(last),
     )

@@ -19,6 +19,7 @@ from medarts_ops.observers import EvaluationEpochFinished
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.tracking.reading.relations import Evaluated
 
 RECORD = make_evaluation_epoch()
 
@@ -40,18 +41,19 @@ class FakeTracked(ModuleType):
         super().__init__("medarts_ops.tracking.evaluation")
         self.calls: list[dict[str, Any]] = []
 
-    def tracked_evaluation(
+    def carry_out_evaluation(
         self,
         config: EvaluateConfig,
+        subject: Genotype | Evaluated,
         *,
-        run_id: str | None,
-        genotype: Genotype | None,
         name: str,
         tracking_uri: str | None,
         work_dir: Path,
         pictures: bool,
         observers: tuple[Any, ...],
     ) -> Trained:
+        genotype = subject if isinstance(subject, Genotype) else None
+        run_id = None if isinstance(subject, Genotype) else subject.run.run_id
         self.calls.append({"config": config, "run_id": run_id, "genotype": genotype})
         for observer in observers:
             observer.notify(EvaluationEpochFinished(record=RECORD))

@@ -22,8 +22,8 @@ from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG
 from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.vocabulary import SEARCH_TAG
 
 HOLD = (
     "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import job_lock\n"

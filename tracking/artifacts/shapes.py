@@ -1,6 +1,6 @@
 """The JSON shapes of a run's artifacts, and the way back from them to values.
 
-Objects carry a format and a version (`artifact_files.versioned`), but for two that others read as they are: a
+Objects carry a format and a version (`files.versioned`), but for two that others read as they are: a
 genotype is DARTS's published form, which knows no further fields, and a history is a table, one object a row.
 The readers here take all of them without a version, too: version 1, as the first releases wrote them.
 """
@@ -32,20 +32,18 @@ from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
 from medarts_ops.tracking.artifacts.files import unversioned, versioned
-from medarts_ops.tracking.stores.tracked_run import FAILURE_TAG
+from medarts_ops.tracking.vocabulary import (
+    ALPHA,
+    ALPHA_EPOCHS,
+    CONFIG,
+    DATASET,
+    FAILURE_CAUSE_TAG,
+    FAILURE_TAG,
+    GENOTYPE,
+    LINEAGE,
+    POPULATION,
+)
 from medarts_ops.value import FloatArray, Value
-
-ALPHA = "alpha.json"
-ALPHA_INITIAL = "alpha_initial.json"
-ALPHA_EPOCHS = "alpha_epochs.json"
-CONFIG = "config.json"
-DATASET = "dataset.json"
-GENOTYPE = "genotype.json"
-HISTORY = "history.json"
-LINEAGE = "lineage.json"
-POPULATION = "population.json"
-
-FAILURE_CAUSE_TAG = "medarts.failure_cause"
 
 Json = dict[str, Any]
 RunIdOf = Callable[[str], str]

@@ -10,8 +10,7 @@ from medarts_ops.config import SearchConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking.artifacts.shapes import flattened
-
-CONTRACT = "medarts.contract"
+from medarts_ops.tracking.vocabulary import CONTRACT
 
 _SECTIONS = (
     "alpha.",

@@ -7,8 +7,8 @@ import math
 import pytest
 from factories import make_epoch_record, make_individual
 
-from medarts_ops.cli.time_left import WorkLeft
 from medarts_ops.config import ProposalsConfig, SearchConfig, SearchRuntimeConfig, StageConfig
+from medarts_ops.time_left import WorkLeft
 
 SECONDS = make_epoch_record().seconds
 

@@ -17,12 +17,14 @@ from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.observers import SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluation import tracked_evaluation
-from medarts_ops.tracking.reading.search_report import REPORT, renew_report, search_report
+from medarts_ops.tracking.reading.search_report import search_report
 from medarts_ops.tracking.runs.evaluation_pictures import evaluated_sizes
+from medarts_ops.tracking.runs.report_log import renew_report
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.vocabulary import REPORT
 
 
 class Place:
