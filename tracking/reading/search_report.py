@@ -108,13 +108,13 @@ def _journal_of(store: RunStore, run: StoredRun, name: str, work_dir: Path) -> J
     """The journal in the work directory if it is this run's, or else the copy that the run keeps."""
     if job_in(work_dir, name) == "search":
         journal = Journal.open(work_dir / name)
-        if _is_of(journal.started, run):
+        if is_run_of(journal.started, run):
             return journal
     with copied_journal(store, run.run_id, work_dir, name) as file:
         return Journal.open(file.parent)
 
 
-def _is_of(started: SearchStarted, run: StoredRun) -> bool:
+def is_run_of(started: SearchStarted, run: StoredRun) -> bool:
     """Whether a run is that of a search that began so; another store may have one of the same name.
 
     A run of an older release lacks settings that came later, so those that it has are compared; but it has as many
