@@ -23,83 +23,52 @@ RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 # Tags of every run
 
-KIND_TAG = "medarts.kind"
-"""What the run stands for."""
-KEY_TAG = "medarts.key"
-"""What the run stands for within its job: one of the keys below."""
-VERSION_TAG = "medarts.version"
-"""The release that made the run."""
-TORCH_VERSION_TAG = "medarts.torch_version"
-"""The torch that it ran with."""
-FAILURE_TAG = "medarts.failure"
-"""Why it failed or stopped."""
-FAILURE_CAUSE_TAG = "medarts.failure_cause"
-"""The kind of that reason."""
-FAILED_EPOCH_TAG = "medarts.failed_epoch"
-"""The epoch in which an individual failed."""
-STOPPED_TAG = "medarts.stopped"
-"""Marks a run that ended only because its job stopped; a resumed job opens it again."""
-DIVERGED_TAG = "medarts.diverged"
-"""Marks a run of which a number was not finite, and so is no metric."""
+KIND_TAG = "medarts.kind"  # what the run stands for
+KEY_TAG = "medarts.key"  # what the run stands for within its job: one of the keys below
+VERSION_TAG = "medarts.version"  # the release that made the run
+TORCH_VERSION_TAG = "medarts.torch_version"  # the torch that it ran with
+FAILURE_TAG = "medarts.failure"  # why it failed or stopped
+FAILURE_CAUSE_TAG = "medarts.failure_cause"  # the kind of that reason
+FAILED_EPOCH_TAG = "medarts.failed_epoch"  # the epoch in which an individual failed
+STOPPED_TAG = "medarts.stopped"  # marks a run that ended only because its job stopped; a resumed job opens it again
+DIVERGED_TAG = "medarts.diverged"  # marks a run of which a number was not finite, and so is no metric
 
 # Tags of jobs
 
-SEARCH_TAG = "medarts.search_id"
-"""A search's name, on all runs of the search."""
-EVALUATION_TAG = "medarts.evaluation_id"
-"""An evaluation's name; it stands in no search's list of runs."""
-DATASET_TAG = "medarts.dataset"
-"""The name of the dataset."""
-FINGERPRINT_TAG = "medarts.fingerprint"
-"""A hash of the images that a search or an evaluation was given."""
-BEST_TAG = "medarts.best_run_id"
-"""The run of a search's or a stage's best individual."""
-EVALUATES_TAG = "medarts.evaluates"
-"""The run whose genotype an evaluation trains."""
+SEARCH_TAG = "medarts.search_id"  # a search's name, on all runs of the search
+EVALUATION_TAG = "medarts.evaluation_id"  # an evaluation's name; it stands in no search's list of runs
+DATASET_TAG = "medarts.dataset"  # the name of the dataset
+FINGERPRINT_TAG = "medarts.fingerprint"  # a hash of the images that a search or an evaluation was given
+BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
+EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains
 
 # Tags of stages and individuals
 
-STAGE_TAG = "medarts.stage"
-"""The name of the stage."""
-SURVIVORS_TAG = "medarts.survivors"
-"""The runs of those that a stage began with, comma-separated."""
-INDIVIDUAL_TAG = "medarts.individual"
-"""The individual's id within its search."""
-ORIGIN_TAG = "medarts.origin"
-"""How the individual came to be: random, inherited or crossover."""
-PARENTS_TAG = "medarts.parents"
-"""The runs of its genetic parents, comma-separated; the first gave the normal cell."""
-SELECTED_TAG = "medarts.selected"
-"""Marks an individual that went on to the next stage."""
-FRONT_TAG = "medarts.front"
-"""The number of its front in the stage's ranking."""
-CROWDING_TAG = "medarts.crowding"
-"""Its crowding distance, which may be infinite and so is no metric."""
-GENOTYPE_TAG = "medarts.genotype_hash"
-"""Equal for equal genotypes; of evaluations, too."""
+STAGE_TAG = "medarts.stage"  # the name of the stage
+SURVIVORS_TAG = "medarts.survivors"  # the runs of those that a stage began with, comma-separated
+INDIVIDUAL_TAG = "medarts.individual"  # the individual's id within its search
+ORIGIN_TAG = "medarts.origin"  # how the individual came to be: random, inherited or crossover
+PARENTS_TAG = "medarts.parents"  # the runs of its genetic parents, comma-separated; the first gave the normal cell
+SELECTED_TAG = "medarts.selected"  # marks an individual that went on to the next stage
+FRONT_TAG = "medarts.front"  # the number of its front in the stage's ranking
+CROWDING_TAG = "medarts.crowding"  # its crowding distance, which may be infinite and so is no metric
+GENOTYPE_TAG = "medarts.genotype_hash"  # equal for equal genotypes; of evaluations, too
 
 # MLflow's own tags that we set or read
 
-PARENT_TAG = "mlflow.parentRunId"
-"""The run that MLflow shows this one below."""
-NOTE_TAG = "mlflow.note.content"
-"""The text on top of a run's page."""
+PARENT_TAG = "mlflow.parentRunId"  # the run that MLflow shows this one below
+NOTE_TAG = "mlflow.note.content"  # the text on top of a run's page
 
 # Attributes of Optuna's studies and trials
 
-CONTRACT = "medarts.contract"
-"""Of a study of proposals: the settings that its values depend on."""
-PROPOSAL = "medarts.proposal"
-"""Of a trial: `<search id>/<round>/<place in the round>`, which it was proposed for."""
+CONTRACT = "medarts.contract"  # of a study of proposals: the settings that its values depend on
+PROPOSAL = "medarts.proposal"  # of a trial: `<search id>/<round>/<place in the round>`, which it was proposed for
 
 # Keys of runs within a job
 
-SEARCH = "search"
-"""The search's own run."""
-EVALUATION = "evaluation"
-"""The one run of an evaluation."""
-INDIVIDUAL_PREFIX = "individual/"
-"""What the keys of individuals begin with."""
+SEARCH = "search"  # the search's own run
+EVALUATION = "evaluation"  # the one run of an evaluation
+INDIVIDUAL_PREFIX = "individual/"  # what the keys of individuals begin with
 
 
 def stage_key(index: int) -> str:
@@ -164,52 +133,30 @@ JOB_OF_RUN: Mapping[str, JobKind] = {
 
 # Artifacts
 
-ALPHA = "alpha.json"
-"""Trained α of an individual, and of the best one on a search."""
-ALPHA_INITIAL = "alpha_initial.json"
-"""α at an individual's birth."""
-ALPHA_EPOCHS = "alpha_epochs.json"
-"""α after each epoch that kept it."""
-CONFIG = "config.json"
-"""All settings of a search or an evaluation."""
-DATASET = "dataset.json"
-"""The dataset in words and numbers."""
-GENOTYPE = "genotype.json"
-"""The genotype that a run found or trains, in DARTS's published form."""
-HISTORY = "history.json"
-"""A table of epochs."""
-LINEAGE = "lineage.json"
-"""The individual that a search found, and all its ancestors."""
-POPULATION = "population.json"
-"""A stage's ranking."""
-REPORT = "report.html"
-"""A search on one page."""
-PICTURES = "pictures"
-"""The folder of pictures."""
+ALPHA = "alpha.json"  # trained α of an individual, and of the best one on a search
+ALPHA_INITIAL = "alpha_initial.json"  # α at an individual's birth
+ALPHA_EPOCHS = "alpha_epochs.json"  # α after each epoch that kept it
+CONFIG = "config.json"  # all settings of a search or an evaluation
+DATASET = "dataset.json"  # the dataset in words and numbers
+GENOTYPE = "genotype.json"  # the genotype that a run found or trains, in DARTS's published form
+HISTORY = "history.json"  # a table of epochs
+LINEAGE = "lineage.json"  # the individual that a search found, and all its ancestors
+POPULATION = "population.json"  # a stage's ranking
+REPORT = "report.html"  # a search on one page
+PICTURES = "pictures"  # the folder of pictures
 RECORDS = "reproducibility"
 """The folder of records of how a process came to its numbers, one for each process that worked on the run."""
 
 # Metrics that are written in one place and read in another
 
-ACCURACY = "accuracy"
-"""The objective by which pages sort individuals."""
-PARAMS = "params"
-"""Parameters of a network at full size."""
-FRONT = "front"
-"""Of an individual, as a number."""
-BEST_ACCURACY = "best_accuracy"
-"""Of a stage: its best individual's."""
-HYPERVOLUME = "hypervolume"
-"""Of a stage, in units of its own search's first stage."""
-TEST_ERROR = "test_error"
-"""Of an evaluation, in 0…1."""
-BEST_TEST_ERROR = "best_test_error"
-"""The lowest of any epoch, which was chosen on the test set."""
-EPOCH_SECONDS = "epoch_seconds"
-"""What an epoch took; every epoch has it, whatever became of its loss."""
-SECONDS = "seconds"
-"""What an individual's training took."""
-HOURS = "hours"
-"""What a search, a stage or an evaluation took."""
-CPU_HOURS, GPU_HOURS = "cpu_hours", "gpu_hours"
-"""A search's hours by the device that it ran on."""
+ACCURACY = "accuracy"  # the objective by which pages sort individuals
+PARAMS = "params"  # parameters of a network at full size
+FRONT = "front"  # of an individual, as a number
+BEST_ACCURACY = "best_accuracy"  # of a stage: its best individual's
+HYPERVOLUME = "hypervolume"  # of a stage, in units of its own search's first stage
+TEST_ERROR = "test_error"  # of an evaluation, in 0…1
+BEST_TEST_ERROR = "best_test_error"  # the lowest of any epoch, which was chosen on the test set
+EPOCH_SECONDS = "epoch_seconds"  # what an epoch took; every epoch has it, whatever became of its loss
+SECONDS = "seconds"  # what an individual's training took
+HOURS = "hours"  # what a search, a stage or an evaluation took
+CPU_HOURS, GPU_HOURS = "cpu_hours", "gpu_hours"  # a search's hours by the device that it ran on
