@@ -53,21 +53,22 @@ def command(
     if (run_id is None) == (published is None):
         raise click.UsageError("give a RUN_ID or --genotype FILE|NAME, one of the two")
     request = config_request(ctx)
-    subject: Genotype | Evaluated
-    if published is None:
-        subject, request = _found(str(run_id), request, places.tracking_uri)
+    evaluated = genotype = None
+    if run_id is not None:
+        evaluated, request = _found(run_id, request, places.tracking_uri)
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:
-        subject = published_genotype(published)
+        genotype = published_genotype(str(published))
     config = resolve_evaluate(request).config
-    from medarts_ops.tracking.evaluation import carry_out_evaluation
+    from medarts_ops.tracking.evaluation import tracked_evaluation
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     with resumable(places, name), ProgressBoard(progress_console()) as board:
-        trained = carry_out_evaluation(
+        trained = tracked_evaluation(
             config,
-            subject,
+            run_id=evaluated,
+            genotype=genotype,
             name=name,
             tracking_uri=places.tracking_uri,
             work_dir=places.work_dir,

@@ -30,17 +30,17 @@ Finished = TypeVar("Finished")
 
 def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSearch:
     """Go on with a search to its end."""
-    from medarts_ops.tracking.resume import resume_found_search
+    from medarts_ops.tracking.resume import resumed_search
 
-    observers = (SearchProgress(board),)
-    return resume_found_search(job, storage=places.storage, pictures=places.pictures, observers=observers)
+    told = (SearchProgress(board),)
+    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=told)
 
 
 def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
     """Go on with an evaluation to its end."""
-    from medarts_ops.tracking.resume import resume_found_evaluation
+    from medarts_ops.tracking.resume import resumed_evaluation
 
-    return resume_found_evaluation(job, pictures=places.pictures, observers=(EvaluationProgress(board),))
+    return resumed_evaluation(job, pictures=places.pictures, observers=(EvaluationProgress(board),))
 
 
 def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:

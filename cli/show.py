@@ -16,17 +16,7 @@ from medarts_ops.config import HYPERPARAMETERS
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, exact_objective, objective, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.tracking.vocabulary import (
-    BEST_ACCURACY,
-    BEST_TEST_ERROR,
-    FAILURE_TAG,
-    FRONT,
-    HOURS,
-    JOB_OF_RUN,
-    ORIGIN_TAG,
-    PARAMS,
-    TEST_ERROR,
-)
+from medarts_ops.tracking import vocabulary
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -62,7 +52,7 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
         return
     console = results_console()
     print_run(console, shown)
-    if JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
+    if vocabulary.JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
         console.print()
         print_next(console, ["evaluate", run.run_id], tracking_uri=places.named_store)
 
@@ -86,7 +76,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     return {
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
-        "failure": run.tags.get(FAILURE_TAG) or None,
+        "failure": run.tags.get(vocabulary.FAILURE_TAG) or None,
         "metrics": dict(run.metrics),
         "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
@@ -155,8 +145,12 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
     if shown["kind"] != "evaluation":
         chosen = shown["lineage"][:1]
         return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
-    errors = [(key.replace("_", " "), percent(metrics[key])) for key in (TEST_ERROR, BEST_TEST_ERROR) if key in metrics]
-    return errors + ([("parameters", f"{metrics[PARAMS]:,.0f}")] if PARAMS in metrics else [])
+    errors = [
+        (key.replace("_", " "), percent(metrics[key]))
+        for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR)
+        if key in metrics
+    ]
+    return errors + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
 
 
 def _fact(label: str, value: str) -> str:
@@ -167,21 +161,21 @@ def _key_result(row: dict[str, Any]) -> str:
     metrics = row["metrics"]
     found = [
         f"{label} {percent(metrics[key])}"
-        for key, label in ((BEST_ACCURACY, "best accuracy"), (TEST_ERROR, "test error"))
+        for key, label in ((vocabulary.BEST_ACCURACY, "best accuracy"), (vocabulary.TEST_ERROR, "test error"))
         if key in metrics
     ]
-    found += [duration(SECONDS_PER_HOUR * metrics[HOURS])] if HOURS in metrics else []
+    found += [duration(SECONDS_PER_HOUR * metrics[vocabulary.HOURS])] if vocabulary.HOURS in metrics else []
     return "".join(f", {part}" for part in found)
 
 
 def _individual_row(run: StoredRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
     from medarts_ops.tracking.reading.contents import objectives_of
 
-    front = run.metrics.get(FRONT, math.nan)
+    front = run.metrics.get(vocabulary.FRONT, math.nan)
     return {
         "run_id": run.run_id,
         "name": run.name,
-        "origin": run.tags.get(ORIGIN_TAG, ""),
+        "origin": run.tags.get(vocabulary.ORIGIN_TAG, ""),
         "parents": list(parents),
         "objectives": objectives_of(run, objectives),
         "front": int(front) if math.isfinite(front) else None,

@@ -42,7 +42,7 @@ class TrackedEvaluation(NamedTuple):
 def tracked_evaluation(
     config: EvaluateConfig,
     *,
-    run_id: str | None = None,
+    run_id: str | Evaluated | None = None,
     genotype: Genotype | None = None,
     name: str | None = None,
     tracking_uri: str | None = None,
@@ -52,12 +52,13 @@ def tracked_evaluation(
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
 
-    Run, settings and data are tried before anything is written: bad input leaves no run behind. The trained weights are
+    Settings and data are tried before the store is opened: bad input leaves no run behind. The trained weights are
     the run's artifact `weights.pt`, a state dict. A store that goes away later stops nothing.
 
     Args:
         config: all settings.
-        run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained; or
+        run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained, by its id or
+            as `find_evaluated` gave it; or
         genotype: one given by hand. One of the two.
         name: the evaluation's id: its folder and its MLflow run; made of dataset and time if None.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
@@ -76,38 +77,17 @@ def tracked_evaluation(
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
 
-    subject = genotype if run_id is None else find_evaluated(run_id, tracking_uri=tracking_uri)
-    assert subject is not None
-    return carry_out_evaluation(
-        config,
-        subject,
-        name=name,
-        tracking_uri=tracking_uri,
-        work_dir=work_dir,
-        pictures=pictures,
-        observers=observers,
-    )
-
-
-def carry_out_evaluation(
-    config: EvaluateConfig,
-    subject: Genotype | Evaluated,
-    *,
-    name: str | None,
-    tracking_uri: str | None,
-    work_dir: Path,
-    pictures: bool,
-    observers: Sequence[EvaluationObserver],
-) -> TrackedEvaluation:
-    """As `tracked_evaluation`, of a genotype given by hand, or of a run that was found already."""
     config = config.model_copy(update={"runtime": resolve_runtime(config.runtime)})
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     dataset = load_dataset(config.dataset)
-    if isinstance(subject, Genotype):
-        store, genotype, place = open_store(tracking_uri), subject, Place()
+    place = Place()
+    if run_id is None:
+        store = open_store(tracking_uri)
     else:
-        store, (genotype, place) = subject.store, _stored_genotype(subject)
+        found = run_id if isinstance(run_id, Evaluated) else find_evaluated(run_id, tracking_uri=tracking_uri)
+        store, (genotype, place) = found.store, _stored_genotype(found)
+    assert genotype is not None
     if store.runs_with(store.experiment_id(), EVALUATION_TAG, name):
         raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
     folder = create_job_folder(work_dir, name)
@@ -127,10 +107,7 @@ def finished_evaluation(
     result: EvaluationResult, name: str, recorder: EvaluationRecorder, waiting: int
 ) -> TrackedEvaluation:
     """A finished evaluation with its run."""
-    mlflow = recorder.mlflow
-    return TrackedEvaluation(
-        result=result, name=name, run_id=mlflow.run_id, experiment_id=mlflow.experiment_id, waiting=waiting
-    )
+    return TrackedEvaluation(result, name, recorder.mlflow.run_id, recorder.mlflow.experiment_id, waiting)
 
 
 def _stored_genotype(evaluated: Evaluated) -> tuple[Genotype, Place]:

@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 def resumed_search(
-    search: str,
+    search: str | Job,
     *,
     tracking_uri: str | None = None,
     storage: str | None = None,
@@ -48,7 +48,7 @@ def resumed_search(
     was finished is taken over, individuals in training begin again.
 
     Args:
-        search: the search's name, or the id of its run or of one below it.
+        search: the search's name, the id of its run or of one below it, or the job that was found.
         tracking_uri: the MLflow store that it began with.
         storage: the Optuna storage that it began with.
         work_dir: where the search's folder is.
@@ -63,14 +63,7 @@ def resumed_search(
     """
     job = find_job(search, tracking_uri=tracking_uri, work_dir=work_dir)
     if job.kind != "search":
-        raise SearchError(f"{search!r} is an evaluation: `resumed_evaluation` goes on with it")
-    return resume_found_search(job, storage=storage, pictures=pictures, observers=observers)
-
-
-def resume_found_search(
-    job: Job, *, storage: str | None, pictures: bool, observers: Sequence[SearchObserver] = ()
-) -> TrackedSearch:
-    """As `resumed_search` of a search that was found already."""
+        raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
     store = job.opened_store()
     if not job.is_here:
         _restore(job, store)
@@ -94,7 +87,7 @@ def _restore(job: Job, store: RunStore) -> None:
 
 
 def resumed_evaluation(
-    evaluation: str,
+    evaluation: str | Job,
     *,
     tracking_uri: str | None = None,
     work_dir: Path = Path("medarts-work"),
@@ -104,7 +97,7 @@ def resumed_evaluation(
     """Go on with an evaluation that was stopped or killed, in its own run. One that is finished is told again.
 
     Args:
-        evaluation: its name, or its run's id.
+        evaluation: its name, its run's id, or the job that was found.
         tracking_uri: the MLflow store that it began with.
         work_dir: where its folder is.
         pictures: log pictures, and the report of the search anew, too.
@@ -117,14 +110,7 @@ def resumed_evaluation(
     """
     job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
     if job.kind != "evaluation":
-        raise SearchError(f"{evaluation!r} is a search: `resumed_search` goes on with it")
-    return resume_found_evaluation(job, pictures=pictures, observers=observers)
-
-
-def resume_found_evaluation(
-    job: Job, *, pictures: bool, observers: Sequence[EvaluationObserver] = ()
-) -> TrackedEvaluation:
-    """As `resumed_evaluation` of an evaluation that was found already."""
+        raise SearchError(f"{job.name!r} is a search: `resumed_search` goes on with it")
     if not job.is_here:
         raise SearchError(
             f"evaluation {job.name!r} has no folder in {str(job.work_dir)!r}, and no other place keeps its weights: "

@@ -94,13 +94,7 @@ def tracked_search(
 def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int) -> TrackedSearch:
     """A finished search with its runs."""
     mlflow = recorder.mlflow
-    return TrackedSearch(
-        result=result,
-        run_id=mlflow.search_run_id,
-        experiment_id=mlflow.experiment_id,
-        run_ids=mlflow.run_ids,
-        waiting=waiting,
-    )
+    return TrackedSearch(result, mlflow.search_run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
 
 
 def _say_what_waits(waiting: int, search_id: str) -> None:

@@ -41,20 +41,20 @@ class FakeTracked(ModuleType):
         super().__init__("medarts_ops.tracking.evaluation")
         self.calls: list[dict[str, Any]] = []
 
-    def carry_out_evaluation(
+    def tracked_evaluation(
         self,
         config: EvaluateConfig,
-        subject: Genotype | Evaluated,
         *,
+        run_id: Evaluated | None,
+        genotype: Genotype | None,
         name: str,
         tracking_uri: str | None,
         work_dir: Path,
         pictures: bool,
         observers: tuple[Any, ...],
     ) -> Trained:
-        genotype = subject if isinstance(subject, Genotype) else None
-        run_id = None if isinstance(subject, Genotype) else subject.run.run_id
-        self.calls.append({"config": config, "run_id": run_id, "genotype": genotype})
+        given = None if run_id is None else run_id.run.run_id
+        self.calls.append({"config": config, "run_id": given, "genotype": genotype})
         for observer in observers:
             observer.notify(EvaluationEpochFinished(record=RECORD))
         result = EvaluationResult(

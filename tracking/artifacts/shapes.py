@@ -31,18 +31,8 @@ from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import unversioned, versioned
-from medarts_ops.tracking.vocabulary import (
-    ALPHA,
-    ALPHA_EPOCHS,
-    CONFIG,
-    DATASET,
-    FAILURE_CAUSE_TAG,
-    FAILURE_TAG,
-    GENOTYPE,
-    LINEAGE,
-    POPULATION,
-)
 from medarts_ops.value import FloatArray, Value
 
 Json = dict[str, Any]
@@ -52,7 +42,7 @@ RunIdOf = Callable[[str], str]
 
 def plain(value: Settings | DatasetSummary) -> Json:
     """A config or a dataset as its artifact."""
-    return versioned(DATASET if isinstance(value, DatasetSummary) else CONFIG, _data(value))
+    return versioned(vocabulary.DATASET if isinstance(value, DatasetSummary) else vocabulary.CONFIG, _data(value))
 
 
 def _data(value: Value) -> Json:
@@ -67,7 +57,7 @@ def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
     `op_logits [edge, op]`; `edge_logits [edge]` only where the strategy weighs edges. float32 survives exactly.
     """
     cells = {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
-    return versioned(ALPHA, cells)
+    return versioned(vocabulary.ALPHA, cells)
 
 
 def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
@@ -104,14 +94,14 @@ def read_alpha(data: Any, space: SearchSpace | None = None) -> Alpha:
         RunError: not that shape, of a newer version, an unknown operation, edges that no cell has, numbers that are
             not finite or do not fit the edges and operations, or α of another space.
     """
-    data = unversioned(data, ALPHA)
+    data = unversioned(data, vocabulary.ALPHA)
     try:
         cells = _AlphaFile.model_validate(data)
         expected = _described_space(cells.normal) if space is None else space
         return Alpha(normal=_cell_of(cells.normal, expected), reduce=_cell_of(cells.reduce, expected))
     except (ValueError, ConfigError) as error:
         raise RunError(
-            f"this is no {ALPHA}: {reason_of(error)}; allowed are 'normal' and 'reduce' of one search space"
+            f"this is no {vocabulary.ALPHA}: {reason_of(error)}; allowed are 'normal' and 'reduce' of one search space"
         ) from error
 
 
@@ -144,11 +134,11 @@ def read_genotype(data: Any) -> Genotype:
         GenotypeError: not that shape, an unknown operation, or an impossible cell.
         RunError: of a newer version.
     """
-    data = unversioned(data, GENOTYPE)
+    data = unversioned(data, vocabulary.GENOTYPE)
     try:
         return genotype_from_data(data)
     except GenotypeError as error:
-        raise GenotypeError(f"this is no {GENOTYPE}: {error}") from error
+        raise GenotypeError(f"this is no {vocabulary.GENOTYPE}: {error}") from error
 
 
 def reason_of(error: Exception) -> str:
@@ -172,7 +162,7 @@ def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Jso
         "normal": _cells_json([alpha.normal for _, alpha in kept], space),
         "reduce": _cells_json([alpha.reduce for _, alpha in kept], space),
     }
-    return versioned(ALPHA_EPOCHS, {"epochs": [epoch for epoch, _ in kept], **cells})
+    return versioned(vocabulary.ALPHA_EPOCHS, {"epochs": [epoch for epoch, _ in kept], **cells})
 
 
 def _cells_json(cells: Sequence[CellAlpha], space: SearchSpace) -> Json:
@@ -190,7 +180,7 @@ def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
         "ranked": [_ranked_row(ranked, run_id_of) for ranked in result.ranked],
         "failed": [_failed_row(failed, run_id_of) for failed in result.failed],
     }
-    return versioned(POPULATION, table)
+    return versioned(vocabulary.POPULATION, table)
 
 
 def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
@@ -224,13 +214,13 @@ def _failed_row(failed: FailedIndividual, run_id_of: RunIdOf) -> Json:
 
 def failure_tags(failed: FailedIndividual) -> dict[str, str]:
     """Why an individual failed, as its run in MLflow and its trial in Optuna say it."""
-    return {FAILURE_TAG: failed.reason, FAILURE_CAUSE_TAG: failed.cause}
+    return {vocabulary.FAILURE_TAG: failed.reason, vocabulary.FAILURE_CAUSE_TAG: failed.cause}
 
 
 def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:
     """The best individual and all its ancestors, from the last stage back to random individuals."""
     rows = [_lineage_row(individual, run_id_of) for individual in lineage_of(stages, best_id)]
-    return versioned(LINEAGE, {"best": best_id, "individuals": rows})
+    return versioned(vocabulary.LINEAGE, {"best": best_id, "individuals": rows})
 
 
 def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:

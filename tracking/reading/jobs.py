@@ -55,11 +55,11 @@ class Job:
         return open_store(self.tracking_uri, create=create) if self.store is None else self.store
 
 
-def find_job(given: str, *, tracking_uri: str | None, work_dir: Path, store: RunStore | None = None) -> Job:
+def find_job(given: str | Job, *, tracking_uri: str | None, work_dir: Path, store: RunStore | None = None) -> Job:
     """The job of a name, or that a run belongs to. A name with a folder in `work_dir` needs no store.
 
     Args:
-        given: a job's name, or the id of a run.
+        given: a job's name, the id of a run, or a job, which was found already.
         tracking_uri: the store's address.
         work_dir: where jobs have their folders.
         store: that store, where it is open already.
@@ -68,6 +68,8 @@ def find_job(given: str, *, tracking_uri: str | None, work_dir: Path, store: Run
         RunError: no such job, or a run that belongs to none.
         StoreError: the store can't be reached.
     """
+    if isinstance(given, Job):
+        return given
     kind = job_in(work_dir, given)
     if kind is not None:
         return Job(kind, given, work_dir, tracking_uri, store)

@@ -17,6 +17,7 @@ from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluati
 from medarts_ops.journal.journal import Journal
 from medarts_ops.observers import IndividualFinished, SearchStarted, StageFinished, StageStarted, state_after
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.reading.jobs import find_job, job_in, job_name, run_of_job
@@ -24,14 +25,6 @@ from medarts_ops.tracking.reading.kept_journal import copied_journal
 from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
-from medarts_ops.tracking.vocabulary import (
-    EVALUATES_TAG,
-    EVALUATION_TAG,
-    FINGERPRINT_TAG,
-    INDIVIDUAL_TAG,
-    RECORDS,
-    SEARCH_TAG,
-)
 
 if TYPE_CHECKING:
     from medarts_ops.reproducibility import ReproducibilityRecord
@@ -76,7 +69,7 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
         SearchError: no journal, or one that is not a search's from its start on.
         RunError: the run's tags don't name the search.
     """
-    name = job_name(run, SEARCH_TAG)
+    name = job_name(run, vocabulary.SEARCH_TAG)
     journal = _journal_of(store, run, name, work_dir)
     started, events = journal.started, [event for _, event in journal.events()]
     stages = tuple(event.result for event in events if isinstance(event, StageFinished))
@@ -85,9 +78,9 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
     if any(stage.index not in known for stage in stages):
         raise SearchError(f"the journal of search {name!r} has a stage that never began; restore it from a copy")
     run_ids = {
-        each.tags[INDIVIDUAL_TAG]: each.run_id
+        each.tags[vocabulary.INDIVIDUAL_TAG]: each.run_id
         for each in store.runs_of_search(run.experiment_id, name)
-        if INDIVIDUAL_TAG in each.tags
+        if vocabulary.INDIVIDUAL_TAG in each.tags
     }
     return SearchReport(
         search_id=name,
@@ -126,7 +119,7 @@ def is_run_of(started: SearchStarted, run: StoredRun) -> bool:
         bool(run.params)
         and all(settings.get(key) == value for key, value in run.params.items())
         and {name: numbers for name, numbers in _numbered(settings).items() if name in of_run} == of_run
-        and started.dataset.fingerprint == run.tags.get(FINGERPRINT_TAG)
+        and started.dataset.fingerprint == run.tags.get(vocabulary.FINGERPRINT_TAG)
     )
 
 
@@ -159,7 +152,7 @@ def _evaluation(store: RunStore, run: StoredRun, individuals: Mapping[str, str])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         try:
-            name = job_name(run, EVALUATION_TAG)
+            name = job_name(run, vocabulary.EVALUATION_TAG)
             for file in (STARTED, RESULT):
                 store.download(run.run_id, file, folder, MAX_ARTIFACT_BYTES)
             started, result = read_evaluation(folder)
@@ -169,7 +162,7 @@ def _evaluation(store: RunStore, run: StoredRun, individuals: Mapping[str, str])
     if result is None or not result.history:
         _logger.warning("evaluation %s is left out of the report: it has no epoch", run.run_id)
         return None
-    individual = individuals.get(run.tags.get(EVALUATES_TAG, ""))
+    individual = individuals.get(run.tags.get(vocabulary.EVALUATES_TAG, ""))
     return ReportedEvaluation(name, run.run_id, individual, started, result)
 
 
@@ -177,7 +170,7 @@ def _first_record(store: RunStore, run: StoredRun) -> ReproducibilityRecord | No
     """How the search's first process came to its numbers; None where the run has no record that can be read."""
     from medarts_ops.reproducibility import ReproducibilityRecord
 
-    paths = sorted(store.artifacts_in(run.run_id, RECORDS))
+    paths = sorted(store.artifacts_in(run.run_id, vocabulary.RECORDS))
     try:
         return ReproducibilityRecord.model_validate(store.read_json_artifact(run.run_id, paths[0])) if paths else None
     except (ValidationError, RunError):
