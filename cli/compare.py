@@ -10,7 +10,7 @@ import click
 from rich.cells import cell_len
 from rich.console import Console
 
-from medarts_ops.cli.options import check_one_format, csv_option, json_option, named_store, tracking_uri_option
+from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
 from medarts_ops.cli.output import (
     print_csv,
     print_facts,
@@ -23,10 +23,11 @@ from medarts_ops.cli.output import (
 from medarts_ops.cli.pages import print_link, served_pages
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, percent
+from medarts_ops.space.differences import GenotypeDifferences, genotype_differences
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.reading.comparison import ComparedRun, Comparison, GenotypeDifferences
+    from medarts_ops.tracking.reading.comparison import ComparedRun, Comparison
 
 NOTHING = "-"
 GAP = 2
@@ -42,13 +43,10 @@ class Line(NamedTuple):
 
 @click.command(short_help="Show runs side by side.")
 @click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True)
-@tracking_uri_option
+@places_options("tracking_uri")
 @csv_option
 @json_option
-@click.pass_context
-def command(
-    ctx: click.Context, *, runs: tuple[str, ...], tracking_uri: str | None, as_csv: bool, as_json: bool
-) -> None:
+def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
 
     The runs are all searches, all stages, all individuals or all evaluations. A RUN_ID may be the name of a search or
@@ -67,18 +65,18 @@ def command(
     check_one_format(as_csv, as_json)
     if len(runs) < 2:
         raise click.UsageError(f"a comparison takes two runs at least: got {runs[0]!r} alone")
-    compared = compare_runs(open_store(tracking_uri, create=False), runs)
+    compared = compare_runs(open_store(places.tracking_uri, create=False), runs)
     if as_csv:
         rows = [_csv_row(run) for run in compared.runs]
         print_csv(rows, list(dict.fromkeys(key for row in rows for key in row)))
     elif as_json:
-        pages = served_pages(tracking_uri)
+        pages = served_pages(places.tracking_uri)
         print_json(without_nan(comparison_json(compared, None if pages is None else _link(compared, pages))))
     else:
         console = results_console()
         print_comparison(console, compared)
         console.print()
-        print_link(console, "Side by side", lambda pages: _link(compared, pages), tracking_uri, named_store(ctx))
+        print_link(console, "Side by side", lambda pages: _link(compared, pages), places)
 
 
 def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
@@ -181,8 +179,6 @@ def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[s
 
 
 def _genotype_differences(compared: Comparison) -> GenotypeDifferences | None:
-    from medarts_ops.tracking.reading.comparison import genotype_differences
-
     genotypes = [run.genotype for run in compared.with_genotype if run.genotype is not None]
     return genotype_differences(genotypes) if len(genotypes) > 1 else None
 

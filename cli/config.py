@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import click
 
 from medarts_ops.cli.options import config_options, config_request, json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
-from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config import EvaluateConfig, SearchConfig, Settings
 from medarts_ops.config_writing import settings_file, shown
-from medarts_ops.configs.loader import Resolved, resolve_evaluate, resolve_search
+from medarts_ops.configs.loader import Request, Resolved, resolve_evaluate, resolve_search
 from medarts_ops.configs.origins import SettingRow, resolved_table
-from medarts_ops.configs.presets import SECTIONS
 
 DESCRIBED_FROM = 130
 """Columns from which the table has room for descriptions."""
 
-section_argument = click.argument("section", type=click.Choice(SECTIONS), default="search")
+
+class SectionSettings(NamedTuple):
+    """The settings that a section of a file has, and what resolves them."""
+
+    config: type[Settings]
+    resolve: Callable[[Request], Resolved[Any]]
+
+
+SETTINGS = {
+    "search": SectionSettings(SearchConfig, resolve_search),
+    "evaluate": SectionSettings(EvaluateConfig, resolve_evaluate),
+}
+
+section_argument = click.argument("section", type=click.Choice(tuple(SETTINGS)), default="search")
 
 
 @click.group()
@@ -46,7 +59,7 @@ def show(ctx: click.Context, *, section: str, as_json: bool, as_yaml: bool) -> N
     if as_json and as_yaml:
         raise click.UsageError("--json and --yaml exclude each other: give one")
     request = config_request(ctx)
-    resolved: Resolved[Any] = resolve_search(request) if section == "search" else resolve_evaluate(request)
+    resolved = SETTINGS[section].resolve(request)
     if as_yaml:
         click.echo(settings_file(resolved.config), nl=False)
     elif as_json:
@@ -65,7 +78,7 @@ def schema(*, section: str) -> None:
       medarts config schema
       medarts config schema evaluate
     """
-    print_json((SearchConfig if section == "search" else EvaluateConfig).model_json_schema())
+    print_json(SETTINGS[section].config.model_json_schema())
 
 
 def _row_json(row: SettingRow) -> dict[str, Any]:

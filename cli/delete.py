@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medarts_ops.cli.options import json_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
@@ -22,22 +22,10 @@ UNITS = ("bytes", "KiB", "MiB", "GiB")
 @click.argument("run_id")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--keep-work-dir", is_flag=True, help="Leave the job's folder in the work directory.")
-@tracking_uri_option
-@storage_option
-@work_dir_option
+@places_options("tracking_uri", "storage", "work_dir")
 @json_option
 @click.pass_context
-def command(
-    ctx: click.Context,
-    *,
-    run_id: str,
-    yes: bool,
-    keep_work_dir: bool,
-    tracking_uri: str | None,
-    storage: str | None,
-    work_dir: Path,
-    as_json: bool,
-) -> None:
+def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_work_dir: bool, as_json: bool) -> None:
     """Delete a search or an evaluation: its runs and artifacts, its folder in the work directory, its Optuna studies.
 
     With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays.
@@ -58,9 +46,13 @@ def command(
     if not yes and not _somebody_is_there():
         raise click.UsageError("without a terminal nobody can be asked: --yes deletes without asking")
     with deletion_of(
-        run_id, tracking_uri=tracking_uri, storage=storage, work_dir=work_dir, keep_work_dir=keep_work_dir
+        run_id,
+        tracking_uri=places.tracking_uri,
+        storage=places.storage,
+        work_dir=places.work_dir,
+        keep_work_dir=keep_work_dir,
     ) as planned:
-        _warn(planned, work_dir)
+        _warn(planned, places.work_dir)
         if not yes and not _is_wanted(planned):
             click.echo("nothing was deleted", err=True)
             ctx.exit(1)
@@ -105,7 +97,7 @@ def _is_wanted(planned: Deletion) -> bool:
 
 
 def _what_goes(planned: Deletion) -> list[str]:
-    runs = [f"{counted(count, kind) if kind != 'search' else '1 search'}" for kind, count in planned.counts.items()]
+    runs = [counted(count, kind) for kind, count in planned.counts.items()]
     lines = [f"{counted(len(planned.runs), 'run')} with artifacts: {', '.join(runs)}"]
     lines += [f"study {name}" for name in planned.studies]
     lines += [f"folder {folder}" for folder in planned.folders]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from medarts_ops.cli.going_on import resumable, tell_what_waits
-from medarts_ops.cli.options import (
-    config_options,
-    config_request,
-    json_option,
-    named_store,
-    pictures_option,
-    tracking_uri_option,
-    work_dir_option,
-)
-from medarts_ops.cli.output import evaluation_json, print_evaluation, print_json, progress_console, results_console
+from medarts_ops.cli.jobs import show_evaluation
+from medarts_ops.cli.next_command import resumable
+from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
+from medarts_ops.cli.output import progress_console
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.reading.relations import Evaluated
 
 
 @click.command()
@@ -35,21 +32,11 @@ from medarts_ops.space.zoo import zoo_genotype
 )
 @config_options
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
-@tracking_uri_option
-@work_dir_option
-@pictures_option
+@places_options("tracking_uri", "work_dir", "pictures")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context,
-    *,
-    run_id: str | None,
-    published: str | None,
-    name: str | None,
-    tracking_uri: str | None,
-    work_dir: Path,
-    pictures: bool,
-    as_json: bool,
+    ctx: click.Context, places: Places, *, run_id: str | None, published: str | None, name: str | None, as_json: bool
 ) -> None:
     """Train an architecture at full size with DARTS's setting, and test it.
 
@@ -66,33 +53,29 @@ def command(
     if (run_id is None) == (published is None):
         raise click.UsageError("give a RUN_ID or --genotype FILE|NAME, one of the two")
     request = config_request(ctx)
-    genotype = None
-    if published is not None:
-        if named_preset(request, "evaluate") is None:
-            raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
-        genotype = published_genotype(published)
-    elif run_id is not None:
-        request = _of_search(request, run_id, tracking_uri)
+    evaluated = genotype = None
+    if run_id is not None:
+        evaluated, request = _found(run_id, request, places.tracking_uri)
+    elif named_preset(request, "evaluate") is None:
+        raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
+    else:
+        genotype = published_genotype(str(published))
     config = resolve_evaluate(request).config
     from medarts_ops.tracking.evaluation import tracked_evaluation
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
-    with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:
+    with resumable(places, name), ProgressBoard(progress_console()) as board:
         trained = tracked_evaluation(
             config,
-            run_id=run_id,
+            run_id=evaluated,
             genotype=genotype,
             name=name,
-            tracking_uri=tracking_uri,
-            work_dir=work_dir,
-            pictures=pictures,
+            tracking_uri=places.tracking_uri,
+            work_dir=places.work_dir,
+            pictures=places.pictures,
             observers=(EvaluationProgress(board),),
         )
-    tell_what_waits(ctx, "resume", name, trained.waiting)
-    if as_json:
-        print_json(evaluation_json(trained))
-    else:
-        print_evaluation(results_console(), trained, named_store(ctx))
+    show_evaluation(trained, places, as_json)
 
 
 def published_genotype(given: str) -> Genotype:
@@ -105,11 +88,11 @@ def published_genotype(given: str) -> Genotype:
     return read_genotype(path) if path.is_file() or path.suffix or len(path.parts) > 1 else zoo_genotype(given)
 
 
-def _of_search(request: Request, run_id: str, tracking_uri: str | None) -> Request:
-    from medarts_ops.tracking.reading.stored_runs import evaluated_search, stored_settings
-    from medarts_ops.tracking.stores.opening import open_store
+def _found(run_id: str, request: Request, tracking_uri: str | None) -> tuple[Evaluated, Request]:
+    """A run to evaluate, and what is asked for over the settings of its search."""
+    from medarts_ops.tracking.reading.contents import stored_settings
+    from medarts_ops.tracking.reading.relations import find_evaluated
 
-    store = open_store(tracking_uri, create=False)
-    search = evaluated_search(store, store.find_run(run_id))
-    stored = stored_settings(store, search)
-    return after_search(request, stored.preset, stored.dataset.model_dump())
+    found = find_evaluated(run_id, tracking_uri=tracking_uri)
+    stored = stored_settings(found.store, found.search)
+    return found, after_search(request, stored.preset, stored.dataset.model_dump())

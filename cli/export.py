@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from medarts_ops.cli.options import json_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import command_line, print_facts, print_json, results_console
 from medarts_ops.export.names import FORMATS
 
@@ -29,18 +29,9 @@ SERVING_PORT = 5001
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file.  [default: ./<evaluation>.<format>]"
 )
-@tracking_uri_option
-@work_dir_option
+@places_options("tracking_uri", "work_dir")
 @json_option
-def command(
-    *,
-    evaluation: str,
-    chosen: str | None,
-    output: Path | None,
-    tracking_uri: str | None,
-    work_dir: Path,
-    as_json: bool,
-) -> None:
+def command(places: Places, *, evaluation: str, chosen: str | None, output: Path | None, as_json: bool) -> None:
     """Write the network that an evaluation trained, by its name or the id of its run.
 
     It takes images as floats in 0…255, [image, channel, height, width], and normalises them itself; it holds the
@@ -56,23 +47,22 @@ def command(
       medarts export mine --format mlflow
     """
     if chosen != MLFLOW:
-        _write_file(evaluation, chosen, output, tracking_uri, work_dir, as_json)
+        _write_file(evaluation, chosen, output, places, as_json)
     elif output is None:
-        _log_model(evaluation, tracking_uri, work_dir, as_json)
+        _log_model(evaluation, places, as_json)
     else:
         raise click.UsageError("--output goes with a file, and --format mlflow writes into the MLflow store: drop one")
 
 
-def _write_file(
-    evaluation: str, chosen: str | None, output: Path | None, tracking_uri: str | None, work_dir: Path, as_json: bool
-) -> None:
+def _write_file(evaluation: str, chosen: str | None, output: Path | None, places: Places, as_json: bool) -> None:
     from medarts_ops.export.formats import export_network, format_of, require
     from medarts_ops.tracking.reading.evaluated_network import evaluated_network
 
     format = format_of(Path(f"x.{chosen}") if chosen else output or Path("x.pt2"))
     require(format)
     path = output or Path(f"{evaluation}.{format}")
-    written = export_network(evaluated_network(evaluation, tracking_uri=tracking_uri, work_dir=work_dir), path, format)
+    network = evaluated_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
+    written = export_network(network, path, format)
     if as_json:
         print_json(
             {
@@ -94,11 +84,11 @@ def _write_file(
     console.print(f"Next:\n  {command_line('predict', str(written.path), *trust)} IMAGE…")
 
 
-def _log_model(evaluation: str, tracking_uri: str | None, work_dir: Path, as_json: bool) -> None:
+def _log_model(evaluation: str, places: Places, as_json: bool) -> None:
     from medarts_ops.tracking.runs.logged_model import log_network
     from medarts_ops.tracking.stores.databases import without_password
 
-    logged = log_network(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    logged = log_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
     store = without_password(logged.tracking_uri)
     if as_json:
         print_json(

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from medarts_ops.cli.going_on import resume_line
+from medarts_ops.cli.next_command import resume_line
 from medarts_ops.errors import MedartsError, unknown_name
 
 VERBS = {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.decorators import pass_meta_key
 
 from medarts_ops.configs.layers import deep_merge, nested
 from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Command = Callable[..., None]
+Place = Literal["tracking_uri", "storage", "work_dir", "pictures"]
 
 SETTINGS = {
     "dataset": "dataset.name",
@@ -40,20 +45,18 @@ def _absolute(ctx: click.Context, parameter: click.Parameter, value: str | None)
     _note(ctx, parameter, None if value is None else str(Path(value).expanduser().absolute()))
 
 
-_RESOLUTION_OPTION = click.option(
+_noted_option = partial(click.option, expose_value=False, callback=_note)
+
+_RESOLUTION_OPTION = _noted_option(
     "--resolution",
     type=int,
-    expose_value=False,
-    callback=_note,
     help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
 )
 
 _CONFIG_OPTIONS = (
-    click.option(
+    _noted_option(
         "--dataset",
         metavar="NAME",
-        expose_value=False,
-        callback=_note,
         help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
     ),
     click.option(
@@ -66,139 +69,157 @@ _CONFIG_OPTIONS = (
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
     ),
     _RESOLUTION_OPTION,
-    click.option(
+    _noted_option(
         "--preset",
         metavar="NAME",
-        expose_value=False,
-        callback=_note,
         help="Settings to start from: digits, cifar10, cifar10-paper, cifar100, folder or npz.",
     ),
-    click.option(
+    _noted_option(
         "--config",
         "config_file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        expose_value=False,
-        callback=_note,
         help="YAML over the preset: sections search: and evaluate:, and extends: PRESET.",
     ),
-    click.option(
+    _noted_option(
         "--set",
         "sets",
         metavar="KEY=VALUE",
         multiple=True,
-        expose_value=False,
-        callback=_note,
         help="One setting by its dotted path, such as stages.0.epochs=2. Repeatable; beats all others.",
     ),
-    click.option(
-        "--seed",
-        type=int,
-        expose_value=False,
-        callback=_note,
-        help="The one number that all randomness comes from.  [default: 0]",
+    _noted_option("--seed", type=int, help="The one number that all randomness comes from.  [default: 0]"),
+    _noted_option(
+        "--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.  [default: auto, the GPU if there is one]"
     ),
-    click.option(
-        "--device",
-        metavar="NAME",
-        expose_value=False,
-        callback=_note,
-        help="auto, cpu, cuda or cuda:N.  [default: auto, the GPU if there is one]",
+    _noted_option(
+        "--amp", metavar="MODE", help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]"
     ),
-    click.option(
-        "--amp",
-        metavar="MODE",
-        expose_value=False,
-        callback=_note,
-        help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]",
-    ),
-    click.option(
+    _noted_option(
         "--deterministic",
         is_flag=True,
         default=None,
-        expose_value=False,
-        callback=_note,
         help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
     ),
 )
 
 _SIDE_BY_SIDE_OPTIONS = (
-    click.option(
+    _noted_option(
         "--workers",
         metavar="N",
-        expose_value=False,
-        callback=_note,
         help="Processes that train individuals side by side, or auto.  [default: auto, what finishes first]",
     ),
-    click.option(
+    _noted_option(
         "--stack",
         metavar="N",
-        expose_value=False,
-        callback=_note,
         help="Individuals trained as one network, or auto.  [default: auto, 1 on a CPU, what fits on a GPU]",
     ),
-    click.option(
+    _noted_option(
         "--cuda-graphs",
         metavar="MODE",
-        expose_value=False,
-        callback=_note,
         help="Replay the search step as a CUDA graph: auto, on or off.  [default: auto, on with CUDA]",
     ),
 )
 
-tracking_uri_option = click.option(
-    "--tracking-uri",
-    metavar="URI",
-    envvar=["MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
-    show_envvar=True,
-    help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
-)
-storage_option = click.option(
-    "--storage",
-    metavar="URL",
-    envvar="OPTUNA_STORAGE",
-    show_envvar=True,
-    help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
-)
-work_dir_option = click.option(
-    "--work-dir",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("medarts-work"),
-    show_default=True,
-    help="Where searches and evaluations keep their journals and checkpoints.",
-)
-pictures_option = click.option(
-    "--pictures/--no-pictures",
-    default=True,
-    show_default=True,
-    envvar="MEDARTS_PICTURES",
-    show_envvar=True,
-    help="Log pictures and the report with the runs; a second or two for each individual.",
-)
+_PLACES = "medarts_ops.cli.options.places"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a command's runs, studies and folders are, and whether pictures are logged there.
+
+    Attributes:
+        tracking_uri: the MLflow store; None is the one of the current folder.
+        storage: the Optuna storage; None is the one of the current folder.
+        work_dir: where jobs have their folders.
+        pictures: whether pictures and the report are logged with the runs.
+        given: which of these the command line names: a following command has to, too; the environment's are found
+            again.
+    """
+
+    tracking_uri: str | None = None
+    storage: str | None = None
+    work_dir: Path = Path("medarts-work")
+    pictures: bool = True
+    given: frozenset[str] = frozenset()
+
+    @property
+    def named_store(self) -> str | None:
+        """The store, if a following command has to name it."""
+        return self.tracking_uri if "tracking_uri" in self.given else None
+
+
+def _place(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    name = str(parameter.name)
+    places: Places = ctx.meta.get(_PLACES, Places())
+    given = {name} if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE else set()
+    ctx.meta[_PLACES] = replace(places, **{name: value}, given=places.given | given)
+
+
+_place_option = partial(click.option, expose_value=False, callback=_place)
+
+_PLACE_OPTIONS = {
+    "tracking_uri": _place_option(
+        "--tracking-uri",
+        metavar="URI",
+        envvar=["MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+        show_envvar=True,
+        help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
+    ),
+    "storage": _place_option(
+        "--storage",
+        metavar="URL",
+        envvar="OPTUNA_STORAGE",
+        show_envvar=True,
+        help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
+    ),
+    "work_dir": _place_option(
+        "--work-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Places.work_dir,
+        show_default=True,
+        help="Where searches and evaluations keep their journals and checkpoints.",
+    ),
+    "pictures": _place_option(
+        "--pictures/--no-pictures",
+        default=Places.pictures,
+        show_default=True,
+        envvar="MEDARTS_PICTURES",
+        show_envvar=True,
+        help="Log pictures and the report with the runs; a second or two for each individual.",
+    ),
+}
+
+
+def places_options(*names: Place) -> Callable[[Command], Command]:
+    """Gives a command these options, and what they come to as its first argument, a `Places`."""
+
+    give = _giving([_PLACE_OPTIONS[name] for name in names])
+    return lambda command: give(pass_meta_key(_PLACES)(command))
+
+
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
 
-def config_options(command: Decorated) -> Decorated:
-    """Gives a command all options that shape its config; `config_request` reads them."""
-    for option in reversed(_CONFIG_OPTIONS):
-        command = option(command)
-    return command
+def _giving(options: Sequence[Callable[[Any], Any]]) -> Callable[[Decorated], Decorated]:
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def side_by_side_options(command: Decorated) -> Decorated:
-    """Options that only a search has, beside those that shape any config."""
-    for option in reversed(_SIDE_BY_SIDE_OPTIONS):
-        command = option(command)
-    return command
+config_options = _giving(_CONFIG_OPTIONS)
+"""Gives a command all options that shape its config; `config_request` reads them."""
 
+side_by_side_options = _giving(_SIDE_BY_SIDE_OPTIONS)
+"""Options that only a search has, beside those that shape any config."""
 
-def made_up_images_options(command: Decorated) -> Decorated:
-    """As `config_options` but for --resolution, which a command that makes up its images has of its own."""
-    for option in reversed(_CONFIG_OPTIONS):
-        command = command if option is _RESOLUTION_OPTION else option(command)
-    return command
+made_up_images_options = _giving([option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION])
+"""As `config_options` but for --resolution, which a command that makes up its images has of its own."""
 
 
 def config_request(ctx: click.Context) -> Request:
@@ -221,12 +242,6 @@ def config_request(ctx: click.Context) -> Request:
         sets=noted["sets"],
         data_folder=data_folder,
     )
-
-
-def named_store(ctx: click.Context) -> str | None:
-    """The store that a following command has to name: the one given as an option; the environment's is found again."""
-    given = ctx.get_parameter_source("tracking_uri") is ParameterSource.COMMANDLINE
-    return ctx.params["tracking_uri"] if given else None
 
 
 def check_one_format(as_csv: bool, as_json: bool) -> None:

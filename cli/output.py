@@ -32,7 +32,7 @@ from medarts_ops.space.formats import format_darts
 if TYPE_CHECKING:
     from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.search import TrackedSearch
-    from medarts_ops.tracking.stores.tracked_run import TrackedRun
+    from medarts_ops.tracking.stores.stored_run import StoredRun
 
 FEWEST_DAYS = 0.1
 """The paper's unit of search cost, from where it says something."""
@@ -211,7 +211,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
     }
 
 
-def run_json(run: TrackedRun) -> dict[str, Any]:
+def run_json(run: StoredRun) -> dict[str, Any]:
     """What every run has, as plain data."""
     return {
         "run_id": run.run_id,

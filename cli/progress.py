@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from medarts_ops.cli.time_left import WorkLeft
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
@@ -30,6 +29,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.quantities import counted, duration, percent
+from medarts_ops.time_left import WorkLeft
 
 WIDE_ENOUGH = 72
 """Columns of a terminal from which there is room for bars, too."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from medarts_ops.cli.options import json_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json
 from medarts_ops.errors import ExportError
 
@@ -22,12 +22,9 @@ from medarts_ops.errors import ExportError
     help="Where the page is written; a file that is there is replaced.  [default: <search>.html]",
 )
 @click.option("--open", "opens", is_flag=True, help="Show the page in the browser.")
-@tracking_uri_option
-@work_dir_option
+@places_options("tracking_uri", "work_dir")
 @json_option
-def command(
-    *, search: str, output: Path | None, opens: bool, tracking_uri: str | None, work_dir: Path, as_json: bool
-) -> None:
+def command(places: Places, *, search: str, output: Path | None, opens: bool, as_json: bool) -> None:
     """Write the report of a search: what was run, each stage's front, who comes from whom, the cells that were found,
     the cost, evaluations, and how to reproduce it.
 
@@ -41,10 +38,11 @@ def command(
       medarts report 0123456789abcdef0123456789abcdef -o found.html --open
     """
     from medarts_ops.report.page import report_html
-    from medarts_ops.tracking.reading.search_report import REPORT, search_report
+    from medarts_ops.tracking.reading.search_report import search_report
+    from medarts_ops.tracking.vocabulary import REPORT
     from medarts_ops.whole_file import whole_file
 
-    report, store = search_report(search, tracking_uri=tracking_uri, work_dir=work_dir)
+    report, store = search_report(search, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
     path = Path(f"{report.search_id}.html") if output is None else output
     page = report_html(report)
     try:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medarts_ops.cli.options import check_one_format, csv_option, json_option, tracking_uri_option
-from medarts_ops.cli.output import print_csv, print_json, results_console
+from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
+from medarts_ops.cli.output import print_csv, print_json, results_console, run_json
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
+from medarts_ops.tracking.vocabulary import DATASET_TAG, HOURS, TEST_ERROR
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
-    from medarts_ops.tracking.stores.tracked_run import TrackedRun
+    from medarts_ops.tracking.stores.stored_run import StoredRun
 
 SHOWN = 20
 """How many searches are listed unless asked; a table for other programs holds all."""
@@ -39,10 +40,10 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error")
 @click.option(
     "--limit", type=click.IntRange(min=1), help=f"How many, newest first.  [default: {SHOWN}, with --csv all]"
 )
-@tracking_uri_option
+@places_options("tracking_uri")
 @csv_option
 @json_option
-def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_json: bool) -> None:
+def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -> None:
     """List the searches in the store, newest first, and what came of them; then evaluations of given genotypes.
 
     \b
@@ -55,7 +56,7 @@ def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_jso
     from medarts_ops.tracking.stores.opening import open_store
 
     check_one_format(as_csv, as_json)
-    store = open_store(tracking_uri, create=False)
+    store = open_store(places.tracking_uri, create=False)
     shown = limit or (None if as_csv else SHOWN)
     found = [_row(store, run) for run in store.searches()[:shown]]
     if as_csv:
@@ -67,27 +68,24 @@ def command(*, limit: int | None, tracking_uri: str | None, as_csv: bool, as_jso
         _print_given(store, shown)
 
 
-def _row(store: RunStore, run: TrackedRun) -> dict[str, Any]:
-    from medarts_ops.tracking.reading.stored_runs import chosen_run_id, objective_names, objectives_of
+def _row(store: RunStore, run: StoredRun) -> dict[str, Any]:
+    from medarts_ops.tracking.reading.contents import objective_names, objectives_of
+    from medarts_ops.tracking.reading.relations import chosen_run_id
 
     errors = [
-        evaluation.metrics["test_error"]
+        evaluation.metrics[TEST_ERROR]
         for evaluation in store.children(run, "evaluation")
-        if evaluation.status == "FINISHED" and "test_error" in evaluation.metrics
+        if evaluation.status == "FINISHED" and TEST_ERROR in evaluation.metrics
     ]
+    described = run_json(run)
     return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "status": run.status,
-        "started": run.started.isoformat(timespec="seconds"),
-        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
-        "experiment_id": run.experiment_id,
-        "dataset": run.tags.get("medarts.dataset"),
+        **{key: described[key] for key in CSV_FIRST if key in described},
+        "dataset": run.tags.get(DATASET_TAG),
         "preset": run.params.get("preset"),
         "seed": run.params.get("seed"),
         "best_run_id": chosen_run_id(run),
         "objectives": objectives_of(run, objective_names(store, run)) if run.status == "FINISHED" else {},
-        "hours": run.metrics.get("hours"),
+        "hours": run.metrics.get(HOURS),
         "test_errors": errors,
     }
 
@@ -131,11 +129,10 @@ def _print_given(store: RunStore, shown: int | None) -> None:
     if given:
         console.print("\nEvaluations of given genotypes")
     for run in given:
-        error = run.metrics.get("test_error")
+        error = run.metrics.get(TEST_ERROR)
         result = "" if error is None else f", test error {percent(error)}"
         console.print(f"{run.run_id}  {run.name}")
-        when = run.started.isoformat(timespec="seconds")[:16].replace("T", " ")
-        console.print(f"  {when} UTC, {run.tags.get('medarts.dataset')}, {run.status}{result}")
+        console.print(f"  {run.started:%Y-%m-%d %H:%M} UTC, {run.tags.get(DATASET_TAG)}, {run.status}{result}")
 
 
 def _nan_last(value: float) -> tuple[bool, float]:

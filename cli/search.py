@@ -6,26 +6,17 @@ from pathlib import Path
 
 import click
 
-from medarts_ops.cli.going_on import resumable, tell_what_waits
+from medarts_ops.cli.jobs import show_search
+from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import (
+    Places,
     config_options,
     config_request,
     json_option,
-    named_store,
-    pictures_option,
+    places_options,
     side_by_side_options,
-    storage_option,
-    tracking_uri_option,
-    work_dir_option,
 )
-from medarts_ops.cli.output import (
-    print_json,
-    print_search,
-    progress_console,
-    results_console,
-    search_json,
-)
-from medarts_ops.cli.pages import print_individuals_link
+from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
@@ -41,23 +32,10 @@ PLANNED_STEPS = 3
 @side_by_side_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
-@tracking_uri_option
-@storage_option
-@work_dir_option
-@pictures_option
+@places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 @click.pass_context
-def command(
-    ctx: click.Context,
-    *,
-    name: str | None,
-    dry_run: bool,
-    tracking_uri: str | None,
-    storage: str | None,
-    work_dir: Path,
-    pictures: bool,
-    as_json: bool,
-) -> None:
+def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bool, as_json: bool) -> None:
     """Find an architecture by multi-stage evolution of DARTS supernets.
 
     Without options it searches on scikit-learn's digits, which needs no download and takes minutes on a CPU.
@@ -73,30 +51,25 @@ def command(
       medarts search --set stages.0.epochs=2 --workers 2
       medarts search --dataset cifar10 --dry-run
     """
-    config = resolve_search(config_request(ctx)).config
+    request = config_request(ctx)
+    config = resolve_search(request).config
     if dry_run:
         plan(config, as_json)
         return
     from medarts_ops.tracking.search import tracked_search
 
     name = fresh_name("search", config.dataset.name) if name is None else name
-    with resumable(ctx, work_dir, name), ProgressBoard(progress_console()) as board:
+    with resumable(places, name), ProgressBoard(progress_console()) as board:
         found = tracked_search(
             config,
             name=name,
-            tracking_uri=tracking_uri,
-            storage=storage,
-            work_dir=work_dir,
-            pictures=pictures,
+            tracking_uri=places.tracking_uri,
+            storage=places.storage,
+            work_dir=places.work_dir,
+            pictures=places.pictures,
             observers=(SearchProgress(board),),
         )
-    tell_what_waits(ctx, "sync", name, found.waiting)
-    if as_json:
-        print_json(search_json(found))
-    else:
-        console = results_console()
-        print_search(console, found, named_store(ctx), _evaluation_settings(config_request(ctx).config_file))
-        print_individuals_link(console, found, tracking_uri, named_store(ctx))
+    show_search(found, places, as_json, _evaluation_settings(request.config_file))
 
 
 def _evaluation_settings(config_file: Path | None) -> Path | None:

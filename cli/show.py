@@ -10,17 +10,18 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
-from medarts_ops.cli.options import json_option, named_store, tracking_uri_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking import vocabulary
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
-    from medarts_ops.tracking.stores.tracked_run import TrackedRun
+    from medarts_ops.tracking.stores.stored_run import StoredRun
 
 DEEPEST_GENERATION = 32
 """Generations of a lineage that are drawn, each further to the right; a search has one a stage."""
@@ -28,10 +29,9 @@ DEEPEST_GENERATION = 32
 
 @click.command()
 @click.argument("run_id")
-@tracking_uri_option
+@places_options("tracking_uri")
 @json_option
-@click.pass_context
-def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_json: bool) -> None:
+def command(places: Places, *, run_id: str, as_json: bool) -> None:
     """Show a search, stage, individual or evaluation: what it found and where that came from.
 
     The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be the name of a search or an
@@ -45,7 +45,7 @@ def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_jso
     from medarts_ops.tracking.artifacts.files import without_nan
     from medarts_ops.tracking.stores.opening import open_store
 
-    store = open_store(tracking_uri, create=False)
+    store = open_store(places.tracking_uri, create=False)
     run = store.find_run(run_id)
     shown = describe_run(store, run)
     if as_json:
@@ -53,44 +53,42 @@ def command(ctx: click.Context, *, run_id: str, tracking_uri: str | None, as_jso
         return
     console = results_console()
     print_run(console, shown)
-    if run.kind != "evaluation" and shown["genotype"] is not None:
+    if vocabulary.JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
         console.print()
-        print_next(console, ["evaluate", run.run_id], tracking_uri=named_store(ctx))
+        print_next(console, ["evaluate", run.run_id], tracking_uri=places.named_store)
 
 
-def describe_run(store: RunStore, run: TrackedRun) -> dict[str, Any]:
+def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     """A run as plain data.
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
     filled for a search.
     """
-    from medarts_ops.tracking.reading.stored_runs import (
-        ancestry,
-        chosen_individual,
-        genotype_of,
-        objective_names,
-        search_of,
-    )
+    from medarts_ops.tracking.reading.contents import genotype_of, objective_names
+    from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
 
     search = search_of(store, run)
     names = () if search is None else objective_names(store, search)
     individual = chosen_individual(store, run)
     genotype = genotype_of(store, run)
     ancestors = {} if individual is None else ancestry(store, individual)
-    evaluations = store.children(run, "evaluation") if run.kind == "search" else []
-    stages = store.children(run, "stage") if run.kind == "search" else []
+    below = store.children(run) if run.kind == "search" else []
     return {
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
-        "failure": run.tags.get("medarts.failure") or None,
+        "failure": run.tags.get(vocabulary.FAILURE_TAG) or None,
         "metrics": dict(run.metrics),
         "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "lineage": [_individual_row(entry.run, entry.parents, names) for entry in ancestors.values()],
-        "stages": [{**run_json(stage), "metrics": dict(stage.metrics)} for stage in stages],
-        "evaluations": [{**run_json(entry), "metrics": dict(entry.metrics)} for entry in evaluations],
+        "stages": [_with_metrics(each) for each in below if each.kind == "stage"],
+        "evaluations": [_with_metrics(each) for each in below if each.kind == "evaluation"],
     }
+
+
+def _with_metrics(run: StoredRun) -> dict[str, Any]:
+    return {**run_json(run), "metrics": dict(run.metrics)}
 
 
 def print_run(console: Console, shown: dict[str, Any]) -> None:
@@ -143,16 +141,17 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
+    """What came of the run: an evaluation's own numbers, or the objectives of the individual that it stands for."""
     metrics = shown["metrics"]
-    if shown["kind"] == "evaluation":
-        results = [
-            (key.replace("_", " "), percent(metrics[key]))
-            for key in ("test_error", "best_test_error")
-            if key in metrics
-        ]
-        return results + [("parameters", f"{metrics['params']:,.0f}")] if "params" in metrics else results
-    chosen = shown["lineage"][:1]
-    return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
+    if shown["kind"] != "evaluation":
+        chosen = shown["lineage"][:1]
+        return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
+    errors = [
+        (key.replace("_", " "), percent(metrics[key]))
+        for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR)
+        if key in metrics
+    ]
+    return errors + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
 
 
 def _fact(label: str, value: str) -> str:
@@ -163,21 +162,21 @@ def _key_result(row: dict[str, Any]) -> str:
     metrics = row["metrics"]
     found = [
         f"{label} {percent(metrics[key])}"
-        for key, label in (("best_accuracy", "best accuracy"), ("test_error", "test error"))
+        for key, label in ((vocabulary.BEST_ACCURACY, "best accuracy"), (vocabulary.TEST_ERROR, "test error"))
         if key in metrics
     ]
-    found += [duration(SECONDS_PER_HOUR * metrics["hours"])] if "hours" in metrics else []
+    found += [duration(SECONDS_PER_HOUR * metrics[vocabulary.HOURS])] if vocabulary.HOURS in metrics else []
     return "".join(f", {part}" for part in found)
 
 
-def _individual_row(run: TrackedRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
-    from medarts_ops.tracking.reading.stored_runs import objectives_of
+def _individual_row(run: StoredRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
+    from medarts_ops.tracking.reading.contents import objectives_of
 
-    front = run.metrics.get("front", math.nan)
+    front = run.metrics.get(vocabulary.FRONT, math.nan)
     return {
         "run_id": run.run_id,
         "name": run.name,
-        "origin": run.tags.get("medarts.origin", ""),
+        "origin": run.tags.get(vocabulary.ORIGIN_TAG, ""),
         "parents": list(parents),
         "objectives": objectives_of(run, objectives),
         "front": int(front) if math.isfinite(front) else None,

@@ -1,42 +1,43 @@
-"""`medarts sync`: a search's journal into the stores."""
+"""`medarts sync`: a job's journal into the stores."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from medarts_ops.cli.options import json_option, pictures_option, storage_option, tracking_uri_option, work_dir_option
+from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
 
-@click.command(short_help="Bring a search's journal into the stores.")
+@click.command(short_help="Bring a search's or an evaluation's journal into the stores.")
 @click.argument("name")
-@tracking_uri_option
-@storage_option
-@work_dir_option
-@pictures_option
+@places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
-def command(
-    *, name: str, tracking_uri: str | None, storage: str | None, work_dir: Path, pictures: bool, as_json: bool
-) -> None:
-    """Tell MLflow and Optuna what the journal of search NAME holds and they do not.
+def command(places: Places, *, name: str, as_json: bool) -> None:
+    """Tell MLflow and Optuna what the journal of a search or an evaluation holds and they do not.
 
-    For a search whose store was away when it ended, or whose store was lost: an empty one is filled anew. A search
-    that was cut off is brought as far as it came. Doing it twice changes nothing.
+    For one whose store was away when it ended, or whose store was lost: an empty one is filled anew. One that was cut
+    off is brought as far as it came. Doing it twice changes nothing.
 
     \b
     Examples:
       medarts sync search-digits-20260101-120000-ab12
       medarts sync mine --tracking-uri http://localhost:5000
     """
-    from medarts_ops.tracking.sync import sync_search
+    from medarts_ops.tracking.sync import sync_job
 
-    synced = sync_search(work_dir, name, tracking_uri=tracking_uri, storage=storage, pictures=pictures)
+    synced = sync_job(
+        places.work_dir,
+        name,
+        tracking_uri=places.tracking_uri,
+        storage=places.storage,
+        pictures=places.pictures,
+    )
     if as_json:
-        print_json(synced._asdict())
+        told = synced._asdict()
+        print_json({f"{told.pop('kind')}_id": told.pop("name"), **told})
         return
     console = results_console()
-    console.print(f"search {synced.search_id} ({synced.state}): the stores hold all {counted(synced.events, 'event')}")
+    held = counted(synced.events, "event")
+    console.print(f"{synced.kind} {synced.name} ({synced.state}): the stores hold all {held}")
     console.print(f"run id  {synced.run_id}")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import click
 
-from medarts_ops.cli.options import tracking_uri_option
+from medarts_ops.cli.options import Places, places_options
 from medarts_ops.errors import StoreError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ PAGES_VARIABLE = "MEDARTS_UI_URL"
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Where the pages are served."
 )
-@tracking_uri_option
-def command(*, port: int, tracking_uri: str | None) -> None:
+@places_options("tracking_uri")
+def command(places: Places, *, port: int) -> None:
     """Start MLflow's pages on the store in use, and print the link that compares individuals.
 
     Runs until Ctrl-C. A store behind http(s):// has its own pages already: then only the link is printed.
@@ -40,7 +40,7 @@ def command(*, port: int, tracking_uri: str | None) -> None:
     """
     from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
 
-    uri = resolve_tracking_uri(tracking_uri)
+    uri = resolve_tracking_uri(places.tracking_uri)
     served = pages_of(uri)
     link = best_link(open_store(uri, create=False), served or f"http://{LOCAL}:{port}")
     if served is not None:
@@ -73,7 +73,7 @@ def best_link(store: RunStore, pages: str) -> str:
     One that ended early has less to show, so it gives way to the newest that did not.
     """
     from medarts_ops.tracking.reading.links import comparison_link
-    from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG
+    from medarts_ops.tracking.vocabulary import SEARCH_TAG
 
     searches = store.searches()
     if not searches:

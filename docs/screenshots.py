@@ -40,10 +40,10 @@ from rich.text import Text
 from selenium.webdriver import Chrome
 
 from medarts_ops.tracking.reading.links import compared_runs_link
-from medarts_ops.tracking.reading.search_report import REPORT
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
-from medarts_ops.tracking.stores.tracked_run import TrackedRun
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import KIND_TAG, ORIGIN_TAG, REPORT, STAGE_TAG
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 1600, 1000
@@ -64,9 +64,9 @@ document.head.append(style);
 class Shown(NamedTuple):
     """A search to take pictures of, its stages in order and its individuals, the most accurate first."""
 
-    search: TrackedRun
-    stages: list[TrackedRun]
-    individuals: list[TrackedRun]
+    search: StoredRun
+    stages: list[StoredRun]
+    individuals: list[StoredRun]
 
 
 def main() -> None:
@@ -107,7 +107,7 @@ def take_runs(driver: Chrome, pages: str, shown: Shown) -> None:
     open_mlflow(driver, f"{pages}/#/experiments/{shown.search.experiment_id}/runs?workflowType=machine_learning")
     wait_for_text(driver, shown.search.name)
     hidden = ("Dataset", "Source", "Models")
-    show_columns(driver, *hidden, "accuracy", "params", "hours", "front", "medarts.kind", "medarts.origin")
+    show_columns(driver, *hidden, "accuracy", "params", "hours", "front", KIND_TAG, ORIGIN_TAG)
     for run in (shown.search, *shown.stages):
         expand(driver, run.name)
     total = 1 + len(shown.stages) + len(shown.individuals)
@@ -145,7 +145,7 @@ def take_artifact(driver: Chrome, pages: str, shown: Shown) -> None:
 
 def take_dashboard(driver: Chrome, dashboard: str, storage: str, shown: Shown) -> None:
     """The first stage's study."""
-    study = f"{shown.search.name}/{shown.stages[0].tags['medarts.stage']}"
+    study = f"{shown.search.name}/{shown.stages[0].tags[STAGE_TAG]}"
     number = optuna.storages.get_storage(storage).get_study_id_from_name(study)
     open_page(driver, f"{dashboard}studies/{number}")
     wait_for_text(driver, study, "Pareto Front", "Hyperparameter Importance")

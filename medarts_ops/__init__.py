@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from medarts_ops.objectives.registry import OBJECTIVES
     from medarts_ops.search import run_search
     from medarts_ops.space.genotype import Genotype
-    from medarts_ops.tracking.evaluation import resumed_evaluation, tracked_evaluation
-    from medarts_ops.tracking.resume import resumed_search
+    from medarts_ops.tracking.evaluation import tracked_evaluation
+    from medarts_ops.tracking.resume import resumed_evaluation, resumed_search
     from medarts_ops.tracking.search import tracked_search
 
 __all__ = [
@@ -45,7 +45,7 @@ _HOMES = {
     "Genotype": "medarts_ops.space.genotype",
     "run_evaluation": "medarts_ops.evaluation",
     "run_search": "medarts_ops.search",
-    "resumed_evaluation": "medarts_ops.tracking.evaluation",
+    "resumed_evaluation": "medarts_ops.tracking.resume",
     "resumed_search": "medarts_ops.tracking.resume",
     "tracked_evaluation": "medarts_ops.tracking.evaluation",
     "tracked_search": "medarts_ops.tracking.search",

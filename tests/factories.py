@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from medarts_ops.config import (
     StageConfig,
 )
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.evolution.crossover import crossover
+from medarts_ops.evolution.inheritance import inherit
+from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -257,21 +260,89 @@ def make_stage_result(ranked: Sequence[RankedIndividual], failed: Sequence[Faile
     return StageResult(index=0, name="init", ranked=tuple(ranked), failed=tuple(failed), seconds=9.0)
 
 
+class Outcome(NamedTuple):
+    """What becomes of a made-up individual that does not fail."""
+
+    accuracy: float
+    params: float
+    genotype: Genotype | None = None
+
+
+def make_stages(
+    config: ResolvedSearchConfig,
+    outcomes: Sequence[Sequence[Outcome | str]],
+    seconds: Sequence[float] = (9.0, 9.0, 9.0),
+    epochs: int = 2,
+) -> tuple[StageResult, ...]:
+    """The first stages of a search, bred, numbered and ranked by the functions that a real one uses.
+
+    `outcomes` are each stage's, in the order of its individuals' numbers; a text is the reason why one fails.
+    """
+    stages: list[StageResult] = []
+    for index, came in enumerate(outcomes):
+        stage = config.stages[index]
+        if stages:
+            chosen = survivors(stages[-1].ranked, stage.survivors or 0)
+            heirs = inherit(chosen, index, stage.name)
+            born = (*heirs, *crossover(chosen, stage.children, index, stage.name, len(heirs)))
+        else:
+            born = tuple(make_individual(number, index, stage.name) for number in range(len(came)))
+        evaluated, failed = [], []
+        for individual, outcome in zip(born, came, strict=True):
+            if isinstance(outcome, str):
+                failed.append(FailedIndividual(individual=individual, reason=outcome, epoch=0))
+                continue
+            accuracy, params, genotype = outcome
+            trained = make_trained(individual, valid_accuracy=accuracy, genotype=genotype, epochs=epochs)
+            evaluated.append(make_evaluated(accuracy, params, trained=trained))
+        ranked = rank(evaluated, config.objectives)
+        stages.append(
+            StageResult(index=index, name=stage.name, ranked=ranked, failed=tuple(failed), seconds=seconds[index])
+        )
+    return tuple(stages)
+
+
+def make_events(
+    config: ResolvedSearchConfig,
+    stages: Sequence[StageResult],
+    search_id: str = "search-test",
+    images: Sequence[int] = (80, 80, 80),
+    epochs: int = 1,
+) -> tuple[SearchEvent, ...]:
+    """What a search of these stages tells its observers, in order; of epochs only some of each stage's best."""
+    events: list[SearchEvent] = [SearchStarted(search_id=search_id, config=config, dataset=make_dataset_summary())]
+    chosen: tuple[str, ...] = ()
+    for stage in stages:
+        outcomes = {ranked.id: ranked.evaluated for ranked in stage.ranked}
+        born = [ranked.trained.individual for ranked in stage.ranked] + [failed.individual for failed in stage.failed]
+        born.sort(key=lambda individual: individual.number)
+        events += [
+            StageStarted(index=stage.index, name=stage.name, survivors=chosen, images=images[stage.index]),
+            PopulationBorn(stage=stage.index, round=0, individuals=tuple(born)),
+            *(EpochFinished(individual_id=stage.best.id, record=make_epoch_record(epoch)) for epoch in range(epochs)),
+            *(IndividualFinished(outcome=outcomes[each.id]) for each in born if each.id in outcomes),
+            *(IndividualFinished(outcome=failed) for failed in stage.failed),
+            StageFinished(result=stage),
+        ]
+        following = config.stages[stage.index + 1 : stage.index + 2]
+        chosen = tuple(ranked.id for next_stage in following for ranked in stage.ranked[: next_stage.survivors])
+    return (*events, SearchFinished(result=SearchResult(search_id=search_id, stages=tuple(stages))))
+
+
+def make_two_stages_config() -> ResolvedSearchConfig:
+    """Two stages over DARTS's space: three random individuals, then two heirs and their child."""
+    stages = (
+        StageConfig(name="init", cells=3, channels=2, epochs=2, images=80, batch=20, population=3),
+        StageConfig(name="final", cells=4, channels=2, epochs=1, images=0.5, batch=20, survivors=2, children=1),
+    )
+    return make_search_config_tiny().model_copy(update={"space": SpaceConfig(), "stages": stages})
+
+
+FIRST_STAGE = (Outcome(0.9, 2e6), Outcome(0.8, 3e6), "loss is NaN")
+"""Two individuals on front 0 and one that failed."""
+
+
 def make_search_events(search_id: str = "search-test") -> tuple[SearchEvent, ...]:
     """What a search of one stage with two good individuals and a failed one tells its observers, in order."""
-    first, second = make_ranked(0, 0.9, 2e6), make_ranked(1, 0.8, 3e6)
-    failed = make_failed(2)
-    stage = make_stage_result((first, second), (failed,))
-    born = (first.trained.individual, second.trained.individual, failed.individual)
     config = make_search_config_tiny().model_copy(update={"space": SpaceConfig()})  # the space of their α
-    return (
-        SearchStarted(search_id=search_id, config=config, dataset=make_dataset_summary()),
-        StageStarted(index=0, name="init", survivors=(), images=80),
-        PopulationBorn(stage=0, round=0, individuals=born),
-        EpochFinished(individual_id=first.id, record=make_epoch_record()),
-        IndividualFinished(outcome=first.evaluated),
-        IndividualFinished(outcome=second.evaluated),
-        IndividualFinished(outcome=failed),
-        StageFinished(result=stage),
-        SearchFinished(result=SearchResult(search_id=search_id, stages=(stage,))),
-    )
+    return make_events(config, make_stages(config, [FIRST_STAGE]), search_id)

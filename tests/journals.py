@@ -13,8 +13,8 @@ from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import SearchEvent, SearchStarted
-from medarts_ops.tracking.runs.picture_log import FOLDER as PICTURES
-from medarts_ops.tracking.runs.reproducibility_log import FOLDER
+from medarts_ops.tracking.vocabulary import PICTURES
+from medarts_ops.tracking.vocabulary import RECORDS as FOLDER
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore

@@ -19,7 +19,7 @@ FLOORS = [
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
-    {"patient_observer", "tasks"},
+    {"patient_observer", "proposal_outcomes", "tasks", "time_left"},
     {"data", "networks", "journal"},
     {"objectives", "strategies"},
     {"training"},
@@ -36,6 +36,25 @@ FLOORS = [
     {"cli"},
 ]
 """From the ground up: a room imports from its own floor and those below. Rooms of one floor stay apart."""
+
+TRACKING_FLOORS = [
+    {"vocabulary"},
+    {"artifacts"},
+    {"stores"},
+    {"reading", "studies"},
+    {"runs"},
+    {"recorders"},
+    {"search", "evaluation"},
+    {"resume", "sync", "deletion"},
+]
+"""The same within tracking/: its folders, and on top the files that compose them."""
+
+TRACKING_HOMES = {
+    "mlflow": {"stores", "runs/logged_model.py"},
+    "optuna": {"stores", "studies", "deletion.py", "recorders.py", "search.py"},
+    "sqlalchemy": {"stores"},
+}
+"""Libraries within tracking/: folders and files where they are the thing itself; those on top name a storage alone."""
 
 HOMES = {
     "mlflow": {"tracking"},
@@ -98,6 +117,46 @@ def test_no_room_imports_upwards(room):
         inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
         inside &= set(ROOMS)
         assert inside <= allowed, f"{path.name} imports {sorted(inside - allowed)}"
+
+
+def tracking_room(path: Path) -> str:
+    return path.relative_to(ROOT / "tracking").parts[0].removesuffix(".py")
+
+
+TRACKING = [path for path in ROOMS["tracking"] if path != ROOT / "tracking" / "__init__.py"]
+
+
+def test_every_room_of_tracking_stands_on_a_floor():
+    assert {room for floor in TRACKING_FLOORS for room in floor} == {tracking_room(path) for path in TRACKING}
+
+
+@pytest.mark.parametrize("path", TRACKING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_room_of_tracking_imports_upwards(path):
+    room = tracking_room(path)
+    floor = next(number for number, names in enumerate(TRACKING_FLOORS) if room in names)
+    allowed = {name for names in TRACKING_FLOORS[:floor] for name in names} | {room}
+    used = {name.split(".")[2] for name in imports(path) if name.startswith("medarts_ops.tracking.")}
+    assert used <= allowed, f"{path.name} imports {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("library", sorted(TRACKING_HOMES))
+def test_stores_of_others_are_known_where_they_are_the_thing_itself(library):
+    for path in TRACKING:
+        if library in {name.split(".")[0] for name in imports(path)}:
+            relative = path.relative_to(ROOT / "tracking")
+            assert {relative.parts[0], str(relative)} & TRACKING_HOMES[library], f"{relative} imports {library}"
+
+
+def test_mlflow_is_loaded_when_a_store_is_opened_and_not_before():
+    """It reads the environment while it is imported, which opening a store prepares."""
+    modules = ", ".join(f"medarts_ops.tracking.{name}" for name in ("resume", "sync", "deletion", "runs.logged_model"))
+    assert "mlflow" not in loaded_by(f"import {modules}")
+
+
+def test_the_words_of_the_stores_are_written_in_the_vocabulary_alone():
+    paths = [path for paths in ROOMS.values() for path in paths] + list((ROOT / "docs").glob("*.py"))
+    written = [path for path in paths if re.search(r"[\"'`]medarts\.[a-z]", path.read_text(encoding="utf-8"))]
+    assert written == [ROOT / "tracking" / "vocabulary.py"]
 
 
 def test_pictures_know_the_travelling_values_and_nothing_that_computes():

@@ -1,4 +1,4 @@
-"""What the compose file promises, read from it; tests/tracking/test_postgres.py runs its services."""
+"""What the compose file promises, read from it; tests/tracking/stores/test_postgres.py runs its services."""
 
 from __future__ import annotations
 

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import optuna
 from optuna.storages import BaseStorage
 
-from medarts_ops.errors import RunError, SearchError
+from medarts_ops.errors import RunError
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.lock import job_lock
+from medarts_ops.journal.removal import folder_bytes, remove_folder, remove_tree, set_aside
 from medarts_ops.tracking.reading.jobs import job_in
-from medarts_ops.tracking.reading.stored_runs import search_of
+from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.databases import absolute_sqlite, default_sqlite, scheme_of, sqlite_file
 from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search, study_errors
-from medarts_ops.tracking.stores.tracked_run import JOB_TAGS, SEARCH_TAG, TrackedRun
+from medarts_ops.tracking.vocabulary import JOB_OF_RUN, JOBS, SEARCH_TAG, JobKind, RunKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
-KINDS = ("search", "stage", "individual", "evaluation")
-CHILDREN_FIRST = ("evaluation", "individual", "stage", "search")
+KINDS: tuple[RunKind, ...] = get_args(RunKind)
+CHILDREN_FIRST = KINDS[::-1]
 
 
 class Deleted(NamedTuple):
@@ -52,8 +53,8 @@ class Deletion:
         away: the jobs that say that they run and have no folder in the work directory that could tell.
     """
 
-    run: TrackedRun
-    runs: tuple[TrackedRun, ...]
+    run: StoredRun
+    runs: tuple[StoredRun, ...]
     studies: tuple[str, ...]
     folders: tuple[Path, ...]
     folder_bytes: int
@@ -83,9 +84,9 @@ class Deletion:
         *below, last = self.runs
         left = [run.run_id for run in below if not self._store.delete_run(run.run_id)]
         for folder in self.folders:
-            _remove(folder)
+            remove_folder(folder)
         for leftover in self._leftovers:
-            _remove_tree(leftover)
+            remove_tree(leftover)
         if not self._store.delete_run(last.run_id):
             left.append(last.run_id)
         return Deleted(
@@ -116,13 +117,13 @@ def deletion_of(
     """
     store = open_store(tracking_uri, create=False)
     run = store.find_run(given)
-    _check_is_whole(store, run)
+    kind = _whole_job(store, run)
     twins = _twins(store, run)
     runs = _tree(store, run, by_name=not twins)
-    jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job.kind == "search")}
+    jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
     folders = tuple(work_dir / name for name in jobs if job_in(work_dir, name) is not None)
     away = tuple(name for name, job in jobs.items() if job.status == "RUNNING" and work_dir / name not in folders)
-    studies_at = open_study_storage(storage) if run.kind == "search" and _exists(storage) else None
+    studies_at = open_study_storage(storage) if JOBS[kind].has_studies and _exists(storage) else None
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(job_lock(folder))
@@ -131,27 +132,29 @@ def deletion_of(
             runs=runs,
             studies=() if studies_at is None or twins else _own_studies(store, run, studies_at),
             folders=() if keep_work_dir else folders,
-            folder_bytes=0 if keep_work_dir else sum(map(_bytes, folders)),
+            folder_bytes=0 if keep_work_dir else sum(map(folder_bytes, folders)),
             twins=twins,
             away=away,
             _store=store,
             _storage=studies_at,
-            _leftovers=() if keep_work_dir else tuple(_set_aside(work_dir / name) for name in jobs),
+            _leftovers=() if keep_work_dir else tuple(set_aside(work_dir / name) for name in jobs),
         )
 
 
-def _check_is_whole(store: RunStore, run: TrackedRun) -> None:
-    if run.kind in ("search", "evaluation"):
-        return
+def _whole_job(store: RunStore, run: StoredRun) -> JobKind:
+    """What kind of job a run is, if it is no part of one."""
+    kind = JOB_OF_RUN.get(run.kind)
+    if kind == run.kind:
+        return kind
     search = search_of(store, run)
     whole = "its search" if search is None else f"the whole search with `medarts delete {search.run_id}`"
     raise RunError(
         f"run {run.run_id} ({run.name}) is of kind {run.kind}, and its search would be broken without it: allowed are "
-        f"search and evaluation; delete {whole}"
+        f"{' and '.join(JOBS)}; delete {whole}"
     )
 
 
-def _twins(store: RunStore, run: TrackedRun) -> tuple[str, ...]:
+def _twins(store: RunStore, run: StoredRun) -> tuple[str, ...]:
     """The other searches that carry a search's name; nobody but a user who edits tags makes them."""
     if run.kind != "search" or SEARCH_TAG not in run.tags:
         return ()
@@ -162,13 +165,13 @@ def _twins(store: RunStore, run: TrackedRun) -> tuple[str, ...]:
     )
 
 
-def _tree(store: RunStore, run: TrackedRun, by_name: bool) -> tuple[TrackedRun, ...]:
+def _tree(store: RunStore, run: StoredRun, by_name: bool) -> tuple[StoredRun, ...]:
     """A run and all below it, children before parents.
 
     A deletion that was cut off may have left an individual without its stage, so a search's runs are found by its
     name as well.
     """
-    if run.kind == "evaluation":
+    if not any(words.parts for kind, words in JOBS.items() if kind == run.kind):
         return (run,)
     found = store.children(run)
     if by_name and SEARCH_TAG in run.tags:
@@ -178,18 +181,18 @@ def _tree(store: RunStore, run: TrackedRun, by_name: bool) -> tuple[TrackedRun, 
     return (*sorted(below.values(), key=_rank), run)
 
 
-def _rank(run: TrackedRun) -> int:
+def _rank(run: StoredRun) -> int:
     return CHILDREN_FIRST.index(run.kind) if run.kind in CHILDREN_FIRST else 0
 
 
-def _job_name(run: TrackedRun) -> str | None:
+def _job_name(run: StoredRun) -> str | None:
     """The name of the folder that a run's job has; None for a run that is only a part of a job."""
-    name = run.tags.get(JOB_TAGS.get(run.kind, ""), "")
+    name = next((run.tags.get(words.name_tag, "") for kind, words in JOBS.items() if kind == run.kind), "")
     # Tags can be edited by anybody, and what they name is removed.
     return name if NAME_PATTERN.fullmatch(name) else None
 
 
-def _own_studies(store: RunStore, search: TrackedRun, storage: BaseStorage) -> tuple[str, ...]:
+def _own_studies(store: RunStore, search: StoredRun, storage: BaseStorage) -> tuple[str, ...]:
     """The studies of a search, without any that another search proposes from, too."""
     if SEARCH_TAG not in search.tags:
         return ()
@@ -204,39 +207,3 @@ def _exists(storage: str | None) -> bool:
         return True  # whether there is a database, its server says; whether it is an address, opening it
     file = sqlite_file(absolute_sqlite(address))
     return file is not None and file.is_file()
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-
-
-def _set_aside(folder: Path) -> Path:
-    """The name of a folder on its way out, which no job can have."""
-    return folder.with_name(f".{folder.name}.deleted")
-
-
-def _remove(folder: Path) -> None:
-    # Under its own name half a folder would be taken for a broken search; and a new one may have the name at once.
-    aside = _set_aside(folder)
-    _remove_tree(aside)
-    try:
-        folder.rename(aside)
-    except OSError as error:
-        raise _undeletable(folder, error) from error
-    _remove_tree(aside)
-
-
-def _remove_tree(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _undeletable(folder, error) from error
-
-
-def _undeletable(folder: Path, error: OSError) -> SearchError:
-    return SearchError(
-        f"{str(folder)!r} can't be removed: {error.strerror or error}; mend that and delete again, or give "
-        "--keep-work-dir"
-    )

@@ -1,4 +1,4 @@
-"""Going on with a tracked search: the core's resume composed with MLflow and Optuna."""
+"""Going on with a tracked job: the core's resume composed with MLflow and Optuna."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
+from medarts_ops.evaluation import resume_evaluation
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import IndividualFinished, SearchEvent, SearchObserver
+from medarts_ops.observers import (
+    EvaluationEvent,
+    EvaluationObserver,
+    IndividualFinished,
+    SearchEvent,
+    SearchObserver,
+)
 from medarts_ops.patient_observer import PatientObserver
+from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.search import resume_search
-from medarts_ops.tracking.reading.jobs import Job, find_job, job_in
-from medarts_ops.tracking.runs.journal_copy import restore_journal
-from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
-from medarts_ops.tracking.search import TrackedSearch, tracked_result
-from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
+from medarts_ops.tracking.reading.jobs import Job, find_job
+from medarts_ops.tracking.reading.kept_journal import restore_journal
+from medarts_ops.tracking.recorders import evaluation_recorder, read_place, search_recorder
+from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.tracking.studies.recorders import PatientProposer, search_recorder
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -29,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def resumed_search(
-    search: str,
+    search: str | Job,
     *,
     tracking_uri: str | None = None,
     storage: str | None = None,
@@ -43,7 +49,7 @@ def resumed_search(
     was finished is taken over, individuals in training begin again.
 
     Args:
-        search: the search's name, or the id of its run or of one below it.
+        search: the search's name, the id of its run or of one below it, or the job that was found.
         tracking_uri: the MLflow store that it began with.
         storage: the Optuna storage that it began with.
         work_dir: where the search's folder is.
@@ -58,27 +64,61 @@ def resumed_search(
     """
     job = find_job(search, tracking_uri=tracking_uri, work_dir=work_dir)
     if job.kind != "search":
-        raise SearchError(f"{search!r} is an evaluation: `resumed_evaluation` goes on with it")
-    folder = work_dir / job.name
-    store = open_store(tracking_uri, create=False)
-    if job_in(work_dir, job.name) is None:
-        _restore(job, store, work_dir)
-    started = Journal.open(folder, SEARCH).started
+        raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
+    store = job.opened_store()
+    if not job.is_here:
+        _restore(job, store)
+    started = Journal.open(job.folder, SEARCH).started
     studies = open_study_storage(storage)
-    mlflow = MlflowSearchObserver(store)
-    proposer = make_proposer(started.config, job.name, studies, started.dataset)
-    recorder = search_recorder(store, mlflow, studies, folder, started.config, proposer, pictures=pictures)
-    patient = PatientObserver[SearchEvent](recorder)
-    result = resume_search(folder, proposer=PatientProposer(proposer), observers=(patient, *observers))
-    return tracked_result(result, mlflow, patient.waiting)
+    recorder = search_recorder(store, studies, job.folder, started.config, started.dataset, pictures=pictures)
+    patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
+    result = resume_search(job.folder, proposer=proposer, observers=(patient, *observers))
+    return finished_search(result, recorder, patient.waiting)
 
 
-def _restore(job: Job, store: RunStore, work_dir: Path) -> None:
-    assert job.run_id is not None, "a search without a folder was found through its run"
-    folder = restore_journal(store, job.run_id, work_dir, job.name)
+def _restore(job: Job, store: RunStore) -> None:
+    assert job.run is not None, "a search without a folder was found through its run"
+    folder = restore_journal(store, job.run.run_id, job.work_dir, job.name)
     done = sum(isinstance(event, IndividualFinished) for _, event in Journal.open(folder, SEARCH).events())
     _logger.warning(
         "search %s has no folder in %s: it goes on from the %d finished individuals that its run keeps, and what was "
         "in training begins again",
-        *(job.name, work_dir, done),
+        *(job.name, job.work_dir, done),
     )
+
+
+def resumed_evaluation(
+    evaluation: str | Job,
+    *,
+    tracking_uri: str | None = None,
+    work_dir: Path = Path("medarts-work"),
+    pictures: bool = True,
+    observers: Sequence[EvaluationObserver] = (),
+) -> TrackedEvaluation:
+    """Go on with an evaluation that was stopped or killed, in its own run. One that is finished is told again.
+
+    Args:
+        evaluation: its name, its run's id, or the job that was found.
+        tracking_uri: the MLflow store that it began with.
+        work_dir: where its folder is.
+        pictures: log pictures, and the report of the search anew, too.
+        observers: told of every event, after MLflow; of those that happened before, too.
+
+    Raises:
+        SearchError: no folder of that evaluation, or one that another process works on.
+        RunError: no such run.
+        MedartsError: as for `tracked_evaluation`.
+    """
+    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    if job.kind != "evaluation":
+        raise SearchError(f"{job.name!r} is a search: `resumed_search` goes on with it")
+    if not job.is_here:
+        raise SearchError(
+            f"evaluation {job.name!r} has no folder in {str(job.work_dir)!r}, and no other place keeps its weights: "
+            "--work-dir names where it was started, or evaluate again"
+        )
+    store = job.opened_store(create=True)
+    recorder = evaluation_recorder(store, job.folder, read_place(job.folder), pictures=pictures)
+    patient = PatientObserver[EvaluationEvent](recorder.observer)
+    result = resume_evaluation(job.folder, observers=(patient, *observers))
+    return finished_evaluation(result, job.name, recorder, patient.waiting)

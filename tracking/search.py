@@ -15,17 +15,15 @@ from medarts_ops.individual import SearchResult
 from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
 from medarts_ops.observers import SearchEvent, SearchObserver
 from medarts_ops.patient_observer import PatientObserver
+from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import run_search
-from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.recorders import SearchRecorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
-from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.tracking.studies.recorders import PatientProposer, search_recorder
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
-
 
 _logger = logging.getLogger(__name__)
 
@@ -76,35 +74,26 @@ def tracked_search(
     resolved, data = resolve_search_config(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
-    mlflow = MlflowSearchObserver(store)
-    _check_name_is_free(search_id, store, mlflow.experiment_id, studies)
+    _check_name_is_free(search_id, store, studies)
     folder = create_job_folder(work_dir, search_id)
     try:
-        proposer = make_proposer(resolved, search_id, studies, data.summary)
+        recorder = search_recorder(store, studies, folder, resolved, data.summary, pictures=pictures)
     except BaseException:
         folder.rmdir()
         raise
-    recorder = search_recorder(store, mlflow, studies, folder, resolved, proposer, pictures=pictures)
-    patient = PatientObserver[SearchEvent](recorder)
+    patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
     try:
-        result = run_search(
-            resolved, folder, data=data, proposer=PatientProposer(proposer), observers=(patient, *observers)
-        )
+        result = run_search(resolved, folder, data=data, proposer=proposer, observers=(patient, *observers))
     except BaseException:
         _say_what_waits(patient.waiting, search_id)
         raise
-    return tracked_result(result, mlflow, patient.waiting)
+    return finished_search(result, recorder, patient.waiting)
 
 
-def tracked_result(result: SearchResult, mlflow: MlflowSearchObserver, waiting: int) -> TrackedSearch:
+def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int) -> TrackedSearch:
     """A finished search with its runs."""
-    return TrackedSearch(
-        result=result,
-        run_id=mlflow.search_run_id,
-        experiment_id=mlflow.experiment_id,
-        run_ids=mlflow.run_ids,
-        waiting=waiting,
-    )
+    mlflow = recorder.mlflow
+    return TrackedSearch(result, mlflow.search_run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
 
 
 def _say_what_waits(waiting: int, search_id: str) -> None:
@@ -117,9 +106,9 @@ def _say_what_waits(waiting: int, search_id: str) -> None:
         )
 
 
-def _check_name_is_free(search_id: str, store: RunStore, experiment_id: str, storage: BaseStorage) -> None:
+def _check_name_is_free(search_id: str, store: RunStore, studies: BaseStorage) -> None:
     """A search of an older one's name would go on in its runs and take its proposals and stage records for its own."""
-    if store.runs_of_search(experiment_id, search_id):
+    if store.runs_of_search(store.experiment_id(), search_id):
         raise SearchError(f"name {search_id!r} is taken in this tracking store; choose another name")
-    if studies_of_search(storage, search_id):
+    if studies_of_search(studies, search_id):
         raise SearchError(f"name {search_id!r} is taken in this study storage; choose another name")

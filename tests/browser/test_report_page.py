@@ -8,8 +8,8 @@ from browser.conftest import Story
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from medarts_ops.tracking.reading.search_report import REPORT
 from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.vocabulary import REPORT
 
 pytestmark = pytest.mark.slow
 

@@ -88,7 +88,7 @@ def test_each_run_has_a_letter_with_its_id_name_and_status(compared: Compared) -
 
 
 def test_genotypes_are_compared_edge_by_edge(stored: Any) -> None:
-    words = (stored.run_ids["final-00"], stored.run_ids["final-01"])
+    words = (stored.run_ids["final-02"], stored.run_ids["final-01"])
     result = invoke("compare", *words, "--tracking-uri", stored.uri)
     data = json.loads(invoke("compare", *words, "--tracking-uri", stored.uri, "--json").stdout)
     differences = data["genotypes"]
@@ -106,7 +106,7 @@ def test_a_differing_edge_is_told_with_its_operations(stored: Any, monkeypatch: 
 
     made = iter([make_genotype("sep_conv_3x3"), make_genotype("dil_conv_5x5")])
     monkeypatch.setattr(comparison, "genotype_of", lambda store, run: next(made))
-    words = (stored.run_ids["final-00"], stored.run_ids["final-01"])
+    words = (stored.run_ids["final-02"], stored.run_ids["final-01"])
     output = invoke("compare", *words, "--tracking-uri", stored.uri).stdout
     assert "Genotypes, edges that differ (0 edges the same)" in output
     assert ["reduce", "1→5", "sep_conv_3x3", "dil_conv_5x5"] in [line.split() for line in output.splitlines()]

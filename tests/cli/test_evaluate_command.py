@@ -19,6 +19,7 @@ from medarts_ops.observers import EvaluationEpochFinished
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.tracking.reading.relations import Evaluated
 
 RECORD = make_evaluation_epoch()
 
@@ -44,7 +45,7 @@ class FakeTracked(ModuleType):
         self,
         config: EvaluateConfig,
         *,
-        run_id: str | None,
+        run_id: Evaluated | None,
         genotype: Genotype | None,
         name: str,
         tracking_uri: str | None,
@@ -52,7 +53,8 @@ class FakeTracked(ModuleType):
         pictures: bool,
         observers: tuple[Any, ...],
     ) -> Trained:
-        self.calls.append({"config": config, "run_id": run_id, "genotype": genotype})
+        given = None if run_id is None else run_id.run.run_id
+        self.calls.append({"config": config, "run_id": given, "genotype": genotype})
         for observer in observers:
             observer.notify(EvaluationEpochFinished(record=RECORD))
         result = EvaluationResult(

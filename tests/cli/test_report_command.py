@@ -11,7 +11,7 @@ from factories import make_search_events
 from journals import write_journal
 
 from medarts_ops.cli.main import medarts
-from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.sync import sync_job
 
 
 def invoke(*words: str) -> Result:
@@ -22,7 +22,7 @@ def invoke(*words: str) -> Result:
 def mine(here: Path) -> Path:
     """The current folder, with the finished search `mine` in its stores."""
     write_journal(here / "medarts-work", "mine", make_search_events("mine"))
-    sync_search(here / "medarts-work", "mine", pictures=False)
+    sync_job(here / "medarts-work", "mine", pictures=False)
     return here
 
 

@@ -56,7 +56,7 @@ def test_runs_lists_evaluations_that_belong_to_no_search_below(here: Path) -> No
 
 def test_runs_as_json(stored: Any) -> None:
     (row,) = json.loads(invoke(stored, "runs", "--json").stdout)
-    assert (row["run_id"], row["best_run_id"]) == (stored.run_ids["search"], stored.run_ids["final-00"])
+    assert (row["run_id"], row["best_run_id"]) == (stored.run_ids["search"], stored.run_ids["final-02"])
     assert (row["objectives"], row["test_errors"]) == ({"accuracy": 0.95, "params": 4e6}, [0.125])
 
 
@@ -69,7 +69,7 @@ def test_runs_as_csv_is_a_row_for_each_search(stored: Any) -> None:
     (row,) = csv_rows(invoke(stored, "runs", "--csv"))
     assert (row["run_id"], row["name"], row["status"]) == (stored.run_ids["search"], "search-told", "FINISHED")
     assert (row["dataset"], row["preset"], row["seed"]) == ("digits", "digits", "0")
-    assert row["best_run_id"] == stored.run_ids["final-00"]
+    assert row["best_run_id"] == stored.run_ids["final-02"]
     assert (row["objectives.accuracy"], row["objectives.params"]) == ("0.95", "4000000.0")
     assert (float(row["hours"]), row["evaluations"], row["lowest_test_error"]) == (1.25, "1", "0.125")
 
@@ -117,23 +117,23 @@ def test_a_search_is_shown_with_stages_evaluations_lineage_and_genotype(stored: 
 
 
 def test_the_lineage_is_a_tree_back_to_random_ancestors(stored: Any) -> None:
-    lines = invoke(stored, "show", stored.run_ids["final-00"]).stdout.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("final-00 (crossover)"))
-    assert lines[start].endswith(stored.run_ids["final-00"])
+    lines = invoke(stored, "show", stored.run_ids["final-02"]).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("final-02 (crossover)"))
+    assert lines[start].endswith(stored.run_ids["final-02"])
     assert lines[start + 1].startswith("├── init-00 (random), accuracy 90.00 %, params 2.00 M")
     assert lines[start + 2].startswith("└── init-01 (random), accuracy 80.00 %, params 3.00 M")
 
 
 def test_lineage_as_json_holds_the_genetic_parents_in_order(stored: Any) -> None:
     lineage = shown(stored, "search")["lineage"]
-    assert [row["name"] for row in lineage] == ["final-00", "init-00", "init-01"]
+    assert [row["name"] for row in lineage] == ["final-02", "init-00", "init-01"]
     assert lineage[0]["parents"] == [stored.run_ids["init-00"], stored.run_ids["init-01"]]
     assert lineage[1]["parents"] == []
 
 
 @pytest.mark.parametrize(
     ("name", "individual"),
-    [("search", "final-00"), ("stage/0", "init-00"), ("final-01", "final-01"), ("evaluation", "final-00")],
+    [("search", "final-02"), ("stage/0", "init-00"), ("final-01", "final-01"), ("evaluation", "final-02")],
 )
 def test_every_kind_of_run_stands_for_an_individual(name: str, individual: str, stored: Any) -> None:
     data = shown(stored, name)
@@ -189,7 +189,7 @@ def spoilt(stored: Any, tmp_path: Path) -> Any:
     client = MlflowClient(tracking_uri=copied.uri)
     for name, metrics in {
         "search": {"hours": math.nan, "loss": math.inf, "accuracy": math.nan, "params": math.inf},
-        "final-00": {"accuracy": math.nan, "params": math.inf, "front": math.nan},
+        "final-02": {"accuracy": math.nan, "params": math.inf, "front": math.nan},
         "stage/0": {"hours": -math.inf, "best_accuracy": math.nan},
         "evaluation": {"test_error": math.nan, "params": math.nan},
     }.items():
@@ -207,7 +207,7 @@ def strict_json(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("name", ["search", "final-00", "evaluation"])
+@pytest.mark.parametrize("name", ["search", "final-02", "evaluation"])
 def test_a_run_with_nan_is_shown_as_valid_json(spoilt: Any, name: str) -> None:
     data = strict_json(invoke(spoilt, "show", spoilt.run_ids[name], "--json").stdout)
     assert data["lineage"][0]["objectives"] == {"accuracy": None, "params": None}
@@ -224,7 +224,7 @@ def test_searches_with_nan_are_listed_as_valid_json(spoilt: Any) -> None:
     assert (row["hours"], row["test_errors"]) == (None, [None])
 
 
-@pytest.mark.parametrize("name", ["search", "final-00", "stage/0", "evaluation"])
+@pytest.mark.parametrize("name", ["search", "final-02", "stage/0", "evaluation"])
 def test_a_run_with_nan_is_shown_as_text(spoilt: Any, name: str) -> None:
     result = invoke(spoilt, "show", spoilt.run_ids[name])
     assert result.exit_code == 0, result.stderr

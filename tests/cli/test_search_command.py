@@ -61,7 +61,8 @@ class FakeTracked(ModuleType):
                 observer.notify(event)
         last = EVENTS[-1]
         assert isinstance(last, SearchFinished)
-        return Found(last.result, "a" * 32, "1", self.run_ids, self.waiting)
+        result = last.result.model_copy(update={"search_id": name})
+        return Found(result, "a" * 32, "1", self.run_ids, self.waiting)
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_the_last_line_is_the_link_to_all_individuals_in_the_stores_own_pages(tr
     local = invoke().stdout.splitlines()
     assert local[-2] == "All individuals in MLflow, once `medarts ui` runs:"
     assert local[-1].startswith("  http://127.0.0.1:5000/#/experiments/1/runs?")
-    served = invoke("--tracking-uri", "http://h:5").stdout.splitlines()
+    served = invoke("--name", "search-test", "--tracking-uri", "http://h:5").stdout.splitlines()
     assert served[-2] == "All individuals in MLflow:"
     assert served[-1].startswith("  http://h:5/#/experiments/1/runs?") and "search-test" in served[-1]
 

@@ -10,18 +10,11 @@ import pytest
 
 from medarts_ops.errors import RunError
 from medarts_ops.tracking.artifacts.files import VERSION
-from medarts_ops.tracking.artifacts.shapes import CONFIG
-from medarts_ops.tracking.reading.stored_runs import (
-    BEST_TAG,
-    PARENTS_TAG,
-    ancestry,
-    chosen_individual,
-    objective_names,
-    search_of,
-)
+from medarts_ops.tracking.reading.contents import objective_names
+from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
-from medarts_ops.tracking.stores.tracked_run import RunKind
+from medarts_ops.tracking.vocabulary import BEST_TAG, CONFIG, PARENTS_TAG, RunKind
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from medarts_ops.space.genotype import SELECTABLE
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
 from medarts_ops.tracking.artifacts.shapes import alpha_json, genotype_json, plain, read_alpha, read_genotype
-from medarts_ops.tracking.reading.stored_runs import read_settings
+from medarts_ops.tracking.reading.contents import read_settings
 
 SMALL = SearchSpace(n_nodes=2, primitives=("none", "skip_connect", "sep_conv_3x3"))
 ALPHA = json.loads(json.dumps(alpha_json(make_alpha(0, SMALL, edges_weighted=True), SMALL)))

@@ -12,10 +12,10 @@ from kills import evaluate_in, exit_code_of, stores
 
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.evaluation_folder import CHECKPOINT, WEIGHTS
-from medarts_ops.tracking.evaluation import resumed_evaluation
+from medarts_ops.tracking.resume import resumed_evaluation
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
-from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG
+from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 
 CHECKPOINTS = "medarts_ops.journal.checkpoint:CheckpointFile"
 JOURNAL = "medarts_ops.journal.journal:_write_through"

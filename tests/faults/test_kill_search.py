@@ -22,7 +22,7 @@ RENAME = "medarts_ops.whole_file:sync_folder"
 STEP = "medarts_ops.training.bilevel:SearchTraining.step"
 RANKING = "medarts_ops.stages:rank"
 MLFLOW = "medarts_ops.tracking.stores.run_store:RunStore"
-OPTUNA = "medarts_ops.tracking.studies.recorders:record_stage"
+OPTUNA = "medarts_ops.tracking.studies.stage_record:record_stage"
 TOLD = "medarts_ops.tracking.studies.proposer:OptunaProposer.tell"
 DATA = "medarts_ops.data.stage_data:StageData.save"
 

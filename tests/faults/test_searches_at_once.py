@@ -22,7 +22,7 @@ from medarts_ops.observers import SearchFinished
 from medarts_ops.tracking.resume import resumed_search
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store
-from medarts_ops.tracking.studies.proposer import PROPOSAL
+from medarts_ops.tracking.vocabulary import PROPOSAL
 
 TIMED = ("seconds", "hours", "images_per_second", "mlflow.note.content")  # notes say hours
 PRODUCTS = ("alpha.json", "genotype.json")

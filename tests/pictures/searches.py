@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from factories import make_evaluated, make_failed, make_individual, make_trained
+from factories import Outcome, make_search_config_tiny, make_stages
 
-from medarts_ops.config import ResolvedObjective
-from medarts_ops.evolution.crossover import crossover
-from medarts_ops.evolution.inheritance import inherit
-from medarts_ops.evolution.ranking import rank, survivors
-from medarts_ops.individual import Individual, SearchResult, StageResult
+from medarts_ops.config import StageConfig
+from medarts_ops.individual import SearchResult
 from medarts_ops.space.zoo import zoo
 
-OBJECTIVES = (
-    ResolvedObjective(name="accuracy", direction="maximize"),
-    ResolvedObjective(name="params", direction="maximize"),
+SIZE = {"cells": 3, "channels": 2, "epochs": 1, "images": 80, "batch": 20}
+STAGES = (
+    StageConfig(name="init", population=9, **SIZE),
+    StageConfig(name="mid", survivors=4, children=4, **SIZE),
+    StageConfig(name="final", survivors=1, **SIZE),
 )
 
 
 def make_search(seed: int = 1) -> SearchResult:
     """Eight random individuals and a failed one; four survivors and four children; the one that is found."""
     rng = np.random.default_rng(seed)
-    first = _stage(rng, 0, "init", [make_individual(number) for number in range(8)])
-    first = first.model_copy(update={"failed": (make_failed(8),)})
-    chosen = survivors(first.ranked, 4)
-    second = _stage(rng, 1, "mid", [*inherit(chosen, 1, "mid"), *crossover(chosen, 4, 1, "mid", 4)])
-    third = _stage(rng, 2, "final", inherit(survivors(second.ranked, 1), 2, "final"))
-    return SearchResult(search_id="search-test", stages=(first, second, third))
-
-
-def _stage(rng: np.random.Generator, index: int, name: str, individuals: Sequence[Individual]) -> StageResult:
     genotypes = [entry.genotype for entry in zoo().values()]
-    evaluated = []
-    for individual in individuals:
-        accuracy = float(rng.uniform(0.3, 0.6))
-        genotype = genotypes[int(rng.integers(len(genotypes)))]
-        trained = make_trained(individual, valid_accuracy=accuracy, genotype=genotype)
-        evaluated.append(make_evaluated(accuracy, float(rng.uniform(2e6, 5e6)), trained=trained))
-    return StageResult(index=index, name=name, ranked=rank(evaluated, OBJECTIVES), failed=(), seconds=9.0)
+
+    def outcome() -> Outcome:
+        accuracy, genotype = float(rng.uniform(0.3, 0.6)), genotypes[int(rng.integers(len(genotypes)))]
+        return Outcome(accuracy, float(rng.uniform(2e6, 5e6)), genotype)
+
+    outcomes = [[outcome() for _ in range(number)] for number in (8, 8, 1)]
+    config = make_search_config_tiny().model_copy(update={"stages": STAGES})
+    return SearchResult(
+        search_id="search-test", stages=make_stages(config, [[*outcomes[0], "loss is NaN"], *outcomes[1:]])
+    )

@@ -7,30 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from factories import (
-    make_dataset_summary,
-    make_epoch_record,
-    make_failed,
-    make_genotype,
-    make_individual,
-    make_ranked,
-    make_search_config_tiny,
-    make_stage_result,
-    make_trained,
-)
+from factories import FIRST_STAGE, Outcome, make_events, make_genotype, make_stages, make_two_stages_config
 
-from medarts_ops.config import SearchConfig, SpaceConfig, StageConfig
-from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
-from medarts_ops.observers import (
-    EpochFinished,
-    IndividualFinished,
-    PopulationBorn,
-    SearchEvent,
-    SearchFinished,
-    SearchStarted,
-    StageFinished,
-    StageStarted,
-)
+from medarts_ops.config import SearchConfig
+from medarts_ops.observers import SearchEvent
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
@@ -52,62 +32,16 @@ def observer(store: RunStore) -> MlflowSearchObserver:
 @pytest.fixture
 def config() -> SearchConfig:
     """Two stages over DARTS's space."""
-    return make_search_config_tiny().model_copy(
-        update={
-            "space": SpaceConfig(),
-            "stages": (
-                StageConfig(name="init", cells=3, channels=2, epochs=2, images=80, batch=20, population=3),
-                StageConfig(name="final", cells=4, channels=2, epochs=1, images=0.5, batch=20, survivors=2, children=1),
-            ),
-        }
-    )
+    return make_two_stages_config()
 
 
 @pytest.fixture
-def init_stage() -> StageResult:
-    """Two individuals on front 0 and one that failed."""
-    ranked = (make_ranked(0, 0.9, 2e6), make_ranked(1, 0.8, 3e6))
-    return make_stage_result(ranked, (make_failed(2, "loss is NaN"),))
-
-
-@pytest.fixture
-def final_stage() -> StageResult:
-    """Two inherited individuals and their child, which dominates them."""
-    child = _descendant(2, ("init-00", "init-01"), 0.95, 4e6, front=0)
-    older = (_descendant(0, ("init-00",), 0.91, 2e6, front=1), _descendant(1, ("init-01",), 0.85, 3e6, front=1))
-    return StageResult(index=1, name="final", ranked=(child, *older), failed=(), seconds=7200.0)
-
-
-def _descendant(number: int, parents: tuple[str, ...], accuracy: float, params: float, front: int) -> RankedIndividual:
-    origin = "inherited" if len(parents) == 1 else "crossover"
-    individual = make_individual(number, 1, "final", origin=origin, parents=parents)
-    trained = make_trained(individual, valid_accuracy=accuracy, genotype=make_genotype("skip_connect"), epochs=1)
-    return make_ranked(number, accuracy, params, front=front, trained=trained)
-
-
-@pytest.fixture
-def events(config: SearchConfig, init_stage: StageResult, final_stage: StageResult) -> tuple[SearchEvent, ...]:
-    """A whole search of two stages, in order."""
-    return (
-        SearchStarted(search_id="search-test", config=config, dataset=make_dataset_summary()),
-        *_stage_events(init_stage, (), 80),
-        *_stage_events(final_stage, ("init-00", "init-01"), 700),
-        SearchFinished(result=SearchResult(search_id="search-test", stages=(init_stage, final_stage))),
-    )
-
-
-def _stage_events(result: StageResult, survivors: tuple[str, ...], images: int) -> tuple[SearchEvent, ...]:
-    born = [ranked.trained.individual for ranked in result.ranked] + [failed.individual for failed in result.failed]
-    born.sort(key=lambda individual: individual.number)
-    best = result.ranked[0].id
-    return (
-        StageStarted(index=result.index, name=result.name, survivors=survivors, images=images),
-        PopulationBorn(stage=result.index, round=0, individuals=tuple(born)),
-        *(EpochFinished(individual_id=best, record=make_epoch_record(epoch)) for epoch in range(2)),
-        *(IndividualFinished(outcome=ranked.evaluated) for ranked in result.ranked),
-        *(IndividualFinished(outcome=failed) for failed in result.failed),
-        StageFinished(result=result),
-    )
+def events(config: SearchConfig) -> tuple[SearchEvent, ...]:
+    """A whole search of two stages, in order: two heirs, and their child, which dominates them."""
+    skips = make_genotype("skip_connect")
+    last = [Outcome(0.91, 2e6, skips), Outcome(0.85, 3e6, skips), Outcome(0.95, 4e6, skips)]
+    stages = make_stages(config, [FIRST_STAGE, last], seconds=(9.0, 7200.0))
+    return make_events(config, stages, images=(80, 700), epochs=2)
 
 
 @pytest.fixture

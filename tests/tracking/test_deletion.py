@@ -22,8 +22,8 @@ from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG
-from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.sync import sync_job
+from medarts_ops.tracking.vocabulary import SEARCH_TAG
 
 HOLD = (
     "import sys, time; from pathlib import Path; from medarts_ops.journal.lock import job_lock\n"
@@ -61,7 +61,7 @@ class Stores(NamedTuple):
     def tell(self, name: str) -> str:
         """A search with proposals of its own in all three; gives its run id."""
         write_journal(self.work_dir, name, make_proposed_events(name))
-        return sync_search(self.work_dir, name, tracking_uri=self.uri, storage=self.storage, pictures=False).run_id
+        return sync_job(self.work_dir, name, tracking_uri=self.uri, storage=self.storage, pictures=False).run_id
 
     def evaluate(self, name: str, search: str | None) -> str:
         """An evaluation that has begun, with its folder, below a search if there is one; gives its run id."""
@@ -221,7 +221,7 @@ def test_nobody_can_begin_with_a_search_while_its_deletion_is_asked_for(stores: 
         deletion_of("mine", tracking_uri=stores.uri, storage=stores.storage, work_dir=stores.work_dir),
         pytest.raises(SearchError, match="is at work in process"),
     ):
-        sync_search(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
+        sync_job(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
 
 
 def test_the_work_directory_is_kept_if_asked_and_can_fill_the_stores_again(stores: Stores) -> None:
@@ -229,7 +229,7 @@ def test_the_work_directory_is_kept_if_asked_and_can_fill_the_stores_again(store
     before = held_of(stores.store, "mine")
     assert stores.delete("mine", keep_work_dir=True).folders == ()
     assert stores.active("mine") == []
-    sync_search(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
+    sync_job(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
     assert held_of(stores.store, "mine") == before
 
 
@@ -240,7 +240,7 @@ def test_a_shared_proposals_study_stays_even_under_the_searchs_own_name(stores: 
     proposals = started.config.proposals.model_copy(update={"study": "mine/proposals"})
     config = started.config.model_copy(update={"proposals": proposals})
     write_journal(stores.work_dir, "other", (started.model_copy(update={"config": config}), *others))
-    sync_search(stores.work_dir, "other", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
+    sync_job(stores.work_dir, "other", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
     stores.delete("mine")
     assert stores.studies == ["mine/proposals", "other/init"]
     stores.delete("other")
@@ -250,7 +250,7 @@ def test_a_shared_proposals_study_stays_even_under_the_searchs_own_name(stores: 
 def test_a_storage_that_is_not_there_is_not_made(stores: Stores) -> None:
     write_journal(stores.work_dir, "mine", make_search_events("mine"))
     elsewhere = f"sqlite:///{stores.work_dir.parent}/missing.db"
-    sync_search(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
+    sync_job(stores.work_dir, "mine", tracking_uri=stores.uri, storage=stores.storage, pictures=False)
     stores._replace(storage=elsewhere).delete("mine")
     assert not (stores.work_dir.parent / "missing.db").exists()
 

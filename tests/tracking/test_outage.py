@@ -21,6 +21,8 @@ from mlflow_server import MlflowServer
 from medarts_ops.errors import StoreError
 from medarts_ops.observers import SearchEvent, SearchStarted
 from medarts_ops.patient_observer import RETRY_SECONDS, PatientObserver
+from medarts_ops.proposal_outcomes import PatientProposer
+from medarts_ops.tracking.recorders import search_recorder
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores import databases, study_storage
 from medarts_ops.tracking.stores import opening as store_module
@@ -28,8 +30,7 @@ from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.tracking.studies.recorders import PatientProposer, search_recorder
-from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.sync import sync_job
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def test_a_search_whose_server_was_away_at_the_end_is_synced(server_back: str, s
     server = open_store(server_back)
     assert held_of(server, "cut")["cut"]["status"] == "RUNNING"
     for _ in range(2):
-        synced = sync_search(work_dir, "cut", tracking_uri=server_back, storage=storage, pictures=False)
+        synced = sync_job(work_dir, "cut", tracking_uri=server_back, storage=storage, pictures=False)
         assert (synced.events, synced.state) == (9, "finished")
         assert held_of(server, "cut") == undisturbed
 
@@ -150,12 +151,11 @@ def test_a_locked_study_storage_holds_back_stages_and_proposals(
 ) -> None:
     started, *others = make_proposed_events()
     assert isinstance(started, SearchStarted)
-    proposer = make_proposer(started.config, "search-test", hasty_studies, started.dataset)
-    proposer.propose(0, 3)
     write_journal(tmp_path, "search-test", ())
-    mlflow, folder = MlflowSearchObserver(store), tmp_path / "search-test"
-    recorder = search_recorder(store, mlflow, hasty_studies, folder, started.config, proposer, pictures=False)
-    patient = PatientObserver[SearchEvent](recorder, lambda: 0.0)
+    folder = tmp_path / "search-test"
+    recorder = search_recorder(store, hasty_studies, folder, started.config, started.dataset, pictures=False)
+    recorder.proposer.propose(0, 3)
+    patient = PatientObserver[SearchEvent](recorder.observer, lambda: 0.0)
     _tell(patient, (started, *others[:2]))
     with locked(tmp_path / "optuna.db"):
         _tell(patient, tuple(others[2:-1]))

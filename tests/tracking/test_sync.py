@@ -21,7 +21,7 @@ from medarts_ops.tracking import search
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.sync import SyncedSearch, sync_search
+from medarts_ops.tracking.sync import SyncedJob, sync_job
 
 NAME = "search-test"
 EVENTS = make_proposed_events(NAME)
@@ -43,8 +43,8 @@ class Place:
         self.work_dir, self.store = folder / "work", store
         self.storage = f"sqlite:///{folder / 'optuna.db'}"
 
-    def sync(self) -> SyncedSearch:
-        return sync_search(self.work_dir, NAME, tracking_uri=self.store.uri, storage=self.storage, pictures=False)
+    def sync(self) -> SyncedJob:
+        return sync_job(self.work_dir, NAME, tracking_uri=self.store.uri, storage=self.storage, pictures=False)
 
     def statuses(self) -> dict[str, str]:
         return {name: run["status"] for name, run in held_of(self.store, NAME).items()}
@@ -152,16 +152,16 @@ def test_a_search_that_is_at_work_is_left_to_itself(place: Place) -> None:
 
 def test_an_unknown_search_is_refused_with_the_near_miss(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="no search has a journal"):
-        sync_search(tmp_path, "mine")
+        sync_job(tmp_path, "mine")
     write_journal(tmp_path, "mine", EVENTS[:1])
     with pytest.raises(SearchError, match="unknown search 'mina'.*did you mean 'mine'"):
-        sync_search(tmp_path, "mina")
+        sync_job(tmp_path, "mina")
 
 
 def test_a_journal_without_events_is_refused(tmp_path: Path) -> None:
     write_journal(tmp_path, "mine", ())
     with pytest.raises(SearchError, match="never began"):
-        sync_search(tmp_path, "mine")
+        sync_job(tmp_path, "mine")
 
 
 def test_a_search_whose_store_goes_away_gives_its_result_and_can_be_synced(

@@ -1,6 +1,6 @@
 """The JSON shapes of a run's artifacts, and the way back from them to values.
 
-Objects carry a format and a version (`artifact_files.versioned`), but for two that others read as they are: a
+Objects carry a format and a version (`files.versioned`), but for two that others read as they are: a
 genotype is DARTS's published form, which knows no further fields, and a history is a table, one object a row.
 The readers here take all of them without a version, too: version 1, as the first releases wrote them.
 """
@@ -30,21 +30,9 @@ from medarts_ops.settings import Settings
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import unversioned, versioned
-from medarts_ops.tracking.stores.tracked_run import FAILURE_TAG
 from medarts_ops.value import Value
-
-ALPHA = "alpha.json"
-ALPHA_INITIAL = "alpha_initial.json"
-ALPHA_EPOCHS = "alpha_epochs.json"
-CONFIG = "config.json"
-DATASET = "dataset.json"
-GENOTYPE = "genotype.json"
-HISTORY = "history.json"
-LINEAGE = "lineage.json"
-POPULATION = "population.json"
-
-FAILURE_CAUSE_TAG = "medarts.failure_cause"
 
 Json = dict[str, Any]
 RunIdOf = Callable[[str], str]
@@ -53,7 +41,7 @@ RunIdOf = Callable[[str], str]
 
 def plain(value: Settings | DatasetSummary) -> Json:
     """A config or a dataset as its artifact."""
-    return versioned(DATASET if isinstance(value, DatasetSummary) else CONFIG, _data(value))
+    return versioned(vocabulary.DATASET if isinstance(value, DatasetSummary) else vocabulary.CONFIG, _data(value))
 
 
 def _data(value: Value) -> Json:
@@ -69,7 +57,7 @@ def alpha_json(alpha: Alpha, space: SearchSpace) -> Json:
     survives exactly.
     """
     cells = {"normal": _cell_json(alpha.normal, space), "reduce": _cell_json(alpha.reduce, space)}
-    return versioned(ALPHA, cells)
+    return versioned(vocabulary.ALPHA, cells)
 
 
 def _cell_json(cell: CellAlpha, space: SearchSpace) -> Json:
@@ -110,14 +98,14 @@ def read_alpha(data: Any, space: SearchSpace | None = None) -> Alpha:
         RunError: not that shape, of a newer version, an unknown operation, edges that no cell has, numbers that are
             not finite or do not fit the edges and operations, or α of another space.
     """
-    data = unversioned(data, ALPHA)
+    data = unversioned(data, vocabulary.ALPHA)
     try:
         cells = _AlphaFile.model_validate(data)
         expected = _described_space(cells.normal) if space is None else space
         return Alpha(normal=_cell_of(cells.normal, expected), reduce=_cell_of(cells.reduce, expected))
     except (ValueError, ConfigError) as error:
         raise RunError(
-            f"this is no {ALPHA}: {reason_of(error)}; allowed are 'normal' and 'reduce' of one search space"
+            f"this is no {vocabulary.ALPHA}: {reason_of(error)}; allowed are 'normal' and 'reduce' of one search space"
         ) from error
 
 
@@ -156,11 +144,11 @@ def read_genotype(data: Any) -> Genotype:
         GenotypeError: not that shape, an unknown operation, or an impossible cell.
         RunError: of a newer version.
     """
-    data = unversioned(data, GENOTYPE)
+    data = unversioned(data, vocabulary.GENOTYPE)
     try:
         return genotype_from_data(data)
     except GenotypeError as error:
-        raise GenotypeError(f"this is no {GENOTYPE}: {error}") from error
+        raise GenotypeError(f"this is no {vocabulary.GENOTYPE}: {error}") from error
 
 
 def reason_of(error: Exception) -> str:
@@ -184,7 +172,7 @@ def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Jso
         "normal": _cells_json([alpha.normal for _, alpha in kept], space),
         "reduce": _cells_json([alpha.reduce for _, alpha in kept], space),
     }
-    return versioned(ALPHA_EPOCHS, {"epochs": [epoch for epoch, _ in kept], **cells})
+    return versioned(vocabulary.ALPHA_EPOCHS, {"epochs": [epoch for epoch, _ in kept], **cells})
 
 
 def _cells_json(cells: Sequence[CellAlpha], space: SearchSpace) -> Json:
@@ -202,7 +190,7 @@ def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
         "ranked": [_ranked_row(ranked, run_id_of) for ranked in result.ranked],
         "failed": [_failed_row(failed, run_id_of) for failed in result.failed],
     }
-    return versioned(POPULATION, table)
+    return versioned(vocabulary.POPULATION, table)
 
 
 def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
@@ -236,13 +224,13 @@ def _failed_row(failed: FailedIndividual, run_id_of: RunIdOf) -> Json:
 
 def failure_tags(failed: FailedIndividual) -> dict[str, str]:
     """Why an individual failed, as its run in MLflow and its trial in Optuna say it."""
-    return {FAILURE_TAG: failed.reason, FAILURE_CAUSE_TAG: failed.cause}
+    return {vocabulary.FAILURE_TAG: failed.reason, vocabulary.FAILURE_CAUSE_TAG: failed.cause}
 
 
 def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:
     """The best individual and all its ancestors, from the last stage back to random individuals."""
     rows = [_lineage_row(individual, run_id_of) for individual in lineage_of(stages, best_id)]
-    return versioned(LINEAGE, {"best": best_id, "individuals": rows})
+    return versioned(vocabulary.LINEAGE, {"best": best_id, "individuals": rows})
 
 
 def _lineage_row(individual: Individual, run_id_of: RunIdOf) -> Json:

@@ -1,4 +1,4 @@
-"""Runs of one kind side by side: what was set differently, what came of it, and where their genotypes part."""
+"""Runs of one kind side by side: what was set differently, what came of it, and their genotypes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from medarts_ops.errors import RunError
 from medarts_ops.quantities import SECONDS_PER_HOUR
-from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
-from medarts_ops.space.search_space import N_INPUTS
-from medarts_ops.tracking.reading.stored_runs import (
-    chosen_individual,
-    genotype_of,
-    objective_names,
-    objectives_of,
-    search_of,
-)
-from medarts_ops.tracking.stores.tracked_run import TrackedRun
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.reading.contents import genotype_of, objective_names, objectives_of
+from medarts_ops.tracking.reading.relations import chosen_individual, search_of
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import CPU_HOURS, GPU_HOURS, HOURS, HYPERVOLUME, JOB_OF_RUN, SECONDS
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -28,15 +23,14 @@ Setting = int | float | str
 T = TypeVar("T")
 
 FEWEST = 2
-CELLS: tuple[CellKind, ...] = ("normal", "reduce")
 
-NO_SETTINGS = ("parameters",)
+DERIVED_PARAMETERS = ("parameters",)
 """Of a run's parameters in MLflow those that follow from the others."""
 
-COST = ("hours", "seconds", "cpu_hours", "gpu_hours")
+COST = (HOURS, SECONDS, CPU_HOURS, GPU_HOURS)
 """Metrics that are told as the cost."""
 
-OWN_UNITS = ("hypervolume",)
+OF_ITS_OWN_SCALE = (HYPERVOLUME,)
 """Metrics in units of each search's own first stage, which say nothing beside another's."""
 
 
@@ -48,7 +42,7 @@ class ComparedRun:
     and before there is one. `genotype` is None before the run has one.
     """
 
-    run: TrackedRun
+    run: StoredRun
     search_run_id: str | None
     objectives: Mapping[str, float]
     genotype: Genotype | None
@@ -56,34 +50,13 @@ class ComparedRun:
     @property
     def settings(self) -> dict[str, Setting]:
         """The run's settings by dotted path, numbers as numbers."""
-        return {key: as_setting(value) for key, value in self.run.params.items() if key not in NO_SETTINGS}
+        return {key: as_setting(value) for key, value in self.run.params.items() if key not in DERIVED_PARAMETERS}
 
     @property
     def hours(self) -> float | None:
         """The time that its training took, a search's and a stage's over all individuals; None if it is not over."""
-        seconds = self.run.metrics.get("seconds")
-        return self.run.metrics.get("hours", None if seconds is None else seconds / SECONDS_PER_HOUR)
-
-
-class EdgeDifference(NamedTuple):
-    """An edge of a cell that not all genotypes have alike.
-
-    `operations` holds what each genotype has between the two states, in the genotypes' order: none where it lacks the
-    edge, two where a node reads one state twice.
-    """
-
-    cell: CellKind
-    node: int
-    source: int
-    operations: tuple[tuple[str, ...], ...]
-
-
-class GenotypeDifferences(NamedTuple):
-    """Where genotypes part; `equal` counts the edges that all share, `concats` the outputs of cells that differ."""
-
-    edges: tuple[EdgeDifference, ...]
-    equal: int
-    concats: Mapping[CellKind, tuple[tuple[int, ...], ...]]
+        seconds = self.run.metrics.get(SECONDS)
+        return self.run.metrics.get(HOURS, None if seconds is None else seconds / SECONDS_PER_HOUR)
 
 
 @dataclass(frozen=True)
@@ -100,12 +73,12 @@ class Comparison:
     @property
     def differing_settings(self) -> dict[str, tuple[Setting | None, ...]]:
         """Each setting that is not the same in all runs: its value in each of them, None where a run lacks it."""
-        return {key: values for key, values in _side_by_side(self._settings).items() if len(set(values)) > 1}
+        return {key: values for key, values in _columns(self._settings).items() if len(set(values)) > 1}
 
     @property
     def equal_settings(self) -> int:
         """How many settings are the same in all runs."""
-        return len(_side_by_side(self._settings)) - len(self.differing_settings)
+        return len(_columns(self._settings)) - len(self.differing_settings)
 
     @property
     def _settings(self) -> list[dict[str, Setting]]:
@@ -114,13 +87,13 @@ class Comparison:
     @property
     def objectives(self) -> dict[str, tuple[float | None, ...]]:
         """Each objective's value in each run."""
-        return _side_by_side([compared.objectives for compared in self.runs])
+        return _columns([compared.objectives for compared in self.runs])
 
     @property
     def metrics(self) -> dict[str, tuple[float | None, ...]]:
         """The last value of each other metric in each run, without those that are the cost or don't compare."""
-        told = {*self.objectives, *COST, *OWN_UNITS}
-        metrics = _side_by_side([compared.run.metrics for compared in self.runs])
+        told = {*self.objectives, *COST, *OF_ITS_OWN_SCALE}
+        metrics = _columns([compared.run.metrics for compared in self.runs])
         return {key: metrics[key] for key in sorted(metrics) if key not in told}
 
     @property
@@ -147,14 +120,14 @@ def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
     return Comparison(tuple(_compared(store, run) for run in runs))
 
 
-def _check_distinct(runs: Sequence[TrackedRun]) -> None:
+def _check_distinct(runs: Sequence[StoredRun]) -> None:
     ids = [run.run_id for run in runs]
     twice = [run for run in runs if ids.count(run.run_id) > 1]
     if twice:
         raise RunError(f"run {twice[0].run_id} ({twice[0].name}) is given more than once: name each run once")
 
 
-def _check_one_kind(runs: Sequence[TrackedRun]) -> None:
+def _check_one_kind(runs: Sequence[StoredRun]) -> None:
     kinds: dict[str, list[str]] = {}
     for run in runs:
         kinds.setdefault(run.kind, []).append(run.name if run.kind == "search" else f"{run.name} ({run.run_id})")
@@ -165,9 +138,9 @@ def _check_one_kind(runs: Sequence[TrackedRun]) -> None:
         )
 
 
-def _compared(store: RunStore, run: TrackedRun) -> ComparedRun:
+def _compared(store: RunStore, run: StoredRun) -> ComparedRun:
     search = search_of(store, run)
-    individual = None if run.kind == "evaluation" else chosen_individual(store, run)
+    individual = chosen_individual(store, run) if JOB_OF_RUN.get(run.kind) == "search" else None
     names = () if search is None or individual is None else objective_names(store, search)
     return ComparedRun(
         run=run,
@@ -188,36 +161,6 @@ def as_setting(text: str) -> Setting:
     return text
 
 
-def _side_by_side(columns: Sequence[Mapping[str, T]]) -> dict[str, tuple[T | None, ...]]:
-    keys = dict.fromkeys(key for column in columns for key in column)
-    return {key: tuple(column.get(key) for column in columns) for key in keys}
-
-
-def genotype_differences(genotypes: Sequence[Genotype]) -> GenotypeDifferences:
-    """Compare genotypes edge by edge; the order of a node's two edges means nothing.
-
-    Cells may have different numbers of nodes.
-    """
-    differing: list[EdgeDifference] = []
-    equal = 0
-    for cell in CELLS:
-        tables = [_operations(genotype, cell) for genotype in genotypes]
-        for node, source in sorted({edge for operations in tables for edge in operations}):
-            found = tuple(operations.get((node, source), ()) for operations in tables)
-            if len(set(found)) == 1:
-                equal += len(found[0])
-            else:
-                differing.append(EdgeDifference(cell, node, source, found))
-    concats = {cell: tuple(tuple(sorted(genotype.concat(cell))) for genotype in genotypes) for cell in CELLS}
-    return GenotypeDifferences(
-        tuple(differing), equal, {cell: found for cell, found in concats.items() if len(set(found)) > 1}
-    )
-
-
-def _operations(genotype: Genotype, cell: CellKind) -> dict[tuple[int, int], tuple[str, ...]]:
-    """From (node, source) to what is between these states."""
-    found: dict[tuple[int, int], tuple[str, ...]] = {}
-    for place, (operation, source) in enumerate(genotype.edges(cell)):
-        edge = (N_INPUTS + place // EDGES_PER_NODE, source)
-        found[edge] = tuple(sorted((*found.get(edge, ()), operation)))
-    return found
+def _columns(tables: Sequence[Mapping[str, T]]) -> dict[str, tuple[T | None, ...]]:
+    keys = dict.fromkeys(key for table in tables for key in table)
+    return {key: tuple(table.get(key) for table in tables) for key in keys}

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS
-from medarts_ops.tracking.reading.jobs import Job, find_job, job_in
-from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.reading.jobs import Job, find_job
 
 if TYPE_CHECKING:
     from medarts_ops.export.network import TrainedNetwork
@@ -32,8 +31,7 @@ def evaluated_network(
         RunError: no such run, a search, or an evaluation whose run keeps no weights.
         MedartsError: as for `read_trained_network`.
     """
-    job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
-    return network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
+    return network_of(evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir))
 
 
 def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
@@ -52,16 +50,16 @@ def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path)
     return job
 
 
-def network_of(job: Job, *, tracking_uri: str | None, work_dir: Path) -> TrainedNetwork:
+def network_of(job: Job) -> TrainedNetwork:
     """The network that an evaluation trained; as for `evaluated_network`."""
     from medarts_ops.export.network import read_trained_network
 
-    if job_in(work_dir, job.name) is not None or job.run_id is None:
-        return read_trained_network(work_dir / job.name)
-    store = open_store(tracking_uri, create=False)
+    if job.run is None or job.is_here:
+        return read_trained_network(job.folder)
+    store = job.opened_store()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / job.name
         folder.mkdir()
         for name in (STARTED, RESULT, WEIGHTS):
-            store.download(job.run_id, name, folder, MAX_BYTES)
+            store.download(job.run.run_id, name, folder, MAX_BYTES)
         return read_trained_network(folder)

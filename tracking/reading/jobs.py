@@ -1,69 +1,101 @@
-"""Finding the search or evaluation that a name or a run id means, in the work directory and in the store."""
+"""Finding the search or evaluation that a name or a run id means, once, in the work directory and in the store."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
 from medarts_ops.journal import job as jobs
 from medarts_ops.journal.folder import NAME_PATTERN
-from medarts_ops.tracking.reading.stored_runs import search_of
+from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.opening import open_store
-from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG, JOB_TAGS, SEARCH_TAG, TrackedRun
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import JOB_OF_RUN, JOBS, JobKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
-JobKind = str
 
+@dataclass(frozen=True)
+class Job:
+    """A search or an evaluation that was found: whoever goes on from here looks for nothing again.
 
-class Job(NamedTuple):
-    """A search or an evaluation; `run_id` is its run's where the store was asked for it."""
+    Attributes:
+        kind: what it is.
+        name: its own, which is its folder's.
+        work_dir: where its folder is, if that is here.
+        tracking_uri: the store that its runs are in.
+        store: that store, where it was opened to find the job.
+        run: the job's run, where the store was asked for it.
+    """
 
     kind: JobKind
     name: str
-    run_id: str | None
+    work_dir: Path
+    tracking_uri: str | None
+    store: RunStore | None = None
+    run: StoredRun | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its folder is, or would be."""
+        return self.work_dir / self.name
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its folder is in the work directory."""
+        return job_in(self.work_dir, self.name) is not None
+
+    def opened_store(self, *, create: bool = False) -> RunStore:
+        """The store in which the job was found, or else the one of its address, opened now: call it once."""
+        return open_store(self.tracking_uri, create=create) if self.store is None else self.store
 
 
-def find_job(given: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
+def find_job(given: str | Job, *, tracking_uri: str | None, work_dir: Path, store: RunStore | None = None) -> Job:
     """The job of a name, or that a run belongs to. A name with a folder in `work_dir` needs no store.
+
+    Args:
+        given: a job's name, the id of a run, or a job, which was found already.
+        tracking_uri: the store's address.
+        work_dir: where jobs have their folders.
+        store: that store, where it is open already.
 
     Raises:
         RunError: no such job, or a run that belongs to none.
         StoreError: the store can't be reached.
     """
+    if isinstance(given, Job):
+        return given
     kind = job_in(work_dir, given)
     if kind is not None:
-        return Job(kind, given, None)
-    store = open_store(tracking_uri, create=False)
-    run = store.find_run(given)
-    if run.kind == "evaluation":
-        if EVALUATION_TAG not in run.tags:
-            raise RunError(f"evaluation {run.run_id} was made by a release that could not resume: evaluate again")
-        return Job("evaluation", job_name(run, EVALUATION_TAG), run.run_id)
-    search = search_of(store, run)
-    if search is None or SEARCH_TAG not in search.tags:
-        raise RunError(f"run {given!r} belongs to no search, so there is nothing to resume")
-    return Job("search", job_name(search, SEARCH_TAG), search.run_id)
+        return Job(kind, given, work_dir, tracking_uri, store)
+    store = open_store(tracking_uri, create=False) if store is None else store
+    found = store.find_run(given)
+    run = found if found.kind in JOBS else search_of(store, found)
+    kind = JOB_OF_RUN.get(found.kind if run is None else run.kind, "search")
+    if run is None or JOBS[kind].name_tag not in run.tags:
+        raise RunError(JOBS[kind].nameless.format(given=given, run_id=found.run_id))
+    return Job(kind, job_name(run, JOBS[kind].name_tag), work_dir, tracking_uri, store, run)
 
 
-def run_of_job(store: RunStore, job: Job) -> TrackedRun:
-    """A job's own run, by its id or else by its tag: names of runs can be edited.
+def run_of_job(store: RunStore, job: Job) -> StoredRun:
+    """A job's own run, the one it was found by or else that of its tag: names of runs can be edited.
 
     Raises:
         RunError: the store does not know the job.
     """
-    if job.run_id is not None:
-        return store.find_run(job.run_id)
-    named = store.runs_with(store.experiment_id(), JOB_TAGS[job.kind], job.name)
+    if job.run is not None:
+        return job.run
+    words = JOBS[job.kind]
+    named = store.runs_with(store.experiment_id(), words.name_tag, job.name)
     runs = [run for run in named if run.kind == job.kind]
     if not runs:
-        verb = "sync" if job.kind == "search" else "resume"
         raise RunError(
             f"{job.kind} {job.name!r} has no run in {without_password(store.uri)}: name its store by --tracking-uri, "
-            f"or tell this one of it with `medarts {verb} {job.name}`"
+            f"or tell this one of it with `medarts sync {job.name}`"
         )
     return runs[0]
 
@@ -75,7 +107,7 @@ def job_in(work_dir: Path, name: str) -> JobKind | None:
     return jobs.kind_in(work_dir / name)
 
 
-def job_name(run: TrackedRun, tag: str) -> str:
+def job_name(run: StoredRun, tag: str) -> str:
     """The name of a run's job, by which its folder is found.
 
     Raises:

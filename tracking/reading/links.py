@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from medarts_ops.tracking.stores.tracked_run import SEARCH_TAG, RunKind
+from medarts_ops.tracking.vocabulary import ACCURACY, KIND_TAG, SEARCH_TAG, RunKind
 
 
 def comparison_link(
@@ -15,13 +15,13 @@ def comparison_link(
     *,
     search_id: str | None = None,
     kind: RunKind = "individual",
-    metric: str = "accuracy",
+    metric: str = ACCURACY,
 ) -> str:
     """The link that shows runs side by side: a flat list, highest `metric` first, with charts.
 
     The page's own default folds nested runs away and charts those alone that it shows (tried with MLflow 3.17).
     """
-    condition = f"tags.`medarts.kind`='{kind}'"
+    condition = f"tags.`{KIND_TAG}`='{kind}'"
     if search_id is not None:
         condition += f" and tags.`{SEARCH_TAG}`='{search_id}'"
     return (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,36 +17,20 @@ from medarts_ops.individual import EvaluatedIndividual, StageResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import (
-    IndividualFinished,
-    SearchEvent,
-    SearchFinished,
-    SearchStarted,
-    StageFinished,
-    StageStarted,
-)
+from medarts_ops.observers import IndividualFinished, SearchEvent, SearchStarted, StageFinished, StageStarted
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.reading.jobs import find_job, job_in, job_name, run_of_job
-from medarts_ops.tracking.reading.stored_runs import EVALUATES_TAG
-from medarts_ops.tracking.runs.journal_copy import copied_journal
-from medarts_ops.tracking.runs.reproducibility_log import FOLDER as RECORDS
+from medarts_ops.tracking.reading.kept_journal import copied_journal
+from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.opening import open_store
-from medarts_ops.tracking.stores.run_store import LONGEST_PARAM
-from medarts_ops.tracking.stores.tracked_run import (
-    EVALUATION_TAG,
-    FINGERPRINT_TAG,
-    INDIVIDUAL_TAG,
-    SEARCH_TAG,
-    TrackedRun,
-)
+from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
 
 if TYPE_CHECKING:
     from medarts_ops.reproducibility import ReproducibilityRecord
     from medarts_ops.tracking.stores.run_store import RunStore
-
-REPORT = "report.html"
 
 _logger = logging.getLogger(__name__)
 
@@ -69,30 +54,24 @@ def search_report(
         StoreError: the store can't be reached.
     """
     store = open_store(tracking_uri, create=False)
-    job = find_job(given, tracking_uri=tracking_uri, work_dir=work_dir)
-    run = run_of_job(store, job)
-    if run.kind == "evaluation":
-        run = _search_of(store, run)
-    return report_of(store, run, work_dir), store
-
-
-def _search_of(store: RunStore, evaluation: TrackedRun) -> TrackedRun:
-    if evaluation.parent_run_id is None:
+    run = run_of_job(store, find_job(given, tracking_uri=tracking_uri, work_dir=work_dir, store=store))
+    search = search_of(store, run)
+    if search is None:
         raise RunError(
-            f"evaluation {evaluation.name!r} is of a genotype that was given by hand and belongs to no search: "
-            f"`medarts show {evaluation.run_id}` tells what came of it"
+            f"{run.kind} {run.name!r} is of a genotype that was given by hand and belongs to no search: "
+            f"`medarts show {run.run_id}` tells what came of it"
         )
-    return store.find_run(evaluation.parent_run_id)
+    return report_of(store, search, work_dir), store
 
 
-def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
+def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
     """The report of the search whose run this is.
 
     Raises:
         SearchError: no journal, or one that is not a search's from its start on.
         RunError: the run's tags don't name the search.
     """
-    name = job_name(run, SEARCH_TAG)
+    name = job_name(run, vocabulary.SEARCH_TAG)
     journal = _journal_of(store, run, name, work_dir)
     started, events = journal.started, [event for _, event in journal.events()]
     stages = tuple(event.result for event in events if isinstance(event, StageFinished))
@@ -101,9 +80,9 @@ def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
     if any(stage.index not in known for stage in stages):
         raise SearchError(f"the journal of search {name!r} has a stage that never began; restore it from a copy")
     run_ids = {
-        each.tags[INDIVIDUAL_TAG]: each.run_id
+        each.tags[vocabulary.INDIVIDUAL_TAG]: each.run_id
         for each in store.runs_of_search(run.experiment_id, name)
-        if INDIVIDUAL_TAG in each.tags
+        if vocabulary.INDIVIDUAL_TAG in each.tags
     }
     return SearchReport(
         search_id=name,
@@ -120,20 +99,39 @@ def report_of(store: RunStore, run: TrackedRun, work_dir: Path) -> SearchReport:
     )
 
 
-def _journal_of(store: RunStore, run: TrackedRun, name: str, work_dir: Path) -> Journal[SearchEvent, SearchStarted]:
+def _journal_of(store: RunStore, run: StoredRun, name: str, work_dir: Path) -> Journal[SearchEvent, SearchStarted]:
     """The journal in the work directory if it is this run's, or else the copy that the run keeps."""
     if job_in(work_dir, name) == "search":
         journal = Journal.open(work_dir / name, SEARCH)
-        if _is_of(journal.started, run):
+        if is_run_of(journal.started, run):
             return journal
     with copied_journal(store, run.run_id, work_dir, name) as file:
         return Journal.open(file.parent, SEARCH)
 
 
-def _is_of(started: SearchStarted, run: TrackedRun) -> bool:
-    """Whether a run is that of a search that began so; another store may have one of the same name."""
-    params = {key: str(value)[:LONGEST_PARAM] for key, value in flattened(started.config).items()}
-    return params == run.params and started.dataset.fingerprint == run.tags.get(FINGERPRINT_TAG)
+def is_run_of(started: SearchStarted, run: StoredRun) -> bool:
+    """Whether a run is that of a search that began so; another store may have one of the same name.
+
+    A run of an older release lacks settings that came later, so those that it has are compared; but it has as many
+    stages, and as many of whatever else is numbered, as the search.
+    """
+    settings = {key: str(value)[:LONGEST_PARAM] for key, value in flattened(started.config).items()}
+    of_run = _numbered(run.params)
+    return (
+        bool(run.params)
+        and all(settings.get(key) == value for key, value in run.params.items())
+        and {name: numbers for name, numbers in _numbered(settings).items() if name in of_run} == of_run
+        and started.dataset.fingerprint == run.tags.get(vocabulary.FINGERPRINT_TAG)
+    )
+
+
+def _numbered(params: Mapping[str, str]) -> dict[str, set[str]]:
+    """From each list of settings (`stages`) to the numbers that it has."""
+    found: dict[str, set[str]] = {}
+    for key in params:
+        if match := re.match(r"(.+?)\.(\d+)\.", key):
+            found.setdefault(match[1], set()).add(match[2])
+    return found
 
 
 def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], stages: Sequence[StageResult]) -> tuple[Alpha, ...]:
@@ -145,50 +143,18 @@ def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], stages: Sequence
     return tuple(record.alpha for record in event.outcome.trained.history if record.alpha is not None)
 
 
-class SearchReporter:
-    """Logs the report of a search when it is finished. One that can't be made is named in a warning.
-
-    Args:
-        store: where the search's run is.
-        folder: the search's, which holds its journal.
-        run_id: gives the search's run id, once it has started.
-    """
-
-    def __init__(self, store: RunStore, folder: Path, run_id: Callable[[], str]) -> None:
-        self._store, self._folder, self._run_id = store, folder, run_id
-
-    def notify(self, event: SearchEvent) -> None:
-        """Take note of the end."""
-        if isinstance(event, SearchFinished):
-            renew_report(self._store, self._run_id(), self._folder.parent)
-
-
-def renew_report(store: RunStore, run_id: str, work_dir: Path) -> None:
-    """Log the report of a search, by its run's id, as things stand.
-
-    Nothing ends for a report: one that can't be made, or that the store does not take, is named in a warning.
-    """
-    from medarts_ops.report.page import report_html
-
-    try:
-        page = report_html(report_of(store, store.find_run(run_id), work_dir))
-        store.log_text(run_id, REPORT, page)
-    except Exception as error:  # a plotting library has errors of its own
-        _logger.warning("the report of search %s is not logged: %s; try `medarts report %s`", run_id, error, run_id)
-
-
-def _evaluations(store: RunStore, run: TrackedRun, individuals: Mapping[str, str]) -> tuple[ReportedEvaluation, ...]:
+def _evaluations(store: RunStore, run: StoredRun, individuals: Mapping[str, str]) -> tuple[ReportedEvaluation, ...]:
     """The finished ones below the search; `individuals` are ids by run."""
     finished = [each for each in store.children(run, "evaluation") if each.status == "FINISHED"]
     return tuple(found for each in finished if (found := _evaluation(store, each, individuals)) is not None)
 
 
-def _evaluation(store: RunStore, run: TrackedRun, individuals: Mapping[str, str]) -> ReportedEvaluation | None:
+def _evaluation(store: RunStore, run: StoredRun, individuals: Mapping[str, str]) -> ReportedEvaluation | None:
     """One of them; None, and a warning, where its run does not keep what it came to, as those of the first releases."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         try:
-            name = job_name(run, EVALUATION_TAG)
+            name = job_name(run, vocabulary.EVALUATION_TAG)
             for file in (STARTED, RESULT):
                 store.download(run.run_id, file, folder, MAX_ARTIFACT_BYTES)
             started, result = read_evaluation(folder)
@@ -198,15 +164,15 @@ def _evaluation(store: RunStore, run: TrackedRun, individuals: Mapping[str, str]
     if result is None or not result.history:
         _logger.warning("evaluation %s is left out of the report: it has no epoch", run.run_id)
         return None
-    individual = individuals.get(run.tags.get(EVALUATES_TAG, ""))
+    individual = individuals.get(run.tags.get(vocabulary.EVALUATES_TAG, ""))
     return ReportedEvaluation(name, run.run_id, individual, started, result)
 
 
-def _first_record(store: RunStore, run: TrackedRun) -> ReproducibilityRecord | None:
+def _first_record(store: RunStore, run: StoredRun) -> ReproducibilityRecord | None:
     """How the search's first process came to its numbers; None where the run has no record that can be read."""
     from medarts_ops.reproducibility import ReproducibilityRecord
 
-    paths = sorted(store.artifacts_in(run.run_id, RECORDS))
+    paths = sorted(store.artifacts_in(run.run_id, vocabulary.RECORDS))
     try:
         return ReproducibilityRecord.model_validate(store.read_json_artifact(run.run_id, paths[0])) if paths else None
     except (ValidationError, RunError):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationEvent, EvaluationFinished, EvaluationStarted
-from medarts_ops.tracking.reading.search_report import renew_report
 from medarts_ops.tracking.runs.picture_log import Contents, PictureLog, pngs
-from medarts_ops.tracking.stores.tracked_run import FINGERPRINT_TAG
+from medarts_ops.tracking.runs.report_log import renew_report
+from medarts_ops.tracking.vocabulary import FINGERPRINT_TAG, PARAMS, TEST_ERROR
 
 if TYPE_CHECKING:
     from medarts_ops.pictures.parameters import EvaluatedSize
@@ -77,7 +77,7 @@ def evaluated_sizes(store: RunStore, experiment_id: str, fingerprint: str) -> li
 
     runs = store.runs_with(experiment_id, FINGERPRINT_TAG, fingerprint)
     found = [
-        (run.name, run.metrics.get("params", math.nan), run.metrics.get("test_error", math.nan))
+        (run.name, run.metrics.get(PARAMS, math.nan), run.metrics.get(TEST_ERROR, math.nan))
         for run in runs
         if run.kind == "evaluation"
     ]

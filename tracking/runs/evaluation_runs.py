@@ -16,24 +16,22 @@ from medarts_ops.observers import (
     EvaluationStopped,
 )
 from medarts_ops.quantities import SECONDS_PER_HOUR
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.metric_log import MetricLog
 from medarts_ops.tracking.runs.reproducibility_log import ReproducibilityLog
-from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG, FINGERPRINT_TAG, NOTE_TAG
+from medarts_ops.tracking.runs.runs_by_key import RunsByKey
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.runs.job_runs import JobRuns
     from medarts_ops.tracking.stores.run_store import RunStore
-
-EVALUATION = "evaluation"
-"""What the one run stands for."""
 
 
 class MlflowEvaluationObserver:
     """Writes an evaluation's events into a tracking store.
 
     An event may be told twice, to a new observer too: the run is found by the evaluation's id, and no metric is
-    doubled. So a resumed evaluation goes on in its own run.
+    doubled. So a resumed evaluation goes on in its own run, a stopped one too: it is set to running again, unless
+    `reopens` is off because the evaluation does not go on.
 
     Args:
         store: where the run goes.
@@ -54,13 +52,15 @@ class MlflowEvaluationObserver:
         evaluates: str | None,
         parent_run_id: str | None,
         experiment: str = "medarts",
+        reopens: bool = True,
     ) -> None:
         self._store = store
         self._evaluation_id = evaluation_id
         self._experiment_id = store.experiment_id(experiment)
         self._evaluates = evaluates
         self._parent_run_id = parent_run_id
-        self._own: JobRuns | None = None
+        self._reopens = reopens
+        self._own: RunsByKey | None = None
         self._metrics = MetricLog(store)
         self._reproducibility = ReproducibilityLog(store)
 
@@ -72,7 +72,7 @@ class MlflowEvaluationObserver:
     @property
     def run_id(self) -> str:
         """The evaluation's run id, once it has started."""
-        return self._runs.id_of(EVALUATION)
+        return self._runs.id_of(vocabulary.EVALUATION)
 
     def notify(self, event: EvaluationEvent) -> None:
         """Take note of one event."""
@@ -89,36 +89,37 @@ class MlflowEvaluationObserver:
                     self._own.stop_all("KILLED" if event.interrupted else "FAILED", event.reason)
 
     @property
-    def _runs(self) -> JobRuns:
+    def _runs(self) -> RunsByKey:
         if self._own is None:
             raise RunError("no evaluation has started: tell the event evaluation_started first")
         return self._own
 
     def _evaluation_started(self, event: EvaluationStarted) -> None:
-        from medarts_ops.tracking.runs.job_runs import JobRuns
-
-        runs = self._own = JobRuns(self._store, self._experiment_id, EVALUATION_TAG, self._evaluation_id)
+        runs = self._own = RunsByKey(
+            self._store, self._experiment_id, "evaluation", self._evaluation_id, reopens=self._reopens
+        )
         self._metrics.looks_first = runs.were_there
-        evaluates = {} if self._evaluates is None else {"medarts.evaluates": self._evaluates}
+        evaluates = {} if self._evaluates is None else {vocabulary.EVALUATES_TAG: self._evaluates}
         run_id = runs.start(
-            EVALUATION,
+            vocabulary.EVALUATION,
             kind="evaluation",
             name=self._evaluation_id,
             parent_run_id=self._parent_run_id,
             tags={
-                "medarts.genotype_hash": event.genotype.identity,
-                "medarts.dataset": event.dataset.name,
-                FINGERPRINT_TAG: event.dataset.fingerprint,
+                vocabulary.GENOTYPE_TAG: event.genotype.identity,
+                vocabulary.DATASET_TAG: event.dataset.name,
+                vocabulary.FINGERPRINT_TAG: event.dataset.fingerprint,
                 **evaluates,
             },
             params={**shapes.flattened(event.config), "parameters": event.parameters},
         )
         if runs.is_open(run_id):
-            self._store.log_json(run_id, shapes.CONFIG, shapes.plain(event.config))
-            self._store.log_json(run_id, shapes.DATASET, shapes.plain(event.dataset))
-            self._store.log_json(run_id, shapes.GENOTYPE, shapes.genotype_json(event.genotype))
+            self._store.log_json(run_id, vocabulary.CONFIG, shapes.plain(event.config))
+            self._store.log_json(run_id, vocabulary.DATASET, shapes.plain(event.dataset))
+            self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(event.genotype))
             self._store.log_dataset(run_id, event.dataset, "evaluate-train")
-            self._reproducibility.log(run_id, event.config, event.dataset)
+            if self._reopens:  # whoever only tells what happened elsewhere did not make it
+                self._reproducibility.log(run_id, event.config, event.dataset)
 
     def _epoch_finished(self, record: EvaluationEpoch) -> None:
         run_id = self.run_id
@@ -137,15 +138,19 @@ class MlflowEvaluationObserver:
                 self._store.log_file(run_id, file)
         hours = result.seconds / SECONDS_PER_HOUR
         # At the last epoch's step, so that MLflow's "last value" of test_error is the result.
-        metrics = {"best_test_error": result.best_test_error, "params": float(result.parameters), "hours": hours}
+        metrics = {
+            vocabulary.BEST_TEST_ERROR: result.best_test_error,
+            vocabulary.PARAMS: float(result.parameters),
+            vocabulary.HOURS: hours,
+        }
         self._metrics.log_missing(run_id, metrics, step=result.history[-1].epoch)
-        self._store.log_json(run_id, shapes.HISTORY, shapes.history_json(result.history))
+        self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(result.history))
         note = (
             f"Test error **{100 * result.test_error:.2f} %** after {len(result.history)} epochs "
             f"({result.parameters / 1e6:.2f} M parameters, {hours:.2f} h); "
             f"best of any epoch {100 * result.best_test_error:.2f} %, which was chosen on the test set."
         )
-        self._store.set_tags(run_id, {NOTE_TAG: note})
+        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: note})
         self._runs.finish(run_id, "FINISHED")
 
 
@@ -153,4 +158,4 @@ def evaluation_metrics(record: EvaluationEpoch) -> dict[str, float]:
     """An epoch's numbers under the names that MLflow shows."""
     numbers: dict[str, float] = record.model_dump(exclude={"epoch", "seconds"})
     # First, since MLflow's page that compares runs draws the first metric of all.
-    return {"test_error": record.test_error, **numbers, "epoch_seconds": record.seconds}
+    return {vocabulary.TEST_ERROR: record.test_error, **numbers, vocabulary.EPOCH_SECONDS: record.seconds}

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medarts_ops.errors import RunError, SearchError
-from medarts_ops.journal.journal import JOURNAL_NAME, Journal
-from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStopped, StageFinished
-from medarts_ops.whole_file import whole_file
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
-
-MAX_JOURNAL_BYTES = 256 * 2**20
-"""A journal has a few MB; one of a server that others can write to may have any size."""
 
 WORTH_COPYING = (IndividualFinished, StageFinished, SearchFinished, SearchStopped)
 """Events that no checkpoint in the work directory could bring back as cheaply."""
@@ -48,59 +40,3 @@ class JournalCopy:
         if size != self._copied:
             self._store.log_file(self._run_id(), self._file)
             self._copied = size
-
-
-def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Path:
-    """Make the folder of a search from the copy of its journal, where there is none.
-
-    Args:
-        store: where the search's run is.
-        run_id: the search's run.
-        work_dir: where the folder is made.
-        name: the search's name, which the journal has to bear.
-
-    Returns:
-        The folder. The copy is read and found good before it is made.
-
-    Raises:
-        SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.
-        StoreError: the store failed.
-    """
-    with copied_journal(store, run_id, work_dir, name) as file:
-        folder = work_dir / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(folder / JOURNAL_NAME) as restored:
-                restored.write(file.read_bytes())
-        except OSError as error:
-            raise SearchError(
-                f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be "
-                "written"
-            ) from error
-    return folder
-
-
-@contextmanager
-def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Iterator[Path]:
-    """The journal that a search's run keeps, read and found good; the file is there as long as this lasts.
-
-    `work_dir` is where the search's folder is not: what an error names.
-
-    Raises:
-        SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.
-        StoreError: the store failed.
-    """
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / name
-        folder.mkdir()
-        try:
-            file = store.download(run_id, JOURNAL_NAME, folder, MAX_JOURNAL_BYTES)
-        except RunError as error:
-            raise SearchError(
-                f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
-                f"--work-dir names where it was started, or start it anew under another name ({error})"
-            ) from error
-        found = Journal.open(folder, SEARCH).name
-        if found != name:
-            raise SearchError(f"run {run_id} keeps the journal of search {found!r}: expected is that of {name!r}")
-        yield file

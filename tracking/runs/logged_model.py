@@ -12,8 +12,8 @@ from medarts_ops.errors import ExportError, MedartsError
 from medarts_ops.provenance import installed_version
 from medarts_ops.tracking.reading.evaluated_network import evaluation_job, network_of
 from medarts_ops.tracking.reading.jobs import run_of_job
-from medarts_ops.tracking.stores.opening import open_store
-from medarts_ops.tracking.stores.tracked_run import EVALUATION_TAG, TrackedRun
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,9 +66,9 @@ def log_network(
         MedartsError: as for `read_trained_network`.
     """
     job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
-    store = open_store(tracking_uri, create=False)
+    store = job.opened_store()
     run = run_of_job(store, job)
-    network = network_of(job, tracking_uri=tracking_uri, work_dir=work_dir)
+    network = network_of(job)
     with tempfile.TemporaryDirectory() as place:
         saved = Path(place) / "saved"
         _save(network, saved)  # whatever can't be exported fails here, before the store hears of it
@@ -116,7 +116,7 @@ def _signature(description: NetworkDescription) -> ModelSignature:
     return ModelSignature(Schema([images]), Schema([TensorSpec(pixels, (-1, len(description.class_names)))]))
 
 
-def _log(network: TrainedNetwork, saved: Path, run: TrackedRun, store: RunStore) -> LoggedNetwork:
+def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) -> LoggedNetwork:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 

@@ -16,13 +16,12 @@ from medarts_ops.observers import (
     SearchStarted,
     StageFinished,
 )
+from medarts_ops.tracking.vocabulary import PICTURES
 
 if TYPE_CHECKING:
     from medarts_ops.pictures.figures import Draw
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
     from medarts_ops.tracking.stores.run_store import RunStore
-
-FOLDER = "pictures"
 
 Contents = Mapping[str, Callable[[], bytes]]
 """What files hold, by name; each is made when called."""
@@ -46,10 +45,10 @@ class PictureLog:
     def log(self, run_id: str, pictures: Contents) -> None:
         """Make and log those of the files that the run does not have yet."""
         try:
-            held = self._store.artifacts_in(run_id, FOLDER)
+            held = self._store.artifacts_in(run_id, PICTURES)
             for name, content in pictures.items():
-                if f"{FOLDER}/{name}" not in held:
-                    self._log_one(run_id, f"{FOLDER}/{name}", content)
+                if f"{PICTURES}/{name}" not in held:
+                    self._log_one(run_id, f"{PICTURES}/{name}", content)
         except Exception as error:
             _logger.warning("the pictures of run %s are not logged: %s", run_id, error)
 

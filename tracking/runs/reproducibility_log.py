@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.tracking.vocabulary import RECORDS
 
 if TYPE_CHECKING:
     from medarts_ops.reproducibility import ReproducibilityRecord
     from medarts_ops.tracking.stores.run_store import RunStore
-
-FOLDER = "reproducibility"
 
 
 class ReproducibilityLog:
@@ -40,4 +39,4 @@ class ReproducibilityLog:
 
         if self._record is None:
             self._record = reproducibility_record(config, dataset)
-        self._store.log_json(run_id, f"{FOLDER}/{self._record.file_name}", self._record.model_dump(mode="json"))
+        self._store.log_json(run_id, f"{RECORDS}/{self._record.file_name}", self._record.model_dump(mode="json"))

@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from medarts_ops.errors import StoreError
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking.stores.databases import first_line, without_password
-from medarts_ops.tracking.stores.tracked_run import KIND_TAG, PARENT_TAG, TrackedRun
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import KIND_TAG, PARENT_TAG
 
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
 EXISTS = "RESOURCE_ALREADY_EXISTS"
@@ -59,11 +60,11 @@ def dataset_input(dataset: DatasetSummary, context: str) -> DatasetInput:
     return DatasetInput(entity, [InputTag("mlflow.data.context", context)])
 
 
-def tracked_run(run: Run) -> TrackedRun:
+def stored_run(run: Run) -> StoredRun:
     """The run as a value of this room."""
     tags = dict(run.data.tags)
     ended = run.info.end_time
-    return TrackedRun(
+    return StoredRun(
         run_id=run.info.run_id,
         name=run.info.run_name or "",
         kind=tags.get(KIND_TAG, ""),

@@ -1,7 +1,6 @@
 """Opening the tracking store: its address made unambiguous, MLflow's patience limited, the store tried once.
 
-No module of this room but `run_store` imports MLflow, and only `open_store` imports that one, since MLflow reads
-`MLFLOW_DISABLE_TELEMETRY` while it is imported.
+Only `open_store` imports `run_store`, and with it MLflow, which reads `MLFLOW_DISABLE_TELEMETRY` while it is imported.
 """
 
 from __future__ import annotations

@@ -24,15 +24,24 @@ from medarts_ops.tracking.stores.entities import (
     dataset_input,
     finite_metrics,
     store_errors,
-    tracked_run,
+    stored_run,
 )
 from medarts_ops.tracking.stores.experiments import experiment_id
 from medarts_ops.tracking.stores.run_deletion import delete_run
 from medarts_ops.tracking.stores.source_tags import source_tags
-from medarts_ops.tracking.stores.tracked_run import KIND_TAG, PARENT_TAG, SEARCH_TAG, RunKind, RunStatus, TrackedRun
+from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
+from medarts_ops.tracking.vocabulary import (
+    DIVERGED_TAG,
+    JOB_OF_RUN,
+    JOBS,
+    KIND_TAG,
+    PARENT_TAG,
+    SEARCH_TAG,
+    RunKind,
+    RunStatus,
+)
 
 EXPERIMENT = "medarts"
-LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 
 
@@ -76,8 +85,8 @@ class RunStore:
         params: Mapping[str, object],
     ) -> str:
         """Start a run and give its id. Parameters can't be changed later."""
-        command = "medarts evaluate" if kind == "evaluation" else "medarts search"
-        all_tags = {**self._source_tags, "mlflow.source.name": command, KIND_TAG: kind, **tags}
+        source = {"mlflow.source.name": JOBS[JOB_OF_RUN[kind]].command}
+        all_tags = {**self._source_tags, **source, KIND_TAG: kind, **tags}
         if parent_run_id is not None:
             all_tags[PARENT_TAG] = parent_run_id
         with store_errors(self.uri):
@@ -98,12 +107,12 @@ class RunStore:
     def log_metrics(
         self, run_id: str, values: Mapping[str, float], step: int = 0, milliseconds: int | None = None
     ) -> None:
-        """Log the finite ones of `values` at once; if one is not, the run is tagged `medarts.diverged`.
+        """Log the finite ones of `values` at once; if one is not, the run is tagged as diverged.
 
         They are stamped with `milliseconds` since 1970, or now; MLflow takes equal points of one stamp for one.
         """
         metrics = finite_metrics(values, step, int(time.time() * 1000) if milliseconds is None else milliseconds)
-        tags = [RunTag("medarts.diverged", "true")] if len(metrics) < len(values) else []
+        tags = [RunTag(DIVERGED_TAG, "true")] if len(metrics) < len(values) else []
         with store_errors(self.uri):
             self._client.log_batch(run_id, metrics=metrics, tags=tags)
 
@@ -171,7 +180,7 @@ class RunStore:
         with store_errors(self.uri):
             return delete_run(self._client, run_id, artifacts_are_local=self._artifact_root is not None)
 
-    def find_run(self, given: str) -> TrackedRun:
+    def find_run(self, given: str) -> StoredRun:
         """The run with this id, or the search or evaluation with this name.
 
         Raises:
@@ -189,15 +198,15 @@ class RunStore:
                 f"run {given} was deleted: `mlflow runs restore --run-id {given}` brings it back, but no artifact that "
                 "`medarts delete` removed"
             )
-        found = tracked_run(run)
+        found = stored_run(run)
         if not found.kind:
             raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")
         return found
 
-    def _job_named(self, name: str) -> TrackedRun:
-        jobs = self.searches() + self.all_of_kind("evaluation")
+    def _job_named(self, name: str) -> StoredRun:
+        jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
         named = [run for run in jobs if run.name == name]
-        named = [run for run in named if run.kind == "search"] or named
+        named = [run for run in named if run.kind == named[0].kind]  # a search goes before an evaluation
         if len(named) == 1:
             return named[0]
         if named:
@@ -211,41 +220,41 @@ class RunStore:
             f"evaluation{hint}"
         )
 
-    def searches(self) -> list[TrackedRun]:
+    def searches(self) -> list[StoredRun]:
         """All searches of the store, newest first."""
         return self.all_of_kind("search")
 
-    def all_of_kind(self, kind: RunKind) -> list[TrackedRun]:
+    def all_of_kind(self, kind: RunKind) -> list[StoredRun]:
         """All runs of one kind in the store, newest first."""
         with store_errors(self.uri):
             experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
         return self._matching(experiments, {KIND_TAG: kind})[::-1]
 
-    def runs_of_search(self, experiment_id: str, search_id: str) -> list[TrackedRun]:
+    def runs_of_search(self, experiment_id: str, search_id: str) -> list[StoredRun]:
         """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
         return self.runs_with(experiment_id, SEARCH_TAG, search_id)
 
-    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[TrackedRun]:
+    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[StoredRun]:
         """The runs with this value of a tag, oldest first."""
         return self._matching([experiment_id], {tag: value})
 
-    def children(self, run: TrackedRun, kind: RunKind | None = None) -> list[TrackedRun]:
+    def children(self, run: StoredRun, kind: RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
         tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
         return self._matching([run.experiment_id], tags)
 
-    def _matching(self, experiment_ids: list[str], tags: Mapping[str, str]) -> list[TrackedRun]:
+    def _matching(self, experiment_ids: list[str], tags: Mapping[str, str]) -> list[StoredRun]:
         if any("'" in value for value in tags.values()):
             return []  # a filter can't quote it, and no run of ours has such a tag
         condition = " and ".join(f"tags.`{key}`='{value}'" for key, value in tags.items())
-        found: list[TrackedRun] = []
+        found: list[StoredRun] = []
         token: str | None = None
         with store_errors(self.uri):
             while True:
                 page = self._client.search_runs(
                     experiment_ids, condition, order_by=["attributes.start_time ASC"], page_token=token
                 )
-                found += [tracked_run(run) for run in page]
+                found += [stored_run(run) for run in page]
                 token = page.token
                 if not token:
                     return sorted(found, key=lambda run: (run.started, run.name))

@@ -6,6 +6,7 @@ import getpass
 import os
 
 from medarts_ops.provenance import git_branch, git_commit, installed_version
+from medarts_ops.tracking.vocabulary import TORCH_VERSION_TAG, VERSION_TAG
 
 
 def source_tags() -> dict[str, str]:
@@ -18,8 +19,8 @@ def source_tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": git_commit(),
         "mlflow.source.git.branch": git_branch(),
-        "medarts.version": installed_version("medarts-ops"),
-        "medarts.torch_version": installed_version("torch"),
+        VERSION_TAG: installed_version("medarts-ops"),
+        TORCH_VERSION_TAG: installed_version("torch"),
     }
     return {key: value for key, value in found.items() if value}
 

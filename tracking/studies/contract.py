@@ -11,8 +11,7 @@ from medarts_ops.errors import ConfigError
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking.artifacts.shapes import flattened
-
-CONTRACT = "medarts.contract"
+from medarts_ops.tracking.vocabulary import CONTRACT
 
 _DIFFERS_FREELY = {
     "preset": "where settings started from, not what they are",

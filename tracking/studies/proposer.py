@@ -19,9 +19,7 @@ from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.tracking.artifacts.shapes import failure_tags
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 from medarts_ops.tracking.studies.contract import hold_to_contract, study_contract
-
-PROPOSAL = "medarts.proposal"
-"""User attribute of a trial: `<search id>/<round>/<place in the round>`."""
+from medarts_ops.tracking.vocabulary import PROPOSAL
 
 SMALLEST_POPULATION = 2
 """NSGA-II needs two parents, and so does Optuna's sampler."""

@@ -11,11 +11,44 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.individual import FailedIndividual, RankedIndividual, StageResult
+from medarts_ops.observers import SearchEvent, StageFinished
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
 INDIVIDUAL = "individual"
 WIDEST_LOW = 1e-6
 WIDEST_HIGH = 1.0
+
+
+class StageRecorder:
+    """Writes each finished stage into its Optuna study, once.
+
+    Args:
+        storage: where the study is.
+        search_id: the search's name, which the study's begins with.
+        config: the search's settings.
+        run_id_of: from an individual's id to its MLflow run's.
+        stage_run_id: from a stage's index to its MLflow run's.
+
+    Raises (from `notify`):
+        StoreError: the storage failed; telling the event again makes up for it.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        search_id: str,
+        config: ResolvedSearchConfig,
+        run_id_of: Callable[[str], str],
+        stage_run_id: Callable[[int], str],
+    ) -> None:
+        self._storage, self._search_id, self._config = storage, search_id, config
+        self._run_id_of, self._stage_run_id = run_id_of, stage_run_id
+
+    def notify(self, event: SearchEvent) -> None:
+        """Take note of finished stages."""
+        if isinstance(event, StageFinished):
+            result, stage_run_id = event.result, self._stage_run_id(event.result.index)
+            record_stage(self._storage, self._search_id, result, self._config, self._run_id_of, stage_run_id)
 
 
 def record_stage(

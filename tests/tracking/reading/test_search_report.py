@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.observers import SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluation import tracked_evaluation
-from medarts_ops.tracking.reading.search_report import REPORT, renew_report, search_report
+from medarts_ops.tracking.reading.search_report import is_run_of, search_report
 from medarts_ops.tracking.runs.evaluation_pictures import evaluated_sizes
+from medarts_ops.tracking.runs.report_log import renew_report
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
-from medarts_ops.tracking.sync import sync_search
+from medarts_ops.tracking.sync import sync_job
+from medarts_ops.tracking.vocabulary import REPORT
 
 
 class Place:
@@ -32,7 +35,7 @@ class Place:
         self.work_dir, self.uri, self.store = folder / "work", store.uri, store
         write_journal(self.work_dir, "mine", make_search_events("mine")[:n])
         storage = f"sqlite:///{folder / 'optuna.db'}"
-        synced = sync_search(self.work_dir, "mine", tracking_uri=self.uri, storage=storage, pictures=False)
+        synced = sync_job(self.work_dir, "mine", tracking_uri=self.uri, storage=storage, pictures=False)
         self.run_id = synced.run_id
 
     def report(self, given: str = "mine"):  # type: ignore[no-untyped-def]
@@ -76,6 +79,28 @@ def test_a_folder_of_the_same_name_that_is_another_searchs_is_left_alone(tmp_pat
     shutil.rmtree(place.work_dir)
     write_journal(place.work_dir, "mine", (other, *others))
     assert place.report(place.run_id).config.seed == 0
+
+
+def started() -> SearchStarted:
+    event = make_search_events("mine")[0]
+    assert isinstance(event, SearchStarted)
+    return event
+
+
+def test_a_run_of_an_older_release_is_known_by_the_settings_that_it_has(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    run, came_later = store.find_run(place.run_id), ("holdout_share", "stages.0.batch", "runtime.stack")
+    older = replace(run, params={key: value for key, value in run.params.items() if key not in came_later})
+    assert is_run_of(started(), run) and is_run_of(started(), older)
+    assert not is_run_of(started(), replace(older, params={**older.params, "seed": "99"}))
+    assert not is_run_of(started(), replace(older, params={}))
+
+
+def test_a_run_of_a_search_with_fewer_stages_is_another_searchs(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    run = store.find_run(place.run_id)
+    shorter = {key: value for key, value in run.params.items() if not key.startswith("stages.2.")}
+    assert not is_run_of(started(), replace(run, params=shorter))
 
 
 def test_a_search_is_found_by_its_name_whatever_its_run_is_called_now(tmp_path: Path, store: RunStore) -> None:

@@ -1,32 +1,31 @@
-"""The command that goes on with a job whose process ends too early, or that another process began."""
+"""The command to call next for a job whose process ended too early, or whose store was away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
+from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import command_line
 from medarts_ops.quantities import counted
 
-_RESUME_LINE = "medarts_ops.cli.going_on"
+_RESUME_LINE = "medarts_ops.cli.next_command"
 
 _OPTIONS = {"--tracking-uri": "tracking_uri", "--storage": "storage", "--work-dir": "work_dir"}
 
 
 @contextmanager
-def resumable(ctx: click.Context, work_dir: Path, name: str) -> Iterator[None]:
+def resumable(places: Places, name: str) -> Iterator[None]:
     """While this lasts, whatever ends the command leaves the line that resumes the job `name`, if there is such."""
     from medarts_ops.tracking.reading.jobs import is_unfinished
 
     try:
         yield
     except BaseException:
-        if is_unfinished(work_dir, name):
-            ctx.meta[_RESUME_LINE] = job_line(ctx, "resume", name)
+        if is_unfinished(places.work_dir, name):
+            click.get_current_context().meta[_RESUME_LINE] = job_line(places, "resume", name)
         raise
 
 
@@ -36,21 +35,16 @@ def resume_line(ctx: click.Context) -> str | None:
     return line
 
 
-def job_line(ctx: click.Context, verb: str, name: str) -> str:
+def job_line(places: Places, verb: str, name: str) -> str:
     """A command for a job that finds it: with the options that were given; the environment's are found again."""
-    options = [
-        word
-        for option, parameter in _OPTIONS.items()
-        if ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
-        for word in (option, str(ctx.params[parameter]))
-    ]
-    return command_line(verb, name, *options)
+    given = {option: getattr(places, name) for option, name in _OPTIONS.items() if name in places.given}
+    return command_line(verb, name, *(str(word) for option in given.items() for word in option))
 
 
-def tell_what_waits(ctx: click.Context, verb: str, name: str, waiting: int) -> None:
+def tell_what_waits(places: Places, name: str, waiting: int) -> None:
     """Where a store was away to the end, say what is in the work directory only, and what brings it over."""
     if waiting:
-        line = job_line(ctx, verb, name)
+        line = job_line(places, "sync", name)
         click.echo(
             f"{counted(waiting, 'event')} wait in the work directory: a store is away; once it is back, run: {line}",
             err=True,

@@ -182,7 +182,7 @@ def test_a_network_that_cannot_be_written_is_one_line_and_leaves_no_model(place)
 
 
 def test_an_evaluation_of_another_store_is_said_to_be_one(place, store):
-    with pytest.raises(RunError, match=r"'m\.ine' has no run in sqlite.*--tracking-uri.*medarts resume m\.ine"):
+    with pytest.raises(RunError, match=r"'m\.ine' has no run in sqlite.*--tracking-uri.*medarts sync m\.ine"):
         log_network("m.ine", tracking_uri=store.uri, work_dir=place.work_dir)
 
 

@@ -1,4 +1,4 @@
-"""Which MLflow run stands for a search, a stage, an individual or an evaluation, and which of them are still open.
+"""A job's runs by what each stands for (its search, a stage, an individual), and which of them are still open.
 
 Everything here may be done twice: a resumed job, or an event that is told again after the store had failed,
 finds the runs that are there instead of making new ones.
@@ -7,26 +7,30 @@ finds the runs that are there instead of making new ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
-from medarts_ops.tracking.stores.run_store import RunStore
-from medarts_ops.tracking.stores.tracked_run import FAILURE_TAG, STOPPED_TAG, RunKind, RunStatus, TrackedRun
+from medarts_ops.tracking import vocabulary
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import JobKind, RunKind, RunStatus
 
-KEY_TAG = "medarts.key"
-"""What a run stands for within its job: `search`, `stage/0`, `individual/init-03`; `evaluation`."""
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 
-class JobRuns:
+class RunsByKey:
     """The runs of one search or evaluation; those that an earlier, stopped process left behind are taken over.
 
-    `tag` is the tag that holds the job's id. `reopens` says whether the job goes on: its stopped runs are then set to
+    `reopens` says whether the job goes on: its stopped runs are then set to
     running again. Otherwise they are completed, and stay stopped unless an event ends them for good.
     """
 
-    def __init__(self, store: RunStore, experiment_id: str, tag: str, job_id: str, *, reopens: bool = True) -> None:
+    def __init__(
+        self, store: RunStore, experiment_id: str, kind: JobKind, job_id: str, *, reopens: bool = True
+    ) -> None:
         self._store = store
         self._experiment_id = experiment_id
-        self._tag, self._job_id = tag, job_id
+        self._tag, self._job_id = vocabulary.JOBS[kind].name_tag, job_id
         self._ids: dict[str, str] = {}
         self._open: set[str] = set()
         self._stopped: dict[str, list[str]] = {}
@@ -34,27 +38,29 @@ class JobRuns:
         self._in_doubt: set[str] = set()
         self._last_epochs: dict[str, int] = {}
         self._reopens = reopens
-        for run in store.runs_with(experiment_id, tag, job_id):
-            if KEY_TAG in run.tags and run.tags[KEY_TAG] not in self._ids:
+        for run in store.runs_with(experiment_id, self._tag, job_id):
+            if vocabulary.KEY_TAG in run.tags and run.tags[vocabulary.KEY_TAG] not in self._ids:
                 self._take_over(run)
         self.were_there = bool(self._ids)
 
-    def _take_over(self, run: TrackedRun) -> None:
-        self._ids[run.tags[KEY_TAG]] = run.run_id
-        stopped = run.tags.get(STOPPED_TAG) == "true"
+    def _take_over(self, run: StoredRun) -> None:
+        self._ids[run.tags[vocabulary.KEY_TAG]] = run.run_id
+        stopped = run.tags.get(vocabulary.STOPPED_TAG) == "true"
         if run.status in ("FINISHED", "FAILED", "KILLED") and not stopped:
             return
         if stopped:
-            self._stopped[run.run_id] = [tag for tag in (STOPPED_TAG, FAILURE_TAG) if tag in run.tags]
+            self._stopped[run.run_id] = [
+                tag for tag in (vocabulary.STOPPED_TAG, vocabulary.FAILURE_TAG) if tag in run.tags
+            ]
         if self._reopens:
             self._store.reopen(run.run_id)
             self._forget_the_stop(run.run_id)
         self._open.add(run.run_id)
         if not run.params:
             self._without_params.add(run.run_id)
-        if run.kind in ("individual", "evaluation"):
+        if run.kind in vocabulary.TRAINED_KINDS:
             # Every epoch has its seconds; a loss that is no number is not stored.
-            self._last_epochs[run.run_id] = max(self._store.steps(run.run_id, "epoch_seconds"), default=-1)
+            self._last_epochs[run.run_id] = max(self._store.steps(run.run_id, vocabulary.EPOCH_SECONDS), default=-1)
 
     def _forget_the_stop(self, run_id: str) -> None:
         if run_id in self._stopped:
@@ -73,8 +79,11 @@ class JobRuns:
 
     def individuals(self) -> dict[str, str]:
         """From each individual's id to its run id."""
-        prefix = "individual/"
-        return {key.removeprefix(prefix): run_id for key, run_id in self._ids.items() if key.startswith(prefix)}
+        return {
+            key.removeprefix(vocabulary.INDIVIDUAL_PREFIX): run_id
+            for key, run_id in self._ids.items()
+            if key.startswith(vocabulary.INDIVIDUAL_PREFIX)
+        }
 
     def start(
         self,
@@ -104,7 +113,7 @@ class JobRuns:
             kind=kind,
             name=name,
             parent_run_id=parent_run_id,
-            tags={self._tag: self._job_id, KEY_TAG: key, **tags},
+            tags={self._tag: self._job_id, vocabulary.KEY_TAG: key, **tags},
             params=params,
         )
         self._in_doubt.discard(key)
@@ -114,7 +123,7 @@ class JobRuns:
 
     def _find(self, key: str) -> None:
         for run in self._store.runs_with(self._experiment_id, self._tag, self._job_id):
-            if run.tags.get(KEY_TAG) == key and key not in self._ids:
+            if run.tags.get(vocabulary.KEY_TAG) == key and key not in self._ids:
                 self._take_over(run)
         self._in_doubt.discard(key)
 
@@ -140,5 +149,5 @@ class JobRuns:
         """End all open runs, children before parents, so that a resumed job can open them again."""
         for run_id in reversed(list(self._ids.values())):
             if run_id in self._open and run_id not in self._stopped:
-                self._store.set_tags(run_id, {FAILURE_TAG: reason, STOPPED_TAG: "true"})
+                self._store.set_tags(run_id, {vocabulary.FAILURE_TAG: reason, vocabulary.STOPPED_TAG: "true"})
                 self.finish(run_id, status)

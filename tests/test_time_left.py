@@ -7,8 +7,8 @@ import math
 import pytest
 from factories import OBJECTIVES, make_epoch_record, make_individual, make_search_runtime
 
-from medarts_ops.cli.time_left import WorkLeft
 from medarts_ops.config import ProposalsConfig, ResolvedSearchConfig, StageConfig
+from medarts_ops.time_left import WorkLeft
 
 SECONDS = make_epoch_record().seconds
 

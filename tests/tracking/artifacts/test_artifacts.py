@@ -34,7 +34,7 @@ from medarts_ops.tracking.artifacts.shapes import (
     read_alpha,
     read_genotype,
 )
-from medarts_ops.tracking.reading.stored_runs import read_settings
+from medarts_ops.tracking.reading.contents import read_settings
 
 TINY = SearchSpace(n_nodes=1, primitives=("none", "skip_connect"))
 

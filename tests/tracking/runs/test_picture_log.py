@@ -15,9 +15,10 @@ from medarts_ops.individual import EvaluatedIndividual
 from medarts_ops.observers import EpochFinished, FanOut, IndividualFinished, SearchEvent
 from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.pictures import gallery
-from medarts_ops.tracking.runs.picture_log import FOLDER, SearchPictures
+from medarts_ops.tracking.runs.picture_log import SearchPictures
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.tracking.vocabulary import PICTURES as FOLDER
 
 Tell = Callable[[tuple[SearchEvent, ...]], MlflowSearchObserver]
 

@@ -11,8 +11,9 @@ from journals import write_journal
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.tracking.runs import journal_copy
-from medarts_ops.tracking.runs.journal_copy import JournalCopy, restore_journal
+from medarts_ops.tracking.reading import kept_journal
+from medarts_ops.tracking.reading.kept_journal import restore_journal
+from medarts_ops.tracking.runs.journal_copy import WORTH_COPYING, JournalCopy
 from medarts_ops.tracking.stores.run_store import RunStore
 
 EVENTS = make_search_events("mine")
@@ -38,7 +39,7 @@ def test_the_copy_is_as_new_as_the_last_end_of_an_individual_stage_or_search(
     for event in EVENTS:
         journal.record(event)
         copy.notify(event)
-        if isinstance(event, journal_copy.WORTH_COPYING):
+        if isinstance(event, WORTH_COPYING):
             expected = (folder / JOURNAL_NAME).read_bytes()
         if expected:
             assert kept(store, run_id, tmp_path / "fetched") == expected
@@ -105,7 +106,7 @@ def test_a_journal_that_somebody_spoilt_is_refused_and_no_folder_made(
 def test_a_journal_above_the_limit_is_not_fetched(
     store: RunStore, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_copy, "MAX_JOURNAL_BYTES", 10)
+    monkeypatch.setattr(kept_journal, "MAX_JOURNAL_BYTES", 10)
     (tmp_path / JOURNAL_NAME).write_bytes(b"x" * 11)
     store.log_file(run_id, tmp_path / JOURNAL_NAME)
     with pytest.raises(SearchError, match="keeps no journal to go on from"):

@@ -1,0 +1,76 @@
+"""What the commands do with each kind of job: how it goes on, and how what it came to is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from medarts_ops.cli.next_command import tell_what_waits
+from medarts_ops.cli.options import Places
+from medarts_ops.cli.output import (
+    evaluation_json,
+    print_evaluation,
+    print_json,
+    print_search,
+    results_console,
+    search_json,
+)
+from medarts_ops.cli.pages import print_individuals_link
+from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
+from medarts_ops.tracking.vocabulary import JobKind
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.evaluation import TrackedEvaluation
+    from medarts_ops.tracking.reading.jobs import Job
+    from medarts_ops.tracking.search import TrackedSearch
+
+Finished = TypeVar("Finished")
+
+
+def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSearch:
+    """Go on with a search to its end."""
+    from medarts_ops.tracking.resume import resumed_search
+
+    told = (SearchProgress(board),)
+    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=told)
+
+
+def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
+    """Go on with an evaluation to its end."""
+    from medarts_ops.tracking.resume import resumed_evaluation
+
+    return resumed_evaluation(job, pictures=places.pictures, observers=(EvaluationProgress(board),))
+
+
+def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
+    """A finished search on stdout; `config_file` has settings of the evaluation that comes next."""
+    tell_what_waits(places, found.result.search_id, found.waiting)
+    if as_json:
+        print_json(search_json(found))
+        return
+    console = results_console()
+    print_search(console, found, places.named_store, config_file)
+    print_individuals_link(console, found, places)
+
+
+def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -> None:
+    """A finished evaluation on stdout."""
+    tell_what_waits(places, trained.name, trained.waiting)
+    if as_json:
+        print_json(evaluation_json(trained))
+    else:
+        print_evaluation(results_console(), trained, places.named_store)
+
+
+class JobCommands(NamedTuple, Generic[Finished]):
+    """What the commands do with a kind of job: go on with one, and show what it came to, as JSON or for people."""
+
+    resume: Callable[[Job, Places, ProgressBoard], Finished]
+    show: Callable[[Finished, Places, bool], None]
+
+
+JOB_COMMANDS: Mapping[JobKind, JobCommands[Any]] = {
+    "search": JobCommands(resume_search, show_search),
+    "evaluation": JobCommands(resume_evaluation, show_evaluation),
+}

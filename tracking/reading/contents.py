@@ -1,0 +1,86 @@
+"""What a run's parameters, metrics and artifacts say: settings, objectives, genotype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, ValidationError
+
+from medarts_ops.errors import RunError
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.artifacts.files import unversioned
+from medarts_ops.tracking.artifacts.shapes import read_genotype, reason_of
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import CONFIG, GENOTYPE, JOB_OF_RUN, JOBS
+from medarts_ops.value import Value
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
+
+
+class StoredDataset(Value):
+    """What an evaluation takes over of a search's dataset."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    data: str | None = None
+    resolution: int | None = None
+    test_share: float | None = None
+
+
+class _StoredObjective(Value):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class StoredSettings(Value):
+    """What is read back of a search's settings; the rest may be another release's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    preset: str
+    dataset: StoredDataset
+    objectives: tuple[_StoredObjective, ...]
+
+
+def objective_names(store: RunStore, search: StoredRun) -> tuple[str, ...]:
+    """The objectives of a search, which are metrics of its individuals' runs."""
+    return tuple(objective.name for objective in stored_settings(store, search).objectives)
+
+
+def stored_settings(store: RunStore, search: StoredRun) -> StoredSettings:
+    """What later commands take over of a search's settings.
+
+    Raises:
+        RunError: the search has no `config.json`, or it is not what a search logs.
+    """
+    return read_settings(store.read_json_artifact(search.run_id, CONFIG))
+
+
+def objectives_of(run: StoredRun, names: Sequence[str]) -> dict[str, float]:
+    """Those of a run's metrics that are objectives; empty before the run was trained."""
+    return {name: run.metrics[name] for name in names if name in run.metrics}
+
+
+def genotype_of(store: RunStore, run: StoredRun) -> Genotype | None:
+    """The genotype that a run has found or trains; None if it ended before it had one or is still running."""
+    job = JOB_OF_RUN.get(run.kind)
+    if run.status != "FINISHED" and not (job is not None and JOBS[job].is_given_a_genotype):
+        return None
+    return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))
+
+
+def read_settings(data: Any) -> StoredSettings:
+    """What is read back of a search's `config.json`.
+
+    Raises:
+        RunError: not that shape, or of a newer version.
+    """
+    data = unversioned(data, CONFIG)
+    try:
+        return StoredSettings.model_validate(data)
+    except ValidationError as error:
+        raise RunError(f"this is no {CONFIG} of a search: {reason_of(error)}; allowed is what it logged") from error

@@ -1,0 +1,105 @@
+"""Which runs belong together: the search of a run, the individual that it stands for, that one's ancestors."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from medarts_ops.errors import RunError
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.vocabulary import BEST_TAG, JOB_OF_RUN, JOBS, PARENTS_TAG
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
+
+
+class Ancestor(NamedTuple):
+    """An individual's run and the run ids of its genetic parents, in order (the first gave the normal cell)."""
+
+    run: StoredRun
+    parents: tuple[str, ...]
+
+
+def search_of(store: RunStore, run: StoredRun) -> StoredRun | None:
+    """The search that a run belongs to, itself if it is one; None for an evaluation of a given genotype."""
+    passed: list[str] = []
+    while run.kind != "search":
+        if run.parent_run_id is None:
+            return None
+        _check_not_passed(run.run_id, passed)
+        run = store.find_run(run.parent_run_id)
+    return run
+
+
+class Evaluated(NamedTuple):
+    """A run whose genotype is to be trained, and its search, found once in the store that was opened for them."""
+
+    store: RunStore
+    run: StoredRun
+    search: StoredRun
+
+
+def find_evaluated(run_id: str, *, tracking_uri: str | None) -> Evaluated:
+    """A run that can be evaluated, by its id, or by its name if it is a search.
+
+    Raises:
+        RunError: no such run, an evaluation, or a run without its search.
+        StoreError: the store can't be reached.
+    """
+    store = open_store(tracking_uri, create=False)
+    run = store.find_run(run_id)
+    search = search_of(store, run) if JOB_OF_RUN.get(run.kind) == "search" else None
+    if search is None:
+        raise RunError(
+            f"run {run.run_id} is of kind {run.kind}: allowed are search, stage and individual; see `medarts runs`"
+        )
+    return Evaluated(store, run, search)
+
+
+def chosen_individual(store: RunStore, run: StoredRun) -> StoredRun | None:
+    """The individual that a run stands for: itself, the best of its stage or search, or the one it evaluates.
+
+    None where there is none yet, or an evaluation was given its genotype by hand.
+    """
+    passed: list[str] = []
+    while run.kind != "individual":
+        named = chosen_run_id(run)
+        if not named:
+            return None
+        _check_not_passed(run.run_id, passed)
+        run = store.find_run(named)
+    return run
+
+
+def _check_not_passed(run_id: str, passed: list[str]) -> None:
+    # Tags can be edited by anybody: runs that name each other would be followed for ever.
+    if run_id in passed:
+        raise RunError(f"runs name each other in a circle: {' → '.join([*passed, run_id])}; mend their tags")
+    passed.append(run_id)
+
+
+def chosen_run_id(run: StoredRun) -> str | None:
+    """The run that a search or stage names as its best, or that an evaluation evaluates."""
+    job = JOB_OF_RUN.get(run.kind)
+    return run.tags.get(BEST_TAG if job is None else JOBS[job].chosen_tag)
+
+
+def ancestry(store: RunStore, run: StoredRun) -> dict[str, Ancestor]:
+    """An individual and all its ancestors by run id, nearest first, back to random individuals.
+
+    Every parent of every entry is an entry, whatever somebody wrote into the tags: a circle is followed once.
+    """
+    known = {run.run_id: run}
+    found: dict[str, Ancestor] = {}
+    waiting = deque([run])
+    while waiting:
+        current = waiting.popleft()
+        if current.run_id in found:
+            continue
+        named = filter(None, current.tags.get(PARENTS_TAG, "").split(","))
+        parents = [known[parent] if parent in known else store.find_run(parent) for parent in named]
+        known |= {parent.run_id: parent for parent in parents}
+        found[current.run_id] = Ancestor(current, tuple(parent.run_id for parent in parents))
+        waiting += parents
+    return found
