@@ -20,6 +20,7 @@ from medarts_ops.config import (
 )
 from medarts_ops.config_runtime import ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.individual import TrainingTask
 from medarts_ops.resolving import (
     resolve_config_alone,
     resolve_evaluate_config,
@@ -27,6 +28,7 @@ from medarts_ops.resolving import (
     resolve_search_config,
 )
 from medarts_ops.training import at_a_time
+from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 
 
@@ -215,3 +217,15 @@ def test_an_unknown_name_is_refused_before_images_are_read(monkeypatch, config, 
 def test_a_direction_that_is_none_is_refused_with_its_path():
     with pytest.raises(ValidationError, match="'maximize' or 'minimize'"):
         ObjectiveConfig.model_validate({"name": "latency", "direction": "up"})
+
+
+def test_the_place_of_training_is_no_part_of_what_a_checkpoint_was_made_of():
+    config = make_search_config_tiny()
+    elsewhere = config.model_copy(update={"runtime": config.runtime.model_copy(update={"executor": "processes"})})
+    identities = set()
+    for settings in (config, elsewhere):
+        individuals = (random_individual(settings, 0),)
+        task = TrainingTask(individuals=individuals, stage=settings.stages[0], config=settings, stage_data="none")
+        assert "executor" in task.model_dump_json()
+        identities.add(task.identity)
+    assert len(identities) == 1
