@@ -9,10 +9,11 @@ import click
 
 from medarts_ops.cli.options import config_options, config_request, json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
-from medarts_ops.config import EvaluateConfig, SearchConfig, Settings
+from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_writing import settings_file, shown
 from medarts_ops.configs.loader import Request, Resolved, resolve_evaluate, resolve_search
 from medarts_ops.configs.origins import SettingRow, resolved_table
+from medarts_ops.settings import Settings
 
 DESCRIBED_FROM = 130
 """Columns from which the table has room for descriptions."""

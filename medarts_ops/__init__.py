@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medarts_ops.objectives.registry import OBJECTIVES
     from medarts_ops.search import run_search
     from medarts_ops.space.genotype import Genotype
+    from medarts_ops.strategies.registry import STRATEGIES
     from medarts_ops.tracking.evaluation import tracked_evaluation
     from medarts_ops.tracking.resume import resumed_evaluation, resumed_search
     from medarts_ops.tracking.search import tracked_search
@@ -25,6 +26,7 @@ __all__ = [
     "DATASETS",
     "EXECUTORS",
     "OBJECTIVES",
+    "STRATEGIES",
     "EvaluateConfig",
     "Genotype",
     "SearchConfig",
@@ -40,6 +42,7 @@ _HOMES = {
     "DATASETS": "medarts_ops.data.registry",
     "EXECUTORS": "medarts_ops.executors.registry",
     "OBJECTIVES": "medarts_ops.objectives.registry",
+    "STRATEGIES": "medarts_ops.strategies.registry",
     "EvaluateConfig": "medarts_ops.config",
     "SearchConfig": "medarts_ops.config",
     "Genotype": "medarts_ops.space.genotype",

@@ -34,7 +34,7 @@ class CellAlpha(Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_side_by_side(cls, data: Any) -> Any:
+    def _from_flat(cls, data: Any) -> Any:
         if not isinstance(data, Mapping) or "arrays" in data:
             return data
         # The first releases wrote `edge_logits: null` where a strategy had none.
@@ -42,11 +42,12 @@ class CellAlpha(Value):
         return {"arrays": arrays, MASK: data.get(MASK)}
 
     @model_serializer(mode="wrap")
-    def _side_by_side(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain = write(self)
+    def _flat(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = write(self)
         # A checkpoint is known by a hash of this text, in which an absent `edge_logits` has always been null.
         absent = {} if "edge_logits" in plain["arrays"] else {"edge_logits": None}
-        return plain["arrays"] | absent | ({} if self.mask is None else {MASK: plain[MASK]})
+        arrays: dict[str, Any] = plain["arrays"]
+        return arrays | absent | ({} if self.mask is None else {MASK: plain[MASK]})
 
     @model_validator(mode="after")
     def _axes_agree(self) -> Self:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from medarts_ops import registry
 from medarts_ops.alpha import Alpha, CellAlpha, Mixtures
-from medarts_ops.config import setting
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.settings import setting
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
 from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from medarts_ops.config import setting
 from medarts_ops.data.batches import Batch
+from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import CellTensors
 from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment

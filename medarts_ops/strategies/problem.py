@@ -99,8 +99,8 @@ class BilevelProblem:
 
     def logits(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """The supernet's output at its own weights, or at others given by parameter name."""
-        given = (images, *mixtures_of(self.strategy, self.alpha, self.moment))
-        given = given if self.dropout is None else (*given, self.dropout)
+        dropout = () if self.dropout is None else (self.dropout,)
+        given = (images, *mixtures_of(self.strategy, self.alpha, self.moment), *dropout)
         logits: Tensor
         logits = self.supernet(*given) if weights is None else functional_call(self.supernet, dict(weights), given)
         return logits

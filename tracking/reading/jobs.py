@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from medarts_ops.errors import RunError
 from medarts_ops.journal import job as jobs
@@ -104,7 +104,7 @@ def job_in(work_dir: Path, name: str) -> JobKind | None:
     """What the folder of that name holds, if anything."""
     if NAME_PATTERN.fullmatch(name) is None:
         return None
-    return jobs.kind_in(work_dir / name)
+    return cast(JobKind | None, jobs.kind_in(work_dir / name))
 
 
 def job_name(run: StoredRun, tag: str) -> str:
