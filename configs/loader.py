@@ -173,7 +173,7 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
         raise ConfigError("preset can't be set like the rest: name it by --preset, or by extends in a config file")
     config = parse_config(model, settings | {"preset": preset})
     if isinstance(config, SearchConfig):
-        from medarts_ops.strategies.registry import strategy_settings  # loads torch
+        from medarts_ops.strategies.registry import strategy_settings
 
         config = config.model_copy(update={"strategy": strategy_settings(config.strategy)})
     resolved = Resolved(config, changed_by | {"preset": f"preset {preset}"})

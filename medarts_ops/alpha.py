@@ -87,13 +87,6 @@ class Alpha(Value):
     normal: CellAlpha
     reduce: CellAlpha
 
-    @model_validator(mode="after")
-    def _cells_agree(self) -> Self:
-        normal, reduce = ({name: array.shape for name, array in cell.arrays.items()} for cell in self.cells)
-        if normal != reduce:
-            raise ValueError(f"the normal cell has {normal} and the reduction cell {reduce}: both must be equal")
-        return self
-
     @property
     def cells(self) -> tuple[CellAlpha, CellAlpha]:
         """Both, normal first."""

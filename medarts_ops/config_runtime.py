@@ -33,7 +33,7 @@ class RuntimeConfig(Settings):
 class SearchRuntimeConfig(RuntimeConfig):
     """What only a search has: several individuals at a time, and a step worth capturing."""
 
-    added_later = frozenset({"executor"})
+    without_effect = frozenset({"executor"})
 
     workers: AtATime | Literal["auto"] = setting(
         "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"

@@ -209,8 +209,11 @@ class EvaluationStarted(JobEvent):
     """Full-size training of a genotype begins.
 
     `mean` and `std` are [channel], of the training images' pixels scaled to 0…1: what the network sees its images
-    normalised by. None in evaluations that began before these were kept.
+    normalised by. None in evaluations that began before these were kept. They follow from the images, whose
+    fingerprint is in `dataset`.
     """
+
+    without_effect = frozenset({"mean", "std"})
 
     kind: Literal["evaluation_started"] = "evaluation_started"
     config: ResolvedEvaluateConfig

@@ -50,6 +50,7 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     saves nothing.
     """
 
+    without_effect = frozenset({"stage_data", "checkpoint"})
     added_later = frozenset({"masks"})
 
     individuals: tuple[Individual, ...]
@@ -62,7 +63,7 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     @property
     def identity(self) -> str:
         """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
-        return identity_of(self, without=frozenset({"stage_data", "checkpoint"}))
+        return identity_of(self)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -15,24 +15,25 @@ class Value(BaseModel):
 
     Infinite numbers (the crowding distance at the end of a front) travel as the string "Infinity".
 
-    `added_later` names the fields that a release after the first one brought: see `identity_of`.
+    `without_effect` names the fields that change no result, `added_later` those that a release after the first one
+    brought: see `identity_of`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    without_effect: ClassVar[frozenset[str]] = frozenset()
     added_later: ClassVar[frozenset[str]] = frozenset()
 
 
-def identity_of(value: Value, *, without: frozenset[str]) -> str:
-    """A hash of all that `value` says, but for the fields `without`: equal ones have done equal work.
+def identity_of(value: Value) -> str:
+    """A hash of all in `value` that has an effect: equal ones have done equal work.
 
-    A field in its class's `added_later` does not count, at whatever depth, while it is at its default: what began
-    under a release that did not know the field goes on under one that does.
+    At whatever depth, a field of its class's `without_effect` does not count, and one of `added_later` not while it is
+    at its default: what began under a release that did not know the field goes on under one that does.
     """
-    left_out = {**_added_at_default(value), **dict.fromkeys(without, True)}
-    return hashlib.sha256(value.model_dump_json(exclude=left_out).encode()).hexdigest()
+    return hashlib.sha256(value.model_dump_json(exclude=_left_out(value)).encode()).hexdigest()
 
 
-def _added_at_default(value: object) -> dict[Any, Any]:
+def _left_out(value: object) -> dict[Any, Any]:
     """What to exclude from a dump of `value`, in pydantic's nested form."""
     parts: list[tuple[Any, object]] = []
     found: dict[Any, Any] = {}
@@ -40,13 +41,13 @@ def _added_at_default(value: object) -> dict[Any, Any]:
         case Value():
             fields = type(value).model_fields
             later = {name for name in value.added_later if getattr(value, name) == fields[name].get_default()}
-            found = dict.fromkeys(later, True)
-            parts = [(name, part) for name, part in value if name not in later]
+            found = dict.fromkeys(value.without_effect | later, True)
+            parts = [(name, part) for name, part in value if name not in found]
         case tuple():
             parts = list(enumerate(value))
         case dict():
             parts = list(value.items())
-    return found | {key: nested for key, part in parts if (nested := _added_at_default(part))}
+    return found | {key: nested for key, part in parts if (nested := _left_out(part))}
 
 
 def _finite_float32(raw: Any) -> NDArray[np.float32]:

@@ -17,11 +17,11 @@ from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
-from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
+from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors, masked_softmax
 from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
 from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.strategies.second_order import second_order_gradient
-from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy, StrategySettings, masked_softmax
+from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy, StrategySettings
 
 NAME = "everything"
 FEWEST = 2

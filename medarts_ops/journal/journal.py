@@ -182,7 +182,7 @@ def kind_of_journal(folder: Path) -> str | None:
     try:
         with (folder / JOURNAL_NAME).open("rb") as file:
             header = json.loads(file.readline(MAX_HEADER))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
         return SEARCH.name

@@ -107,3 +107,9 @@ class AlphaTensors:
         """Make the one individual's masks those of another α."""
         for cell, value in zip(self.cells, alpha.cells, strict=True):
             cell.overwrite_mask(value)
+
+
+def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last axis of the entries that `mask` has; exactly 0 for the others, without a gradient."""
+    # The smallest number, not -inf: a row without any entry has a softmax, too, and so finite gradients.
+    return torch.softmax(logits.masked_fill(~mask, torch.finfo(logits.dtype).min), dim=-1)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor
-
-from medarts_ops.data.batches import Batch
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.alpha_tensors import CellTensors
-from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
-from medarts_ops.strategies.second_order import second_order_gradient
-from medarts_ops.strategies.strategy import Strategy, StrategySettings, masked_softmax
+from medarts_ops.strategies.strategy import Strategy, StrategySettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medarts_ops.data.batches import Batch
+    from medarts_ops.strategies.alpha_tensors import CellTensors
+    from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
 
 
 class DartsSettings(StrategySettings):
@@ -37,6 +38,8 @@ class FirstOrderDarts(Strategy):
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """Softmax over the operations (Eq. 2)."""
+        from medarts_ops.strategies.alpha_tensors import masked_softmax
+
         return masked_softmax(cell.arrays["op_logits"], cell.mask)
 
 
@@ -52,4 +55,6 @@ class SecondOrderDarts(FirstOrderDarts):
 
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
         """∇α Lval(w', α) with its correction for w' depending on α."""
+        from medarts_ops.strategies.second_order import second_order_gradient
+
         return second_order_gradient(problem, train, valid, self.finite_difference)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from medarts_ops.data.batches import Batch
+from medarts_ops.networks.frozen import frozen_weights
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 
@@ -74,6 +75,18 @@ class LossScales:
 
 
 @dataclass(frozen=True)
+class ArchitectureGradient:
+    """∇α of the validation loss, in the order of `AlphaTensors.leaves`, and the losses [individual] to report.
+
+    The losses are unscaled, detached and without penalty. `scaled` says that the gradients carry the loss scales.
+    """
+
+    gradients: tuple[Tensor, ...]
+    losses: Tensor
+    scaled: bool
+
+
+@dataclass(frozen=True)
 class BilevelProblem:
     """One iteration's problem: supernet with weights w, α with its noise, and how w is stepped.
 
@@ -118,19 +131,14 @@ class BilevelProblem:
         """∇α of one number, in the order of `AlphaTensors.leaves`; zeros for an array that it does not depend on."""
         return torch.autograd.grad(of, self.alpha.leaves(), materialize_grads=True)
 
+    def first_order_gradient(self, valid: Batch) -> ArchitectureGradient:
+        """∇α Lval(w, α) at the w of now; weight gradients are not computed."""
+        with frozen_weights(self.supernet), self.autocast():
+            losses = self.losses(valid)
+        gradients = self.gradients(self.scales.sum(self.penalized(losses)))
+        return ArchitectureGradient(gradients, losses.detach(), scaled=True)
+
 
 def mean_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy [individual] of `logits [individual, image, class]`; autocast computes it in float32."""
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(dim=1)
-
-
-@dataclass(frozen=True)
-class ArchitectureGradient:
-    """∇α of the validation loss, in the order of `AlphaTensors.leaves`, and the losses [individual] to report.
-
-    The losses are unscaled, detached and without penalty. `scaled` says that the gradients carry the loss scales.
-    """
-
-    gradients: tuple[Tensor, ...]
-    losses: Tensor
-    scaled: bool

@@ -1,26 +1,32 @@
-"""What a strategy is. All but the mixture has a default, which is first-order DARTS's."""
+"""What a strategy is. All but the mixture has a default, which is first-order DARTS's.
+
+Settings are read where nothing is trained, so nothing in here loads torch before it is called.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from pydantic import ConfigDict
-from torch import Tensor
 
 from medarts_ops.alpha import Alpha, CellAlpha, Mixtures
 from medarts_ops.config import AlphaConfig, StageConfig, StrategyConfig
-from medarts_ops.data.batches import Batch
-from medarts_ops.networks.frozen import frozen_weights
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
-from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from medarts_ops.data.batches import Batch
+    from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
+    from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
 
 
 @dataclass(frozen=True)
@@ -115,15 +121,14 @@ class Strategy(ABC):
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
         """The gradients that the α steps of a stack's individuals follow, at the w of now.
 
-        First order (ξ = 0): ∇α Lval(w, α). Weight gradients are not computed.
+        First order by default (ξ = 0): ∇α Lval(w, α). Weight gradients are not computed.
         """
-        with frozen_weights(problem.supernet), problem.autocast():
-            losses = problem.losses(valid)
-        gradients = problem.gradients(problem.scales.sum(problem.penalized(losses)))
-        return ArchitectureGradient(gradients, losses.detach(), scaled=True)
+        return problem.first_order_gradient(valid)
 
     def alpha_optimizer(self, arrays: Sequence[Tensor], step: AlphaStep) -> torch.optim.Optimizer:
         """What steps one individual's arrays [edge, …], in the order of `AlphaTensors.leaves`; Adam."""
+        import torch
+
         return torch.optim.Adam(
             arrays,
             lr=step.lr,
@@ -144,9 +149,3 @@ class Strategy(ABC):
     def genotype(self, mixtures: Mixtures) -> Genotype:
         """The architecture that a reading means."""
         return discretize(self.space, mixtures.normal, mixtures.reduce)
-
-
-def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis of the entries that `mask` has; exactly 0 for the others, without a gradient."""
-    # The smallest number, not -inf: a row without any entry has a softmax, too, and so finite gradients.
-    return torch.softmax(logits.masked_fill(~mask, torch.finfo(logits.dtype).min), dim=-1)

@@ -62,9 +62,7 @@ class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
     @property
     def identity(self) -> str:
         """What a checkpoint must have been made of to be this task's."""
-        # Mean and std follow from the images, whose fingerprint is in it; and the checkpoints of evaluations that
-        # began without them must stay theirs.
-        return identity_of(self.started, without=frozenset({"mean", "std"}))
+        return identity_of(self.started)
 
     @property
     def names(self) -> tuple[str, ...]:

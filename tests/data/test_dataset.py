@@ -95,7 +95,7 @@ def test_the_summary_says_what_a_reader_needs() -> None:
 def test_an_unknown_dataset_is_answered_with_the_near_miss() -> None:
     with pytest.raises(ConfigError, match="unknown dataset 'cifar-10'.*did you mean 'cifar10'"):
         load_dataset(DatasetConfig(name="cifar-10"))
-    assert sorted(DATASETS) == ["cifar10", "cifar100", "digits", "folder", "npz"]
+    assert DATASETS.names() == ("cifar10", "cifar100", "digits", "folder", "npz")
 
 
 @pytest.mark.parametrize("name", ["folder", "npz"])
