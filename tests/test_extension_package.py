@@ -45,27 +45,32 @@ def medarts(folder: Path, *words: str, beside: Path | None = None) -> subprocess
     [
         ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, latency"),
         ("dataset.name=stripe", "dataset.name: unknown dataset 'stripe': allowed are cifar10"),
+        ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are darts, sigmoid"),
+        ("{name: sigmoid, order: first}", "unknown setting 'strategy.order': allowed here are name, zero_one"),
         ("runtime.executor=last", "runtime.executor: unknown executor 'last': allowed are auto, last_first, local"),
     ],
 )
 def test_an_unknown_name_lists_the_packages_parts_too(
     installed: Path, tmp_path: Path, setting: str, message: str
 ) -> None:
+    setting = setting if "=" in setting else f"strategy={setting}"
     words = ("search", "--preset", "digits", "--set", setting)
     done = medarts(tmp_path, *words, beside=installed)
     assert done.returncode == 2 and message in " ".join(done.stderr.split())
-    assert any(name in done.stderr for name in ("skips", "stripes", "last_first"))
+    assert any(name in done.stderr for name in ("skips", "stripes", "last_first", "zero_one", "sigmoid"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_with_an_objective_a_dataset_and_an_executor_of_a_package(installed: Path, tmp_path: Path) -> None:
-    settings = ("--config", str(PACKAGE / "stripes.yaml"), "--name", "mine")
+def test_a_search_with_parts_of_every_kind_of_a_package(installed: Path, tmp_path: Path) -> None:
+    strategy = ("--set", "strategy={name: sigmoid, zero_one: 2.0}")
+    settings = ("--config", str(PACKAGE / "stripes.yaml"), "--name", "mine", *strategy)
     done = medarts(tmp_path, "search", *settings, "--json", "--no-pictures", beside=installed)
     assert done.returncode == 0, done.stderr
     journal = (tmp_path / "medarts-work" / "mine" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     config = json.loads(journal[1])["event"]["config"]
     assert config["objectives"][1] == {"name": "skips", "direction": "minimize"}
     assert (config["dataset"]["name"], config["runtime"]["executor"]) == ("stripes", "last_first")
+    assert config["strategy"] == {"name": "sigmoid", "zero_one": 2.0}
     shown = medarts(tmp_path, "show", "mine", beside=installed)
     assert shown.returncode == 0 and "skips" in shown.stdout, shown.stderr
     report = medarts(tmp_path, "report", "mine", "-o", "mine.html", beside=installed)
