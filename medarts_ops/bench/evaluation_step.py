@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.made_up import IN_CHANNELS, N_CLASSES, made_up_images
-from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
-from medarts_ops.bench.search_step import ImageSize, made_up_batch, time_interleaved
+from medarts_ops.bench.reference_step import plain_sgd, step_weights
+from medarts_ops.bench.search_step import ImageSize, made_up_batch, race
 from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.networks.derived import DerivedNetwork
@@ -49,28 +48,18 @@ class EvaluationTiming(Value):
 def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats: int) -> EvaluationTiming:
     """Product and plain step on the same work, `repeats` times in turn."""
     device = Runtime.from_config(config.runtime).device
-    steps = {"product": product_training_step(config, resolution), "plain": plain_training_step(config, resolution)}
+    steps = {"": product_training_step(config, resolution), "plain_": plain_training_step(config, resolution)}
     for _ in range(SETTLING_TURNS):
         for step in steps.values():
             step()
-    seconds = time_interleaved(steps, repeats, device)
-    launches = {name: sum(count_launches(step).values()) for name, step in steps.items()}
-    memory = {name: peak_bytes(step, device) for name, step in steps.items()}
+    found = race(steps, repeats, device)
     return EvaluationTiming(
         genotype=GENOTYPE,
-        cells=config.cells,
-        channels=config.channels,
         resolution=resolution,
-        batch=config.batch,
-        seconds=seconds["product"],
-        plain_seconds=seconds["plain"],
-        ratio=seconds["plain"] / seconds["product"],
-        images_per_second=config.batch / seconds["product"],
-        plain_images_per_second=config.batch / seconds["plain"],
-        launches=launches["product"],
-        plain_launches=launches["plain"],
-        peak_bytes=memory["product"],
-        plain_peak_bytes=memory["plain"],
+        images_per_second=config.batch / found["seconds"],
+        plain_images_per_second=config.batch / found["plain_seconds"],
+        **config.model_dump(include={"cells", "channels", "batch"}),
+        **found,
     )
 
 
@@ -104,28 +93,17 @@ def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Call
         auxiliary=weight > 0,
     )
     network = ReferenceDerivedNetwork(derived).to(runtime.device).train()
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=config.weights.lr,
-        momentum=config.weights.momentum,
-        weight_decay=config.weights.weight_decay,
-        foreach=False,
-    )
+    optimizer = plain_sgd(network, config.weights)
     batch = made_up_batch(config.batch, _size(resolution), runtime, seed=0)
     images = batch.images.contiguous()
     drop_stream = runtime.generator(0)
 
-    def step() -> None:
-        optimizer.zero_grad()
+    def loss() -> Tensor:
         logits, auxiliary = network(images, config.drop_path, drop_stream)
-        loss = F.cross_entropy(logits, batch.labels)
-        if auxiliary is not None:
-            loss = loss + weight * F.cross_entropy(auxiliary, batch.labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.grad_clip, foreach=False)
-        optimizer.step()
+        main = F.cross_entropy(logits, batch.labels)
+        return main if auxiliary is None else main + weight * F.cross_entropy(auxiliary, batch.labels)
 
-    return step
+    return lambda: step_weights(optimizer, loss, config.weights.grad_clip)
 
 
 def _size(resolution: int) -> ImageSize:

@@ -49,13 +49,8 @@ def measure_input(
 ) -> InputTiming:
     """Product and loader over the same made-up images, `repeats` passes in turn.
 
-    Args:
-        config: where and with how many threads the product works.
-        resolution: side of the images in pixels.
-        batch: images of a batch.
-        repeats: timed passes of each; one more of each warms up, in which the loader's workers start.
-        images: how many there are.
-        workers: the loader's processes; None takes the cores that this process may use.
+    One more pass of each warms up, in which the loader's `workers` start; None takes the cores that this process may
+    use.
     """
     runtime = Runtime.from_config(config)
     runtime.apply_to_process()
@@ -122,14 +117,9 @@ class PilImages(Dataset[tuple[Tensor, int]]):
         self._labelled = labelled
         side = labelled.images.shape[1]
         mean, std = (values.tolist() for values in statistics)
-        self._transform = transforms.Compose(
-            [
-                transforms.RandomCrop(side, padding=side // DEFAULT_PADDING_DIVISOR),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(mean, std),
-            ]
-        )
+        crop = transforms.RandomCrop(side, padding=side // DEFAULT_PADDING_DIVISOR)
+        to_numbers = (transforms.ToTensor(), transforms.Normalize(mean, std))
+        self._transform = transforms.Compose([crop, transforms.RandomHorizontalFlip(), *to_numbers])
 
     def __len__(self) -> int:
         return len(self._labelled)

@@ -17,19 +17,13 @@ from medarts_ops.report.tables import changed_settings, settings_table, stage_vi
 from medarts_ops.report.values import SearchReport
 from medarts_ops.space.formats import format_darts
 
-STATES = {
-    "finished": "finished",
-    "stopped": "stopped before its end",
-    "unfinished": "not finished yet",
-}
+STATES = {"finished": "finished", "stopped": "stopped before its end", "unfinished": "not finished yet"}
 
 
 def report_html(report: SearchReport, written: datetime | None = None) -> str:
     """The page. It is whole in itself: no script, no other file, no network; light or dark as the reader's system is.
 
-    Args:
-        report: what it says; of a search that is not finished, the stages so far.
-        written: the time at its foot, with a time zone; now by default.
+    `written` is the time at its foot, with a time zone; now by default.
     """
     when = datetime.now(UTC) if written is None else written
     page: str = _template().render(
