@@ -10,8 +10,7 @@ from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
-VALIDATION_SHARE = 0.2
-"""Cost of the validation pass beside the steps of an epoch: one forward pass to the steps' five."""
+VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
 
 
 class StageEstimate(Value):

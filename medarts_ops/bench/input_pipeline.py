@@ -22,9 +22,6 @@ from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
-N_IMAGES = 4096
-"""Images of a timed pass: enough that a pass takes far longer than a clock's tick."""
-
 
 class InputTiming(Value):
     """One resolution: images a second that are cropped, flipped, normalised and batched. Medians over passes."""
@@ -44,13 +41,12 @@ def measure_input(
     batch: int,
     repeats: int,
     *,
-    images: int = N_IMAGES,
+    images: int = 4096,
     workers: int | None = None,
 ) -> InputTiming:
-    """Product and loader over the same made-up images, `repeats` passes in turn.
+    """Product and loader over the same made-up images, `repeats` passes in turn, each far longer than a clock's tick.
 
-    One more pass of each warms up, in which the loader's `workers` start; None takes the cores that this process may
-    use.
+    One more pass of each warms up, in which the loader's `workers` start; by default one for each core.
     """
     runtime = Runtime.from_config(config)
     runtime.apply_to_process()

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from medarts_ops.bench.reference import ReferenceSupernet, StackOfOne
 from medarts_ops.config import SearchConfig, StageConfig, WeightsConfig
@@ -45,18 +45,17 @@ def reference_step(
     )
     if order == "first":
         weights_optimizer = plain_sgd(plain, config.weights)
-        train_loss, differentiate_alpha = _first_order(plain, alphas, train, valid)
+        back_propagate, differentiate_alpha = _first_order(plain, alpha_optimizer, alphas, train, valid)
     else:
         network = StackOfOne(plain).to(device)
         weights_optimizer = plain_sgd(network, config.weights)
         stacked = (Batch(each.images[None], each.labels[None]) for each in (train, valid))
-        train_loss, differentiate_alpha = _second_order(config, network, weights_optimizer, alphas, *stacked)
+        back_propagate, differentiate_alpha = _second_order(config, network, weights_optimizer, alphas, *stacked)
 
     def step() -> None:
-        alpha_optimizer.zero_grad()
         differentiate_alpha()
         alpha_optimizer.step()
-        step_weights(weights_optimizer, train_loss, config.weights.grad_clip)
+        step_weights(weights_optimizer, back_propagate, config.weights.grad_clip)
 
     return step
 
@@ -72,29 +71,33 @@ def plain_sgd(network: nn.Module, settings: WeightsConfig) -> torch.optim.SGD:
     )
 
 
-def step_weights(optimizer: torch.optim.SGD, loss: Callable[[], Tensor], grad_clip: float) -> None:
-    """Down `loss`, with gradients clipped a tensor at a time."""
+def step_weights(optimizer: torch.optim.SGD, back_propagate: Callable[[], None], grad_clip: float) -> None:
+    """A step whose gradients are clipped a tensor at a time."""
     optimizer.zero_grad()
-    loss().backward()
+    back_propagate()
     torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], grad_clip, foreach=False)
     optimizer.step()
 
 
 def _first_order(
-    network: ReferenceSupernet, alphas: AlphaTensors, train: Batch, valid: Batch
-) -> tuple[Callable[[], Tensor], Callable[[], None]]:
-    """The loss of the weight step, and what gives α its gradients."""
+    network: ReferenceSupernet, optimizer: torch.optim.Adam, alphas: AlphaTensors, train: Batch, valid: Batch
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What gives the weights their gradients, and what gives α, which `optimizer` steps, its."""
 
-    def loss(batch: Batch) -> Tensor:
+    def back_propagate(batch: Batch) -> None:
         logits = network(batch.images, *(torch.softmax(alpha[0], dim=-1) for alpha in alphas.leaves()))
-        return F.cross_entropy(logits, batch.labels)
+        F.cross_entropy(logits, batch.labels).backward()
 
-    return lambda: loss(train), lambda: loss(valid).backward()
+    def differentiate_alpha() -> None:
+        optimizer.zero_grad()
+        back_propagate(valid)
+
+    return lambda: back_propagate(train), differentiate_alpha
 
 
 def _second_order(
     config: SearchConfig, network: StackOfOne, optimizer: torch.optim.SGD, alphas: AlphaTensors, *batches: Batch
-) -> tuple[Callable[[], Tensor], Callable[[], None]]:
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """As `_first_order`, of a stack of one; `batches` of w and of α."""
     (train, valid), device = batches, batches[0].images.device
     strategy = build_strategy(config)
@@ -117,4 +120,4 @@ def _second_order(
         for alpha, value in zip(alphas.leaves(), gradient.gradients, strict=True):
             alpha.grad = value
 
-    return lambda: problem.losses(train).sum(), differentiate_alpha
+    return lambda: problem.losses(train).sum().backward(), differentiate_alpha

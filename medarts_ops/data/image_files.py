@@ -25,7 +25,6 @@ GRAY_16_BIT = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 GRAYSCALE = frozenset(("1", "L", "LA"))
 COLOUR = frozenset(("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"))
 
-_ORIENTATION = 0x0112
 _TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
 
 T = TypeVar("T")
@@ -98,7 +97,7 @@ def _refuse_unreadable(paths: Sequence[Path], results: Sequence[object], pool: T
 
 
 def _read_header(path: Path) -> _Header:
-    from PIL import Image
+    from PIL import ExifTags, Image
 
     with Image.open(path) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
@@ -106,7 +105,7 @@ def _read_header(path: Path) -> _Header:
             raise ValueError(f"pixel format {image.mode!r} has no 8-bit meaning; save it as 8-bit grayscale or RGB")
         width, height = image.size
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
-        if width != height and image.getexif().get(_ORIENTATION, 1) in _TRANSPOSING_ORIENTATIONS:
+        if width != height and image.getexif().get(ExifTags.Base.Orientation, 1) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
         return _Header(height, width, is_grayscale)
 

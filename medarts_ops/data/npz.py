@@ -52,9 +52,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(
-            f"dataset.data is {str(path)!r}, which does not exist: give --data with the .npz file"
-        ) from error
+        missing = f"dataset.data is {str(path)!r}, which does not exist"
+        raise DataError(f"{missing}: give --data with the .npz file") from error
     except UNREADABLE as error:
         raise DataError(
             f"{str(path)!r} is torn or no .npz file of plain arrays ({unreadable_reason(error)}): "

@@ -19,7 +19,6 @@ Sampling = Literal["balanced", "stratified"]
 LEAST_PER_CLASS = 2
 """One image of each class for the weight half and one for the α half."""
 
-_SMALLEST_STD = 1 / 255
 _PIXELS_PER_CHUNK = 2**22
 
 
@@ -31,11 +30,7 @@ class ChannelStatistics(NamedTuple):
 
 
 def sample_indices(
-    labels: Indices,
-    images: int | float,
-    sampling: Sampling,
-    rng: np.random.Generator,
-    class_names: Sequence[str],
+    labels: Indices, images: int | float, sampling: Sampling, rng: np.random.Generator, class_names: Sequence[str]
 ) -> Indices:
     """Draw D_sample: ascending indices into `labels [image]`.
 
@@ -71,11 +66,7 @@ def low_resolution(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def search_images(train: LabelledImages, config: DatasetConfig) -> LabelledImages:
-    """All training images at the resolution that the supernet sees: D_low, or as they are where that is off.
-
-    Raises:
-        DataError: D_low would be smaller than 8×8.
-    """
+    """All training images at the resolution that the supernet sees: `low_resolution`, or as they are if that is off."""
     return LabelledImages(low_resolution(train.images), train.labels) if config.low_resolution else train
 
 
@@ -125,7 +116,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> ChannelStatistics:
             histogram[channel] += np.bincount(images[start : start + step, :, :, channel].ravel(), minlength=256)
     moments = [_mean_and_std(row, n * height * width) for row in histogram]
     mean, std = np.array(moments).T / 255
-    return ChannelStatistics(mean, np.maximum(std, _SMALLEST_STD))
+    return ChannelStatistics(mean, np.maximum(std, 1 / 255))
 
 
 def _mean_and_std(histogram: NDArray[np.int64], n_pixels: int) -> tuple[float, float]:

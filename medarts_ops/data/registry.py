@@ -22,13 +22,7 @@ DATASETS = Registry[Loader](
     "dataset",
     "dataset.name",
     "medarts_ops.datasets",
-    {
-        "digits": load_digits,
-        "cifar10": load_cifar,
-        "cifar100": load_cifar,
-        "folder": load_folder,
-        "npz": load_npz,
-    },
+    {"digits": load_digits, "cifar10": load_cifar, "cifar100": load_cifar, "folder": load_folder, "npz": load_npz},
 )
 
 TEST_SPLIT_SEED = 0

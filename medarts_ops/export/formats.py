@@ -77,11 +77,7 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's ending names.
-
-    Raises:
-        ExportError: it names none.
-    """
+    """The format that a file's ending names; one that names none is an ExportError."""
     for format in FORMATS:
         if path.suffix == f".{format}":
             return format
@@ -89,11 +85,7 @@ def format_of(path: Path) -> Format:
 
 
 def require(format: Format) -> None:
-    """See that the packages that a format needs are there.
-
-    Raises:
-        ExportError: one is not; says how to install it.
-    """
+    """See that the packages that a format needs are there; one that is not is an ExportError."""
     for package in _NEEDS[format]:
         try:
             importlib.import_module(package)
@@ -185,11 +177,7 @@ def _read_onnx(path: Path) -> LoadedNetwork:
     if shapes != expected:
         raise ExportError(f"{str(path)!r} contradicts its description: it has {shapes}, described are {expected}")
 
-    def logits(images: Pixels) -> Logits:
-        found: Logits = session.run([OUTPUT], {INPUT: images})[0]
-        return found
-
-    return LoadedNetwork(description, "onnx", logits)
+    return LoadedNetwork(description, "onnx", lambda images: session.run([OUTPUT], {INPUT: images})[0])
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -218,21 +206,10 @@ def _read_safetensors(path: Path) -> LoadedNetwork:
 
 
 def _logits(module: torch.nn.Module) -> Callable[[Pixels], Logits]:
-    def logits(images: Pixels) -> Logits:
-        with torch.no_grad():
-            found: Logits = module(torch.from_numpy(images)).numpy()
-        return found
-
-    return logits
+    return torch.no_grad()(lambda images: module(torch.from_numpy(images)).numpy())
 
 
-_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]] = {
-    "pt2": _pt2_content,
-    "onnx": _onnx_content,
-    "safetensors": _safetensors_content,
-}
-_READERS: dict[Format, Callable[[Path], LoadedNetwork]] = {
-    "pt2": _read_pt2,
-    "onnx": _read_onnx,
-    "safetensors": _read_safetensors,
-}
+_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]]
+_CONTENTS = {"pt2": _pt2_content, "onnx": _onnx_content, "safetensors": _safetensors_content}
+_READERS: dict[Format, Callable[[Path], LoadedNetwork]]
+_READERS = {"pt2": _read_pt2, "onnx": _read_onnx, "safetensors": _read_safetensors}

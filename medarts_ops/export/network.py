@@ -122,11 +122,7 @@ def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -
 def described(
     validate: Callable[[Given], NetworkDescription], given: Given, source: str, remedy: str
 ) -> NetworkDescription:
-    """The description that `source` gives.
-
-    Raises:
-        ExportError: it describes an impossible network.
-    """
+    """The description that `source` gives; one of an impossible network is an ExportError that names the `remedy`."""
     try:
         return validate(given)
     except (ValidationError, MedartsError) as error:
@@ -158,15 +154,9 @@ def trained_network(description: NetworkDescription, weights: Mapping[str, Tenso
     Raises:
         ExportError: a weight is missing, unknown, or of another shape or type than the network's.
     """
+    sizes = description.model_dump(include={"cells", "channels", "in_channels"})
     with torch.device("meta"):
-        network = DerivedNetwork(
-            description.genotype,
-            cells=description.cells,
-            channels=description.channels,
-            n_classes=len(description.class_names),
-            in_channels=description.in_channels,
-            auxiliary=False,
-        )
+        network = DerivedNetwork(description.genotype, n_classes=len(description.class_names), auxiliary=False, **sizes)
     given = {name: tensor for name, tensor in weights.items() if not name.startswith(AUXILIARY)}
     _check_weights(network.state_dict(), given, source)
     network.load_state_dict({name: tensor.contiguous() for name, tensor in given.items()}, assign=True)

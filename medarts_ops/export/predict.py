@@ -78,11 +78,7 @@ def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, bat
 
 
 def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArray[np.float32]:
-    """Image files as a network wants them: [image, channel, height, width], float32 in 0…255.
-
-    Raises:
-        DataError: as for `classify`.
-    """
+    """Image files as a network wants them: [image, channel, height, width], float32 in 0…255; else a DataError."""
     from PIL import Image
 
     images = read_images(paths, description.resolution)

@@ -24,15 +24,12 @@ LEFT, RIGHT, BOTTOM, TOP = 0.6, 0.2, 1.15, 0.75
 
 
 def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: str) -> Figure:
-    """The mixture of each edge, as its strategy reads α, from birth to the last epoch.
+    """The mixture of each edge, as its strategy reads α before training and after each epoch.
 
     A small panel is an edge: its row is the node that it leads into, its column the state that it comes from. From left
     to right runs the training, from birth to the last epoch. A line is an operation's weight. All panels have one
     scale, from the smallest to the largest weight of both cells: in a short search all weights stay near one another.
     The strongest operation at the end, of those that a genotype may hold, is drawn thicker.
-
-    Args:
-        readings: what α says before training and after each epoch.
 
     Raises:
         RunError: no epoch.
@@ -75,13 +72,8 @@ def _panels(axes: Axes, weights: NDArray[np.float64], space: SearchSpace, scale:
             for edge, (left, bottom) in enumerate(corners)
         ]
         widths = [2.4 if strongest[edge] == operation else 0.9 for edge in range(space.n_edges)]
-        axes.add_collection(LineCollection(lines, colors=_colour(name), linewidths=widths, gid=name))
+        axes.add_collection(LineCollection(lines, colors=colour(OPERATIONS.index(name)), linewidths=widths, gid=name))
     _frame(axes, space)
-
-
-def _colour(operation: str) -> str:
-    """An operation's colour, the same in every space."""
-    return colour(OPERATIONS.index(operation))
 
 
 def _corner(space: SearchSpace, edge: int) -> tuple[float, float]:
@@ -108,7 +100,8 @@ def _legend(figure: Figure, space: SearchSpace, scale: tuple[float, float]) -> N
     from matplotlib.lines import Line2D
 
     width, height = figure.get_size_inches()
-    handles = [Line2D([], [], color=_colour(operation), linewidth=2, label=operation) for operation in space.primitives]
+    colours = {name: colour(OPERATIONS.index(name)) for name in space.primitives}
+    handles = [Line2D([], [], color=ink, linewidth=2, label=name) for name, ink in colours.items()]
     columns = max(1, min(len(handles), int(width / 1.35)))
     figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=LABEL_SIZE)
     text = (

@@ -57,11 +57,7 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
 
 
 def checked_mixtures(mixtures: Mixtures, space: SearchSpace) -> dict[CellKind, np.ndarray]:
-    """The mixture `[edge, op]` of each kind of cell.
-
-    Raises:
-        GenotypeError: one does not have the shape of the space.
-    """
+    """The mixture `[edge, op]` of each kind of cell; one of another shape than the space's is a GenotypeError."""
     expected = (space.n_edges, space.n_primitives)
     for cell, mixture in mixtures._asdict().items():
         if mixture.shape != expected:

@@ -22,10 +22,7 @@ Line = tuple[str, list[float | None]]
 def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
     """Accuracies, losses, skip connections and the largest mixture weights of the individual `name`, over epochs.
 
-    Losses of α start after its warm-up.
-
-    Raises:
-        RunError: there is no epoch.
+    Losses of α start after its warm-up. No epoch is a RunError.
     """
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 6.4, f"search training of {name}")
@@ -55,11 +52,7 @@ def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
 
 
 def evaluation_curves(history: Sequence[EvaluationEpoch], name: str) -> Figure:
-    """Losses and test error of the evaluation `name`, over epochs; the last error, which is the result, is marked.
-
-    Raises:
-        RunError: there is no epoch.
-    """
+    """Losses and test error of the evaluation `name`, over epochs; the last error, which is the result, is marked."""
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 3.8, f"evaluation of {name}")
     losses, errors = figure.subplots(1, 2)

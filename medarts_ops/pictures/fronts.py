@@ -69,10 +69,12 @@ def front_figure(stage: StageResult, search: str, survivors: Collection[str] = (
         for origin, marker in MARKERS.items():
             points = [(dot.x, dot.y) for dot in members if _origin(dot.one) == origin]
             if points:
-                axes.scatter(*np.transpose(points), s=44, marker=marker, color=ink, zorder=3)
+                xs, ys = np.transpose(points)
+                axes.scatter(xs, ys, s=44, marker=marker, color=ink, zorder=3)
     ringed = [(dot.x, dot.y) for dot in dots if dot.one.id in survivors]
     if ringed:
-        axes.scatter(*np.transpose(ringed), s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
+        xs, ys = np.transpose(ringed)
+        axes.scatter(xs, ys, s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
     axes.margins(0.12)
     _legend(figure, dots, bool(ringed))
     label_points(axes, [(dot.x, dot.y, dot.one.id, INK) for dot in dots[:LABELLED]])
@@ -86,9 +88,6 @@ def front_html(
 
     `run_ids` gives the run of an individual's id, for those that have one. The page holds its script and loads
     nothing.
-
-    Raises:
-        SearchError: the stage has no ranked individual.
     """
     import plotly.graph_objects as go
 
@@ -139,9 +138,8 @@ def _axis_label(objective: str | None) -> str:
 
 
 def _value(one: RankedIndividual, objective: str | None) -> float:
-    if objective is None:
-        return float(one.trained.individual.number)
-    return one.evaluated.objectives[objective] * axis(objective)[1]
+    number = float(one.trained.individual.number)
+    return number if objective is None else one.evaluated.objectives[objective] * axis(objective)[1]
 
 
 def _dots(stage: StageResult) -> list[_Dot]:

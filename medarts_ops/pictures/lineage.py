@@ -118,7 +118,8 @@ def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> Non
         columns, rows, colours = np.reshape(group, (-1, 3)).T
         dots = axes.scatter(columns, rows, c=colours, marker=marker, s=95, zorder=4, gid=origin, **scale)  # type: ignore[arg-type]
     failed = np.reshape([(one.individual.stage, one.row) for one in people.values() if one.accuracy is None], (-1, 2))
-    axes.scatter(*failed.T, marker="x", c=PALE, s=55, gid="failed")
+    columns, rows = failed.T
+    axes.scatter(columns, rows, marker="x", c=PALE, s=55, gid="failed")
     width, height = figure.get_size_inches()
     bar = axes_at(figure, width - RIGHT + 0.25, BOTTOM, 0.14, height - TOP - BOTTOM, "bar")
     figure.colorbar(dots, cax=bar).set_label("acc_valid (%)", fontsize=LABEL_SIZE)

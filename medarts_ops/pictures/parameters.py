@@ -95,7 +95,8 @@ def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table:
     ):
         group = [(x, y) for x, y, _, of in points if of == ink]
         if group:
-            axes.scatter(*np.transpose(group), s=size, marker=marker, color=ink, label=label, zorder=3)
+            xs, ys = np.transpose(group)
+            axes.scatter(xs, ys, s=size, marker=marker, color=ink, label=label, zorder=3)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")

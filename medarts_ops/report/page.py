@@ -54,18 +54,12 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    formats = (counted, distance, duration, hours, millions, percent, settings_file, shown)
     environment.filters |= {
-        "counted": counted,
+        **{each.__name__: each for each in formats},
         "darts": format_darts,
-        "distance": distance,
-        "duration": duration,
         "exact": lambda value, name: exact_objective(name, value),
-        "hours": hours,
         "in_unit": lambda value, name: objective(name, value),
-        "millions": millions,
-        "percent": percent,
-        "settings_file": settings_file,
-        "shown": shown,
     }
     environment.tests["of_counted_network"] = is_of_counted_network
     return environment.from_string(_text("page.html"))
