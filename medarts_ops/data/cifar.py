@@ -16,8 +16,6 @@ from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset
 from medarts_ops.errors import DataError
 
-DEFAULT_ROOT = "./data"
-
 
 def load_cifar(config: DatasetConfig) -> LoadedDataset:
     """CIFAR-10, or CIFAR-100 with its fine labels, from `data` (default `./data`), downloaded there when absent.
@@ -28,7 +26,7 @@ def load_cifar(config: DatasetConfig) -> LoadedDataset:
     from torchvision import datasets
 
     source = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.name]
-    root = config.data or DEFAULT_ROOT
+    root = config.data or "./data"
     try:
         with warnings.catch_warnings():
             # The archives were pickled by Python 2; NumPy 2.4 warns of their dtype's align=0.

@@ -126,7 +126,7 @@ class ImageDataset:
 
 
 def required_data(config: DatasetConfig, what: str) -> str:
-    """`config.data` of a dataset that can't do without (a ConfigError); `what` says what it must be."""
+    """`config.data` of a dataset that can't do without it, or a ConfigError; `what` says what it must be."""
     if not config.data:
         raise ConfigError(f"dataset {config.name!r} needs dataset.data, which is empty: give --data with {what}")
     return config.data

@@ -13,7 +13,6 @@ from medarts_ops.data.image_files import EXTENSIONS, read_images
 from medarts_ops.errors import DataError
 
 PARTS = ("train", "val", "test")
-MISNAMED_VAL = frozenset(("valid", "validation"))
 
 ClassFiles = dict[str, list[Path]]
 """The image files of each class, classes and files in sorted order."""
@@ -56,7 +55,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
     """
     names = [path.name for path in _subfolders(root)]
     if "train" in names and _subfolders(root / "train"):
-        for name in MISNAMED_VAL.intersection(names):
+        for name in {"valid", "validation"}.intersection(names):
             raise DataError(f"{str(root)!r} holds {name}/ beside train/: allowed are val/ and test/; rename it to val/")
         return {part: root / part for part in PARTS if part in names}
     if names and set(names) <= set(PARTS):

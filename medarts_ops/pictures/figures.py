@@ -96,11 +96,8 @@ OFFSETS = tuple(
 )
 """Where a label may stand from its point, in points, the most wanted first."""
 
-POINT = 8
-"""Half the width of a point, in pixels."""
-
-NEAR = 13
-"""A label that is farther from its point, in points, is joined to it by a line."""
+POINT = 8  # half the width of a point, in pixels
+NEAR = 13  # a label that is farther from its point, in points, is joined to it by a line
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:

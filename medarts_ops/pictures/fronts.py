@@ -31,12 +31,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 8.0, 5.5
 PLOTLY_SYMBOLS = {"random": "circle", "inherited": "square", "crossover": "triangle-up"}
-COLOURED_FRONTS = 5
-"""Later fronts are grey: what is dominated five times over needs no colour of its own."""
-
-HOVER_WIDTH = 90
-LABELLED = 40
-"""Individuals with their id beside them; the page has all in its hover texts."""
+COLOURED_FRONTS = 5  # later ones are grey: what is dominated five times over needs no colour
+LABELLED = 40  # individuals with their id beside them; the page has all in its hover texts
 
 
 class _Dot(NamedTuple):
@@ -205,5 +201,5 @@ def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
         label, factor = axis(name)
         lines.append(f"{label}: {value * factor:.5g}")
     lines.append(f"front {one.front}, crowding distance {one.crowding_distance:.4g}")
-    lines += textwrap.wrap(format_darts(one.trained.genotype), HOVER_WIDTH)
+    lines += textwrap.wrap(format_darts(one.trained.genotype), width=90)
     return "<br>".join(html.escape(line, quote=False) for line in lines)

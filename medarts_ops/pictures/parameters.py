@@ -13,9 +13,7 @@ from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figu
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELLED = 40
-"""Evaluations with their name beside them, the last ones."""
-
+LABELLED = 40  # evaluations with their name beside them, the last ones
 OURS, PAPER, OTHERS = "#D55E00", "#0072B2", "#6B6B6B"
 Table = Literal["cifar10", "cifar100"]
 DATASETS: dict[Table, str] = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}

@@ -14,9 +14,7 @@ from medarts_ops.pictures.parameters import EvaluatedSize, table_of
 from medarts_ops.report.values import SearchReport
 from medarts_ops.strategies.reading import readings_of
 
-PIXELS = 96
-"""Of the page on an inch of a figure."""
-
+PIXELS = 96  # of the page on an inch of a figure
 _logger = logging.getLogger(__name__)
 
 
