@@ -10,8 +10,7 @@ from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
-VALIDATION_SHARE = 0.2
-"""Cost of the validation pass beside the steps of an epoch: one forward pass to the steps' five."""
+VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
 
 
 class StageEstimate(Value):
@@ -40,22 +39,14 @@ class SearchEstimate(Value):
 def estimate_search(
     config: ResolvedSearchConfig, images: tuple[int, ...], size: ImageSize, repeats: int
 ) -> SearchEstimate:
-    """Time a few steps of each stage and multiply.
-
-    Args:
-        config: the search.
-        images: D_sample's size in each stage.
-        size: the images that the supernet sees.
-        repeats: timed steps a stage.
-    """
+    """Time `repeats` steps of each stage and multiply; `images` is D_sample's size in each, `size` its images'."""
     device = Runtime.from_config(config.runtime).device
     estimates: list[StageEstimate] = []
     for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
         stack = min(stage.size, config.runtime.stack)
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
-        rounds = config.proposals.generations if index == 0 else 1
-        individuals = stage.size * rounds
+        individuals = stage.size * (config.proposals.generations if index == 0 else 1)
         steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)
         estimates.append(
             StageEstimate(

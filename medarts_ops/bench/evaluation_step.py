@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 
-from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.made_up import IN_CHANNELS, N_CLASSES, made_up_images
-from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
-from medarts_ops.bench.search_step import ImageSize, made_up_batch, time_interleaved
+from medarts_ops.bench.reference_step import plain_sgd, step_weights
+from medarts_ops.bench.search_step import ImageSize, made_up_batch, race
 from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.networks.derived import DerivedNetwork
@@ -20,11 +18,7 @@ from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
 
-GENOTYPE = "DARTS_V2"
-"""The published cell that is trained: six of its eight normal operations are separable convolutions."""
-
-SETTLING_TURNS = 3
-"""Untimed turns at first: until the allocator holds what both steps need, page faults can double a step's time."""
+GENOTYPE = "DARTS_V2"  # six of its eight normal operations are separable convolutions
 
 
 class EvaluationTiming(Value):
@@ -49,28 +43,18 @@ class EvaluationTiming(Value):
 def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats: int) -> EvaluationTiming:
     """Product and plain step on the same work, `repeats` times in turn."""
     device = Runtime.from_config(config.runtime).device
-    steps = {"product": product_training_step(config, resolution), "plain": plain_training_step(config, resolution)}
-    for _ in range(SETTLING_TURNS):
+    steps = {"": product_training_step(config, resolution), "plain_": plain_training_step(config, resolution)}
+    for _ in range(3):  # until the allocator holds what both steps need, page faults can double a step's time
         for step in steps.values():
             step()
-    seconds = time_interleaved(steps, repeats, device)
-    launches = {name: sum(count_launches(step).values()) for name, step in steps.items()}
-    memory = {name: peak_bytes(step, device) for name, step in steps.items()}
+    found = race(steps, repeats, device)
     return EvaluationTiming(
         genotype=GENOTYPE,
-        cells=config.cells,
-        channels=config.channels,
         resolution=resolution,
-        batch=config.batch,
-        seconds=seconds["product"],
-        plain_seconds=seconds["plain"],
-        ratio=seconds["plain"] / seconds["product"],
-        images_per_second=config.batch / seconds["product"],
-        plain_images_per_second=config.batch / seconds["plain"],
-        launches=launches["product"],
-        plain_launches=launches["plain"],
-        peak_bytes=memory["product"],
-        plain_peak_bytes=memory["plain"],
+        images_per_second=config.batch / found["seconds"],
+        plain_images_per_second=config.batch / found["plain_seconds"],
+        **config.model_dump(include={"cells", "channels", "batch"}),
+        **found,
     )
 
 
@@ -78,12 +62,12 @@ def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Ca
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    images = made_up_images(N_CLASSES, resolution)
-    names = tuple(str(label) for label in range(N_CLASSES))
+    images, names = made_up_images(N_CLASSES, resolution), tuple(map(str, range(N_CLASSES)))
     dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
+    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
     training = SupervisedTraining(zoo_genotype(GENOTYPE), config, dataset, runtime)
     training.network.train()
-    batch = made_up_batch(config.batch, _size(resolution), runtime, seed=0)
+    batch = made_up_batch(config.batch, size, runtime, seed=0)
     return lambda: training.step(batch, config.drop_path)
 
 
@@ -95,38 +79,20 @@ def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Call
     """
     runtime = Runtime.from_config(config.runtime)
     weight = config.auxiliary.weight
-    derived = DerivedNetwork(
-        zoo_genotype(GENOTYPE),
-        cells=config.cells,
-        channels=config.channels,
-        n_classes=N_CLASSES,
-        in_channels=IN_CHANNELS,
-        auxiliary=weight > 0,
-    )
+    sizes = {"cells": config.cells, "channels": config.channels, "n_classes": N_CLASSES, "in_channels": IN_CHANNELS}
+    derived = DerivedNetwork(zoo_genotype(GENOTYPE), **sizes, auxiliary=weight > 0)
     network = ReferenceDerivedNetwork(derived).to(runtime.device).train()
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=config.weights.lr,
-        momentum=config.weights.momentum,
-        weight_decay=config.weights.weight_decay,
-        foreach=False,
-    )
-    batch = made_up_batch(config.batch, _size(resolution), runtime, seed=0)
+    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
+    optimizer = plain_sgd(network, config.weights)
+    batch = made_up_batch(config.batch, size, runtime, seed=0)
     images = batch.images.contiguous()
     drop_stream = runtime.generator(0)
 
-    def step() -> None:
-        optimizer.zero_grad()
+    def back_propagate() -> None:
         logits, auxiliary = network(images, config.drop_path, drop_stream)
         loss = F.cross_entropy(logits, batch.labels)
         if auxiliary is not None:
             loss = loss + weight * F.cross_entropy(auxiliary, batch.labels)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.grad_clip, foreach=False)
-        optimizer.step()
 
-    return step
-
-
-def _size(resolution: int) -> ImageSize:
-    return ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
+    return lambda: step_weights(optimizer, back_propagate, config.weights.grad_clip)

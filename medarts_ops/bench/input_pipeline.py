@@ -22,9 +22,6 @@ from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
-N_IMAGES = 4096
-"""Images of a timed pass: enough that a pass takes far longer than a clock's tick."""
-
 
 class InputTiming(Value):
     """One resolution: images a second that are cropped, flipped, normalised and batched. Medians over passes."""
@@ -44,18 +41,12 @@ def measure_input(
     batch: int,
     repeats: int,
     *,
-    images: int = N_IMAGES,
+    images: int = 4096,
     workers: int | None = None,
 ) -> InputTiming:
-    """Product and loader over the same made-up images, `repeats` passes in turn.
+    """Product and loader over the same made-up images, `repeats` passes in turn, each far longer than a clock's tick.
 
-    Args:
-        config: where and with how many threads the product works.
-        resolution: side of the images in pixels.
-        batch: images of a batch.
-        repeats: timed passes of each; one more of each warms up, in which the loader's workers start.
-        images: how many there are.
-        workers: the loader's processes; None takes the cores that this process may use.
+    One more pass of each warms up, in which the loader's `workers` start; by default one for each core.
     """
     runtime = Runtime.from_config(config)
     runtime.apply_to_process()
@@ -122,14 +113,9 @@ class PilImages(Dataset[tuple[Tensor, int]]):
         self._labelled = labelled
         side = labelled.images.shape[1]
         mean, std = (values.tolist() for values in statistics)
-        self._transform = transforms.Compose(
-            [
-                transforms.RandomCrop(side, padding=side // DEFAULT_PADDING_DIVISOR),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(mean, std),
-            ]
-        )
+        crop = transforms.RandomCrop(side, padding=side // DEFAULT_PADDING_DIVISOR)
+        to_numbers = (transforms.ToTensor(), transforms.Normalize(mean, std))
+        self._transform = transforms.Compose([crop, transforms.RandomHorizontalFlip(), *to_numbers])
 
     def __len__(self) -> int:
         return len(self._labelled)

@@ -20,9 +20,6 @@ FREE = frozenset(
 )
 """Calls that only look at a tensor in another way, or reserve memory."""
 
-TENSORS_OF_A_FOREACH_KERNEL = 100
-"""About as many tensors does one kernel of a foreach or fused optimizer take."""
-
 
 class _Counter(TorchDispatchMode):
     """Sees every operation that reaches a device, those of the backward pass too."""
@@ -33,18 +30,14 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Sequence[Any] = (), named: Any = None) -> Any:
         name = str(operation.overloadpacket.__name__)
+        kernels = 1
+        if name == "convolution_backward":
+            kernels = sum(arguments[10])  # one for each gradient that is asked for
+        elif name.startswith(("_foreach_", "_fused_")):
+            kernels = ceil(len(arguments[0]) / 100)  # one takes about as many tensors
         if name not in FREE:
-            self.counts[name] += _kernels(name, arguments)
+            self.counts[name] += kernels
         return operation(*arguments, **(named or {}))
-
-
-def _kernels(name: str, arguments: Sequence[Any]) -> int:
-    """How many kernels one call stands for."""
-    if name == "convolution_backward":
-        return sum(arguments[10])  # one for each gradient that is asked for
-    if name.startswith(("_foreach_", "_fused_")):
-        return ceil(len(arguments[0]) / TENSORS_OF_A_FOREACH_KERNEL)
-    return 1
 
 
 def count_launches(step: Callable[[], object]) -> Counter[str]:

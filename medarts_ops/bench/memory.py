@@ -28,19 +28,13 @@ class _Watcher(TorchDispatchMode):
         return result
 
     def _note(self, tree: Any, *, are_new: bool) -> None:
-        for leaf in tree_leaves(tree):
-            if isinstance(leaf, Tensor):
-                storage = leaf.untyped_storage()
-                self._add(storage, storage.nbytes() if are_new else 0)
-
-    def _add(self, storage: torch.UntypedStorage, size: int) -> None:
-        key = storage.data_ptr()
-        if not key or key in self._seen:
-            return
-        self._seen.add(key)
-        self._now += size
-        self.peak = max(self.peak, self._now)
-        weakref.finalize(storage, self._gone, key, size)
+        for storage in (leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)):
+            key, size = storage.data_ptr(), storage.nbytes() if are_new else 0
+            if key and key not in self._seen:
+                self._seen.add(key)
+                self._now += size
+                self.peak = max(self.peak, self._now)
+                weakref.finalize(storage, self._gone, key, size)
 
     def _gone(self, key: int, size: int) -> None:
         self._seen.discard(key)

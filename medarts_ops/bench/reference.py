@@ -25,17 +25,12 @@ def with_plain_convolutions(network: Network) -> Network:
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, DepthwiseConv2d):
-                parent.register_module(name, _plain(child))
+                n, shape = child.in_channels, (child.kernel_size, child.stride, child.padding, child.dilation)
+                # On the meta device it draws no random numbers for weights that are dropped.
+                plain = nn.Conv2d(n, n, *shape, groups=n, bias=False, device="meta")  # type: ignore[arg-type]
+                plain.weight = child.weight
+                parent.register_module(name, plain)
     return network
-
-
-def _plain(depthwise: DepthwiseConv2d) -> nn.Conv2d:
-    channels = depthwise.in_channels
-    shape = (depthwise.kernel_size, depthwise.stride, depthwise.padding, depthwise.dilation)
-    # On the meta device it draws no random numbers for weights that are dropped.
-    plain = nn.Conv2d(channels, channels, *shape, groups=channels, bias=False, device="meta")  # type: ignore[arg-type]
-    plain.weight = depthwise.weight
-    return plain
 
 
 class ReferenceMixedOperation(nn.Module):
@@ -102,19 +97,16 @@ class ReferenceCell(nn.Module):
         """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
         states = [self.preprocess0(before_previous), self.preprocess1(previous)]
         for node in range(N_INPUTS, N_INPUTS + self.n_nodes):
-            incoming = [
-                self.edges[row](states[source], mixture[row], self._factors(dropout, source, states[source]))
-                for row, (source, target) in enumerate(self.space_edges)
-                if target == node
-            ]
+            incoming = []
+            for row, (source, target) in enumerate(self.space_edges):
+                if target == node:
+                    state, factors = states[source], None
+                    if dropout is not None:
+                        seen = state[:, : self.n_seen].transpose(0, 1)
+                        factors = dropout.factors(self.index, source, seen).transpose(0, 1)
+                    incoming.append(self.edges[row](state, mixture[row], factors))
             states.append(torch.stack(incoming).sum(dim=0))
         return torch.cat(states[N_INPUTS:], dim=1)
-
-    def _factors(self, dropout: SkipDropout | None, source: int, state: Tensor) -> Tensor | None:
-        """Those of skip dropout, [image, channel, height, width]."""
-        if dropout is None:
-            return None
-        return dropout.factors(self.index, source, state[:, : self.n_seen].transpose(0, 1)).transpose(0, 1)
 
 
 class ReferenceSupernet(nn.Module):

@@ -49,10 +49,9 @@ def _cell(
         terms: list[Tensor] = []
         for position in range(first, first + EDGES_PER_NODE):
             operation = cell.operations[position]
-            term = operation(states[cell.sources[position]])
+            terms.append(operation(states[cell.sources[position]]))
             if probability > 0 and not isinstance(operation, nn.Identity):
-                term = _drop_path(term, probability, generator)
-            terms.append(term)
+                terms[-1] = _drop_path(terms[-1], probability, generator)
         states.append(terms[0] + terms[1])
     return torch.cat([states[state] for state in cell.concat], dim=1)
 

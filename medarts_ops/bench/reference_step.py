@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from medarts_ops.bench.reference import ReferenceSupernet, StackOfOne
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import SearchConfig, StageConfig, WeightsConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
@@ -33,91 +33,91 @@ def reference_step(
     device = batches[0].images.device
     spec = SupernetSpec.full(config.space.search_space())
     in_channels = batches[0].images.shape[1]
-    network = ReferenceSupernet(
+    plain = ReferenceSupernet(
         spec, cells=stage.cells, channels=stage.channels, n_classes=n_classes, in_channels=in_channels
     ).to(device)
     alpha = FirstOrderDarts(spec.space).initial_alpha(0.0, np.random.default_rng(0))
     alphas = AlphaTensors.stack([alpha], spec.space.n_primitives, device)
     train, valid = (Batch(batch.images.contiguous(), batch.labels) for batch in batches)
+    betas = (config.alpha.beta1, config.alpha.beta2)
+    alpha_optimizer = torch.optim.Adam(
+        alphas.leaves(), lr=config.alpha.lr, betas=betas, weight_decay=config.alpha.weight_decay, foreach=False
+    )
     if order == "first":
-        return _first_order(config, network, alphas, train, valid)
-    stack = StackOfOne(network).to(device)
-    return _second_order(
-        config, stack, alphas, *(Batch(each.images[None], each.labels[None]) for each in (train, valid))
+        weights_optimizer = plain_sgd(plain, config.weights)
+        back_propagate, differentiate_alpha = _first_order(plain, alpha_optimizer, alphas, train, valid)
+    else:
+        network = StackOfOne(plain).to(device)
+        weights_optimizer = plain_sgd(network, config.weights)
+        stacked = (Batch(each.images[None], each.labels[None]) for each in (train, valid))
+        back_propagate, differentiate_alpha = _second_order(config, network, weights_optimizer, alphas, *stacked)
+
+    def step() -> None:
+        differentiate_alpha()
+        alpha_optimizer.step()
+        step_weights(weights_optimizer, back_propagate, config.weights.grad_clip)
+
+    return step
+
+
+def plain_sgd(network: nn.Module, settings: WeightsConfig) -> torch.optim.SGD:
+    """The weights' optimizer, a tensor at a time."""
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        foreach=False,
     )
 
 
+def step_weights(optimizer: torch.optim.SGD, back_propagate: Callable[[], None], grad_clip: float) -> None:
+    """A step whose gradients are clipped a tensor at a time."""
+    optimizer.zero_grad()
+    back_propagate()
+    torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], grad_clip, foreach=False)
+    optimizer.step()
+
+
 def _first_order(
-    config: SearchConfig, network: ReferenceSupernet, alphas: AlphaTensors, train: Batch, valid: Batch
-) -> Callable[[], object]:
-    weights_optimizer, alpha_optimizer = _optimizers(config, network.parameters(), alphas)
+    network: ReferenceSupernet, optimizer: torch.optim.Adam, alphas: AlphaTensors, train: Batch, valid: Batch
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What gives the weights their gradients, and what gives α, which `optimizer` steps, its."""
 
     def back_propagate(batch: Batch) -> None:
         logits = network(batch.images, *(torch.softmax(alpha[0], dim=-1) for alpha in alphas.leaves()))
         F.cross_entropy(logits, batch.labels).backward()
 
-    def step() -> None:
-        alpha_optimizer.zero_grad()
+    def differentiate_alpha() -> None:
+        optimizer.zero_grad()
         back_propagate(valid)
-        alpha_optimizer.step()
-        weights_optimizer.zero_grad()
-        back_propagate(train)
-        _clip_and_step(config, network, weights_optimizer)
 
-    return step
+    return lambda: back_propagate(train), differentiate_alpha
 
 
 def _second_order(
-    config: SearchConfig, network: StackOfOne, alphas: AlphaTensors, train: Batch, valid: Batch
-) -> Callable[[], object]:
-    weights_optimizer, alpha_optimizer = _optimizers(config, network.parameters(), alphas)
+    config: SearchConfig, network: StackOfOne, optimizer: torch.optim.SGD, alphas: AlphaTensors, *batches: Batch
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """As `_first_order`, of a stack of one; `batches` of w and of α."""
+    (train, valid), device = batches, batches[0].images.device
     strategy = build_strategy(config)
     buffers = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
     for name, weight in network.named_parameters():
-        weights_optimizer.state[weight]["momentum_buffer"] = buffers[name]
-    rates = torch.full((1,), config.weights.lr, device=train.images.device)
+        optimizer.state[weight]["momentum_buffer"] = buffers[name]
+    rates = torch.full((1,), config.weights.lr, device=device)
     problem = BilevelProblem(
         supernet=network,
         strategy=strategy,
         alpha=alphas,
-        moment=Moment("alpha", *(torch.zeros((), device=train.images.device) for _ in range(2))),
+        moment=Moment("alpha", *(torch.zeros((), device=device) for _ in range(2))),
         weight_step=WeightStep(rates, config.weights.momentum, config.weights.weight_decay, buffers),
         scales=LossScales([torch.amp.GradScaler(enabled=False)]),
-        autocast=lambda: torch.autocast(train.images.device.type, enabled=False),
+        autocast=lambda: torch.autocast(device.type, enabled=False),
     )
 
-    def step() -> None:
+    def differentiate_alpha() -> None:
         gradient = strategy.architecture_gradient(problem, train, valid)
         for alpha, value in zip(alphas.leaves(), gradient.gradients, strict=True):
             alpha.grad = value
-        alpha_optimizer.step()
-        weights_optimizer.zero_grad()
-        problem.losses(train).sum().backward()
-        _clip_and_step(config, network, weights_optimizer)
 
-    return step
-
-
-def _optimizers(
-    config: SearchConfig, weights: Iterable[Tensor], alphas: AlphaTensors
-) -> tuple[torch.optim.SGD, torch.optim.Adam]:
-    weights_optimizer = torch.optim.SGD(
-        weights,
-        lr=config.weights.lr,
-        momentum=config.weights.momentum,
-        weight_decay=config.weights.weight_decay,
-        foreach=False,
-    )
-    alpha_optimizer = torch.optim.Adam(
-        alphas.leaves(),
-        lr=config.alpha.lr,
-        betas=(config.alpha.beta1, config.alpha.beta2),
-        weight_decay=config.alpha.weight_decay,
-        foreach=False,
-    )
-    return weights_optimizer, alpha_optimizer
-
-
-def _clip_and_step(config: SearchConfig, network: nn.Module, optimizer: torch.optim.SGD) -> None:
-    torch.nn.utils.clip_grad_norm_(network.parameters(), config.weights.grad_clip, foreach=False)
-    optimizer.step()
+    return lambda: problem.losses(train).sum().backward(), differentiate_alpha

@@ -5,12 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medarts_ops.bench.launches import count_launches
+from medarts_ops.bench.made_up import made_up_images
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
@@ -25,9 +28,6 @@ from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
-
-PEAK_SIDE = 2048
-"""Side of the square matrices whose product measures the machine's peak."""
 
 PASSES_OF_NEEDED_WORK = {"first": 5, "second": 13}
 """Forward passes' worth of work in a step; a pass with input gradients is 2, one with weight gradients too is 3.
@@ -100,17 +100,30 @@ def product_step(
 
 def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each step after one that warms up; they take turns, so that all see the same machine."""
+    wait = (lambda: None) if device.type == "cpu" else partial(torch.get_device_module(device).synchronize, device)
     for step in steps.values():
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats):
         for name, step in steps.items():
-            _wait(device)
+            wait()
             started = time.perf_counter()
             step()
-            _wait(device)
+            wait()
             seconds[name].append(time.perf_counter() - started)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def race(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, Any]:
+    """Two steps of the same work in turn: fields of a timing, each step's under its prefix, the product's being ""."""
+    seconds = time_interleaved(steps, repeats, device)
+    found: dict[str, Any] = {}
+    for prefix, step in steps.items():
+        found[f"{prefix}seconds"] = seconds[prefix]
+        found[f"{prefix}launches"] = sum(count_launches(step).values())
+        found[f"{prefix}peak_bytes"] = peak_bytes(step, device)
+    product, rival = seconds.values()
+    return {**found, "ratio": rival / product}
 
 
 def measure_step(
@@ -119,30 +132,15 @@ def measure_step(
     """Product and reference on the same work, in the given order, whatever the config's is."""
     config = config.model_copy(update={"strategy": DartsSettings(order=order)})
     runtime = Runtime.from_config(config.runtime)
-    device = runtime.device
     train, valid = (made_up_batch(stage.batch, size, runtime, seed) for seed in (0, 1))
     steps = {
-        "product": product_step(config, stage, size),
-        "reference": reference_step(config, stage, (train, valid), size.n_classes, order),
+        "": product_step(config, stage, size),
+        "reference_": reference_step(config, stage, (train, valid), size.n_classes, order),
     }
-    seconds = time_interleaved(steps, repeats, device)
-    launches = {name: sum(count_launches(step).values()) for name, step in steps.items()}
-    memory = {name: peak_bytes(step, device) for name, step in steps.items()}
+    found = race(steps, repeats, runtime.device)
     needed = PASSES_OF_NEEDED_WORK[order] * forward_flop(config, stage, size) / 1e9
-    return StepTiming(
-        cells=stage.cells,
-        channels=stage.channels,
-        batch=stage.batch,
-        seconds=seconds["product"],
-        reference_seconds=seconds["reference"],
-        ratio=seconds["reference"] / seconds["product"],
-        launches=launches["product"],
-        reference_launches=launches["reference"],
-        peak_bytes=memory["product"],
-        reference_peak_bytes=memory["reference"],
-        needed_gflop=needed,
-        gflops=needed / seconds["product"],
-    )
+    work = stage.model_dump(include={"cells", "channels", "batch"})
+    return StepTiming(needed_gflop=needed, gflops=needed / found["seconds"], **work, **found)
 
 
 def measure_stack(
@@ -178,9 +176,10 @@ def forward_flop(config: ResolvedSearchConfig, stage: StageConfig, size: ImageSi
 
 def peak_gflops(device: torch.device) -> float:
     """What a large float32 matrix product reaches on this device, with this process's threads."""
-    one, other = (torch.randn(PEAK_SIDE, PEAK_SIDE, device=device) for _ in range(2))
+    side = 2048
+    one, other = (torch.randn(side, side, device=device) for _ in range(2))
     seconds = time_interleaved({"product": lambda: one @ other}, 5, device)["product"]
-    return 2 * PEAK_SIDE**3 / seconds / 1e9
+    return 2 * side**3 / seconds / 1e9
 
 
 def made_up_batch(n: int, size: ImageSize, runtime: Runtime, seed: int) -> Batch:
@@ -195,15 +194,8 @@ def made_up_batch(n: int, size: ImageSize, runtime: Runtime, seed: int) -> Batch
 def made_up_data(n: int, size: ImageSize) -> StageData:
     """A stage of `2n` random images, or as many as it takes to have every class in both halves."""
     n = max(n, size.n_classes)
-    images = np.random.default_rng(0).integers(
-        0, 256, (2 * n, size.resolution, size.resolution, size.in_channels), dtype=np.uint8
-    )
+    images = made_up_images(2 * n, size.resolution, size.in_channels).images
     labels = np.arange(2 * n) // 2 % size.n_classes
-    halves = np.arange(0, 2 * n, 2), np.arange(1, 2 * n, 2)
+    even, odd = np.arange(0, 2 * n, 2), np.arange(1, 2 * n, 2)
     middle = np.full(size.in_channels, 0.5)
-    return StageData(images, labels, halves[0], halves[1], halves[1], middle, middle, n_classes=size.n_classes)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.get_device_module(device).synchronize(device)
+    return StageData(images, labels, even, odd, odd, middle, middle, n_classes=size.n_classes)

@@ -35,9 +35,6 @@ LARGEST_ARRAY = 64 * 2**30
 LARGEST_RATIO = 1032
 """Bytes that one byte of deflated data can become (zlib's technical notes); a header that declares more is a lie."""
 
-MAX_AXES = 32
-
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -67,11 +64,7 @@ def declared_arrays(path: Path) -> dict[str, DeclaredArray]:
 
 
 def read_array(path: Path, declared: DeclaredArray) -> NDArray[np.generic]:
-    """Unpack one array.
-
-    Raises:
-        UNREADABLE: one of these, for example a MemoryError or, where data are torn, a ValueError.
-    """
+    """Unpack one array; raises one of `UNREADABLE`, for example a MemoryError."""
     with zipfile.ZipFile(path) as archive, archive.open(declared.member) as file:
         array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
         return array
@@ -86,7 +79,7 @@ def unreadable_reason(error: BaseException) -> str:
 
 def _declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file_size: int) -> DeclaredArray:
     shown = _shown(info.filename)
-    if info.compress_type not in _COMPRESSIONS:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{shown} is compressed by method {info.compress_type}, allowed are stored and deflated")
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
@@ -96,7 +89,7 @@ def _declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file_size: int) -
     if dtype.hasobject:
         raise ValueError(f"{shown} holds pickled Python objects, which are never read")
     # Axis by axis, too: where one is 0 or an element has no bytes, the product says nothing about the others.
-    if len(shape) > MAX_AXES or not all(0 <= axis <= LARGEST_ARRAY for axis in shape):
+    if len(shape) > 32 or not all(0 <= axis <= LARGEST_ARRAY for axis in shape):
         raise ValueError(f"{shown} declares the axes {str(shape)[:100]}, which no array has")
     n_bytes = math.prod(shape) * dtype.itemsize
     if n_bytes > min(LARGEST_ARRAY, LARGEST_RATIO * file_size):

@@ -79,46 +79,21 @@ class Draws:
 
 
 def training_batch(
-    images: Tensor,
-    mean: Tensor,
-    std: Tensor,
-    augmentation: Augmentation,
-    draws: Draws,
-    *,
-    dtype: torch.dtype = torch.float32,
-    channels_last: bool = True,
+    images: Tensor, mean: Tensor, std: Tensor, augmentation: Augmentation, draws: Draws, *, channels_last: bool = True
 ) -> Tensor:
     """Augment and normalise `images [image, height, width, channel]` uint8 into `[image, channel, height, width]`.
 
-    Args:
-        images: raw pixels.
-        mean: `[channel]` in 0…1, on the device of `images`.
-        std: `[channel]`, likewise.
-        augmentation: what is done.
-        draws: every random number, drawn for this augmentation on the device of `images`.
-        dtype: of the result.
-        channels_last: memory layout of the result.
+    `mean` and `std` `[channel]` are in 0…1, `draws` every random number, drawn for this augmentation; all are on the
+    device of `images`.
     """
     if draws.top is not None and draws.left is not None:
         images = crop(images, draws.top, draws.left, augmentation.crop_padding, draws.is_flipped)
     elif draws.is_flipped is not None:
         images = flip(images, draws.is_flipped)
-    batch = normalise(images, mean, std, dtype=dtype, channels_last=channels_last)
+    batch = normalise(images, mean, std, channels_last=channels_last)
     if draws.rows is not None and draws.columns is not None:
         batch = cutout(batch, draws.rows, draws.columns, augmentation.cutout)
     return batch
-
-
-def plain_batch(
-    images: Tensor,
-    mean: Tensor,
-    std: Tensor,
-    *,
-    dtype: torch.dtype = torch.float32,
-    channels_last: bool = True,
-) -> Tensor:
-    """A batch to measure on: `training_batch` without augmentation."""
-    return normalise(images, mean, std, dtype=dtype, channels_last=channels_last)
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, padding: int, is_flipped: Tensor | None = None) -> Tensor:
@@ -144,12 +119,7 @@ def flip(images: Tensor, is_flipped: Tensor) -> Tensor:
 
 
 def normalise(
-    images: Tensor,
-    mean: Tensor,
-    std: Tensor,
-    *,
-    dtype: torch.dtype = torch.float32,
-    channels_last: bool = True,
+    images: Tensor, mean: Tensor, std: Tensor, *, dtype: torch.dtype = torch.float32, channels_last: bool = True
 ) -> Tensor:
     """`images [image, height, width, channel]` uint8 to `[image, channel, height, width]`: (v/255 − mean) / std.
 

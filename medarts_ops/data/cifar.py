@@ -16,33 +16,17 @@ from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset
 from medarts_ops.errors import DataError
 
-DEFAULT_ROOT = "./data"
 
-
-def load_cifar10(config: DatasetConfig) -> LoadedDataset:
-    """CIFAR-10, from `data` (default `./data`), downloaded there when absent.
+def load_cifar(config: DatasetConfig) -> LoadedDataset:
+    """CIFAR-10, or CIFAR-100 with its fine labels, from `data` (default `./data`), downloaded there when absent.
 
     Raises:
         DataError: it can't be downloaded, written or read.
     """
-    from torchvision.datasets import CIFAR10
+    from torchvision import datasets
 
-    return _load(CIFAR10, config)
-
-
-def load_cifar100(config: DatasetConfig) -> LoadedDataset:
-    """CIFAR-100 with its 100 fine labels, from `data` (default `./data`), downloaded there when absent.
-
-    Raises:
-        DataError: it can't be downloaded, written or read.
-    """
-    from torchvision.datasets import CIFAR100
-
-    return _load(CIFAR100, config)
-
-
-def _load(source: Any, config: DatasetConfig) -> LoadedDataset:
-    root = config.data or DEFAULT_ROOT
+    source = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.name]
+    root = config.data or "./data"
     try:
         with warnings.catch_warnings():
             # The archives were pickled by Python 2; NumPy 2.4 warns of their dtype's align=0.

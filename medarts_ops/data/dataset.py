@@ -15,7 +15,6 @@ from medarts_ops.errors import ConfigError, DataError
 from medarts_ops.observers import DatasetSummary
 
 ALLOWED_CHANNELS = (1, 3)
-FINGERPRINT_DIGITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +75,7 @@ class LoadedDataset:
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A dataset that is ready for use. `test_source` says in words where the test set comes from.
-
-    Raises:
-        DataError: as for `LoadedDataset`.
-    """
+    """A dataset that is ready for use, checked as `LoadedDataset` is; `test_source` says where the test set is from."""
 
     name: str
     class_names: tuple[str, ...]
@@ -98,7 +93,6 @@ class ImageDataset:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
         return len(self.class_names)
 
     @property
@@ -114,7 +108,7 @@ class ImageDataset:
             for array in (part.images, part.labels.astype("<i8")):
                 digest.update(json.dumps(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:FINGERPRINT_DIGITS]
+        return digest.hexdigest()[:16]
 
     def summary(self, search_resolution: tuple[int, int] | None) -> DatasetSummary:
         """The dataset in words and numbers; `search_resolution` is what the supernet sees, None in an evaluation."""
@@ -132,11 +126,7 @@ class ImageDataset:
 
 
 def required_data(config: DatasetConfig, what: str) -> str:
-    """`config.data` of a dataset that can't do without; `what` says what it must be.
-
-    Raises:
-        ConfigError: it is missing.
-    """
+    """`config.data` of a dataset that can't do without it, or a ConfigError; `what` says what it must be."""
     if not config.data:
         raise ConfigError(f"dataset {config.name!r} needs dataset.data, which is empty: give --data with {what}")
     return config.data

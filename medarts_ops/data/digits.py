@@ -8,9 +8,6 @@ from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset
 from medarts_ops.errors import ConfigError
 
-_WHITE = 16
-"""scikit-learn counts ink in 0…16."""
-
 
 def load_digits(config: DatasetConfig) -> LoadedDataset:
     """Grayscale 8×8 images of ten classes, scaled from 0…16 to 0…255; no test set of their own.
@@ -26,6 +23,6 @@ def load_digits(config: DatasetConfig) -> LoadedDataset:
     from sklearn import datasets
 
     digits = datasets.load_digits()
-    images = np.rint(digits.images * (255 / _WHITE)).astype(np.uint8)[..., np.newaxis]
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     names = tuple(str(name) for name in digits.target_names)
     return LoadedDataset(names, LabelledImages(images, digits.target.astype(np.int64)), test=None, test_source="")

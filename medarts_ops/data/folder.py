@@ -13,7 +13,6 @@ from medarts_ops.data.image_files import EXTENSIONS, read_images
 from medarts_ops.errors import DataError
 
 PARTS = ("train", "val", "test")
-MISNAMED_VAL = frozenset(("valid", "validation"))
 
 ClassFiles = dict[str, list[Path]]
 """The image files of each class, classes and files in sorted order."""
@@ -33,7 +32,10 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
     if not root.is_dir():
         raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
-    parts = {name: _class_files(path) for name, path in _part_folders(root).items()}
+    parts = {
+        name: {path.name: _image_files(path) for path in _subfolders(folder)}
+        for name, folder in _part_folders(root).items()
+    }
     class_names = tuple(parts["train"])
     _check_parts(root, parts)
     training, testing, source = _roles(parts)
@@ -53,7 +55,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
     """
     names = [path.name for path in _subfolders(root)]
     if "train" in names and _subfolders(root / "train"):
-        for name in MISNAMED_VAL.intersection(names):
+        for name in {"valid", "validation"}.intersection(names):
             raise DataError(f"{str(root)!r} holds {name}/ beside train/: allowed are val/ and test/; rename it to val/")
         return {part: root / part for part in PARTS if part in names}
     if names and set(names) <= set(PARTS):
@@ -64,21 +66,13 @@ def _part_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _class_files(folder: Path) -> ClassFiles:
-    return {path.name: _image_files(path) for path in _subfolders(folder)}
-
-
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _image_files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    return sorted(path for path in found if not _is_hidden(path.relative_to(folder)))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
 
 
 def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
@@ -104,14 +98,10 @@ def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
 
 def _roles(parts: Mapping[str, ClassFiles]) -> tuple[list[ClassFiles], list[ClassFiles], str]:
     """(training parts, test parts, where the test set comes from)."""
-    train, val, test = (parts.get(name) for name in PARTS)
-    training = [part for part in (train,) if part is not None]
-    if test is not None:
-        joined = [val] if val is not None else []
-        return training + joined, [test], "test/, with val/ joined to train/" if joined else "test/"
-    if val is not None:
-        return training, [val], "val/, there being no test/"
-    return training, [], ""
+    train, val, test = ([parts[name]] if name in parts else [] for name in PARTS)
+    if test:
+        return train + val, test, "test/, with val/ joined to train/" if val else "test/"
+    return train, val, "val/, there being no test/" if val else ""
 
 
 def _labelled(part: ClassFiles, class_names: Sequence[str]) -> list[tuple[Path, int]]:

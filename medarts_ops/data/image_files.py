@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,15 +19,12 @@ from medarts_ops.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-EXTENSIONS = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"),
-)
+EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"))
 
 GRAY_16_BIT = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 GRAYSCALE = frozenset(("1", "L", "LA"))
 COLOUR = frozenset(("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"))
 
-_ORIENTATION = 0x0112
 _TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
 
 T = TypeVar("T")
@@ -37,11 +35,6 @@ class _Header:
     height: int
     width: int
     is_grayscale: bool
-
-
-@dataclass(frozen=True)
-class _Unreadable:
-    reason: str
 
 
 def read_images(paths: Sequence[Path], resolution: int | tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -62,7 +55,7 @@ def read_images(paths: Sequence[Path], resolution: int | tuple[int, int] | None)
     # catch_warnings is process-wide, so it is set here once, around the pool, and not in the threads.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        headers = list(pool.map(_attempt(_read_header), paths))
+        headers = list(pool.map(partial(_attempt, _read_header), paths))
         _refuse_unreadable(paths, headers, pool)
         known = [header for header in headers if isinstance(header, _Header)]
         channels = 1 if all(header.is_grayscale for header in known) else 3
@@ -73,40 +66,38 @@ def read_images(paths: Sequence[Path], resolution: int | tuple[int, int] | None)
         def fill(index: int) -> None:
             images[index] = _decode(paths[index], (height, width), channels)
 
-        _refuse_unreadable(paths, list(pool.map(_attempt(fill), range(len(paths)))), pool=None)
+        _refuse_unreadable(paths, list(pool.map(partial(_attempt, fill), range(len(paths)))), pool=None)
     return images
 
 
-def _attempt(read: Callable[[T], object]) -> Callable[[T], object]:
-    def attempt(item: T) -> object:
-        try:
-            return read(item)
-        # Pillow's plugins answer a torn file with almost any exception; each means that it can't be read.
-        except Exception as error:
-            return _Unreadable(str(error).partition("\n")[0] or type(error).__name__)
-
-    return attempt
+def _attempt(read: Callable[[T], object], item: T) -> object:
+    """What `read` gives, or the error that it raises."""
+    try:
+        return read(item)
+    except Exception as error:  # Pillow's plugins answer a torn file with almost any; each means that it can't be read
+        return error
 
 
 def _refuse_unreadable(paths: Sequence[Path], results: Sequence[object], pool: ThreadPoolExecutor | None) -> None:
     """Raise if a result is unreadable; with a `pool` the other files are decoded too, so that the count is whole."""
-    if not any(isinstance(result, _Unreadable) for result in results):
+    if not any(isinstance(result, Exception) for result in results):
         return
     if pool is not None:
-        decoded = pool.map(_attempt(_load), paths)
+        decoded = pool.map(partial(_attempt, _load), paths)
         results = [
-            early if isinstance(early, _Unreadable) else late for early, late in zip(results, decoded, strict=True)
+            early if isinstance(early, Exception) else late for early, late in zip(results, decoded, strict=True)
         ]
-    failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, _Unreadable)]
+    failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
+    reason = str(first).partition("\n")[0] or type(first).__name__
     raise DataError(
-        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({first.reason}): "
+        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): "
         "replace or remove them"
     )
 
 
 def _read_header(path: Path) -> _Header:
-    from PIL import Image
+    from PIL import ExifTags, Image
 
     with Image.open(path) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
@@ -114,7 +105,7 @@ def _read_header(path: Path) -> _Header:
             raise ValueError(f"pixel format {image.mode!r} has no 8-bit meaning; save it as 8-bit grayscale or RGB")
         width, height = image.size
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
-        if width != height and image.getexif().get(_ORIENTATION, 1) in _TRANSPOSING_ORIENTATIONS:
+        if width != height and image.getexif().get(ExifTags.Base.Orientation, 1) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
         return _Header(height, width, is_grayscale)
 
@@ -144,9 +135,10 @@ def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint
     with Image.open(path) as opened:
         upright = ImageOps.exif_transpose(opened)
         # The transposed copy has forgotten its file format.
-        image = _converted(
-            _scaled_to_8_bit(upright) if _is_16_bit(opened) else upright, "L" if channels == 1 else "RGB"
-        )
+        image = _scaled_to_8_bit(upright) if _is_16_bit(opened) else upright
+        if image.mode in ("P", "PA"):
+            image = image.convert("RGBA")  # a transparent palette converted straight to RGB makes Pillow warn
+        image = image.convert("L" if channels == 1 else "RGB")
     if image.size != size[::-1]:
         image = image.resize(size[::-1], Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(*size, channels)
@@ -162,9 +154,3 @@ def _scaled_to_8_bit(image: Image) -> Image:
     from PIL.Image import fromarray
 
     return fromarray(np.rint(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
-
-
-def _converted(image: Image, mode: str) -> Image:
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")  # a transparent palette converted straight to RGB makes Pillow warn
-    return image if image.mode == mode else image.convert(mode)

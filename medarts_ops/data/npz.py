@@ -52,9 +52,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(
-            f"dataset.data is {str(path)!r}, which does not exist: give --data with the .npz file"
-        ) from error
+        missing = f"dataset.data is {str(path)!r}, which does not exist"
+        raise DataError(f"{missing}: give --data with the .npz file") from error
     except UNREADABLE as error:
         raise DataError(
             f"{str(path)!r} is torn or no .npz file of plain arrays ({unreadable_reason(error)}): "
@@ -114,7 +113,8 @@ def _class_names(path: Path, labels: NDArray[np.int64], names: NDArray[np.generi
     gap = next((expected for expected, label in enumerate(distinct) if expected != label), None)
     if names is not None and (names.ndim != 1 or names.dtype.kind not in "US"):
         raise DataError(f"{NAMES} in {str(path)!r} is {names.dtype} {list(names.shape)}: allowed are strings [class]")
-    texts = [] if names is None else [_text(name) for name in names]
+    raw = [] if names is None else names.tolist()
+    texts = [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in raw]
     if gap is not None:
         called = f" ({texts[gap]!r})" if gap < len(texts) else ""
         raise DataError(
@@ -129,7 +129,3 @@ def _class_names(path: Path, labels: NDArray[np.int64], names: NDArray[np.generi
             "allowed is one name a class or more"
         )
     return tuple(texts[: len(distinct)])
-
-
-def _text(name: np.generic) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

@@ -14,11 +14,11 @@ from medarts_ops.data.resolution import check_large_enough, lanczos
 from medarts_ops.errors import DataError
 
 Indices = NDArray[np.int64]
+Sampling = Literal["balanced", "stratified"]
 
 LEAST_PER_CLASS = 2
 """One image of each class for the weight half and one for the α half."""
 
-_SMALLEST_STD = 1 / 255
 _PIXELS_PER_CHUNK = 2**22
 
 
@@ -30,11 +30,7 @@ class ChannelStatistics(NamedTuple):
 
 
 def sample_indices(
-    labels: Indices,
-    images: int | float,
-    sampling: Literal["balanced", "stratified"],
-    rng: np.random.Generator,
-    class_names: Sequence[str],
+    labels: Indices, images: int | float, sampling: Sampling, rng: np.random.Generator, class_names: Sequence[str]
 ) -> Indices:
     """Draw D_sample: ascending indices into `labels [image]`.
 
@@ -51,9 +47,9 @@ def sample_indices(
     """
     counts = np.bincount(labels, minlength=len(class_names))
     ranks = _class_ranks(labels, counts, rng)
+    size = _sample_size(images, counts, sampling, class_names)
     if sampling == "balanced":
-        return np.flatnonzero(ranks < _balanced_size(images, counts, class_names))
-    size = _stratified_size(images, counts, class_names)
+        return np.flatnonzero(ranks < size // len(class_names))
     turn = np.where(ranks < LEAST_PER_CLASS, -1.0, (ranks + 0.5) / counts[labels])
     return np.sort(np.lexsort((ranks, labels, turn))[:size])
 
@@ -70,11 +66,7 @@ def low_resolution(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def search_images(train: LabelledImages, config: DatasetConfig) -> LabelledImages:
-    """All training images at the resolution that the supernet sees: D_low, or as they are where that is off.
-
-    Raises:
-        DataError: D_low would be smaller than 8×8.
-    """
+    """All training images at the resolution that the supernet sees: `low_resolution`, or as they are if that is off."""
     return LabelledImages(low_resolution(train.images), train.labels) if config.low_resolution else train
 
 
@@ -124,7 +116,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> ChannelStatistics:
             histogram[channel] += np.bincount(images[start : start + step, :, :, channel].ravel(), minlength=256)
     moments = [_mean_and_std(row, n * height * width) for row in histogram]
     mean, std = np.array(moments).T / 255
-    return ChannelStatistics(mean, np.maximum(std, _SMALLEST_STD))
+    return ChannelStatistics(mean, np.maximum(std, 1 / 255))
 
 
 def _mean_and_std(histogram: NDArray[np.int64], n_pixels: int) -> tuple[float, float]:
@@ -144,48 +136,29 @@ def _class_ranks(labels: Indices, counts: Indices, rng: np.random.Generator) -> 
     return ranks
 
 
-def _balanced_size(images: int | float, counts: Indices, class_names: Sequence[str]) -> int:
-    n_classes = len(class_names)
-    rarest = int(counts.argmin())
-    available = int(counts[rarest])
-    per_class = images // n_classes if isinstance(images, int) else _share(images, available)
-    rarity = f"class {class_names[rarest]!r} has {available:,} training images"
-    if per_class < LEAST_PER_CLASS:
-        raise DataError(_too_small(images, n_classes, rarity))
-    if per_class > available:
-        raise DataError(
-            f"D_sample of {images:,} images takes {per_class:,} of each of {n_classes} classes: {rarity}; "
-            f"the largest that works is {available * n_classes:,}; set the stage's images to that or less "
-            "(1.0 takes all), or dataset.sampling=stratified"
-        )
-    return per_class
-
-
-def _stratified_size(images: int | float, counts: Indices, class_names: Sequence[str]) -> int:
-    rarest = int(counts.argmin())
-    total = int(counts.sum())
+def _sample_size(images: int | float, counts: Indices, sampling: Sampling, class_names: Sequence[str]) -> int:
+    """How many images D_sample has: of a balanced one a multiple of the classes."""
+    n, rarest = len(class_names), int(counts.argmin())
     rarity = f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images"
-    if counts[rarest] < LEAST_PER_CLASS:
+    unit, units = (n, int(counts[rarest])) if sampling == "balanced" else (1, int(counts.sum()))
+    if sampling == "stratified" and counts[rarest] < LEAST_PER_CLASS:
         raise DataError(f"{rarity}: D_sample needs {LEAST_PER_CLASS} of each class; add images or drop the class")
-    size = images if isinstance(images, int) else _share(images, total)
-    if size < LEAST_PER_CLASS * len(class_names):
-        raise DataError(_too_small(images, len(class_names), rarity))
-    if size > total:
+    # 0.29 · 100 is 28.999… in floating point and means 29.
+    size = unit * (images // unit if isinstance(images, int) else int(images * units + 1e-9))
+    if size < LEAST_PER_CLASS * n:
+        asked = f"{images:,} images" if isinstance(images, int) else f"a share of {images:g}"
         raise DataError(
-            f"D_sample of {size:,} images is more than the {total:,} training images ({rarity}, the fewest): "
-            f"the largest that works is {total:,}; set the stage's images to that or less (1.0 takes all)"
+            f"D_sample of {asked} gives less than {LEAST_PER_CLASS} images to one of {n} classes ({rarity}): "
+            f"allowed are {LEAST_PER_CLASS * n:,} images or more; raise the stage's images"
+        )
+    if size > unit * units:
+        remedy = f"the largest that works is {unit * units:,}; set the stage's images to that or less (1.0 takes all)"
+        if sampling == "balanced":
+            raise DataError(
+                f"D_sample of {images:,} images takes {size // n:,} of each of {n} classes: {rarity}; {remedy}, "
+                "or dataset.sampling=stratified"
+            )
+        raise DataError(
+            f"D_sample of {size:,} images is more than the {units:,} training images ({rarity}, the fewest): {remedy}"
         )
     return size
-
-
-def _share(share: float, whole: int) -> int:
-    # 0.29 · 100 is 28.999… in floating point and means 29.
-    return int(share * whole + 1e-9)
-
-
-def _too_small(images: int | float, n_classes: int, rarity: str) -> str:
-    asked = f"{images:,} images" if isinstance(images, int) else f"a share of {images:g}"
-    return (
-        f"D_sample of {asked} gives less than {LEAST_PER_CLASS} images to one of {n_classes} classes ({rarity}): "
-        f"allowed are {LEAST_PER_CLASS * n_classes:,} images or more; raise the stage's images"
-    )

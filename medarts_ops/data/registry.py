@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from medarts_ops.config import DatasetConfig
-from medarts_ops.data.cifar import load_cifar10, load_cifar100
+from medarts_ops.data.cifar import load_cifar
 from medarts_ops.data.dataset import ImageDataset, LabelledImages, LoadedDataset
 from medarts_ops.data.digits import load_digits
 from medarts_ops.data.folder import load_folder
@@ -22,13 +22,7 @@ DATASETS = Registry[Loader](
     "dataset",
     "dataset.name",
     "medarts_ops.datasets",
-    {
-        "digits": load_digits,
-        "cifar10": load_cifar10,
-        "cifar100": load_cifar100,
-        "folder": load_folder,
-        "npz": load_npz,
-    },
+    {"digits": load_digits, "cifar10": load_cifar, "cifar100": load_cifar, "folder": load_folder, "npz": load_npz},
 )
 
 TEST_SPLIT_SEED = 0
@@ -45,13 +39,12 @@ def load_dataset(config: DatasetConfig) -> ImageDataset:
         DataError: the images can't be read, are smaller than 8×8, or do not suffice for a test set.
     """
     loaded = DATASETS.get(config.name)(config)
-    train, test, source = loaded.train, loaded.test, loaded.test_source
-    train = _at_resolution(train, config.resolution)
-    if test is None:
+    train = _at_resolution(loaded.train, config.resolution)
+    if loaded.test is not None:
+        test, source = _at_resolution(loaded.test, config.resolution), loaded.test_source
+    else:
         train, test = _hold_out(train, config.test_share, loaded.class_names)
         source = f"{100 * config.test_share:.3g} % of each class, held out of the training images before the search"
-    else:
-        test = _at_resolution(test, config.resolution)
     return ImageDataset(config.name, loaded.class_names, train, test, source)
 
 

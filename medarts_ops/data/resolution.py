@@ -53,12 +53,11 @@ def check_affordable(n_images: int, height: int, width: int, channels: int) -> N
     """
     if max(height, width) <= LARGEST_OWN_SIDE:
         return
-    side = LARGEST_OWN_SIDE
-    own, small = n_images * height * width * channels, n_images * side * side * channels
+    side, values = LARGEST_OWN_SIDE, n_images * channels
     raise ConfigError(
         f"dataset.resolution is empty and the images are {height}×{width}: own sizes are allowed up to {side}×{side}; "
-        f"give --resolution N. The {n_images:,} images take {byte_size(own)} of memory at their own size, "
-        f"{byte_size(small)} at --resolution {side}"
+        f"give --resolution N. The {n_images:,} images take {byte_size(values * height * width)} of memory at their "
+        f"own size, {byte_size(values * side * side)} at --resolution {side}"
     )
 
 

@@ -22,8 +22,7 @@ class SearchData:
 def prepare_search_data(config: SearchConfig) -> SearchData:
     """Load the dataset, bring it to the search's resolution (D_low) and draw every stage's sample (D_sample).
 
-    Raises:
-        ConfigError, DataError: for whatever is wrong with the data, in any stage.
+    Whatever is wrong with the data, in any stage, is a ConfigError or DataError.
     """
     dataset = load_dataset(config.dataset)
     train = search_images(dataset.train, config.dataset)

@@ -46,9 +46,8 @@ class StageData:
         for name in ("weight_indices", "alpha_indices", "valid_indices"):
             indices: Indices = getattr(self, name)
             if indices.dtype != np.int64 or indices.ndim != 1 or not indices.size:
-                raise DataError(
-                    f"{name} are {indices.dtype} {list(indices.shape)}: allowed is int64 [index], not empty"
-                )
+                got = f"{indices.dtype} {list(indices.shape)}"
+                raise DataError(f"{name} are {got}: allowed is int64 [index], not empty")
             if indices.min() < 0 or indices.max() >= n:
                 raise DataError(f"{name} go from {indices.min()} to {indices.max()}: allowed are 0 to {n - 1}")
         if self.labels.max() >= self.n_classes:
@@ -87,7 +86,10 @@ class StageData:
             if missing:
                 raise ValueError(f"it lacks {', '.join(missing)}")
             found: dict[str, Any] = {field.name: read_array(path, declared[field.name]) for field in fields(cls)}
-            return cls(**{**found, "n_classes": _whole_number(found["n_classes"])})
+            n_classes = found["n_classes"]
+            if n_classes.shape != () or n_classes.dtype.kind not in "iu":
+                raise ValueError(f"n_classes is {n_classes.dtype} {list(n_classes.shape)}, allowed is one whole number")
+            return cls(**{**found, "n_classes": int(n_classes)})
         except (*UNREADABLE, DataError) as error:
             raise DataError(
                 f"stage data {str(path)!r} can't be read ({unreadable_reason(error)}): delete the file and resume "
@@ -97,12 +99,6 @@ class StageData:
 
 def _are_statistics(values: NDArray[np.float64], channels: int) -> bool:
     return values.dtype == np.float64 and values.shape == (channels,) and bool(np.isfinite(values).all())
-
-
-def _whole_number(array: NDArray[Any]) -> int:
-    if array.shape != () or array.dtype.kind not in "iu":
-        raise ValueError(f"n_classes is {array.dtype} {list(array.shape)}, allowed is one whole number")
-    return int(array)
 
 
 def prepare_stage_data(
@@ -132,14 +128,10 @@ def prepare_stage_data(
     weight, alpha = (halved[half] for half in stratified_halves(sample.labels[halved], rng))
     valid = alpha if held_out is None else held_out
     for role, indices in (("half that steps w", weight), ("half that steps α", alpha), ("ranking split", valid)):
-        _check_holds_every_class(stage.name, role, sample.labels[indices], class_names)
+        missing = np.flatnonzero(np.bincount(sample.labels[indices], minlength=len(class_names)) == 0)
+        if missing.size:
+            raise DataError(
+                f"stage {stage.name!r}: the {role} has no image of class {class_names[missing[0]]!r}; raise the "
+                "stage's images to 2 a class or more (3 with ranking_split=holdout)"
+            )
     return StageData(sample.images, sample.labels, weight, alpha, valid, *statistics, n_classes=len(class_names))
-
-
-def _check_holds_every_class(stage: str, role: str, labels: Indices, class_names: Sequence[str]) -> None:
-    missing = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
-    if missing.size:
-        raise DataError(
-            f"stage {stage!r}: the {role} has no image of class {class_names[missing[0]]!r}; raise the stage's images "
-            "to 2 a class or more (3 with ranking_split=holdout)"
-        )

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,16 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
     `pt2` is a torch.export archive and `onnx` an ONNX model (input `images`, output `logits`, no other file beside
     it), both for any number of images; `safetensors` holds the weights, which the description's genotype gives a
     network to. The file is read back and compared with the network on made-up images at batch 1, 2 and 7 before it
-    gets its name, so that `path` is whole, right, or as it was.
-
-    Args:
-        network: what `read_trained_network` gave.
-        path: ends with the format's name; a file that is there already is replaced.
-        format: one of `FORMATS`.
+    gets its name, so that `path`, which ends with the format's name, is whole, right, or as it was.
 
     Raises:
         ExportError: an unknown format, another ending, a package that is not installed, a folder that can't be
             written, or a file that differs from the network by more than `TOLERANCE`.
     """
-    _check_format(format, path)
+    if format not in FORMATS:
+        raise ExportError(unknown_name("format", format, FORMATS))
+    if path.suffix != f".{format}":
+        raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
     require(format)
     content = _CONTENTS[format](network)
     try:
@@ -78,23 +77,15 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's ending names.
-
-    Raises:
-        ExportError: it names none.
-    """
-    for format in _CONTENTS:
+    """The format that a file's ending names; one that names none is an ExportError."""
+    for format in FORMATS:
         if path.suffix == f".{format}":
             return format
     raise ExportError(f"{str(path)!r} names no format: allowed endings are .pt2, .onnx and .safetensors")
 
 
 def require(format: Format) -> None:
-    """See that the packages that a format needs are there.
-
-    Raises:
-        ExportError: one is not; says how to install it.
-    """
+    """See that the packages that a format needs are there; one that is not is an ExportError."""
     for package in _NEEDS[format]:
         try:
             importlib.import_module(package)
@@ -129,16 +120,9 @@ def read_network(path: Path, format: Format) -> LoadedNetwork:
         ) from error
 
 
-def _check_format(format: str, path: Path) -> None:
-    if format not in FORMATS:
-        raise ExportError(unknown_name("format", format, FORMATS))
-    if path.suffix != f".{format}":
-        raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
-
-
 def _program(network: TrainedNetwork) -> torch.export.ExportedProgram:
-    images = example_images(network.description)
-    return torch.export.export(network.module, (images,), dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}})
+    shapes = {INPUT: {0: torch.export.Dim("batch", min=1)}}
+    return torch.export.export(network.module, (example_images(network.description),), dynamic_shapes=shapes)
 
 
 def _pt2_content(network: TrainedNetwork) -> bytes:
@@ -169,11 +153,10 @@ def _safetensors_content(network: TrainedNetwork) -> bytes:
 
 def _read_pt2(path: Path) -> LoadedNetwork:
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(f"/extra/{_PT2_DESCRIPTION}")]
-        held = archive.getinfo(names[0]).file_size if len(names) == 1 else None
-        if held is None or held > MAX_METADATA:
+        held = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{_PT2_DESCRIPTION}")]
+        if len(held) != 1 or held[0].file_size > MAX_METADATA:
             raise ExportError(f"{str(path)!r} is a pt2 file without a description of ours: export the evaluation")
-        description = read_description(archive.read(names[0]), str(path))
+        description = read_description(archive.read(held[0]), str(path))
     return LoadedNetwork(description, "pt2", _logits(torch.export.load(io.BytesIO(path.read_bytes())).module()))
 
 
@@ -184,24 +167,17 @@ def _read_onnx(path: Path) -> LoadedNetwork:
 
     content = path.read_bytes()
     model = onnx.load_model_from_string(content)
-    inside = (_tensors(model.graph), *(_tensors_of(function.node) for function in model.functions))
-    if any(uses_external_data(tensor) for tensors in inside for tensor in tensors):
+    tensors = chain(_tensors(model.graph), *(_tensors_of(function.node) for function in model.functions))
+    if any(map(uses_external_data, tensors)):
         raise ExportError(f"{str(path)!r} takes weights from other files, which no export of ours does: export again")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     description = read_description(session.get_modelmeta().custom_metadata_map.get(METADATA), str(path))
     shapes = [(part.name, list(part.shape[1:])) for part in (*session.get_inputs(), *session.get_outputs())]
-    expected = [
-        (INPUT, [description.in_channels, *description.resolution]),
-        (OUTPUT, [len(description.class_names)]),
-    ]
+    expected = [(INPUT, [description.in_channels, *description.resolution]), (OUTPUT, [len(description.class_names)])]
     if shapes != expected:
         raise ExportError(f"{str(path)!r} contradicts its description: it has {shapes}, described are {expected}")
 
-    def logits(images: Pixels) -> Logits:
-        found: Logits = session.run([OUTPUT], {INPUT: images})[0]
-        return found
-
-    return LoadedNetwork(description, "onnx", logits)
+    return LoadedNetwork(description, "onnx", lambda images: session.run([OUTPUT], {INPUT: images})[0])
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -230,21 +206,10 @@ def _read_safetensors(path: Path) -> LoadedNetwork:
 
 
 def _logits(module: torch.nn.Module) -> Callable[[Pixels], Logits]:
-    def logits(images: Pixels) -> Logits:
-        with torch.no_grad():
-            found: Logits = module(torch.from_numpy(images)).numpy()
-        return found
-
-    return logits
+    return torch.no_grad()(lambda images: module(torch.from_numpy(images)).numpy())
 
 
-_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]] = {
-    "pt2": _pt2_content,
-    "onnx": _onnx_content,
-    "safetensors": _safetensors_content,
-}
-_READERS: dict[Format, Callable[[Path], LoadedNetwork]] = {
-    "pt2": _read_pt2,
-    "onnx": _read_onnx,
-    "safetensors": _read_safetensors,
-}
+_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]]
+_CONTENTS = {"pt2": _pt2_content, "onnx": _onnx_content, "safetensors": _safetensors_content}
+_READERS: dict[Format, Callable[[Path], LoadedNetwork]]
+_READERS = {"pt2": _read_pt2, "onnx": _read_onnx, "safetensors": _read_safetensors}

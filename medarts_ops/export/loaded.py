@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import Tensor
 
-from medarts_ops.errors import ExportError, MedartsError
+from medarts_ops.errors import ExportError
 from medarts_ops.export.names import Format
-from medarts_ops.export.network import NetworkDescription, TrainedNetwork
+from medarts_ops.export.network import NetworkDescription, TrainedNetwork, described
 
 METADATA = "medarts"
 """The key of the description, as JSON, in a file's metadata."""
@@ -21,11 +20,8 @@ METADATA = "medarts"
 MAX_METADATA = 2**20
 """Characters of a description."""
 
-CHECKED_BATCHES = (1, 2, 7)
 TOLERANCE = 1e-4
 """The largest difference of a logit that is taken for rounding, in parts of the largest logit or of 1."""
-
-_CHECK_SEED = 0
 
 Pixels = NDArray[np.float32]
 Logits = NDArray[np.float32]
@@ -45,33 +41,18 @@ class LoadedNetwork:
 
 
 def read_description(text: str | bytes | None, source: str) -> NetworkDescription:
-    """The description that an exported network says of itself.
-
-    Args:
-        text: what stands under `METADATA`.
-        source: where it is from, for the error.
+    """The description that an exported network from `source` says of itself, under `METADATA`.
 
     Raises:
         ExportError: it is missing, too long, or describes no network that can be built.
     """
     if text is None or len(text) > MAX_METADATA:
         raise ExportError(f"{source!r} has no description of ours in its metadata: export the evaluation")
-    try:
-        return NetworkDescription.model_validate_json(text)
-    except (ValidationError, MedartsError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ExportError(
-            f"{source!r} describes no network that this release can build ({reason}): export the evaluation again"
-        ) from error
+    return described(NetworkDescription.model_validate_json, text, source, "export the evaluation again")
 
 
 def largest_difference(network: TrainedNetwork, loaded: LoadedNetwork, name: str) -> float:
-    """The largest absolute difference of a logit, on made-up images at batch 1, 2 and 7.
-
-    Args:
-        network: what was exported.
-        loaded: what was read back.
-        name: of what was read back, for the error.
+    """The largest absolute difference of a logit of what was read back, `name`, on made-up images at batch 1, 2 and 7.
 
     Raises:
         ExportError: it is larger than `TOLERANCE`, or the description is another one.
@@ -79,8 +60,8 @@ def largest_difference(network: TrainedNetwork, loaded: LoadedNetwork, name: str
     if loaded.description != network.description:
         raise ExportError(f"{name!r} came back with another description: it was not written; report this")
     largest, scale = 0.0, 1.0
-    generator = torch.Generator().manual_seed(_CHECK_SEED)
-    for batch in CHECKED_BATCHES:
+    generator = torch.Generator().manual_seed(0)
+    for batch in (1, 2, 7):
         images = _images(network.description, batch, generator)
         with torch.no_grad():
             expected = network.module(images).numpy()
@@ -97,7 +78,7 @@ def largest_difference(network: TrainedNetwork, loaded: LoadedNetwork, name: str
 
 def example_images(description: NetworkDescription) -> Tensor:
     """Two made-up images, [2, channel, height, width]: what tracing needs, which takes a batch of 1 for a constant."""
-    return _images(description, 2, torch.Generator().manual_seed(_CHECK_SEED))
+    return _images(description, 2, torch.Generator().manual_seed(0))
 
 
 def _images(description: NetworkDescription, batch: int, generator: torch.Generator) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import torch
 from pydantic import Field, ValidationError, model_validator
@@ -15,7 +15,7 @@ from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.resolution import SMALLEST_SIDE
-from medarts_ops.errors import DataError, ExportError, SearchError
+from medarts_ops.errors import DataError, ExportError, MedartsError, SearchError
 from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.observers import EvaluationStarted
@@ -27,6 +27,7 @@ from medarts_ops.value import Value
 AUXILIARY = "auxiliary_head."
 """How the names of the weights begin that help in training only."""
 
+Given = TypeVar("Given")
 Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=MAX_SIDE)]
 Mean = Annotated[float, Field(ge=0, le=1)]
 Deviation = Annotated[float, Field(gt=0, le=1)]
@@ -108,8 +109,27 @@ def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -
         raise SearchError(f"evaluation {folder.name!r} is not finished, so it has no weights yet: resume it first")
     if started.mean is None or started.std is None:
         started = _with_statistics(started, folder.name, dataset)
+    found = {
+        **started.model_dump(include={"genotype", "mean", "std"}),
+        **started.config.model_dump(include={"cells", "channels"}),
+        **started.dataset.model_dump(include={"in_channels", "resolution", "class_names"}),
+    }
+    description = described(NetworkDescription.model_validate, found, str(folder / STARTED), "evaluate again")
     path = folder / WEIGHTS
-    return trained_network(_description(started, folder), _read_weights(path), source=str(path))
+    return trained_network(description, _read_weights(path), source=str(path))
+
+
+def described(
+    validate: Callable[[Given], NetworkDescription], given: Given, source: str, remedy: str
+) -> NetworkDescription:
+    """The description that `source` gives; one of an impossible network is an ExportError that names the `remedy`."""
+    try:
+        return validate(given)
+    except (ValidationError, MedartsError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ExportError(
+            f"{source!r} describes no network that this release can build ({reason}): {remedy}"
+        ) from error
 
 
 def _with_statistics(started: EvaluationStarted, name: str, dataset: ImageDataset | None) -> EvaluationStarted:
@@ -124,50 +144,19 @@ def _with_statistics(started: EvaluationStarted, name: str, dataset: ImageDatase
     return started.model_copy(update={"mean": mean, "std": std})
 
 
-def _description(started: EvaluationStarted, folder: Path) -> NetworkDescription:
-    try:
-        return NetworkDescription.model_validate(
-            {
-                "genotype": started.genotype,
-                "cells": started.config.cells,
-                "channels": started.config.channels,
-                "in_channels": started.dataset.in_channels,
-                "resolution": started.dataset.resolution,
-                "class_names": started.dataset.class_names,
-                "mean": started.mean,
-                "std": started.std,
-            }
-        )
-    except ValidationError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ExportError(
-            f"{str(folder / STARTED)!r} describes no network that this release can build ({reason}): evaluate again"
-        ) from error
-
-
 def trained_network(description: NetworkDescription, weights: Mapping[str, Tensor], *, source: str) -> TrainedNetwork:
     """The described network with these weights.
 
     Costs the memory of the weights alone, whatever the description promises: names and shapes are compared before
-    anything is allocated.
-
-    Args:
-        description: of the network.
-        weights: a `DerivedNetwork`'s state dict; what belongs to an auxiliary head is left out.
-        source: where they are from, for the error.
+    anything is allocated. Of the weights, a `DerivedNetwork`'s state dict from `source`, those of an auxiliary head are
+    left out.
 
     Raises:
         ExportError: a weight is missing, unknown, or of another shape or type than the network's.
     """
+    sizes = description.model_dump(include={"cells", "channels", "in_channels"})
     with torch.device("meta"):
-        network = DerivedNetwork(
-            description.genotype,
-            cells=description.cells,
-            channels=description.channels,
-            n_classes=len(description.class_names),
-            in_channels=description.in_channels,
-            auxiliary=False,
-        )
+        network = DerivedNetwork(description.genotype, n_classes=len(description.class_names), auxiliary=False, **sizes)
     given = {name: tensor for name, tensor in weights.items() if not name.startswith(AUXILIARY)}
     _check_weights(network.state_dict(), given, source)
     network.load_state_dict({name: tensor.contiguous() for name, tensor in given.items()}, assign=True)

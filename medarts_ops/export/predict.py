@@ -7,7 +7,7 @@ that whoever made the file can run what they like. It is loaded only where the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,6 @@ from medarts_ops.errors import ConfigError, ExportError
 from medarts_ops.export.formats import format_of, read_network
 from medarts_ops.export.loaded import LoadedNetwork
 from medarts_ops.export.network import NetworkDescription
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,7 @@ class Classified:
 
 
 def load_network(path: Path, *, trusted: bool = False) -> LoadedNetwork:
-    """Load an exported network by its file's ending.
-
-    Args:
-        path: a file that `export_network` wrote.
-        trusted: whether a pt2 file may be loaded, which can run what its maker likes. The other formats need no trust.
+    """Load an exported network by its file's ending; a pt2 one can run what its maker likes: it must be `trusted`.
 
     Raises:
         ExportError: an unknown ending, a pt2 file that is not trusted, a missing package, or no network of ours.
@@ -58,18 +52,13 @@ def load_network(path: Path, *, trusted: bool = False) -> LoadedNetwork:
     return read_network(path, format)
 
 
-def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, batch: int = BATCH) -> list[Classified]:
+def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, batch: int = 64) -> list[Classified]:
     """The `top` most probable classes of each image file, in the order of `paths`.
 
     Files are decoded as training images are (`data/image_files.py`), made grey or RGB as the network needs them, and
     resized by LANCZOS to what it was trained on; the aspect ratio is not kept. An image's answer doesn't depend on
-    the others beside it, but for rounding.
-
-    Args:
-        network: what `load_network` gave.
-        paths: image files; none gives an empty list.
-        top: classes for each image, at least 1; more than there are gives all.
-        batch: images at a time, at least 1.
+    the others beside it, but for rounding. A `top` of more classes than there are gives all; `batch` is how many images
+    are looked at at a time.
 
     Raises:
         ConfigError: `top` or `batch` is below 1.
@@ -80,7 +69,7 @@ def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, bat
             raise ConfigError(f"{name} is {number}: allowed is 1 or more")
     names = network.description.class_names
     answers: list[Classified] = []
-    for some in _batches(paths, batch):
+    for some in (paths[start : start + batch] for start in range(0, len(paths), batch)):
         probabilities = _softmax(network.logits(read_pixels(some, network.description)))
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for path, row, order in zip(some, probabilities, best, strict=True):
@@ -89,29 +78,15 @@ def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, bat
 
 
 def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArray[np.float32]:
-    """Image files as a network wants them: [image, channel, height, width], float32 in 0…255.
-
-    Raises:
-        DataError: as for `classify`.
-    """
-    ready = _with_channels(read_images(paths, description.resolution), description.in_channels)
-    return np.ascontiguousarray(ready.transpose(0, 3, 1, 2), dtype=np.float32)
-
-
-def _with_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """`images [image, height, width, 1 or 3]` with 1 or 3 channels; a grey image is the same through RGB and back."""
-    if images.shape[3] == channels:
-        return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=3)
+    """Image files as a network wants them: [image, channel, height, width], float32 in 0…255; else a DataError."""
     from PIL import Image
 
-    return np.stack([np.asarray(Image.fromarray(image).convert("L"))[..., np.newaxis] for image in images])
-
-
-def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(paths), size):
-        yield paths[start : start + size]
+    images = read_images(paths, description.resolution)
+    if images.shape[3] < description.in_channels:
+        images = np.repeat(images, 3, axis=3)
+    elif images.shape[3] > description.in_channels:  # a grey image is the same through RGB and back
+        images = np.stack([np.asarray(Image.fromarray(image).convert("L"))[..., np.newaxis] for image in images])
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import RunError
-from medarts_ops.pictures.alphas import checked_mixtures
-from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
-from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, colour, new_figure
+from medarts_ops.pictures.alphas import checked_mixtures, state_label
+from medarts_ops.pictures.cells import CELL_NAMES
+from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, axes_at, colour, new_figure
 from medarts_ops.space.search_space import N_INPUTS, OPERATIONS, SearchSpace
 
 if TYPE_CHECKING:
@@ -24,17 +24,12 @@ LEFT, RIGHT, BOTTOM, TOP = 0.6, 0.2, 1.15, 0.75
 
 
 def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: str) -> Figure:
-    """The mixture of each edge, as its strategy reads α, from birth to the last epoch.
+    """The mixture of each edge, as its strategy reads α before training and after each epoch.
 
     A small panel is an edge: its row is the node that it leads into, its column the state that it comes from. From left
     to right runs the training, from birth to the last epoch. A line is an operation's weight. All panels have one
     scale, from the smallest to the largest weight of both cells: in a short search all weights stay near one another.
     The strongest operation at the end, of those that a genotype may hold, is drawn thicker.
-
-    Args:
-        readings: what α says before training and after each epoch.
-        space: whose α it is.
-        name: the individual's.
 
     Raises:
         RunError: no epoch.
@@ -47,14 +42,13 @@ def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: 
     wide, tall = columns * (WIDE + GAP), space.n_nodes * (HIGH + GAP)
     width, height = 2 * (LEFT + wide) + RIGHT, BOTTOM + tall + TOP
     figure = new_figure(width, height, f"how α of {name} moved in {len(readings) - 1} epochs")
-    low = min(float(weights.min()) for mixture in mixtures for weights in mixture.values())
-    high = max(float(weights.max()) for mixture in mixtures for weights in mixture.values())
+    cells = {cell: np.stack([mixture[cell] for mixture in mixtures]) for cell in CELL_NAMES}
+    scale = (float(min(map(np.min, cells.values()))), float(max(map(np.max, cells.values()))))
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
-        x = LEFT + number * (LEFT + wide)
-        axes = figure.add_axes((x / width, BOTTOM / height, wide / width, tall / height), label=cell)
+        axes = axes_at(figure, LEFT + number * (LEFT + wide), BOTTOM, wide, tall, cell)
         axes.set_title(title, fontsize=TEXT_SIZE, color=INK)
-        _panels(axes, np.stack([mixture[cell] for mixture in mixtures]), space, (low, high))
-    _legend(figure, space, (low, high))
+        _panels(axes, cells[cell], space, scale)
+    _legend(figure, space, scale)
     return figure
 
 
@@ -69,27 +63,17 @@ def _panels(axes: Axes, weights: NDArray[np.float64], space: SearchSpace, scale:
     corners = [_corner(space, edge) for edge in range(space.n_edges)]
     frames = [Rectangle(corner, WIDE, HIGH) for corner in corners]
     axes.add_collection(PatchCollection(frames, facecolor="#F4F4F4", edgecolor="#DDDDDD", linewidth=0.6))
-    strongest = _strongest(weights[-1], space)
+    # But `none`, which no genotype holds (Eq. 5).
+    held = np.array([name != "none" for name in space.primitives])
+    strongest = np.where(held, weights[-1], -np.inf).argmax(axis=1)
     for operation, name in enumerate(space.primitives):
         lines = [
             np.column_stack([left + time, bottom + heights[:, edge, operation]])
             for edge, (left, bottom) in enumerate(corners)
         ]
         widths = [2.4 if strongest[edge] == operation else 0.9 for edge in range(space.n_edges)]
-        axes.add_collection(LineCollection(lines, colors=_colour(name), linewidths=widths, gid=name))
+        axes.add_collection(LineCollection(lines, colors=colour(OPERATIONS.index(name)), linewidths=widths, gid=name))
     _frame(axes, space)
-
-
-def _strongest(mixture: NDArray[np.float64], space: SearchSpace) -> NDArray[np.intp]:
-    """The strongest operation of each edge but `none`, which no genotype holds (Eq. 5)."""
-    held = np.array([name != "none" for name in space.primitives])
-    chosen: NDArray[np.intp] = np.where(held, mixture, -np.inf).argmax(axis=1)
-    return chosen
-
-
-def _colour(operation: str) -> str:
-    """An operation's colour, the same in every space."""
-    return colour(OPERATIONS.index(operation))
 
 
 def _corner(space: SearchSpace, edge: int) -> tuple[float, float]:
@@ -102,7 +86,7 @@ def _frame(axes: Axes, space: SearchSpace) -> None:
     columns = space.n_nodes + N_INPUTS - 1
     axes.set_xlim(-0.02, columns * (WIDE + GAP))
     axes.set_ylim(-0.02, space.n_nodes * (HIGH + GAP))
-    names = [INPUT_LABELS[source] if source < N_INPUTS else str(source - N_INPUTS) for source in range(columns)]
+    names = [state_label(source) for source in range(columns)]
     axes.set_xticks([source * (WIDE + GAP) + WIDE / 2 for source in range(columns)], names, fontsize=LABEL_SIZE)
     rows = [node * (HIGH + GAP) + HIGH / 2 for node in range(space.n_nodes)]
     axes.set_yticks(rows, [str(node) for node in reversed(range(space.n_nodes))], fontsize=LABEL_SIZE)
@@ -116,15 +100,12 @@ def _legend(figure: Figure, space: SearchSpace, scale: tuple[float, float]) -> N
     from matplotlib.lines import Line2D
 
     width, height = figure.get_size_inches()
-    handles = [Line2D([], [], color=_colour(operation), linewidth=2, label=operation) for operation in space.primitives]
+    colours = {name: colour(OPERATIONS.index(name)) for name in space.primitives}
+    handles = [Line2D([], [], color=ink, linewidth=2, label=name) for name, ink in colours.items()]
     columns = max(1, min(len(handles), int(width / 1.35)))
     figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=LABEL_SIZE)
-    figure.text(
-        0.5,
-        0.56 / height,
+    text = (
         f"each panel: from birth (left) to the last epoch (right), weights {scale[0]:.3f} to {scale[1]:.3f}; "
-        "thick: the strongest at the end",
-        ha="center",
-        fontsize=LABEL_SIZE,
-        color=PALE,
+        "thick: the strongest at the end"
     )
+    figure.text(0.5, 0.56 / height, text, ha="center", fontsize=LABEL_SIZE, color=PALE)

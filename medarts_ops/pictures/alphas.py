@@ -9,7 +9,7 @@ import numpy as np
 from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import GenotypeError
 from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS
-from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, new_figure
+from medarts_ops.pictures.figures import ACCURACY_COLOURS, INK, LABEL_SIZE, TEXT_SIZE, axes_at, new_figure
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS, SearchSpace
 
@@ -22,12 +22,6 @@ ROW, COLUMN = 0.27, 0.5
 NUMBERED_EDGES = 44
 """Of eight nodes; a picture of sixteen would take seconds for numbers that nobody reads."""
 
-NEARLY_EQUAL = 0.1
-"""Weights that lie closer together are written with a digit more."""
-
-ROUNDED = 1e-3
-"""A row that sums to 1 but for so much has an edge that nobody weighed."""
-
 LEFT, RIGHT, BOTTOM, TOP = 1.2, 1.15, 1.15, 0.75
 
 
@@ -39,30 +33,23 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
     edge's name has that weight behind it: β, the sum of its row. Cells of more than `NUMBERED_EDGES` edges have
     colours only.
 
-    Args:
-        mixtures: the weights.
-        genotype: what they were discretized to.
-        space: whose α it is.
-        name: says whose α it is, in words.
-
     Raises:
         GenotypeError: the mixtures do not have the shape of the space.
     """
     by_cell = checked_mixtures(mixtures, space)
-    weighed = not all(np.allclose(mixture.sum(axis=1), 1, atol=ROUNDED) for mixture in by_cell.values())
+    # The row of an edge that nobody weighed sums to 1, but for rounding.
+    weighed = not all(np.allclose(mixture.sum(axis=1), 1, atol=1e-3) for mixture in by_cell.values())
     left = LEFT + (0.45 if weighed else 0.0)
     wide, high = COLUMN * space.n_primitives, ROW * space.n_edges
     width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
     figure = new_figure(width, height, f"architecture parameters α of {name}")
-    lowest = min(float(mixture.min()) for mixture in by_cell.values())
-    strongest = max(float(mixture.max()) for mixture in by_cell.values())
+    scale = (float(min(map(np.min, mixtures))), float(max(map(np.max, mixtures))))
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
-        x = left + number * (left + wide)
-        axes = figure.add_axes((x / width, BOTTOM / height, wide / width, high / height), label=cell)
+        axes = axes_at(figure, left + number * (left + wide), BOTTOM, wide, high, cell)
         axes.set_title(f"{title} (framed: the genotype)", fontsize=TEXT_SIZE, color=INK)
-        image = _heat_map(axes, by_cell[cell], space, (lowest, strongest), weighed=weighed)
+        image = _heat_map(axes, by_cell[cell], space, scale, weighed=weighed)
         _frame_chosen(axes, genotype, cell, space)
-    bar = figure.add_axes(((width - RIGHT + 0.15) / width, BOTTOM / height, 0.14 / width, high / height), label="bar")
+    bar = axes_at(figure, width - RIGHT + 0.15, BOTTOM, 0.14, high, "bar")
     figure.colorbar(image, cax=bar).set_label("weight of the operation", fontsize=LABEL_SIZE)
     bar.yaxis.set_major_formatter("{x:.3f}")
     bar.tick_params(labelsize=LABEL_SIZE)
@@ -70,11 +57,7 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
 
 
 def checked_mixtures(mixtures: Mixtures, space: SearchSpace) -> dict[CellKind, np.ndarray]:
-    """The mixture `[edge, op]` of each kind of cell.
-
-    Raises:
-        GenotypeError: one does not have the shape of the space.
-    """
+    """The mixture `[edge, op]` of each kind of cell; one of another shape than the space's is a GenotypeError."""
     expected = (space.n_edges, space.n_primitives)
     for cell, mixture in mixtures._asdict().items():
         if mixture.shape != expected:
@@ -89,7 +72,7 @@ def _heat_map(
     axes: Axes, mixture: np.ndarray, space: SearchSpace, scale: tuple[float, float], *, weighed: bool
 ) -> AxesImage:
     lowest, strongest = scale
-    digits = 2 if strongest - lowest > NEARLY_EQUAL else 3
+    digits = 2 if strongest - lowest > 0.1 else 3
     image = axes.imshow(mixture, cmap=ACCURACY_COLOURS, vmin=lowest, vmax=strongest, aspect="auto")
     axes.set_xticks(range(space.n_primitives), space.primitives, rotation=50, ha="right", fontsize=LABEL_SIZE)
     axes.tick_params(axis="x", pad=1)
@@ -98,21 +81,22 @@ def _heat_map(
     axes.set_ylabel("edge", fontsize=TEXT_SIZE)
     for (edge, operation), weight in np.ndenumerate(mixture) if space.n_edges <= NUMBERED_EDGES else ():
         ink = "white" if weight < lowest + 0.55 * (strongest - lowest) else "black"
-        axes.text(
-            operation, edge, f"{weight:.{digits}f}".removeprefix("0"), ha="center", va="center", fontsize=6.5, color=ink
-        )
+        text = f"{weight:.{digits}f}".removeprefix("0")
+        axes.text(operation, edge, text, ha="center", va="center", fontsize=6.5, color=ink)
     last_edges = [edge for edge, (source, node) in enumerate(space.edges) if source == node - 1]
     for edge in last_edges[:-1]:
         axes.axhline(edge + 0.5, color="white", linewidth=2)
     return image
 
 
+def state_label(state: int) -> str:
+    """What a state of a cell is called: an input's name, or the node's number."""
+    return INPUT_LABELS[state] if state < N_INPUTS else str(state - N_INPUTS)
+
+
 def _edge_names(space: SearchSpace, weighed: np.ndarray | None) -> list[str]:
     """The states that each edge joins, and its weight in the mixture where edges are weighed."""
-    names = [
-        f"{INPUT_LABELS[source] if source < N_INPUTS else source - N_INPUTS} → {node - N_INPUTS}"
-        for source, node in space.edges
-    ]
+    names = [f"{state_label(source)} → {node - N_INPUTS}" for source, node in space.edges]
     if weighed is None:
         return names
     return [f"{name}  β {weight:.2f}" for name, weight in zip(names, weighed.sum(axis=1), strict=True)]

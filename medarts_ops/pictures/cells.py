@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, colour, new_figure
+from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, axes_at, colour, new_figure
 from medarts_ops.pictures.layers import CellLayout, Item, Link, item_height, lay_out
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
@@ -29,25 +29,14 @@ TITLE_ROOM = 0.42
 WIDEST = 15.0
 
 
-def cell_figure(genotype: Genotype, cell: CellKind, name: str) -> Figure:
-    """One cell of a genotype; `name` says whose it is.
+def genotype_figure(genotype: Genotype, name: str) -> Figure:
+    """Both cells of a genotype, abreast or, where that gets too wide, one above the other; `name` says whose it is.
 
     Lines have the colour of the state that they come from; a box on a line is the operation that it goes through, with
-    the genotype's own name. Pale lines go straight to the output, which concatenates them. Nodes count from 0.
+    the genotype's name of it. Pale lines go straight to the output, which concatenates them. Nodes count from 0.
     """
-    layout = lay_out(genotype, cell)
-    width, height = _size(layout)
-    width = max(width, 4.0)
-    figure = new_figure(width, height + TITLE_ROOM, f"{CELL_NAMES[cell]} of {name}")
-    _draw(figure, (0.0, 0.0, width, height), genotype, cell, layout)
-    return figure
-
-
-def genotype_figure(genotype: Genotype, name: str) -> Figure:
-    """Both cells of a genotype as in `cell_figure`, side by side, or one above the other where that gets too wide."""
-    kinds: tuple[CellKind, CellKind] = ("normal", "reduce")
-    layouts = [lay_out(genotype, cell) for cell in kinds]
-    (left, one), (right, two) = (_size(layout) for layout in layouts)
+    layouts = [lay_out(genotype, cell) for cell in CELL_NAMES]
+    (left, one), (right, two) = map(_size, layouts)
     if left + right <= WIDEST:
         width, height = left + right, max(one, two) + TITLE_ROOM
         places = [(0.0, 0.0, left, height - TITLE_ROOM), (left, 0.0, right, height - TITLE_ROOM)]
@@ -55,9 +44,8 @@ def genotype_figure(genotype: Genotype, name: str) -> Figure:
         width, height = max(left, right), one + two + 2 * TITLE_ROOM
         places = [(0.0, two + TITLE_ROOM, width, one), (0.0, 0.0, width, two)]
     figure = new_figure(width, height + TITLE_ROOM, f"genotype of {name}")
-    for place, cell, layout in zip(places, kinds, layouts, strict=True):
-        axes = _draw(figure, place, genotype, cell, layout)
-        axes.set_title(CELL_NAMES[cell], fontsize=TEXT_SIZE, color=INK)
+    for place, cell, layout in zip(places, CELL_NAMES, layouts, strict=True):
+        _draw(axes_at(figure, *place, cell), place[2:], genotype, cell, layout)
     return figure
 
 
@@ -80,14 +68,10 @@ def _left(layout: CellLayout, column: int) -> float:
     return BOX + COLUMN_GAP + (column - 1) * (PILL + WIRE + CIRCLE + COLUMN_GAP)
 
 
-def _draw(
-    figure: Figure, place: tuple[float, float, float, float], genotype: Genotype, cell: CellKind, layout: CellLayout
-) -> Axes:
-    width, height = figure.get_size_inches()
-    x, y, wide, high = place
-    axes = figure.add_axes((x / width, y / height, wide / width, high / height), label=cell)
-    bottom, top = _bounds(layout)
-    middle = (bottom + top) / 2
+def _draw(axes: Axes, size: tuple[float, float], genotype: Genotype, cell: CellKind, layout: CellLayout) -> None:
+    wide, high = size
+    axes.set_title(CELL_NAMES[cell], fontsize=TEXT_SIZE, color=INK)
+    middle = sum(_bounds(layout)) / 2
     spare = wide - _size(layout)[0]
     axes.set_xlim(-MARGIN - spare / 2, wide - MARGIN - spare / 2)
     axes.set_ylim(middle - high / 2, middle + high / 2)
@@ -101,22 +85,16 @@ def _draw(
     for edge, (operation, source) in enumerate(genotype.edges(cell)):
         node = next(link.target for link in layout.links if link.edge == edge)
         _draw_operation(axes, layout, node, pills[edge], operation, colour(source))
-    return axes
 
 
 def _pill_heights(layout: CellLayout) -> dict[int, float]:
     """The level of each edge's operation: the upper one is fed from above."""
     levels: dict[int, float] = {}
-    into: dict[Item, list[Link]] = {}
-    for link in layout.links:
-        if link.edge is not None:
-            into.setdefault(link.target, []).append(link)
-    for node, links in into.items():
-        links.sort(key=lambda link: -layout.heights[link.source])
-        for number, link in enumerate(links):
-            assert link.edge is not None
-            shift = 0.5 * (EDGES_PER_NODE - 1) - number
-            levels[link.edge] = layout.heights[node] + shift * 1.45 * PILL_HEIGHT
+    falling = sorted(layout.links, key=lambda link: -layout.heights[link.source])
+    for node, level in layout.heights.items():
+        edges = [link.edge for link in falling if link.target == node and link.edge is not None]
+        for number, edge in enumerate(edges):
+            levels[edge] = level + (0.5 * (EDGES_PER_NODE - 1) - number) * 1.45 * PILL_HEIGHT
     return levels
 
 
@@ -129,41 +107,23 @@ def _draw_link(axes: Axes, layout: CellLayout, link: Link, pills: dict[int, floa
     start, y0 = _left(layout, source.column), layout.heights[source]
     if not source.lane:
         start += BOX if source.column == 0 else PILL + WIRE + CIRCLE
-    leave = _left(layout, target.column) - COLUMN_GAP
     arrive = _left(layout, target.column)
+    leave = arrive - COLUMN_GAP
     y1 = layout.heights[target] if link.edge is None else pills[link.edge]
     bend = 0.5 * COLUMN_GAP
-    carries = link in layout.carries
     points = [(start, y0), (leave, y0), (leave + bend, y0), (arrive - bend, y1), (arrive, y1)]
     path = Path(points, [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-    axes.add_patch(
-        PathPatch(
-            path,
-            fill=False,
-            edgecolor=colour(source.state),
-            linewidth=1.4 if carries else 0.9,
-            alpha=1.0 if carries else 0.4,
-            capstyle="round",
-            zorder=2 if carries else 1,
-        )
-    )
+    width, alpha, order = (1.4, 1.0, 2) if link in layout.carries else (0.9, 0.4, 1)
+    patch = PathPatch(path, fill=False, edgecolor=colour(source.state), linewidth=width, alpha=alpha, zorder=order)
+    patch.set_capstyle("round")
+    axes.add_patch(patch)
 
 
 def _draw_operation(axes: Axes, layout: CellLayout, node: Item, level: float, operation: str, ink: str) -> None:
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+    from matplotlib.patches import FancyArrowPatch
 
     left = _left(layout, node.column)
-    box = FancyBboxPatch(
-        (left, level - PILL_HEIGHT / 2),
-        PILL,
-        PILL_HEIGHT,
-        boxstyle=f"round,pad=0,rounding_size={PILL_HEIGHT / 2}",
-        facecolor="white",
-        edgecolor=ink,
-        linewidth=1.2,
-        zorder=4,
-    )
-    axes.add_patch(box)
+    _draw_box(axes, (left, level), (PILL, PILL_HEIGHT), PILL_HEIGHT / 2, ink, 1.2)
     axes.text(left + PILL / 2, level, operation, ha="center", va="center", fontsize=LABEL_SIZE, color=INK, zorder=5)
     end = (left + PILL + WIRE + 0.03, layout.heights[node] + (0.06 if level > layout.heights[node] else -0.06))
     axes.add_patch(
@@ -174,7 +134,7 @@ def _draw_operation(axes: Axes, layout: CellLayout, node: Item, level: float, op
 
 
 def _draw_state(axes: Axes, layout: CellLayout, item: Item, level: float) -> None:
-    from matplotlib.patches import Circle, FancyBboxPatch
+    from matplotlib.patches import Circle
 
     left, output = _left(layout, item.column), layout.columns[-1][0].state
     if N_INPUTS <= item.state < output:
@@ -184,18 +144,19 @@ def _draw_state(axes: Axes, layout: CellLayout, item: Item, level: float) -> Non
         label, at, written = str(item.state - N_INPUTS), centre, "white"
     else:
         ink = PALE if item.state == output else colour(item.state)
-        axes.add_patch(
-            FancyBboxPatch(
-                (left, level - 0.15),
-                BOX,
-                0.3,
-                boxstyle="round,pad=0,rounding_size=0.06",
-                facecolor="white",
-                edgecolor=ink,
-                linewidth=1.6,
-                zorder=4,
-            )
-        )
+        _draw_box(axes, (left, level), (BOX, 0.3), 0.06, ink, 1.6)
         label = OUTPUT_LABEL if item.state == output else INPUT_LABELS[item.state]
         at, written = left + BOX / 2, INK
     axes.text(at, level, label, ha="center", va="center", fontsize=TEXT_SIZE, color=written, zorder=5)
+
+
+def _draw_box(
+    axes: Axes, place: tuple[float, float], size: tuple[float, float], rounding: float, ink: str, line: float
+) -> None:
+    """A white box; `place` is the middle of its left side."""
+    from matplotlib.patches import FancyBboxPatch
+
+    corner, shape = (place[0], place[1] - size[1] / 2), f"round,pad=0,rounding_size={rounding}"
+    axes.add_patch(
+        FancyBboxPatch(corner, *size, boxstyle=shape, facecolor="white", edgecolor=ink, linewidth=line, zorder=4)
+    )

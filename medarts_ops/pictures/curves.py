@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medarts_ops.errors import RunError
 from medarts_ops.individual import EpochRecord, EvaluationEpoch
-from medarts_ops.pictures.figures import INK, LABEL_SIZE, colour, new_figure, plain_axes, whole_epochs, xs_and_ys
+from medarts_ops.pictures.figures import INK, LABEL_SIZE, colour, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-EPOCH = "epoch (from 0)"
 Line = tuple[str, list[float | None]]
 
 
 def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
     """Accuracies, losses, skip connections and the largest mixture weights of the individual `name`, over epochs.
 
-    Losses of α start after its warm-up.
-
-    Raises:
-        RunError: there is no epoch.
+    Losses of α start after its warm-up. No epoch is a RunError.
     """
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 6.4, f"search training of {name}")
@@ -43,7 +42,8 @@ def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
         ("normal cell", [float(record.normal_skips) for record in history]),
         ("reduction cell", [float(record.reduce_skips) for record in history]),
     ])  # fmt: skip
-    _whole_counts(plots[1, 0])
+    _whole_numbers(plots[1, 0].yaxis)
+    plots[1, 0].set_ylim(bottom=-0.3)
     _plot(plots[1, 1], epochs, "largest weight (mean over edges)", "how decided α is", [
         ("normal cell", [record.max_mixture_normal for record in history]),
         ("reduction cell", [record.max_mixture_reduce for record in history]),
@@ -52,11 +52,7 @@ def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
 
 
 def evaluation_curves(history: Sequence[EvaluationEpoch], name: str) -> Figure:
-    """Losses and test error of the evaluation `name`, over epochs; the last error, which is the result, is marked.
-
-    Raises:
-        RunError: there is no epoch.
-    """
+    """Losses and test error of the evaluation `name`, over epochs; the last error, which is the result, is marked."""
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 3.8, f"evaluation of {name}")
     losses, errors = figure.subplots(1, 2)
@@ -81,19 +77,18 @@ def _need_epochs(count: int, name: str) -> None:
 
 
 def _plot(axes: Axes, epochs: list[int], y: str, title: str, lines: Sequence[Line]) -> None:
-    plain_axes(axes, EPOCH, y, title)
-    whole_epochs(axes)
+    plain_axes(axes, "epoch (from 0)", y, title)
+    _whole_numbers(axes.xaxis)
     for place, (label, values) in enumerate(lines):
         known = [(epoch, value) for epoch, value in zip(epochs, values, strict=True) if value is not None]
         if known:
             style = {"linestyle": ("-", "--", ":")[place], "marker": ("o", "s", "^")[place]}
             size = 4 if len(known) <= 60 else 0
-            axes.plot(*xs_and_ys(known), color=colour(place), label=label, markersize=size, **style)  # type: ignore[arg-type]
+            axes.plot(*np.transpose(known), color=colour(place), label=label, markersize=size, **style)  # type: ignore[arg-type]
     axes.legend(fontsize=LABEL_SIZE, framealpha=0.8)
 
 
-def _whole_counts(axes: Axes) -> None:
+def _whole_numbers(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_ylim(bottom=-0.3)
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -1,28 +1,23 @@
-"""What all figures share: colours, sizes, the names of axes, and the way to PNG. Never pyplot, so nothing is global."""
+"""What all figures share: colours, sizes, labels, and the way to PNG and SVG. Never pyplot, so nothing is global."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure  # for rooms that pass figures on and draw none
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 Draw = Callable[[], "Figure"]
-"""Makes a picture when it is called."""
 
 DPI = 150
 TITLE_SIZE = 11
 TEXT_SIZE = 9
 LABEL_SIZE = 8
-
-TITLE_LETTERS = 10
-"""Letters of a title on an inch, as words have them."""
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B38600", "#4D4D4D", "#882255", "#6A5ACD")
 """Told apart by colour-blind people (after Okabe and Ito 2008), each dark enough for a line on white."""
@@ -39,7 +34,7 @@ ORIGINS = {"random": "random", "inherited": "inherited", "crossover": "crossover
 
 
 def colour(place: int) -> str:
-    """The colour of the number-th thing; colours come again after eight."""
+    """The colour of the thing at that place; colours come again after eight."""
     return PALETTE[place % len(PALETTE)]
 
 
@@ -50,9 +45,16 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    lines = textwrap.wrap(title, max(int(TITLE_LETTERS * width), 20), max_lines=2, placeholder=" …")
+    letters = max(int(10 * width), 20)  # an inch of words has about ten
+    lines = textwrap.wrap(title, letters, max_lines=2, placeholder=" …")
     figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE, color=INK, parse_math=False)
     return figure
+
+
+def axes_at(figure: Figure, x: float, y: float, wide: float, high: float, label: str) -> Axes:
+    """Axes of `wide` × `high` inches whose lower left corner is at (x, y), in inches from the figure's."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((x / width, y / height, wide / width, high / height), label=label)
 
 
 def plain_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
@@ -66,11 +68,16 @@ def plain_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def whole_epochs(axes: Axes) -> None:
-    """Ticks at whole numbers only."""
-    from matplotlib.ticker import MaxNLocator
+def origin_handles(origins: Collection[str] = ORIGINS) -> list[Line2D]:
+    """A legend's entries for individuals of these origins."""
+    from matplotlib.lines import Line2D
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    styles = {"color": INK, "linestyle": ""}
+    return [
+        Line2D([], [], marker=marker, label=ORIGINS[origin], **styles)  # type: ignore[arg-type]
+        for origin, marker in MARKERS.items()
+        if origin in origins
+    ]
 
 
 OFFSETS = tuple(
@@ -89,16 +96,8 @@ OFFSETS = tuple(
 )
 """Where a label may stand from its point, in points, the most wanted first."""
 
-POINT = 8
-"""Half the width of a point, in pixels."""
-
-NEAR = 13
-"""A label that is farther from its point, in points, is joined to it by a line."""
-
-
-def xs_and_ys(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """All x and all y of points."""
-    return [x for x, _ in points], [y for _, y in points]
+POINT = 8  # half the width of a point, in pixels
+NEAR = 13  # a label that is farther from its point, in points, is joined to it by a line
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
@@ -111,7 +110,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) ->
     from matplotlib.transforms import Bbox
 
     axes.autoscale_view()  # otherwise limits wait for the first drawing
-    pixels = [tuple(map(float, axes.transData.transform((x, y)))) for x, y, _, _ in points]
+    pixels = [tuple(axes.transData.transform((x, y))) for x, y, _, _ in points]
     taken = [Bbox.from_extents(x - POINT, y - POINT, x + POINT, y + POINT) for x, y in pixels]
     frame = axes.get_window_extent()
     for place, (x, y, text, ink) in enumerate(points):
@@ -143,26 +142,19 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) ->
             label.remove()
 
 
-@contextmanager
-def own_style() -> Iterator[None]:
-    """Draw and render in here by matplotlib's defaults, whatever its user has set: TeX, say, may not be there."""
+def drawn_png(draw: Draw) -> bytes:
+    """The figure that `draw` makes as a PNG, by matplotlib's defaults whatever is set: TeX, say, may not be there."""
     from matplotlib import style
 
     with style.context("default"):
-        yield
-
-
-def drawn_png(draw: Draw) -> bytes:
-    """The figure that `draw` makes as a PNG, in our own style."""
-    with own_style():
         return png_bytes(draw())
 
 
 def drawn_svg(draw: Draw) -> tuple[bytes, tuple[float, float]]:
-    """The figure that `draw` makes as an SVG in our own style, letters as outlines; and width and height in inches."""
-    from matplotlib import rc_context
+    """As `drawn_png`, but as an SVG, letters as outlines; and width and height in inches."""
+    from matplotlib import style
 
-    with own_style(), rc_context({"svg.hashsalt": "medarts"}):
+    with style.context(["default", {"svg.hashsalt": "medarts"}]):
         figure, buffer = draw(), io.BytesIO()
         figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     width, height = figure.get_size_inches()
@@ -174,12 +166,3 @@ def png_bytes(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
-
-
-def write_png(figure: Figure, path: Path) -> None:
-    """Write the figure as a PNG.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    path.write_bytes(png_bytes(figure))

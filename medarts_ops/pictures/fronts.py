@@ -5,23 +5,24 @@ from __future__ import annotations
 import html
 import math
 import textwrap
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import FailedIndividual, RankedIndividual, StageResult
+from medarts_ops.individual import RankedIndividual, StageResult
 from medarts_ops.objectives.shown import axis
 from medarts_ops.pictures.figures import (
     INK,
     LABEL_SIZE,
     MARKERS,
-    ORIGINS,
     PALE,
     colour,
     label_points,
     new_figure,
+    origin_handles,
     plain_axes,
-    xs_and_ys,
 )
 from medarts_ops.space.formats import format_darts
 
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 8.0, 5.5
 PLOTLY_SYMBOLS = {"random": "circle", "inherited": "square", "crossover": "triangle-up"}
-COLOURED_FRONTS = 5
-"""Later fronts are grey: what is dominated five times over needs no colour of its own."""
+COLOURED_FRONTS = 5  # later ones are grey: what is dominated five times over needs no colour
+LABELLED = 40  # individuals with their id beside them; the page has all in its hover texts
 
-HOVER_WIDTH = 90
-LABELLED = 40
-"""Individuals with their id beside them; the page has all in its hover texts."""
+
+class _Dot(NamedTuple):
+    """An individual that has a place: both values on the axes are finite."""
+
+    one: RankedIndividual
+    x: float
+    y: float
 
 
 def front_figure(stage: StageResult, search: str, survivors: Collection[str] = ()) -> Figure:
@@ -48,26 +53,27 @@ def front_figure(stage: StageResult, search: str, survivors: Collection[str] = (
     Raises:
         SearchError: the stage has no ranked individual.
     """
-    x_axis, y_axis = _axes_of(stage)
+    dots, (x_axis, y_axis) = _dots(stage), _axes_of(stage)
     figure = new_figure(WIDTH, HEIGHT, f"Pareto fronts of stage {stage.name} of {search}")
     axes = figure.add_axes((0.09, 0.11, 0.66, 0.77))
     plain_axes(axes, _axis_label(x_axis), _axis_label(y_axis), _subtitle(stage))
-    for front in _fronts(stage):
-        members = _members(stage, front)
+    for front, members in _fronts(dots).items():
+        ink = _front_colour(front)
         if _connected(stage):
-            line = sorted(_point(one, x_axis, y_axis) for one in members)
-            axes.plot(*xs_and_ys(line), color=_front_colour(front), linewidth=1.2, alpha=0.6, gid="front")
+            line = sorted((dot.x, dot.y) for dot in members)
+            axes.plot(*np.transpose(line), color=ink, linewidth=1.2, alpha=0.6, gid="front")
         for origin, marker in MARKERS.items():
-            points = [_point(one, x_axis, y_axis) for one in members if _origin(one) == origin]
+            points = [(dot.x, dot.y) for dot in members if _origin(dot.one) == origin]
             if points:
-                axes.scatter(*xs_and_ys(points), s=44, marker=marker, color=_front_colour(front), zorder=3)
-    ringed = [_point(one, x_axis, y_axis) for one in _drawn(stage) if one.id in survivors]
+                xs, ys = np.transpose(points)
+                axes.scatter(xs, ys, s=44, marker=marker, color=ink, zorder=3)
+    ringed = [(dot.x, dot.y) for dot in dots if dot.one.id in survivors]
     if ringed:
-        axes.scatter(*xs_and_ys(ringed), s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
+        xs, ys = np.transpose(ringed)
+        axes.scatter(xs, ys, s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
     axes.margins(0.12)
-    _legend(figure, stage, bool(ringed))
-    named = _drawn(stage)[:LABELLED]
-    label_points(axes, [(*_point(one, x_axis, y_axis), one.id, INK) for one in named])
+    _legend(figure, dots, bool(ringed))
+    label_points(axes, [(dot.x, dot.y, dot.one.id, INK) for dot in dots[:LABELLED]])
     return figure
 
 
@@ -78,30 +84,27 @@ def front_html(
 
     `run_ids` gives the run of an individual's id, for those that have one. The page holds its script and loads
     nothing.
-
-    Raises:
-        SearchError: the stage has no ranked individual.
     """
     import plotly.graph_objects as go
 
     x_axis, y_axis = _axes_of(stage)
     figure = go.Figure()
-    for front in _fronts(stage):
-        members = sorted(_members(stage, front), key=lambda one: _point(one, x_axis, y_axis))
-        points = [_point(one, x_axis, y_axis) for one in members]
+    for front, members in _fronts(_dots(stage)).items():
+        members.sort(key=lambda dot: (dot.x, dot.y))
+        ids = [dot.one.id for dot in members]
         figure.add_scatter(
-            x=[x for x, _ in points],
-            y=[y for _, y in points],
+            x=[dot.x for dot in members],
+            y=[dot.y for dot in members],
             mode="lines+markers" if _connected(stage) else "markers",
             name=f"front {front}",
             marker={
-                "symbol": [PLOTLY_SYMBOLS[_origin(one)] for one in members],
-                "size": [15 if one.id in survivors else 10 for one in members],
+                "symbol": [PLOTLY_SYMBOLS[_origin(dot.one)] for dot in members],
+                "size": [15 if name in survivors else 10 for name in ids],
                 "color": _front_colour(front),
-                "line": {"color": INK, "width": [2.5 if one.id in survivors else 0 for one in members]},
+                "line": {"color": INK, "width": [2.5 if name in survivors else 0 for name in ids]},
             },
             line={"color": _front_colour(front), "width": 1},
-            text=[_hover(one, one.id in survivors, (run_ids or {}).get(one.id)) for one in members],
+            text=[_hover(dot.one, dot.one.id in survivors, (run_ids or {}).get(dot.one.id)) for dot in members],
             hoverinfo="text",
         )
     title = f"Pareto fronts of stage {stage.name} of {search}"
@@ -131,27 +134,19 @@ def _axis_label(objective: str | None) -> str:
 
 
 def _value(one: RankedIndividual, objective: str | None) -> float:
-    if objective is None:
-        return float(one.trained.individual.number)
-    return one.evaluated.objectives[objective] * axis(objective)[1]
+    number = float(one.trained.individual.number)
+    return number if objective is None else one.evaluated.objectives[objective] * axis(objective)[1]
 
 
-def _point(one: RankedIndividual, x_axis: str | None, y_axis: str) -> tuple[float, float]:
-    return _value(one, x_axis), _value(one, y_axis)
-
-
-def _drawn(stage: StageResult) -> list[RankedIndividual]:
-    """Those that have a place: both values on the axes are finite."""
+def _dots(stage: StageResult) -> list[_Dot]:
     x_axis, y_axis = _axes_of(stage)
-    return [one for one in stage.ranked if all(math.isfinite(value) for value in _point(one, x_axis, y_axis))]
+    dots = [_Dot(one, _value(one, x_axis), _value(one, y_axis)) for one in stage.ranked]
+    return [dot for dot in dots if math.isfinite(dot.x) and math.isfinite(dot.y)]
 
 
-def _fronts(stage: StageResult) -> list[int]:
-    return sorted({one.front for one in _drawn(stage)})
-
-
-def _members(stage: StageResult, front: int) -> list[RankedIndividual]:
-    return [one for one in _drawn(stage) if one.front == front]
+def _fronts(dots: Sequence[_Dot]) -> dict[int, list[_Dot]]:
+    """The dots of each front, the first one first."""
+    return {front: [dot for dot in dots if dot.one.front == front] for front in sorted({dot.one.front for dot in dots})}
 
 
 def _connected(stage: StageResult) -> bool:
@@ -167,41 +162,27 @@ def _front_colour(front: int) -> str:
 
 
 def _subtitle(stage: StageResult) -> str:
-    """What the picture leaves out, in words."""
+    """What the picture leaves out."""
     names = tuple(stage.ranked[0].evaluated.objectives)
     notes = []
     if len(names) > 2:
         notes.append(f"the first two of {len(names)} objectives ({', '.join(names)})")
-    missing = len(stage.ranked) - len(_drawn(stage))
+    missing = len(stage.ranked) - len(_dots(stage))
     if missing:
         notes.append(f"{missing} without finite objectives not shown")
     if stage.failed:
-        notes.append(f"{len(stage.failed)} failed: {_first_names(stage.failed)}")
+        ids = [one.individual.id for one in stage.failed]
+        notes.append(f"{len(ids)} failed: {', '.join(ids[:4])}{', …' if len(ids) > 4 else ''}")
     return "; ".join(notes)
 
 
-def _first_names(failed: tuple[FailedIndividual, ...], most: int = 4) -> str:
-    names = [one.individual.id for one in failed]
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
-def _legend(figure: Figure, stage: StageResult, ringed: bool) -> None:
+def _legend(figure: Figure, dots: Sequence[_Dot], ringed: bool) -> None:
     from matplotlib.lines import Line2D
 
-    fronts = _fronts(stage)
-    origins = {_origin(one) for one in _drawn(stage)}
-    handles = [
-        Line2D([], [], color=_front_colour(front), linewidth=3, label=f"front {front}")
-        for front in fronts
-        if front < COLOURED_FRONTS
-    ]
-    if any(front >= COLOURED_FRONTS for front in fronts):
-        handles.append(Line2D([], [], color=PALE, linewidth=3, label="later fronts"))
-    handles += [
-        Line2D([], [], color=INK, marker=marker, linestyle="", label=ORIGINS[origin])
-        for origin, marker in MARKERS.items()
-        if origin in origins
-    ]
+    fronts = {front: f"front {front}" if front < COLOURED_FRONTS else "later fronts" for front in _fronts(dots)}
+    labels = {label: _front_colour(front) for front, label in fronts.items()}
+    handles = [Line2D([], [], color=ink, linewidth=3, label=label) for label, ink in labels.items()]
+    handles += origin_handles({_origin(dot.one) for dot in dots})
     if ringed:
         ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "linestyle": ""}
         handles.append(Line2D([], [], color=INK, label="survives", **ring))  # type: ignore[arg-type]
@@ -216,12 +197,9 @@ def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
         lines.append(f"run {run_id}")
     if individual.parents:
         lines.append(f"parents {', '.join(individual.parents)}")
-    lines += [_named(name, value) for name, value in one.evaluated.objectives.items()]
+    for name, value in one.evaluated.objectives.items():
+        label, factor = axis(name)
+        lines.append(f"{label}: {value * factor:.5g}")
     lines.append(f"front {one.front}, crowding distance {one.crowding_distance:.4g}")
-    lines += textwrap.wrap(format_darts(one.trained.genotype), HOVER_WIDTH)
+    lines += textwrap.wrap(format_darts(one.trained.genotype), width=90)
     return "<br>".join(html.escape(line, quote=False) for line in lines)
-
-
-def _named(objective: str, value: float) -> str:
-    label, factor = axis(objective)
-    return f"{label}: {value * factor:.5g}"

@@ -7,7 +7,7 @@ its own room, so no label lies on another and no line runs through a label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
@@ -53,12 +53,8 @@ def lay_out(genotype: Genotype, cell: CellKind) -> CellLayout:
     """The layers of one cell."""
     columns, links = _columns_and_links(genotype, cell)
     ordered = _ordered(columns, links)
-    return CellLayout(
-        columns=tuple(tuple(column) for column in ordered),
-        heights=_heights(ordered, links),
-        links=tuple(links),
-        carries=frozenset(_leading_to_operations(links)),
-    )
+    carries = frozenset(_leading_to_operations(links))
+    return CellLayout(tuple(map(tuple, ordered)), _heights(ordered, links), tuple(links), carries)
 
 
 def item_height(item: Item, n_states: int) -> float:
@@ -120,8 +116,8 @@ def _ordered(columns: list[list[Item]], links: Sequence[Link]) -> list[list[Item
         forward = sweep % 2 == 0
         for column in order if forward else order[::-1]:
             places = {item: number for items in order for number, item in enumerate(items)}
-            near = {item: _neighbours(item, links, before=forward, after=not forward) for item in column}
-            column.sort(key=lambda item: _mean([places[one] for one in near[item]], places[item]))  # noqa: B023
+            means = {item: _mean(places, item, _neighbours(item, links, forward, not forward)) for item in column}
+            column.sort(key=means.__getitem__)
         crossings = _crossings(order, links)
         if crossings < fewest:
             fewest, best = crossings, [list(column) for column in order]
@@ -137,23 +133,24 @@ def _crossings(columns: Sequence[Sequence[Item]], links: Sequence[Link]) -> int:
     return total
 
 
-def _neighbours(item: Item, links: Sequence[Link], *, before: bool, after: bool) -> list[Item]:
+def _neighbours(item: Item, links: Sequence[Link], before: bool = True, after: bool = True) -> list[Item]:
     found = [link.source for link in links if before and link.target == item]
     return found + [link.target for link in links if after and link.source == item]
 
 
-def _mean(values: Sequence[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _mean(values: Mapping[Item, float], item: Item, neighbours: Sequence[Item]) -> float:
+    """Of the neighbours' values; the item's where it has none."""
+    return sum(values[one] for one in neighbours) / len(neighbours) if neighbours else values[item]
 
 
 def _heights(columns: Sequence[Sequence[Item]], links: Sequence[Link]) -> dict[Item, float]:
     """Each item as near to its neighbours' mean as the room of its column allows, order kept."""
     n_states = columns[-1][0].state
     heights = {item: -float(number) for column in columns for number, item in enumerate(column)}
-    near = {item: _neighbours(item, links, before=True, after=True) for item in heights}
+    near = {item: _neighbours(item, links) for item in heights}
     for sweep in range(SWEEPS):
         for column in columns if sweep % 2 == 0 else columns[::-1]:
-            wanted = [_mean([heights[one] for one in near[item]], heights[item]) for item in column]
+            wanted = [_mean(heights, item, near[item]) for item in column]
             sizes = [item_height(item, n_states) + GAP for item in column]
             heights.update(zip(column, _apart(wanted, sizes), strict=True))
     return heights

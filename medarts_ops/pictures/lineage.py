@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medarts_ops.individual import Individual, SearchResult, StageResult, lineage_of
+import numpy as np
+
+from medarts_ops.individual import Individual, SearchResult, lineage_of
 from medarts_ops.pictures.figures import (
     ACCURACY_COLOURS,
     INK,
     LABEL_SIZE,
     MARKERS,
-    ORIGINS,
     PALE,
     TEXT_SIZE,
+    axes_at,
     new_figure,
+    origin_handles,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 HIGHLIGHT = "#D55E00"
 COLUMN, ROW = 2.1, 0.42
@@ -48,11 +52,6 @@ def relatives(result: SearchResult) -> dict[str, Relative]:
     return found
 
 
-def ancestry(result: SearchResult) -> frozenset[str]:
-    """Ids of the found individual and of all that it comes from."""
-    return frozenset(individual.id for individual in lineage_of(result.stages, result.best.id))
-
-
 def lineage_figure(result: SearchResult) -> Figure:
     """The family tree of a search: stages as columns, best on top, lines to parents, colour is acc_valid.
 
@@ -60,33 +59,28 @@ def lineage_figure(result: SearchResult) -> Figure:
     crossover child has two parents: the solid line goes to the one that gave the normal cell, the dashed one to the one
     that gave the reduction cell. A cross is an individual that failed.
     """
-    people, kin = relatives(result), ancestry(result)
+    people = relatives(result)
+    kin = frozenset(individual.id for individual in lineage_of(result.stages, result.best.id))
     rows = max(len(stage.ranked) + len(stage.failed) for stage in result.stages)
     width = max(LEFT + COLUMN * (len(result.stages) + 1) + RIGHT, 6.5)
-    height = min(TOP + ROW * rows + BOTTOM, TALLEST)
-    crowded = TOP + ROW * rows + BOTTOM > TALLEST
-    height = max(height, 3.0)
+    wanted = TOP + ROW * rows + BOTTOM
+    height = max(min(wanted, TALLEST), 3.0)
     figure = new_figure(width, height, f"lineage of {result.search_id}")
-    axes = figure.add_axes(
-        (LEFT / width, BOTTOM / height, (width - LEFT - RIGHT) / width, (height - TOP - BOTTOM) / height), label="tree"
-    )
+    axes = axes_at(figure, LEFT, BOTTOM, width - LEFT - RIGHT, height - TOP - BOTTOM, "tree")
     axes.set_xlim(-0.25, len(result.stages) + 0.4)
     axes.set_ylim(max(rows, 2) - 0.4, -0.6)
-    axes.set_xticks(range(len(result.stages) + 1), [*map(_stage_label, result.stages), "found"], fontsize=TEXT_SIZE)
+    columns = [*(f"stage {stage.index}: {stage.name.replace('$', '')}" for stage in result.stages), "found"]
+    axes.set_xticks(range(len(columns)), columns, fontsize=TEXT_SIZE)
     axes.set_yticks([])
     axes.set_ylabel("rank (best on top)", fontsize=TEXT_SIZE)
     axes.tick_params(axis="x", length=0, pad=4, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     _draw_lines(axes, people, kin)
     _draw_people(figure, axes, people)
-    _draw_names(axes, people, kin, everybody=not crowded)
+    _draw_names(axes, people, kin, everybody=wanted <= TALLEST)
     _draw_found(axes, result, people)
     _draw_legend(figure)
     return figure
-
-
-def _stage_label(stage: StageResult) -> str:
-    return f"stage {stage.index}: {stage.name.replace('$', '')}"
 
 
 def _draw_lines(axes: Axes, people: dict[str, Relative], kin: frozenset[str]) -> None:
@@ -103,17 +97,10 @@ def _draw_lines(axes: Axes, people: dict[str, Relative], kin: frozenset[str]) ->
             bend = 0.45 * (x1 - x0)
             points = [(x0, parent.row), (x0 + bend, parent.row), (x1 - bend, child.row), (x1, child.row)]
             path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-            axes.add_patch(
-                PathPatch(
-                    path,
-                    fill=False,
-                    edgecolor=HIGHLIGHT if mine else PALE,
-                    linewidth=2.0 if mine else 0.8,
-                    linestyle="--" if number else "-",
-                    zorder=2 if mine else 1,
-                    gid=f"{child.individual.id} from {name}",
-                )
-            )
+            ink, line, order = (HIGHLIGHT, 2.0, 2) if mine else (PALE, 0.8, 1)
+            patch = PathPatch(path, fill=False, edgecolor=ink, linewidth=line, zorder=order)
+            patch.set(linestyle="--" if number else "-", gid=f"{child.individual.id} from {name}")
+            axes.add_patch(patch)
 
 
 def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> None:
@@ -121,29 +108,20 @@ def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> Non
     low, high = 100 * min(known), 100 * max(known)
     if low == high:  # a scale has two ends
         low, high = low - 0.5, high + 0.5
-    scale = {"cmap": ACCURACY_COLOURS, "vmin": low, "vmax": high}
+    scale = {"cmap": ACCURACY_COLOURS, "vmin": low, "vmax": high, "edgecolors": INK, "linewidths": 0.8}
     for origin, marker in MARKERS.items():
-        group = [one for one in people.values() if one.accuracy is not None and one.individual.origin == origin]
-        dots = axes.scatter(
-            [one.individual.stage for one in group],
-            [one.row for one in group],
-            c=[100 * one.accuracy for one in group if one.accuracy is not None],
-            marker=marker,
-            s=95,
-            edgecolors=INK,
-            linewidths=0.8,
-            zorder=4,
-            gid=origin,
-            **scale,  # type: ignore[arg-type]
-        )
-    failed = [one for one in people.values() if one.accuracy is None]
-    axes.scatter(
-        [one.individual.stage for one in failed], [one.row for one in failed], marker="x", c=PALE, s=55, gid="failed"
-    )
+        group = [
+            (one.individual.stage, one.row, 100 * one.accuracy)
+            for one in people.values()
+            if one.accuracy is not None and one.individual.origin == origin
+        ]
+        columns, rows, colours = np.reshape(group, (-1, 3)).T
+        dots = axes.scatter(columns, rows, c=colours, marker=marker, s=95, zorder=4, gid=origin, **scale)  # type: ignore[arg-type]
+    failed = np.reshape([(one.individual.stage, one.row) for one in people.values() if one.accuracy is None], (-1, 2))
+    columns, rows = failed.T
+    axes.scatter(columns, rows, marker="x", c=PALE, s=55, gid="failed")
     width, height = figure.get_size_inches()
-    bar = figure.add_axes(
-        ((width - RIGHT + 0.25) / width, BOTTOM / height, 0.14 / width, (height - TOP - BOTTOM) / height), label="bar"
-    )
+    bar = axes_at(figure, width - RIGHT + 0.25, BOTTOM, 0.14, height - TOP - BOTTOM, "bar")
     figure.colorbar(dots, cax=bar).set_label("acc_valid (%)", fontsize=LABEL_SIZE)
     bar.tick_params(labelsize=LABEL_SIZE)
 
@@ -151,20 +129,14 @@ def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> Non
 def _draw_names(axes: Axes, people: dict[str, Relative], kin: frozenset[str], *, everybody: bool) -> None:
     for name, one in people.items():
         if everybody or name in kin:
-            axes.annotate(
-                name,
-                (one.individual.stage, one.row),
-                xytext=(0, -7),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                fontsize=7,
-                fontweight="bold" if name in kin else "normal",
-                color=HIGHLIGHT if name in kin else INK,
-                parse_math=False,
-                zorder=5,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-            )
+            text = _write_below(axes, name, one.individual.stage, one.row, 7)
+            weight, ink = ("bold", HIGHLIGHT) if name in kin else ("normal", INK)
+            text.set(fontsize=7, fontweight=weight, color=ink, parse_math=False, zorder=5)
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4})
+
+
+def _write_below(axes: Axes, text: str, column: int, row: int, points: int) -> Annotation:
+    return axes.annotate(text, (column, row), (0, -points), textcoords="offset points", ha="center", va="top")
 
 
 def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -> None:
@@ -172,26 +144,15 @@ def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -
     row, column = people[best.id].row, len(result.stages)
     axes.plot([column - 1, column], [row, row], color=HIGHLIGHT, linewidth=2.0, zorder=2)
     axes.scatter([column], [row], marker="*", s=260, color=HIGHLIGHT, edgecolors=INK, linewidths=0.8, zorder=4)
-    axes.annotate(
-        f"genotype\n{best.trained.genotype.identity}",
-        (column, row),
-        xytext=(0, -11),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=LABEL_SIZE,
-        color=INK,
-    )
+    text = _write_below(axes, f"genotype\n{best.trained.genotype.identity}", column, row, 11)
+    text.set(fontsize=LABEL_SIZE, color=INK)
 
 
 def _draw_legend(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        *(
-            Line2D([], [], color=INK, marker=marker, linestyle="", label=ORIGINS[origin])
-            for origin, marker in MARKERS.items()
-        ),
+        *origin_handles(),
         Line2D([], [], color=PALE, marker="x", linestyle="", label="failed"),
         Line2D([], [], color=INK, linestyle="-", label="gave α, or normal cell"),
         Line2D([], [], color=INK, linestyle="--", label="gave reduction cell"),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figure, plain_axes, xs_and_ys
+import numpy as np
+
+from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELLED = 40
-"""Evaluations with their name beside them, the last ones."""
-
+LABELLED = 40  # evaluations with their name beside them, the last ones
 OURS, PAPER, OTHERS = "#D55E00", "#0072B2", "#6B6B6B"
 Table = Literal["cifar10", "cifar100"]
 DATASETS: dict[Table, str] = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
@@ -79,9 +79,13 @@ def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table:
     """
     figure = new_figure(9.0, 6.0, f"test error on {dataset} against parameters")
     axes = figure.add_axes((0.08, 0.1, 0.89, 0.74))
-    plain_axes(axes, "parameters (M), logarithmic", "test error (%)", _subtitle(table))
+    beside = ""
+    if table is not None:
+        beside = f"beside {TABLE_III_SOURCE}, {DATASETS[table]}; rows without parameters or error are left out"
+    plain_axes(axes, "parameters (M), logarithmic", "test error (%)", beside)
     ours = [(one.parameters / 1e6, 100 * one.test_error, one.name, OURS) for one in evaluations]
-    points = ours + _published(table)
+    published = _published(table)
+    points = ours + published
     for ink, label, marker, size in (
         (OURS, "evaluated here", "*", 150),
         (PAPER, f"the paper's own ({TABLE_III_SOURCE})", "D", 40),
@@ -89,7 +93,8 @@ def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table:
     ):
         group = [(x, y) for x, y, _, of in points if of == ink]
         if group:
-            axes.scatter(*xs_and_ys(group), s=size, marker=marker, color=ink, label=label, zorder=3)
+            xs, ys = np.transpose(group)
+            axes.scatter(xs, ys, s=size, marker=marker, color=ink, label=label, zorder=3)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
@@ -97,23 +102,16 @@ def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table:
     axes.margins(0.12)
     if points:
         figure.legend(fontsize=LABEL_SIZE, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.95), ncols=3)
-    label_points(axes, ours[-LABELLED:] + _published(table))
+    label_points(axes, ours[-LABELLED:] + published)
     return figure
-
-
-def _subtitle(table: Table | None) -> str:
-    if table is None:
-        return ""
-    return f"beside {TABLE_III_SOURCE}, {DATASETS[table]}; rows without parameters or error are left out"
 
 
 def _published(table: Table | None) -> list[tuple[float, float, str, str]]:
     if table is None:
         return []
-    rows = [(row, row.test_error(table)) for row in TABLE_III]
     points = [
         (row.parameters, error, row.architecture, PAPER if row.architecture.startswith("ME-DARTS") else OTHERS)
-        for row, error in rows
-        if row.parameters is not None and error is not None
+        for row in TABLE_III
+        if (error := row.test_error(table)) is not None and row.parameters is not None
     ]
     return sorted(points, key=lambda point: point[3] == OTHERS)  # the paper's own take their labels' places first

@@ -17,19 +17,13 @@ from medarts_ops.report.tables import changed_settings, settings_table, stage_vi
 from medarts_ops.report.values import SearchReport
 from medarts_ops.space.formats import format_darts
 
-STATES = {
-    "finished": "finished",
-    "stopped": "stopped before its end",
-    "unfinished": "not finished yet",
-}
+STATES = {"finished": "finished", "stopped": "stopped before its end", "unfinished": "not finished yet"}
 
 
 def report_html(report: SearchReport, written: datetime | None = None) -> str:
     """The page. It is whole in itself: no script, no other file, no network; light or dark as the reader's system is.
 
-    Args:
-        report: what it says; of a search that is not finished, the stages so far.
-        written: the time at its foot, with a time zone; now by default.
+    `written` is the time at its foot, with a time zone; now by default.
     """
     when = datetime.now(UTC) if written is None else written
     page: str = _template().render(
@@ -60,18 +54,12 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    formats = (counted, distance, duration, hours, millions, percent, settings_file, shown)
     environment.filters |= {
-        "counted": counted,
+        **{each.__name__: each for each in formats},
         "darts": format_darts,
-        "distance": distance,
-        "duration": duration,
         "exact": lambda value, name: exact_objective(name, value),
-        "hours": hours,
         "in_unit": lambda value, name: objective(name, value),
-        "millions": millions,
-        "percent": percent,
-        "settings_file": settings_file,
-        "shown": shown,
     }
     environment.tests["of_counted_network"] = is_of_counted_network
     return environment.from_string(_text("page.html"))

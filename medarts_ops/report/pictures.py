@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from medarts_ops.evolution.ranking import chosen_from
+from medarts_ops.pictures import gallery
 from medarts_ops.pictures.figures import Draw, drawn_svg
-from medarts_ops.pictures.gallery import (
-    picture_of_sizes,
-    pictures_of_evaluation,
-    pictures_of_individual,
-    pictures_of_search,
-    pictures_of_stage,
-)
 from medarts_ops.pictures.parameters import EvaluatedSize, table_of
 from medarts_ops.report.values import SearchReport
 from medarts_ops.strategies.reading import readings_of
 
-PIXELS = 96
-"""Of the page on an inch of a figure."""
-
+PIXELS = 96  # of the page on an inch of a figure
 _logger = logging.getLogger(__name__)
 
 
@@ -45,26 +37,29 @@ def report_pictures(report: SearchReport) -> dict[str, PageImage]:
     drawn: dict[str, PageImage] = {}
     for place, (alt, draw) in _places(report).items():
         try:
-            drawn[place] = _image(draw, alt)
+            content, (width, height) = drawn_svg(draw)
         except Exception as error:  # whatever a plotting library stumbles over: the words are worth having without it
             _logger.warning("picture %s of the report on %s can't be drawn: %s", place, report.search_id, error)
+            continue
+        source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        drawn[place] = PageImage(source, round(PIXELS * width), round(PIXELS * height), alt)
     return drawn
 
 
 def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
     found: dict[str, tuple[str, Draw]] = {}
     for stage in report.stages:
-        front = pictures_of_stage(stage, report.search_id, chosen_from(stage, report.config.stages)).get("front")
-        if front is not None:
-            found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", front)
+        pictures = gallery.pictures_of_stage(stage, report.search_id, chosen_from(stage, report.config.stages))
+        if pictures:
+            found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", pictures["front"])
     if report.result is not None:
         best, space = report.result.best, report.config.space.search_space()
         read = partial(readings_of, report.config, best.trained.individual.stage)
-        pictures = pictures_of_search(report.result)
-        pictures |= pictures_of_individual(best.trained, report.epoch_alphas, space, read)
+        pictures = gallery.pictures_of_search(report.result)
+        pictures |= gallery.pictures_of_individual(best.trained, report.epoch_alphas, space, read)
         found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}
     for one in report.evaluations:
-        curves = pictures_of_evaluation(one.result, one.name)["training"]
+        curves = gallery.pictures_of_evaluation(one.result, one.name)["training"]
         found[f"evaluation/{one.run_id}"] = (f"training of {one.name}", curves)
     return found | _sizes(report)
 
@@ -91,10 +86,4 @@ def _sizes(report: SearchReport) -> dict[str, tuple[str, Draw]]:
     ]
     if len(points) < 2 and table_of(dataset.name) is None:
         return {}
-    return {"parameters": ("test error against parameters", picture_of_sizes(points, dataset.name))}
-
-
-def _image(draw: Draw, alt: str) -> PageImage:
-    content, (width, height) = drawn_svg(draw)
-    source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-    return PageImage(source, round(PIXELS * width), round(PIXELS * height), alt)
+    return {"parameters": ("test error against parameters", gallery.picture_of_sizes(points, dataset.name))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
+from medarts_ops.individual import SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import duration, percent
 
@@ -10,9 +10,8 @@ from medarts_ops.quantities import duration, percent
 def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:
     """Markdown: what was found, and a line for each stage."""
     best = result.best
-    objectives = ", ".join(
-        f"{name} {exact_objective(name, value)}" for name, value in best.evaluated.objectives.items()
-    )
+    values = best.evaluated.objectives.items()
+    objectives = ", ".join(f"{name} {exact_objective(name, value)}" for name, value in values)
     lines = [
         f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {objectives}.",
         "",
@@ -31,7 +30,6 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
 
 
 def _stage_line(stage: StageResult) -> str:
-    best: RankedIndividual | None = stage.best if stage.ranked else None
-    named = "none | " if best is None else f"{best.id} | {percent(best.trained.valid_accuracy)}"
+    named = f"{stage.best.id} | {percent(stage.best.trained.valid_accuracy)}" if stage.ranked else "none | "
     total, front = len(stage.ranked) + len(stage.failed), sum(ranked.front == 0 for ranked in stage.ranked)
     return f"| {stage.name} | {total} | {len(stage.failed)} | {front} | {named} | {duration(stage.seconds)} |"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.evolution.ranking import chosen_from
+from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.individual import Individual, StageResult
 from medarts_ops.objectives.registry import resolve_objectives
-from medarts_ops.report.values import SearchReport, members_of
+from medarts_ops.report.values import SearchReport
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,10 @@ class StageView:
     """A stage as the report shows it.
 
     Attributes:
-        stage: its result.
         settings: its line of Table II.
-        objectives: their names.
         varied: the hyperparameters that differ between its individuals.
         chosen: ids that go on; the one that was found, after the last stage.
-        children: its crossover children.
         share: of the search cost so far, in 0…1.
-        is_last: whether no stage follows.
     """
 
     stage: StageResult
@@ -57,17 +53,11 @@ def settings_table(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine, 
     if isinstance(config, ResolvedSearchConfig):
         usual = usual.model_copy(update={"objectives": resolve_objectives(SearchConfig().objectives)})
     defaults = {setting.path: setting.value for setting in settings_of(usual)}
-    return tuple(
-        SettingLine(
-            setting.path,
-            setting.value,
-            defaults.get(setting.path),
-            setting.origin,
-            setting.description,
-            setting.path not in defaults or setting.value != defaults[setting.path],
-        )
-        for setting in settings_of(config)
-    )
+    lines = []
+    for setting in settings_of(config):
+        changed = setting.path not in defaults or setting.value != defaults[setting.path]
+        lines.append(SettingLine(**setting._asdict(), default=defaults.get(setting.path), changed=changed))
+    return tuple(lines)
 
 
 def changed_settings(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine, ...]:
@@ -77,19 +67,15 @@ def changed_settings(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine
 
 def stage_view(report: SearchReport, stage: StageResult) -> StageView:
     """A finished stage with what its neighbours say of it."""
-    individuals = members_of(stage)
+    individuals = [*(one.trained.individual for one in stage.ranked), *(one.individual for one in stage.failed)]
+    drawn = [one.hyperparameters.model_dump() for one in individuals]
     return StageView(
         stage=stage,
         settings=report.config.stages[stage.index],
         objectives=tuple(stage.ranked[0].evaluated.objectives) if stage.ranked else (),
-        varied=_varied(individuals),
+        varied=tuple(name for name in HYPERPARAMETERS if len({values[name] for values in drawn}) > 1),
         chosen=chosen_from(stage, report.config.stages),
         children=tuple(one for one in individuals if one.origin == "crossover"),
         share=stage.seconds / report.seconds if report.seconds else 0.0,
         is_last=stage.index == len(report.config.stages) - 1,
     )
-
-
-def _varied(individuals: Sequence[Individual]) -> tuple[str, ...]:
-    values = [one.hyperparameters.model_dump() for one in individuals]
-    return tuple(name for name in (values[0] if values else ()) if len({value[name] for value in values}) > 1)

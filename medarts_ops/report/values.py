@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
-from medarts_ops.individual import EvaluationResult, FailedIndividual, Individual, SearchResult, StageResult
+from medarts_ops.individual import EvaluationResult, SearchResult, StageResult
 from medarts_ops.observers import DatasetSummary, EvaluationStarted, JobState
 from medarts_ops.reproducibility import ReproducibilityRecord
 
@@ -31,13 +31,10 @@ class SearchReport:
     """All that a report says.
 
     Attributes:
-        search_id: the search's name.
         state: how its journal ends.
         config: its settings, without any `auto`.
-        dataset: its images.
         stages: the finished ones.
         images: how many each individual of a stage trained on, by the stage's index.
-        run_id: of the search.
         epoch_alphas: α of the individual that was found after each of its epochs; empty where that was not kept.
         run_ids: of the individuals, by their ids; those that no store holds are missing.
         evaluations: the finished ones, oldest first.
@@ -65,9 +62,3 @@ class SearchReport:
     def seconds(self) -> float:
         """The search cost of the finished stages, in seconds."""
         return sum(stage.seconds for stage in self.stages)
-
-
-def members_of(stage: StageResult) -> tuple[Individual, ...]:
-    """Everybody of a stage: the ranked from best to worst, then those that failed."""
-    failed: tuple[FailedIndividual, ...] = stage.failed
-    return (*(ranked.trained.individual for ranked in stage.ranked), *(one.individual for one in failed))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medarts_ops.data.augment import Augmentation, Draws, plain_batch, training_batch
+from medarts_ops.data.augment import Augmentation, Draws, normalise, training_batch
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.training.runtime import Runtime
@@ -79,7 +79,7 @@ class PlacedImages:
     def plain(self, indices: Tensor) -> Batch:
         """A batch to measure on, of the images at `indices [image]` (on the host)."""
         images = self.runtime.take(self.images, indices)
-        ready = plain_batch(images, self.mean, self.std, channels_last=self.runtime.channels_last)
+        ready = normalise(images, self.mean, self.std, channels_last=self.runtime.channels_last)
         return Batch(ready, self._labels_at(indices))
 
     def _labels_at(self, indices: Tensor) -> Tensor:

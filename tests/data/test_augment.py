@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from medarts_ops.config import AugmentConfig
-from medarts_ops.data.augment import Augmentation, Draws, crop, cutout, flip, normalise, plain_batch, training_batch
+from medarts_ops.data.augment import Augmentation, Draws, crop, cutout, flip, normalise, training_batch
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
 FULL = Augmentation(crop_padding=2, flip=True, cutout=6)
@@ -108,7 +108,7 @@ def test_batches_lie_channels_last_unless_told_otherwise(augmentation: Augmentat
 def test_a_training_batch_without_augmentation_is_a_plain_batch_and_draws_nothing() -> None:
     generator = _generator()
     before = generator.get_state()
-    assert torch.equal(augmented(_images(), MEAN, STD, OFF, generator), plain_batch(_images(), MEAN, STD))
+    assert torch.equal(augmented(_images(), MEAN, STD, OFF, generator), normalise(_images(), MEAN, STD))
     assert torch.equal(generator.get_state(), before)
 
 

@@ -16,7 +16,7 @@ from factories import make_evaluate_config_tiny, make_genotype
 from pydantic import ValidationError
 
 from medarts_ops.config import DatasetConfig
-from medarts_ops.data.augment import plain_batch
+from medarts_ops.data.augment import normalise
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import DataError, ExportError, SearchError
@@ -54,7 +54,7 @@ def test_it_normalises_the_images_as_training_does(evaluated, network, digits):
     derived = DerivedNetwork(make_genotype(nodes=2), cells=3, channels=4, n_classes=10, in_channels=1, auxiliary=True)
     derived.load_state_dict(weights)
     mean, std = (torch.from_numpy(part).float() for part in channel_statistics(digits.train.images))
-    images = plain_batch(torch.from_numpy(digits.test.images), mean, std, channels_last=False)
+    images = normalise(torch.from_numpy(digits.test.images), mean, std, channels_last=False)
     with torch.no_grad():
         expected = derived.eval()(images)[0]
     assert torch.equal(network.module(raw_images(digits)), expected)

@@ -11,7 +11,7 @@ from factories import make_genotype
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
-from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS, OUTPUT_LABEL, PILL, cell_figure, genotype_figure
+from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS, OUTPUT_LABEL, PILL, genotype_figure
 from medarts_ops.pictures.figures import png_bytes
 from medarts_ops.pictures.layers import item_height, lay_out
 from medarts_ops.space.genotype import CellKind, Genotype
@@ -34,7 +34,7 @@ def texts(axes: Axes) -> list[str]:
 @pytest.mark.parametrize("name", sorted(zoo()))
 def test_every_operation_of_a_published_cell_is_written_once_for_each_edge(name: str, cell: CellKind):
     genotype = zoo_genotype(name)
-    (axes,) = cell_figure(genotype, cell, name).axes
+    axes = genotype_figure(genotype, name).axes[CELLS.index(cell)]
     nodes = [str(node) for node in range(genotype.n_nodes(cell))]
     operations = [operation for operation, _ in genotype.edges(cell)]
     assert Counter(texts(axes)) == Counter([*INPUT_LABELS, OUTPUT_LABEL, *nodes, *operations])
@@ -68,8 +68,7 @@ def test_every_operations_name_fits_its_box_and_boxes_stand_apart(name: str):
 @pytest.mark.parametrize("name", [*sorted(zoo()), "deepest"])
 def test_no_line_runs_through_the_name_of_an_operation(name: str):
     genotype = DEEPEST if name == "deepest" else zoo_genotype(name)
-    for cell in CELLS:
-        (axes,) = cell_figure(genotype, cell, name).axes
+    for axes in genotype_figure(genotype, name).axes:
         boxes = [text.get_window_extent() for text in axes.texts]
         lines = [patch for patch in axes.patches if type(patch) is PathPatch]
         assert lines
@@ -106,7 +105,7 @@ def test_what_stands_in_a_column_has_its_room(genotype: Genotype):
 
 
 def test_inputs_stand_left_and_the_output_right():
-    (axes,) = cell_figure(zoo_genotype("PDARTS"), "normal", "PDARTS").axes
+    axes = genotype_figure(zoo_genotype("PDARTS"), "PDARTS").axes[0]
     where = {text.get_text(): text.get_position()[0] for text in axes.texts}
     inner = [x for text, x in where.items() if text not in (*INPUT_LABELS, OUTPUT_LABEL)]
     assert max(where[label] for label in INPUT_LABELS) < min(inner) < max(inner) < where[OUTPUT_LABEL]
@@ -116,7 +115,6 @@ def test_a_genotypes_picture_has_both_cells_and_says_whose_they_are():
     figure = genotype_figure(zoo_genotype("DARTS_V2"), "DARTS_V2")
     assert [axes.get_title() for axes in figure.axes] == list(CELL_NAMES.values())
     assert figure.get_suptitle() == "genotype of DARTS_V2"
-    assert cell_figure(zoo_genotype("DARTS_V2"), "reduce", "it").get_suptitle() == "reduction cell of it"
 
 
 def test_cells_stand_side_by_side_until_that_gets_too_wide():
@@ -129,7 +127,7 @@ def test_cells_stand_side_by_side_until_that_gets_too_wide():
 
 def test_a_cell_is_drawn_in_inches():
     """Labels fit their boxes because an inch of the axes is an inch of the picture."""
-    for figure in (genotype_figure(zoo_genotype("PDARTS"), "a"), cell_figure(make_genotype(nodes=1), "normal", "b")):
+    for figure in (genotype_figure(zoo_genotype("PDARTS"), "a"), genotype_figure(make_genotype(nodes=1), "b")):
         for axes in figure.axes:
             boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
             widest = max(patch.get_window_extent().width for patch in boxes)
@@ -137,7 +135,7 @@ def test_a_cell_is_drawn_in_inches():
 
 
 def test_a_name_is_no_formula():
-    assert png_bytes(cell_figure(make_genotype(), "normal", r"$\frac{$ or ${}$"))
+    assert png_bytes(genotype_figure(make_genotype(), r"$\frac{$ or ${}$"))
 
 
 def test_a_published_genotype_is_drawn_at_once():

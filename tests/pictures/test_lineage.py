@@ -11,12 +11,16 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
 from pictures.searches import make_search
 
-from medarts_ops.individual import SearchResult
+from medarts_ops.individual import SearchResult, lineage_of
 from medarts_ops.pictures.figures import png_bytes
-from medarts_ops.pictures.lineage import HIGHLIGHT, ancestry, lineage_figure, relatives
+from medarts_ops.pictures.lineage import HIGHLIGHT, lineage_figure, relatives
 
 SEARCH = make_search()
 PEOPLE = relatives(SEARCH)
+
+
+def ancestry(result: SearchResult) -> set[str]:
+    return {individual.id for individual in lineage_of(result.stages, result.best.id)}
 
 
 def test_the_ancestry_leads_from_the_found_one_to_random_individuals():
