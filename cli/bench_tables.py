@@ -55,11 +55,7 @@ def data_bench_json(runtime: ResolvedRuntime, timings: Sequence[InputTiming]) ->
 
 
 def print_search_bench(
-    console: Console,
-    config: ResolvedSearchConfig,
-    measured: SearchBench,
-    limit: float,
-    estimate: SearchEstimate,
+    console: Console, config: ResolvedSearchConfig, measured: SearchBench, limit: float, estimate: SearchEstimate
 ) -> None:
     """Both orders in one table, the stack, then the estimate."""
     numbers = ("cells", "reference", "product", "ratio", "launches", "of reference", "memory", "of reference ")

@@ -11,15 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
-from medarts_ops.cli.output import (
-    print_csv,
-    print_facts,
-    print_json,
-    print_table,
-    results_console,
-    run_json,
-    table,
-)
+from medarts_ops.cli.output import print_csv, print_facts, print_json, print_table, results_console, run_json, table
 from medarts_ops.cli.pages import print_link, served_pages
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, percent

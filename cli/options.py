@@ -236,11 +236,7 @@ def config_request(ctx: click.Context) -> Request:
         else:
             options = deep_merge(options, nested(path, value))
     return Request(
-        noted["preset"],
-        config_file=noted["config_file"],
-        options=options,
-        sets=noted["sets"],
-        data_folder=data_folder,
+        noted["preset"], config_file=noted["config_file"], options=options, sets=noted["sets"], data_folder=data_folder
     )
 
 

@@ -20,13 +20,7 @@ from rich.tree import Tree
 
 from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
-from medarts_ops.quantities import (
-    SECONDS_PER_DAY,
-    counted,
-    distance,
-    duration,
-    percent,
-)
+from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ class Request(NamedTuple):
         sets: `dotted.path=value`, later ones over earlier ones.
         usual_preset: the preset where nothing above names one.
         data_folder: what `DATA_VARIABLE` says. Under all layers: a machine-wide folder says less than a run or
-            a config file that names its own, and nothing to a dataset that comes with a library.
+            a config file that names one, and nothing to a dataset that comes with a library.
     """
 
     preset: str | None = None
@@ -69,11 +69,7 @@ def resolve_search(request: Request) -> Resolved[SearchConfig]:
 
 
 def resolve_evaluate(request: Request) -> Resolved[EvaluateConfig]:
-    """The evaluation that `request` asks for, and who set what.
-
-    Raises:
-        ConfigError: an unknown preset, dataset or setting, a value out of range, or settings that contradict.
-    """
+    """The evaluation that `request` asks for, and who set what; errors as of `resolve_search`."""
     return _resolve(EvaluateConfig, "evaluate", request)
 
 
@@ -99,11 +95,7 @@ def load_evaluate_config(
     options: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
 ) -> EvaluateConfig:
-    """The evaluation config of a preset, with a file, options and `dotted.path=value` settings over it.
-
-    Raises:
-        ConfigError: see `resolve_evaluate`.
-    """
+    """As `load_search_config`, for an evaluation."""
     return resolve_evaluate(Request(preset, (), config_file, options, sets)).config
 
 
@@ -125,10 +117,7 @@ def named_preset(request: Request, section: Section) -> str | None:
 def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> Request:
     """The request for an evaluation of a stored search, which gives preset and dataset unless another is asked for.
 
-    Args:
-        request: what the user asks for.
-        preset: the search's preset.
-        dataset: the search's dataset settings, or some of them; `name` among them.
+    `dataset` has the search's dataset settings, or some of them; `name` among them.
 
     Raises:
         ConfigError: an unknown preset or dataset is asked for.
@@ -142,12 +131,10 @@ def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> R
 
 
 def _asked_dataset(request: Request, section: Section) -> str | None:
-    named = dict(parse_assignment(text) for text in request.sets).get("dataset.name")
-    for settings in (request.options or {}, _settings_file(request).section(section)):
-        group = settings.get("dataset")
-        if named is None and isinstance(group, Mapping):
-            named = group.get("name")
-    return None if named is None else str(named)
+    named = [dict(map(parse_assignment, request.sets)).get("dataset.name")]
+    groups = [layer.get("dataset") for layer in (request.options or {}, _settings_file(request).section(section))]
+    named += [group.get("name") for group in groups if isinstance(group, Mapping)]
+    return next((str(name) for name in named if name is not None), None)
 
 
 def _resolve(model: type[Config], section: Section, request: Request) -> Resolved[Config]:
@@ -176,17 +163,13 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
         from medarts_ops.strategies.registry import strategy_settings  # loads torch
 
         config = config.model_copy(update={"strategy": strategy_settings(config.strategy)})
-    resolved = Resolved(config, changed_by | {"preset": f"preset {preset}"})
-    return resolved if request.data_folder is None else _with_data_folder(resolved, request.data_folder)
-
-
-def _with_data_folder(resolved: Resolved[Config], folder: str) -> Resolved[Config]:
-    """`resolved` with `folder` as `dataset.data` where no layer sets that and the dataset reads files."""
-    config, changed_by = resolved
-    if "dataset.data" in changed_by or config.dataset.name in _WITHOUT_FILES:
-        return resolved
-    dataset = config.dataset.model_copy(update={"data": folder})
-    return Resolved(config.model_copy(update={"dataset": dataset}), {**changed_by, "dataset.data": DATA_VARIABLE})
+    changed_by["preset"] = f"preset {preset}"
+    reads_files = config.dataset.name not in _WITHOUT_FILES
+    if request.data_folder is not None and reads_files and "dataset.data" not in changed_by:
+        dataset = config.dataset.model_copy(update={"data": request.data_folder})
+        config = config.model_copy(update={"dataset": dataset})
+        changed_by["dataset.data"] = DATA_VARIABLE
+    return Resolved(config, changed_by)
 
 
 def _settings_file(request: Request) -> SettingsFile:

@@ -57,9 +57,8 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
             yield from _rows_of_strategies() if path == "strategy" else ()
             continue
         entries = property.get("items", {})
-        own = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
-        origin, description = property.get("origin", "-"), property.get("description", "")
-        yield _Row(path, own, _allowed(property), origin, description)
+        shown = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
+        yield _Row(path, shown, _allowed(property), property.get("origin", "-"), property.get("description", ""))
         if "$ref" in entries:
             yield from _rows(_model(entries, models), models, f"{path}.N.", {})
 

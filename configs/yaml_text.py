@@ -62,28 +62,22 @@ class _CoreSchemaLoader(yaml.SafeLoader):
         """A mapping whose keys are strings and all different: PyYAML keeps the last one and says nothing."""
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            key, mark = key_node.value, key_node.start_mark
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _refusal("a key is no plain word", key_node.start_mark)
-            if len(key_node.value) > MAX_KEY or not key_node.value.isprintable():
-                raise _refusal(
-                    f"a key is longer than {MAX_KEY} characters or not printable: {key_node.value[:MAX_KEY]!r}",
-                    key_node.start_mark,
-                )
-            if key_node.value in mapping:
-                raise _refusal(f"{key_node.value!r} is set twice", key_node.start_mark)
-            mapping[key_node.value] = self.construct_object(value_node, deep=True)
+                raise _refusal("a key is no plain word", mark)
+            if len(key) > MAX_KEY or not key.isprintable():
+                raise _refusal(f"a key is longer than {MAX_KEY} characters or not printable: {key[:MAX_KEY]!r}", mark)
+            if key in mapping:
+                raise _refusal(f"{key!r} is set twice", mark)
+            mapping[key] = self.construct_object(value_node, deep=True)
         return mapping
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """The plain value (mapping, list, string, number, bool or None) that `text` holds.
+    """The plain value (mapping, list, string, number, bool or None) that `text`, one document, holds.
 
     Limits, since the text may be anybody's: 64 Ki characters, 16 levels, whole numbers of 18 digits, keys of 100
-    printable characters, no aliases, no tags.
-
-    Args:
-        text: YAML, one document.
-        source: what the error calls it, such as a file's name.
+    printable characters, no aliases, no tags. `source` is what errors call it, such as a file's name.
 
     Raises:
         ConfigError: the text is no YAML, is beyond a limit, or a key stands twice in one mapping.

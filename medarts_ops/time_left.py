@@ -14,7 +14,7 @@ class _StageWork:
     cells_and_channels: int
     images: float
     epochs: int
-    side_by_side: int
+    trained_at_once: int
     individuals: int
     left: dict[str, int] = field(default_factory=dict)
     """Epochs left, of each individual that was born."""
@@ -86,18 +86,15 @@ class WorkLeft:
         """Seconds until the search ends; infinite before its first epoch is over."""
         if self._cost == 0:
             return math.inf
-        left = sum(stage.cost * stage.epochs_left / stage.side_by_side for stage in self._stages)
+        left = sum(stage.cost * stage.epochs_left / stage.trained_at_once for stage in self._stages)
         return self._seconds / self._cost * left
 
 
 def _planned(stage: StageConfig, config: ResolvedSearchConfig, index: int, n_train: int) -> _StageWork:
-    workers, stack = config.runtime.workers, config.runtime.stack
-    images = stage.images if isinstance(stage.images, int) else stage.images * n_train
-    individuals = stage.size * (config.proposals.generations if index == 0 else 1)
     return _StageWork(
         cells_and_channels=stage.cells * stage.channels,
-        images=images,
+        images=stage.images if isinstance(stage.images, int) else stage.images * n_train,
         epochs=stage.epochs,
-        side_by_side=min(workers, math.ceil(stage.size / stack)),
-        individuals=individuals,
+        trained_at_once=min(config.runtime.workers, math.ceil(stage.size / config.runtime.stack)),
+        individuals=stage.size * (config.proposals.generations if index == 0 else 1),
     )
