@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from medarts_ops.cli.bench_tables import (
     SearchBench,
-    data_bench_json,
-    evaluation_bench_json,
     print_data_bench,
     print_evaluation_bench,
     print_search_bench,
     search_bench_json,
 )
-from medarts_ops.cli.options import config_request, json_option, made_up_images_options, side_by_side_options
+from medarts_ops.cli.options import config_request, json_option, made_up_images_options, search_runtime_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.configs.layers import nested
 from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, resolve_search
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
-    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.config import ResolvedSearchConfig
     from medarts_ops.data.search_data import SearchData
 
@@ -59,18 +57,11 @@ def command() -> None:
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a step, of each half.")
 @repeats_option
 @made_up_images_options
-@side_by_side_options
+@search_runtime_options
 @json_option
 @click.pass_context
 def search(
-    ctx: click.Context,
-    *,
-    cells: tuple[int, ...],
-    channels: int,
-    resolution: int,
-    batch: int,
-    repeats: int,
-    as_json: bool,
+    ctx: click.Context, *, cells: Sequence[int], channels: int, resolution: int, batch: int, repeats: int, as_json: bool
 ) -> None:
     """Time the search step against the original DARTS code's on the same work, and estimate a whole search.
 
@@ -87,7 +78,9 @@ def search(
       medarts bench search --preset digits --set runtime.threads=1 --json
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
+    from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
+    from medarts_ops.data.search_data import prepare_search_data
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
 
@@ -107,14 +100,18 @@ def search(
     individuals = BENCH_STACK if asked.runtime.stack == "auto" else config.runtime.stack
     console.print(f"timing {individuals} individuals stacked, {stages[0].cells} cells")
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
-    measured = SearchBench(first, second, stacked)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
     console.print(f"timing the stages of preset {config.preset}")
-    estimate = _estimate(config, size, repeats)
+    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
+    if len(numbers) == len(config.stages):
+        estimate = estimate_search(config, numbers, size, repeats)
+    else:  # shares of the images: only the data say how many those are
+        estimate = estimate_of(config, prepare_search_data(config), repeats)
+    measured = SearchBench(first, second, stacked, limit, estimate)
     if as_json:
-        print_json(search_bench_json(config, measured, limit, estimate))
+        print_json(search_bench_json(config, measured))
     else:
-        print_search_bench(results_console(), config, measured, limit, estimate)
+        print_search_bench(results_console(), config, measured)
 
 
 @command.command("evaluate")
@@ -158,7 +155,7 @@ def evaluate(
     )
     timing = measure_evaluation(config, resolution, repeats)
     if as_json:
-        print_json(evaluation_bench_json(config, timing))
+        print_json({"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()})
     else:
         print_evaluation_bench(results_console(), config, timing)
 
@@ -198,20 +195,9 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
         progress_console().print(f"timing {resolution}×{resolution}, batch {batch}")
         timings.append(measure_input(runtime, resolution, batch, repeats))
     if as_json:
-        print_json(data_bench_json(runtime, timings))
+        print_json({"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()})
     else:
         print_data_bench(results_console(), runtime, timings)
-
-
-def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
-    from medarts_ops.bench.estimate import estimate_search
-    from medarts_ops.data.search_data import prepare_search_data
-
-    numbers = [stage.images for stage in config.stages if isinstance(stage.images, int)]
-    if len(numbers) == len(config.stages):
-        return estimate_search(config, tuple(numbers), size, repeats)
-    # Shares of the images: only the data say how many those are.
-    return estimate_of(config, prepare_search_data(config), repeats)
 
 
 def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
@@ -16,7 +17,7 @@ from medarts_ops.cli.output import (
     results_console,
     search_json,
 )
-from medarts_ops.cli.pages import print_individuals_link
+from medarts_ops.cli.pages import print_link
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
 from medarts_ops.tracking.vocabulary import JobKind
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.reading.jobs import Job
     from medarts_ops.tracking.search import TrackedSearch
-
-Finished = TypeVar("Finished")
 
 
 def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSearch:
@@ -45,13 +44,16 @@ def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> Tracked
 
 def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
     """A finished search on stdout; `config_file` has settings of the evaluation that comes next."""
+    from medarts_ops.tracking.reading.links import comparison_link
+
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
         print_json(search_json(found))
         return
     console = results_console()
     print_search(console, found, places.named_store, config_file)
-    print_individuals_link(console, found, places)
+    link = partial(comparison_link, experiment_id=found.experiment_id, search_id=found.result.search_id)
+    print_link(console, "All individuals", link, places)
 
 
 def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -> None:
@@ -63,14 +65,14 @@ def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -
         print_evaluation(results_console(), trained, places.named_store)
 
 
-class JobCommands(NamedTuple, Generic[Finished]):
+class JobCommands(NamedTuple):
     """What the commands do with a kind of job: go on with one, and show what it came to, as JSON or for people."""
 
-    resume: Callable[[Job, Places, ProgressBoard], Finished]
-    show: Callable[[Finished, Places, bool], None]
+    resume: Callable[[Job, Places, ProgressBoard], Any]
+    show: Callable[[Any, Places, bool], None]
 
 
-JOB_COMMANDS: Mapping[JobKind, JobCommands[Any]] = {
+JOB_COMMANDS: Mapping[JobKind, JobCommands] = {
     "search": JobCommands(resume_search, show_search),
     "evaluation": JobCommands(resume_evaluation, show_evaluation),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from medarts_ops.cli.jobs import show_search
@@ -14,7 +12,7 @@ from medarts_ops.cli.options import (
     config_request,
     json_option,
     places_options,
-    side_by_side_options,
+    search_runtime_options,
 )
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
@@ -29,7 +27,7 @@ PLANNED_STEPS = 3
 
 @click.command(short_help="Find an architecture.")
 @config_options
-@side_by_side_options
+@search_runtime_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
@@ -69,13 +67,9 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             pictures=places.pictures,
             observers=(SearchProgress(board),),
         )
-    show_search(found, places, as_json, _evaluation_settings(request.config_file))
-
-
-def _evaluation_settings(config_file: Path | None) -> Path | None:
-    """The file if it has settings of an evaluation, too, which no search keeps."""
-    held = config_file is not None and read_settings_file(config_file).section("evaluate")
-    return config_file if held else None
+    # No search keeps what a file says of evaluations, so the next command has to name the file.
+    file = request.config_file
+    show_search(found, places, as_json, file if file is not None and read_settings_file(file).evaluate else None)
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

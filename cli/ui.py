@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import click
 
@@ -64,7 +64,7 @@ def pages_of(uri: str) -> str | None:
     if not uri.startswith(("http://", "https://")):
         return None
     parts = urlsplit(os.environ.get(PAGES_VARIABLE) or uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def best_link(store: RunStore, pages: str) -> str:

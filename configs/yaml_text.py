@@ -18,25 +18,26 @@ MAX_KEY = 100
 _INT_TAG = "tag:yaml.org,2002:int"
 
 
-def _core_schema() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """PyYAML's table from a scalar's first character to (tag, pattern), for YAML 1.2's core schema."""
-    scalars = (
-        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-        ("null", r"null|Null|NULL|~|", "nN~"),
-        ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
-        ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
-    )
-    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for name, pattern, starts in scalars:
-        for start in [*starts, ""] if name == "null" else starts:
-            table.setdefault(start, []).append((f"tag:yaml.org,2002:{name}", re.compile(rf"^(?:{pattern})$")))
-    return table
+_CORE_SCHEMA = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("null", r"null|Null|NULL|~|", [*"nN~", ""]),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+)
+"""YAML 1.2's: what a scalar's tag, its pattern and its first character are; what is empty has none."""
 
 
 class _CoreSchemaLoader(yaml.SafeLoader):
     """SafeLoader without YAML 1.1's surprises, where `amp: off` is false, `12:30` is 750 and `1e-3` a string."""
 
-    yaml_implicit_resolvers = _core_schema()
+    yaml_implicit_resolvers = {
+        start: [
+            (f"tag:yaml.org,2002:{name}", re.compile(rf"^(?:{pattern})$"))
+            for name, pattern, starts in _CORE_SCHEMA
+            if start in starts
+        ]
+        for start in [*"tTfFnN~-+.0123456789", ""]
+    }
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)

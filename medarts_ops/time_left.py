@@ -27,8 +27,7 @@ class _StageWork:
     @property
     def epochs_left(self) -> int:
         """Of all individuals, those that are not born yet included."""
-        unborn = max(0, self.individuals - len(self.left))
-        return sum(self.left.values()) + unborn * self.epochs
+        return sum(self.left.values()) + max(0, self.individuals - len(self.left)) * self.epochs
 
     @property
     def epochs_planned(self) -> int:
@@ -56,9 +55,9 @@ class WorkLeft:
     def born(self, index: int, individuals: tuple[Individual, ...]) -> None:
         """These individuals of a stage are about to be trained."""
         stage = self._stages[index]
-        for individual in individuals:
-            stage.left[individual.id] = stage.epochs
-            self._stage_of[individual.id] = stage
+        ids = [individual.id for individual in individuals]
+        stage.left |= dict.fromkeys(ids, stage.epochs)
+        self._stage_of |= dict.fromkeys(ids, stage)
         if index > 0:
             stage.individuals = len(stage.left)
 
