@@ -68,9 +68,8 @@ def print_search_bench(console: Console, config: ResolvedSearchConfig, measured:
     console.print(
         f"{stacked.individuals} individuals stacked, {stacked.cells} cells, first order: each "
         f"{stacked.seconds_per_individual:.3f} s ({stacked.ratio:.2f} times as fast as alone), "
-        f"{stacked.launches_per_individual:,.0f} launches"
+        f"{stacked.launches_per_individual:,.0f} launches\n"
     )
-    console.print()
     print_estimate(console, config, measured.estimate)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
 from medarts_ops.cli.output import print_csv, print_facts, print_json, print_table, results_console, run_json, table
-from medarts_ops.cli.pages import print_link, served_pages
+from medarts_ops.cli.ui import print_link, served_pages
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, percent
 from medarts_ops.space.differences import GenotypeDifferences, genotype_differences

@@ -11,8 +11,7 @@ from medarts_ops.cli.options import config_options, config_request, json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_writing import settings_file, shown
-from medarts_ops.configs.loader import Resolved, resolve_evaluate, resolve_search
-from medarts_ops.configs.origins import SettingRow, resolved_table
+from medarts_ops.configs.loader import Resolved, SettingRow, resolve_evaluate, resolve_search, resolved_table
 from medarts_ops.settings import Settings
 
 DESCRIBED_FROM = 130

@@ -7,18 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from medarts_ops.cli import output
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
-from medarts_ops.cli.output import (
-    evaluation_json,
-    print_evaluation,
-    print_json,
-    print_search,
-    results_console,
-    search_json,
-)
-from medarts_ops.cli.pages import print_link
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
+from medarts_ops.cli.ui import print_link
 from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
@@ -31,8 +24,7 @@ def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSear
     """Go on with a search to its end."""
     from medarts_ops.tracking.resume import resumed_search
 
-    told = (SearchProgress(board),)
-    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=told)
+    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=(SearchProgress(board),))
 
 
 def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
@@ -48,10 +40,10 @@ def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file
 
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
-        print_json(search_json(found))
+        output.print_json(output.search_json(found))
         return
-    console = results_console()
-    print_search(console, found, places.named_store, config_file)
+    console = output.results_console()
+    output.print_search(console, found, places.named_store, config_file)
     link = partial(comparison_link, experiment_id=found.experiment_id, search_id=found.result.search_id)
     print_link(console, "All individuals", link, places)
 
@@ -60,9 +52,9 @@ def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -
     """A finished evaluation on stdout."""
     tell_what_waits(places, trained.name, trained.waiting)
     if as_json:
-        print_json(evaluation_json(trained))
+        output.print_json(output.evaluation_json(trained))
     else:
-        print_evaluation(results_console(), trained, places.named_store)
+        output.print_evaluation(output.results_console(), trained, places.named_store)
 
 
 class JobCommands(NamedTuple):

@@ -35,9 +35,6 @@ VERBS = {
 }
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
 
-ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-"""What a scheduler and a closed terminal send; not every platform has the second."""
-
 
 class Terminated(KeyboardInterrupt):
     """A signal asked for the end; whoever cleans up after Ctrl-C cleans up after this."""
@@ -126,7 +123,8 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
-    for name in ENDING_SIGNALS:
+    # What a scheduler and a closed terminal send; not every platform has the second.
+    for name in ("SIGTERM", "SIGHUP"):
         number = signal.Signals.__members__.get(name)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _terminate)

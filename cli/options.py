@@ -31,12 +31,10 @@ _NOTED = "medarts_ops.cli.options"
 
 
 def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if parameter.name == "data" and value is not None:
+        # An evaluation reads the path from the stored search config, maybe from another folder.
+        value = str(Path(value).expanduser().absolute())
     ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
-
-
-def _absolute(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    # An evaluation reads the path from the stored search config, maybe from another folder.
-    _note(ctx, parameter, None if value is None else str(Path(value).expanduser().absolute()))
 
 
 def _giving(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
@@ -57,11 +55,9 @@ _CONFIG_OPTIONS = (
         metavar="NAME",
         help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
     ),
-    click.option(
+    _noted_option(
         "--data",
         metavar="PATH",
-        expose_value=False,
-        callback=_absolute,
         envvar=DATA_VARIABLE,
         show_envvar=True,
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
@@ -107,7 +103,7 @@ config_options = _giving(*_CONFIG_OPTIONS)
 made_up_images_options = _giving(*(option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION))
 """As `config_options` but for --resolution, which a command that makes up its images asks for by itself."""
 
-search_runtime_options = _giving(
+search_options = _giving(
     _noted_option(
         "--workers",
         metavar="N",

@@ -73,12 +73,12 @@ def print_table(console: Console, made: Table) -> None:
     for column in made.columns:
         if column.no_wrap:
             column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
-    _print_uncut(console, made, _measure(console, made).minimum)
+    _print_uncut(console, made)
 
 
 def print_tree(console: Console, made: Tree) -> None:
     """Writes a tree; the terminal breaks lines that are too long for it."""
-    _print_uncut(console, made, _measure(console, made).maximum)
+    _print_uncut(console, made)
 
 
 def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
@@ -130,14 +130,12 @@ def print_search(
             console.print(f"{failed.individual.id} failed: {failed.reason}")
         console.print()
     best = result.best
-    console.print(f"Found {best.id}: the last stage's front 0, highest accuracy")
-    console.print(format_darts(best.trained.genotype))
-    console.print()
+    found_line = f"Found {best.id}: the last stage's front 0, highest accuracy"
+    console.print(f"{found_line}\n{format_darts(best.trained.genotype)}\n")
     objectives = [(name, exact_objective(name, value)) for name, value in best.evaluated.objectives.items()]
     skips = f"{_skips(best)} (normal/reduction cell)"
     print_facts(console, [*objectives, ("skips", skips), ("search cost", _cost(result)), ("run id", found.run_id)])
-    config = [] if config_file is None else ["--config", str(config_file)]
-    evaluate = ["evaluate", found.run_id, *config]
+    evaluate = ["evaluate", found.run_id, *([] if config_file is None else ["--config", str(config_file)])]
     print_next(console, evaluate, ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
@@ -239,14 +237,11 @@ def _json_number(value: float) -> float | str:
     return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(str(value), value)
 
 
-def _measure(console: Console, made: Table | Tree) -> Measurement:
-    return Measurement.get(console, console.options.update(width=PIPE_WIDTH), made)
-
-
-def _print_uncut(console: Console, made: Table | Tree, columns: int) -> None:
-    # Rich cuts what is wider than the console, and says nothing.
+def _print_uncut(console: Console, made: Table | Tree) -> None:
+    # Rich cuts what is wider than the console, and says nothing. It may fold columns of a table that let it.
+    measured = Measurement.get(console, console.options.update(width=PIPE_WIDTH), made)
     width = console.width
-    console.width = max(width, columns)
+    console.width = max(width, measured.maximum if isinstance(made, Tree) else measured.minimum)
     console.print(made)
     console.width = width
 

@@ -6,14 +6,7 @@ import click
 
 from medarts_ops.cli.jobs import show_search
 from medarts_ops.cli.next_command import resumable
-from medarts_ops.cli.options import (
-    Places,
-    config_options,
-    config_request,
-    json_option,
-    places_options,
-    search_runtime_options,
-)
+from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
@@ -27,7 +20,7 @@ PLANNED_STEPS = 3
 
 @click.command(short_help="Find an architecture.")
 @config_options
-@search_runtime_options
+@search_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
@@ -87,5 +80,4 @@ def plan(config: SearchConfig, as_json: bool) -> None:
         return
     console = results_console()
     print_estimate(console, resolved, estimate)
-    console.print()
-    console.print(f"on disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")
+    console.print(f"\non disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")

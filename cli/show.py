@@ -90,7 +90,9 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
 def print_run(console: Console, shown: dict[str, Any]) -> None:
     """Writes what `describe_run` gave."""
     labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
-    facts = [(label.replace("_", " "), _fact(label, shown[label])) for label in labels if shown[label] is not None]
+    times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
+    told = shown | times
+    facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
     print_facts(console, facts + _results(shown) + list(shown["hyperparameters"].items()))
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
@@ -145,10 +147,6 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
     errors = [key for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR) if key in metrics]
     results = [(key.replace("_", " "), percent(metrics[key])) for key in errors]
     return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
-
-
-def _fact(label: str, value: str) -> str:
-    return f"{value[:19].replace('T', ' ')} UTC" if label in ("started", "ended") else value
 
 
 def _key_result(row: dict[str, Any]) -> str:

@@ -95,7 +95,5 @@ def _shown(value: Any) -> str:
 
 def _table(rows: Iterator[_Row]) -> str:
     lines = ["| setting | default | allowed | default from | what it is |", "|---|---|---|---|---|"]
-    for row in rows:
-        cells = [f"`{row.path}`", *(text.replace("|", "\\|") for text in row[1:])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    cells = ([f"`{row.path}`", *(text.replace("|", "\\|") for text in row[1:])] for row in rows)
+    return "\n".join([*lines, *(f"| {' | '.join(texts)} |" for texts in cells), ""])

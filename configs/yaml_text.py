@@ -15,8 +15,6 @@ MAX_DIGITS = 18
 """Digits of a whole number: what fits 64 bits."""
 MAX_KEY = 100
 
-_INT_TAG = "tag:yaml.org,2002:int"
-
 
 _CORE_SCHEMA = (
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
@@ -55,7 +53,7 @@ class _CoreSchemaLoader(yaml.SafeLoader):
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
-        if isinstance(node, yaml.ScalarNode) and node.tag == _INT_TAG and len(node.value) > MAX_DIGITS:
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int") and len(node.value) > MAX_DIGITS:
             raise _refusal(f"a number has {len(node.value)} digits, allowed are {MAX_DIGITS}", node.start_mark)
         return node
 
