@@ -16,6 +16,7 @@ from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, r
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
+    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.config import ResolvedSearchConfig
     from medarts_ops.data.search_data import SearchData
 
@@ -69,9 +70,7 @@ def search(
       medarts bench search --preset digits --set runtime.threads=1 --json
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
-    from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
-    from medarts_ops.data.search_data import prepare_search_data
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
 
@@ -93,12 +92,7 @@ def search(
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
     console.print(f"timing the stages of preset {config.preset}")
-    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
-    if len(numbers) == len(config.stages):
-        estimate = estimate_search(config, numbers, size, repeats)
-    else:  # shares of the images: only the data say how many those are
-        estimate = estimate_of(config, prepare_search_data(config), repeats)
-    measured = bench_tables.SearchBench(first, second, stacked, limit, estimate)
+    measured = bench_tables.SearchBench(first, second, stacked, limit, _estimate(config, size, repeats))
     if as_json:
         print_json(bench_tables.search_bench_json(config, measured))
     else:
@@ -188,6 +182,17 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
         print_json({"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()})
     else:
         bench_tables.print_data_bench(results_console(), runtime, timings)
+
+
+def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
+    from medarts_ops.bench.estimate import estimate_search
+    from medarts_ops.data.search_data import prepare_search_data
+
+    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
+    if len(numbers) == len(config.stages):
+        return estimate_search(config, numbers, size, repeats)
+    # Shares of the images: only the data say how many those are.
+    return estimate_of(config, prepare_search_data(config), repeats)
 
 
 def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:

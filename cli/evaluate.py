@@ -51,11 +51,10 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        from medarts_ops.tracking.reading.contents import stored_settings
-        from medarts_ops.tracking.reading.relations import find_evaluated
+        from medarts_ops.tracking.reading import contents, relations
 
-        evaluated = find_evaluated(run_id, tracking_uri=places.tracking_uri)
-        stored = stored_settings(evaluated.store, evaluated.search)
+        evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri)
+        stored = contents.stored_settings(evaluated.store, evaluated.search)
         request = after_search(request, stored.preset, stored.dataset.model_dump())
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")

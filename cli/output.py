@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.search import TrackedSearch
     from medarts_ops.tracking.stores.stored_run import StoredRun
 
-FEWEST_DAYS = 0.1
-"""The paper's unit of search cost, from where it says something."""
-
 PIPE_WIDTH = 1000
 """Columns without a terminal: wide enough that nothing is broken or cut."""
 
@@ -253,5 +250,5 @@ def _skips(ranked: RankedIndividual) -> str:
 def _cost(result: SearchResult) -> str:
     stages = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in result.stages)
     days = result.seconds / SECONDS_PER_DAY
-    in_days = f" ({days:.2g} days)" if days >= FEWEST_DAYS else ""
+    in_days = f" ({days:.2g} days)" if days >= 0.1 else ""  # the paper's unit, from where it says something
     return f"{duration(result.seconds)}{in_days}: {stages}"

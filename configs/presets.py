@@ -17,8 +17,6 @@ DEFAULT_PRESET = "digits"
 
 MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8's worst case
 
-_SUFFIX = ".yaml"
-
 
 class SettingsFile(NamedTuple):
     """What a preset or a `--config` file says: the preset below it, if any, and its sections (empty where absent)."""
@@ -35,7 +33,7 @@ class SettingsFile(NamedTuple):
 def preset_names() -> tuple[str, ...]:
     """The names of all presets, sorted."""
     file_names = [entry.name for entry in files("medarts_ops.configs").iterdir()]
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in file_names if name.endswith(_SUFFIX)))
+    return tuple(sorted(name.removesuffix(".yaml") for name in file_names if name.endswith(".yaml")))
 
 
 def preset_for_dataset(name: str) -> str:
@@ -123,5 +121,5 @@ def _read_preset(name: str) -> SettingsFile:
     names = preset_names()
     if name not in names:
         raise ConfigError(unknown_name("preset", name, names))
-    text = files("medarts_ops.configs").joinpath(f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    text = files("medarts_ops.configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return parse_settings_file(text, f"preset {name}")
