@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from medarts_ops.cli.bench_tables import (
-    SearchBench,
-    data_bench_json,
-    evaluation_bench_json,
-    print_data_bench,
-    print_evaluation_bench,
-    print_search_bench,
-    search_bench_json,
-)
-from medarts_ops.cli.options import config_request, json_option, made_up_images_options, side_by_side_options
+from medarts_ops.cli import bench_tables
+from medarts_ops.cli.options import config_request, json_option, made_up_images_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.configs.layers import nested
 from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, resolve_search
@@ -31,9 +25,9 @@ RESOLUTION = click.IntRange(8)
 BENCH_STACK = 8
 """Individuals of the measured stack: a first stage's population, by default."""
 
-repeats_option = click.option(
-    "--repeats", type=click.IntRange(1), default=5, show_default=True, help="Timed turns of each; medians are shown."
-)
+_count_option = partial(click.option, type=click.IntRange(1), show_default=True)
+
+repeats_option = _count_option("--repeats", default=5, help="Timed turns of each; medians are shown.")
 
 
 @click.group()
@@ -49,28 +43,17 @@ def command() -> None:
 
 
 @command.command("search")
-@click.option(
-    "--cells", type=click.IntRange(3), multiple=True, default=(4, 6, 8), show_default=True, help="Repeatable."
-)
-@click.option(
-    "--channels", type=click.IntRange(1), default=16, show_default=True, help="First channels of the supernet."
-)
-@click.option("--resolution", type=RESOLUTION, default=16, show_default=True, help="Side of the made-up images.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a step, of each half.")
+@_count_option("--cells", type=click.IntRange(3), multiple=True, default=(4, 6, 8), help="Repeatable.")
+@_count_option("--channels", default=16, help="First channels of the supernet.")
+@_count_option("--resolution", type=RESOLUTION, default=16, help="Side of the made-up images.")
+@_count_option("--batch", default=64, help="Images of a step, of each half.")
 @repeats_option
 @made_up_images_options
-@side_by_side_options
+@search_options
 @json_option
 @click.pass_context
 def search(
-    ctx: click.Context,
-    *,
-    cells: tuple[int, ...],
-    channels: int,
-    resolution: int,
-    batch: int,
-    repeats: int,
-    as_json: bool,
+    ctx: click.Context, *, cells: Sequence[int], channels: int, resolution: int, batch: int, repeats: int, as_json: bool
 ) -> None:
     """Time the search step against the original DARTS code's on the same work, and estimate a whole search.
 
@@ -107,20 +90,19 @@ def search(
     individuals = BENCH_STACK if asked.runtime.stack == "auto" else config.runtime.stack
     console.print(f"timing {individuals} individuals stacked, {stages[0].cells} cells")
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
-    measured = SearchBench(first, second, stacked)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
     console.print(f"timing the stages of preset {config.preset}")
-    estimate = _estimate(config, size, repeats)
+    measured = bench_tables.SearchBench(first, second, stacked, limit, _estimate(config, size, repeats))
     if as_json:
-        print_json(search_bench_json(config, measured, limit, estimate))
+        print_json(bench_tables.search_bench_json(config, measured))
     else:
-        print_search_bench(results_console(), config, measured, limit, estimate)
+        bench_tables.print_search_bench(results_console(), config, measured)
 
 
 @command.command("evaluate")
 @click.option("--cells", type=click.IntRange(3), help="Cells of the network.  [default: the preset's, 20]")
 @click.option("--channels", type=click.IntRange(1), help="First channels.  [default: the preset's, 36]")
-@click.option("--resolution", type=RESOLUTION, default=32, show_default=True, help="Side of the made-up images.")
+@_count_option("--resolution", type=RESOLUTION, default=32, help="Side of the made-up images.")
 @click.option("--batch", type=click.IntRange(2), help="Images of a step.  [default: the preset's, 96]")
 @repeats_option
 @made_up_images_options
@@ -158,22 +140,21 @@ def evaluate(
     )
     timing = measure_evaluation(config, resolution, repeats)
     if as_json:
-        print_json(evaluation_bench_json(config, timing))
+        print_json({"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()})
     else:
-        print_evaluation_bench(results_console(), config, timing)
+        bench_tables.print_evaluation_bench(results_console(), config, timing)
 
 
 @command.command("data")
-@click.option(
+@_count_option(
     "--resolution",
     "resolutions",
     type=RESOLUTION,
     multiple=True,
     default=(16, 32),
-    show_default=True,
     help="Side of the made-up images. Repeatable.",
 )
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a batch.")
+@_count_option("--batch", default=64, help="Images of a batch.")
 @repeats_option
 @click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @json_option
@@ -198,18 +179,18 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
         progress_console().print(f"timing {resolution}×{resolution}, batch {batch}")
         timings.append(measure_input(runtime, resolution, batch, repeats))
     if as_json:
-        print_json(data_bench_json(runtime, timings))
+        print_json({"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()})
     else:
-        print_data_bench(results_console(), runtime, timings)
+        bench_tables.print_data_bench(results_console(), runtime, timings)
 
 
 def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.data.search_data import prepare_search_data
 
-    numbers = [stage.images for stage in config.stages if isinstance(stage.images, int)]
+    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     if len(numbers) == len(config.stages):
-        return estimate_search(config, tuple(numbers), size, repeats)
+        return estimate_search(config, numbers, size, repeats)
     # Shares of the images: only the data say how many those are.
     return estimate_of(config, prepare_search_data(config), repeats)
 

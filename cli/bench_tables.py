@@ -18,55 +18,40 @@ if TYPE_CHECKING:
     from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
     from medarts_ops.config_runtime import ResolvedRuntime
 
-MEBI = 2**20
-
 
 class SearchBench(NamedTuple):
-    """First order at all sizes, smallest first; at the smallest second order, and a stack."""
+    """First order at all sizes, smallest first; at the smallest second order, and a stack.
+
+    `limit` is the machine's, in GFLOP/s; `estimate` is of a whole search.
+    """
 
     first: Sequence[StepTiming]
     second: StepTiming
     stacked: StackTiming
+    limit: float
+    estimate: SearchEstimate
 
 
-def search_bench_json(
-    config: ResolvedSearchConfig, measured: SearchBench, limit: float, estimate: SearchEstimate
-) -> dict[str, Any]:
-    """Both orders at the smallest size, first order at all, the stack; the machine's `limit` in GFLOP/s."""
+def search_bench_json(config: ResolvedSearchConfig, measured: SearchBench) -> dict[str, Any]:
+    """All that was measured, first order at the smallest size by a key of its own, too."""
     return {
         "first_order": measured.first[0].model_dump(),
         "second_order": measured.second.model_dump(),
         "stacked": measured.stacked.model_dump(),
         "sizes": [timing.model_dump() for timing in measured.first],
-        "peak_gflops": limit,
+        "peak_gflops": measured.limit,
         "runtime": config.runtime.model_dump(),
-        "estimate": {"preset": config.preset, **estimate.model_dump()},
+        "estimate": {"preset": config.preset, **measured.estimate.model_dump()},
     }
 
 
-def evaluation_bench_json(config: ResolvedEvaluateConfig, timing: EvaluationTiming) -> dict[str, Any]:
-    """One size of training step."""
-    return {"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()}
-
-
-def data_bench_json(runtime: ResolvedRuntime, timings: Sequence[InputTiming]) -> dict[str, Any]:
-    """One value for each resolution, in the order asked for."""
-    return {"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()}
-
-
-def print_search_bench(
-    console: Console,
-    config: ResolvedSearchConfig,
-    measured: SearchBench,
-    limit: float,
-    estimate: SearchEstimate,
-) -> None:
+def print_search_bench(console: Console, config: ResolvedSearchConfig, measured: SearchBench) -> None:
     """Both orders in one table, the stack, then the estimate."""
     numbers = ("cells", "reference", "product", "ratio", "launches", "of reference", "memory", "of reference ")
     made = table("order", *numbers, "of the limit", numbers=(*numbers, "of the limit"))
-    for order, timing in [*(("first", each) for each in measured.first), ("second", measured.second)]:
+    for timing in (*measured.first, measured.second):
         made.add_row(
-            order,
+            "second" if timing is measured.second else "first",
             str(timing.cells),
             f"{timing.reference_seconds:.3f} s",
             f"{timing.seconds:.3f} s",
@@ -75,18 +60,17 @@ def print_search_bench(
             f"{timing.reference_launches:,}",
             _mebi(timing.peak_bytes),
             _mebi(timing.reference_peak_bytes),
-            f"{timing.gflops / limit:.0%}",
+            f"{timing.gflops / measured.limit:.0%}",
         )
-    console.print(f"Search step on {_where(config.runtime)}; its limit is {limit:,.0f} GFLOP/s")
+    console.print(f"Search step on {_where(config.runtime)}; its limit is {measured.limit:,.0f} GFLOP/s")
     print_table(console, made)
     stacked = measured.stacked
     console.print(
         f"{stacked.individuals} individuals stacked, {stacked.cells} cells, first order: each "
         f"{stacked.seconds_per_individual:.3f} s ({stacked.ratio:.2f} times as fast as alone), "
-        f"{stacked.launches_per_individual:,.0f} launches"
+        f"{stacked.launches_per_individual:,.0f} launches\n"
     )
-    console.print()
-    print_estimate(console, config, estimate)
+    print_estimate(console, config, measured.estimate)
 
 
 def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: SearchEstimate) -> None:
@@ -116,23 +100,10 @@ def print_evaluation_bench(console: Console, config: ResolvedEvaluateConfig, tim
     )
     numbers = ("a step", "images/s", "ratio", "launches", "memory")
     made = table("", *numbers, numbers=numbers)
-    plain, product = timing.plain_seconds, timing.seconds
-    made.add_row(
-        "plain",
-        f"{plain:.3f} s",
-        f"{timing.plain_images_per_second:,.1f}",
-        "1.00",
-        f"{timing.plain_launches:,}",
-        _mebi(timing.plain_peak_bytes),
-    )
-    made.add_row(
-        "product",
-        f"{product:.3f} s",
-        f"{timing.images_per_second:,.1f}",
-        f"{timing.ratio:.2f}",
-        f"{timing.launches:,}",
-        _mebi(timing.peak_bytes),
-    )
+    plain = (timing.plain_seconds, timing.plain_images_per_second, 1.0, timing.plain_launches, timing.plain_peak_bytes)
+    product = (timing.seconds, timing.images_per_second, timing.ratio, timing.launches, timing.peak_bytes)
+    for name, (seconds, images, ratio, launches, peak) in (("plain", plain), ("product", product)):
+        made.add_row(name, f"{seconds:.3f} s", f"{images:,.1f}", f"{ratio:.2f}", f"{launches:,}", _mebi(peak))
     print_table(console, made)
 
 
@@ -157,4 +128,4 @@ def _where(runtime: ResolvedRuntime) -> str:
 
 
 def _mebi(n_bytes: int) -> str:
-    return f"{n_bytes / MEBI:,.0f} MiB"
+    return f"{n_bytes / 2**20:,.0f} MiB"

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
 
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
-from medarts_ops.cli.output import (
-    print_csv,
-    print_facts,
-    print_json,
-    print_table,
-    results_console,
-    run_json,
-    table,
-)
-from medarts_ops.cli.pages import print_link, served_pages
+from medarts_ops.cli.output import print_csv, print_facts, print_json, print_table, results_console, run_json, table
+from medarts_ops.cli.ui import print_link, served_pages
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, percent
 from medarts_ops.space.differences import GenotypeDifferences, genotype_differences
@@ -34,11 +26,8 @@ GAP = 2
 """Columns between those of a table."""
 
 
-class Line(NamedTuple):
-    """A row of a side-by-side table: what it is of, and its text for each run."""
-
-    label: str
-    texts: tuple[str, ...]
+Lines = Mapping[str, tuple[str, ...]]
+"""Rows of a table of runs: what each is of, and its text for each run."""
 
 
 @click.command(short_help="Show runs side by side.")
@@ -89,7 +78,8 @@ def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
         "kind": compared.kind,
         "runs": [
             {
-                **_identity(run),
+                **run_json(run.run),
+                "search_run_id": run.search_run_id,
                 "settings": run.settings,
                 "objectives": dict(run.objectives),
                 "metrics": dict(run.run.metrics),
@@ -105,11 +95,8 @@ def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
         else {
             "run_ids": [run.run.run_id for run in compared.with_genotype],
             "equal_edges": differences.equal,
-            "differing_edges": [
-                {**edge._asdict(), "operations": [list(operations) for operations in edge.operations]}
-                for edge in differences.edges
-            ],
-            "differing_concats": {cell: [list(each) for each in found] for cell, found in differences.concats.items()},
+            "differing_edges": [edge._asdict() for edge in differences.edges],
+            "differing_concats": dict(differences.concats),
         },
         "link": link,
     }
@@ -118,17 +105,27 @@ def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
 def print_comparison(console: Console, compared: Comparison) -> None:
     """Writes a comparison for people; what does not fit the console side by side is told value by value."""
     letters = [run_letter(place) for place in range(len(compared.runs))]
-    facts = [(letter, _described(run)) for letter, run in zip(letters, compared.runs, strict=True)]
-    print_facts(console, facts)
-    _print_settings(console, compared, letters)
-    results = _results(compared)
+    described = [
+        f"{run.run_id}  {run.name}, {run.status}, {run.started:%Y-%m-%d %H:%M} UTC"
+        for run in (each.run for each in compared.runs)
+    ]
+    print_facts(console, list(zip(letters, described, strict=True)))
+    differing, equal = compared.differing_settings, counted(compared.equal_settings, "setting")
+    settings = {
+        key: tuple(NOTHING if value is None else str(value) for value in values)
+        for key, values in sorted(differing.items())
+    }
+    numbers = compared.objectives | compared.metrics
+    results = {name: tuple(_number(name, value) for value in values) for name, values in numbers.items()}
+    hours = [run.hours for run in compared.runs]
+    console.print(f"\nSettings that differ ({equal} the same)" if differing else f"\nSettings: all {equal} the same")
+    _print_lines(console, letters, settings)
     if results:
         console.print("\nResults")
         _print_lines(console, letters, results)
-    if any(run.hours is not None for run in compared.runs):
+    if any(value is not None for value in hours):
         console.print(f"\n{compared.kind.capitalize()} cost, hours of training")
-        hours = (run.hours for run in compared.runs)
-        _print_lines(console, letters, [Line("hours", tuple(_number("hours", value) for value in hours))])
+        _print_lines(console, letters, {"hours": tuple(_number("hours", value) for value in hours)})
     _print_genotypes(console, compared, letters)
 
 
@@ -136,23 +133,6 @@ def run_letter(place: int) -> str:
     """A short name for the run at a place: A to Z, then AA, AB and so on."""
     rest, letter = divmod(place, 26)
     return ("" if rest == 0 else run_letter(rest - 1)) + chr(ord("A") + letter)
-
-
-def _described(compared: ComparedRun) -> str:
-    run = compared.run
-    return f"{run.run_id}  {run.name}, {run.status}, {run.started:%Y-%m-%d %H:%M} UTC"
-
-
-def _print_settings(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
-    differing, equal = compared.differing_settings, counted(compared.equal_settings, "setting")
-    console.print(f"\nSettings that differ ({equal} the same)" if differing else f"\nSettings: all {equal} the same")
-    lines = [Line(key, tuple(_setting(value) for value in values)) for key, values in sorted(differing.items())]
-    _print_lines(console, letters, lines)
-
-
-def _results(compared: Comparison) -> list[Line]:
-    values = compared.objectives | compared.metrics
-    return [Line(name, tuple(_number(name, value) for value in each)) for name, each in values.items()]
 
 
 def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
@@ -167,14 +147,12 @@ def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[s
         console.print(f"\nGenotypes: no difference, {equal}")
         return
     console.print(f"\nGenotypes, edges that differ ({equal})")
-    lines = [
-        Line(f"{edge.cell} {edge.source}→{edge.node}", tuple(" + ".join(each) or NOTHING for each in edge.operations))
+    lines = {
+        f"{edge.cell} {edge.source}→{edge.node}": tuple(" + ".join(each) or NOTHING for each in edge.operations)
         for edge in differences.edges
-    ]
-    lines += [
-        Line(f"{cell} output", tuple(" ".join(map(str, states)) for states in found))
-        for cell, found in differences.concats.items()
-    ]
+    }
+    for cell, found in differences.concats.items():
+        lines[f"{cell} output"] = tuple(" ".join(map(str, states)) for states in found)
     _print_lines(console, [letter for letter in letters if letter not in without], lines)
 
 
@@ -183,41 +161,36 @@ def _genotype_differences(compared: Comparison) -> GenotypeDifferences | None:
     return genotype_differences(genotypes) if len(genotypes) > 1 else None
 
 
-def _print_lines(console: Console, letters: Sequence[str], lines: Sequence[Line]) -> None:
+def _print_lines(console: Console, letters: Sequence[str], lines: Lines) -> None:
     if not lines:
         return
-    columns = zip(letters, *(line.texts for line in lines), strict=True)
-    widest = [max(map(cell_len, column)) for column in ([line.label for line in lines], *columns)]
+    columns = zip(letters, *lines.values(), strict=True)
+    widest = [max(map(cell_len, column)) for column in (lines, *columns)]
     if sum(widest) + GAP * len(letters) > console.width:
         _print_by_value(console, letters, lines)
         return
     made = table("", *letters, numbers=letters)
-    for line in lines:
-        made.add_row(line.label, *line.texts)
+    for label, texts in lines.items():
+        made.add_row(label, *texts)
     print_table(console, made)
 
 
-def _print_by_value(console: Console, letters: Sequence[str], lines: Sequence[Line]) -> None:
+def _print_by_value(console: Console, letters: Sequence[str], lines: Lines) -> None:
     """Who has which value, for a console that is too narrow to show the runs side by side."""
-    for line in lines:
+    for label, texts in lines.items():
         who: dict[str, list[str]] = {}
-        for letter, text in zip(letters, line.texts, strict=True):
+        for letter, text in zip(letters, texts, strict=True):
             who.setdefault(text, []).append(letter)
-        console.print(line.label)
+        console.print(label)
         for text, having in who.items():
             console.print(f"  {' '.join(having)}: {text}")
-
-
-def _setting(value: float | str | None) -> str:
-    return NOTHING if value is None else str(value)
 
 
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return NOTHING
-    if name.endswith(("accuracy", "error")) and math.isfinite(value):
-        return percent(value)
-    return exact_objective(name, value)
+    is_share = name.endswith(("accuracy", "error")) and math.isfinite(value)
+    return percent(value) if is_share else exact_objective(name, value)
 
 
 def _link(compared: Comparison, pages: str) -> str:
@@ -227,15 +200,12 @@ def _link(compared: Comparison, pages: str) -> str:
     return compared_runs_link(pages, experiments, [run.run.run_id for run in compared.runs])
 
 
-def _identity(compared: ComparedRun) -> dict[str, Any]:
-    return run_json(compared.run) | {"search_run_id": compared.search_run_id}
-
-
 def _csv_row(compared: ComparedRun) -> dict[str, Any]:
     run = compared.run
     metrics = {**compared.objectives, **run.metrics}
     return {
-        **_identity(compared),
+        **run_json(run),
+        "search_run_id": compared.search_run_id,
         "hours": compared.hours,
         "genotype": None if compared.genotype is None else format_darts(compared.genotype),
         **{f"params.{key}": run.params[key] for key in sorted(run.params)},

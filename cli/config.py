@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -11,27 +11,16 @@ from medarts_ops.cli.options import config_options, config_request, json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_writing import settings_file, shown
-from medarts_ops.configs.loader import Request, Resolved, resolve_evaluate, resolve_search
-from medarts_ops.configs.origins import SettingRow, resolved_table
+from medarts_ops.configs.loader import Resolved, SettingRow, resolve_evaluate, resolve_search, resolved_table
 from medarts_ops.settings import Settings
 
 DESCRIBED_FROM = 130
 """Columns from which the table has room for descriptions."""
 
 
-class SectionSettings(NamedTuple):
-    """The settings that a section of a file has, and what resolves them."""
+MODELS: Mapping[str, type[Settings]] = {"search": SearchConfig, "evaluate": EvaluateConfig}
 
-    config: type[Settings]
-    resolve: Callable[[Request], Resolved[Any]]
-
-
-SETTINGS = {
-    "search": SectionSettings(SearchConfig, resolve_search),
-    "evaluate": SectionSettings(EvaluateConfig, resolve_evaluate),
-}
-
-section_argument = click.argument("section", type=click.Choice(tuple(SETTINGS)), default="search")
+section_argument = click.argument("section", type=click.Choice(tuple(MODELS)), default="search")
 
 
 @click.group()
@@ -60,11 +49,11 @@ def show(ctx: click.Context, *, section: str, as_json: bool, as_yaml: bool) -> N
     if as_json and as_yaml:
         raise click.UsageError("--json and --yaml exclude each other: give one")
     request = config_request(ctx)
-    resolved = SETTINGS[section].resolve(request)
+    resolved: Resolved[Any] = resolve_search(request) if section == "search" else resolve_evaluate(request)
     if as_yaml:
         click.echo(settings_file(resolved.config), nl=False)
     elif as_json:
-        print_json([_row_json(row) for row in resolved_table(*resolved)])
+        print_json([row._asdict() for row in resolved_table(*resolved)])
     else:
         _print_settings(resolved_table(*resolved))
 
@@ -79,20 +68,15 @@ def schema(*, section: str) -> None:
       medarts config schema
       medarts config schema evaluate
     """
-    print_json(SETTINGS[section].config.model_json_schema())
-
-
-def _row_json(row: SettingRow) -> dict[str, Any]:
-    value = list(row.value) if isinstance(row.value, tuple) else row.value
-    return {**row._asdict(), "value": value}
+    print_json(MODELS[section].model_json_schema())
 
 
 def _print_settings(rows: list[SettingRow]) -> None:
     console = results_console()
-    described = console.width >= DESCRIBED_FROM
-    described_by = ["what it is"] if described else []
-    settings = table("setting", "value", "set by", "default from", *described_by, folding=["value", *described_by])
+    columns = ["setting", "value", "set by", "default from"]
+    columns += ["what it is"] if console.width >= DESCRIBED_FROM else []
+    settings = table(*columns, folding=["value", "what it is"])
     for row in rows:
-        cells = (row.path, shown(row.value), row.changed_by, row.origin or "-")
-        settings.add_row(*cells, *([row.description] if described else []))
+        cells = (row.path, shown(row.value), row.changed_by, row.origin or "-", row.description)
+        settings.add_row(*cells[: len(columns)])
     print_table(console, settings)

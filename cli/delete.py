@@ -15,8 +15,6 @@ from medarts_ops.quantities import counted
 if TYPE_CHECKING:
     from medarts_ops.tracking.deletion import Deleted, Deletion
 
-UNITS = ("bytes", "KiB", "MiB", "GiB")
-
 
 @click.command(short_help="Delete a search or an evaluation with all that belongs to it.")
 @click.argument("run_id")
@@ -65,10 +63,8 @@ def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_
 
 def size(count: int) -> str:
     """`12 bytes`, `3.4 MiB`."""
-    value, unit = float(count), 0
-    while value >= 1024 and unit < len(UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count} {UNITS[0]}" if unit == 0 else f"{value:.1f} {UNITS[unit]}"
+    power = min(max(0, count.bit_length() - 1) // 10, 3)
+    return f"{count} bytes" if power == 0 else f"{count / 1024**power:.1f} {'KMG'[power - 1]}iB"
 
 
 def _somebody_is_there() -> bool:
@@ -90,27 +86,24 @@ def _warn(planned: Deletion, work_dir: Path) -> None:
 
 
 def _is_wanted(planned: Deletion) -> bool:
-    click.echo(f"Of {planned.run.kind} {planned.run.name} ({planned.run.run_id}) go for good:", err=True)
-    for line in _what_goes(planned):
-        click.echo(f"  {line}", err=True)
+    run = planned.run
+    click.echo(f"Of {run.kind} {run.name} ({run.run_id}) go for good:\n{_what_goes(planned)}", err=True)
     return click.confirm("Delete all that?", err=True)
 
 
-def _what_goes(planned: Deletion) -> list[str]:
+def _what_goes(planned: Deletion) -> str:
     runs = [counted(count, kind) for kind, count in planned.counts.items()]
     lines = [f"{counted(len(planned.runs), 'run')} with artifacts: {', '.join(runs)}"]
     lines += [f"study {name}" for name in planned.studies]
     lines += [f"folder {folder}" for folder in planned.folders]
     if planned.folders:
         lines.append(f"{size(planned.folder_bytes)} in {counted(len(planned.folders), 'folder')}")
-    return lines
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _print_deleted(planned: Deletion, deleted: Deleted) -> None:
-    console = results_console()
-    console.print(f"deleted {planned.run.kind} {planned.run.name} ({planned.run.run_id}):")
-    for line in _what_goes(planned):
-        console.print(f"  {line}")
+    console, run = results_console(), planned.run
+    console.print(f"deleted {run.kind} {run.name} ({run.run_id}):\n{_what_goes(planned)}")
     if deleted.artifacts_left:
         console.print(
             f"The artifacts of {counted(len(deleted.artifacts_left), 'run')} are not in a folder of this store: "
@@ -119,11 +112,5 @@ def _print_deleted(planned: Deletion, deleted: Deleted) -> None:
 
 
 def _deleted_json(planned: Deletion, deleted: Deleted) -> dict[str, Any]:
-    return {
-        "run_id": planned.run.run_id,
-        "name": planned.run.name,
-        "kind": planned.run.kind,
-        "runs": dict(planned.counts),
-        "folder_bytes": planned.folder_bytes,
-        **{key: list(value) for key, value in deleted._asdict().items()},
-    }
+    run = {key: getattr(planned.run, key) for key in ("run_id", "name", "kind")}
+    return {**run, "runs": dict(planned.counts), "folder_bytes": planned.folder_bytes, **deleted._asdict()}

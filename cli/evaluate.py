@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,14 +11,11 @@ from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
 from medarts_ops.cli.output import progress_console
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard
-from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
+from medarts_ops.configs.loader import after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
-
-if TYPE_CHECKING:
-    from medarts_ops.tracking.reading.relations import Evaluated
 
 
 @click.command()
@@ -55,7 +51,11 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        evaluated, request = _found(run_id, request, places.tracking_uri)
+        from medarts_ops.tracking.reading import contents, relations
+
+        evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri)
+        stored = contents.stored_settings(evaluated.store, evaluated.search)
+        request = after_search(request, stored.preset, stored.dataset.model_dump())
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:
@@ -86,13 +86,3 @@ def published_genotype(given: str) -> Genotype:
     """
     path = Path(given).expanduser()
     return read_genotype(path) if path.is_file() or path.suffix or len(path.parts) > 1 else zoo_genotype(given)
-
-
-def _found(run_id: str, request: Request, tracking_uri: str | None) -> tuple[Evaluated, Request]:
-    """A run to evaluate, and what is asked for over the settings of its search."""
-    from medarts_ops.tracking.reading.contents import stored_settings
-    from medarts_ops.tracking.reading.relations import find_evaluated
-
-    found = find_evaluated(run_id, tracking_uri=tracking_uri)
-    stored = stored_settings(found.store, found.search)
-    return found, after_search(request, stored.preset, stored.dataset.model_dump())

@@ -64,24 +64,15 @@ def _write_file(evaluation: str, chosen: str | None, output: Path | None, places
     network = evaluated_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
     written = export_network(network, path, format)
     if as_json:
-        print_json(
-            {
-                "path": str(written.path),
-                "format": written.format,
-                "bytes": written.bytes,
-                "largest_difference": written.largest_difference,
-            }
-        )
+        told = {"path": str(written.path), "format": written.format, "bytes": written.bytes}
+        print_json({**told, "largest_difference": written.largest_difference})
         return
-    console = results_console()
-    facts = [
-        ("file", f"{written.path}, {written.bytes / 2**20:,.1f} MiB"),
-        ("checked", _checked(written.largest_difference)),
-    ]
-    print_facts(console, facts)
-    console.print()
     trust = ["--trusted"] if written.format == "pt2" else []
-    console.print(f"Next:\n  {command_line('predict', str(written.path), *trust)} IMAGE…")
+    _print_written(
+        [("file", f"{written.path}, {written.bytes / 2**20:,.1f} MiB")],
+        written.largest_difference,
+        f"{command_line('predict', str(written.path), *trust)} IMAGE…",
+    )
 
 
 def _log_model(evaluation: str, places: Places, as_json: bool) -> None:
@@ -91,27 +82,23 @@ def _log_model(evaluation: str, places: Places, as_json: bool) -> None:
     logged = log_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
     store = without_password(logged.tracking_uri)
     if as_json:
-        print_json(
-            {
-                "model_uri": logged.model_uri,
-                "format": MLFLOW,
-                "run_id": logged.run_id,
-                "tracking_uri": store,
-                "largest_difference": logged.largest_difference,
-            }
-        )
+        told = {"model_uri": logged.model_uri, "format": MLFLOW, "run_id": logged.run_id, "tracking_uri": store}
+        print_json({**told, "largest_difference": logged.largest_difference})
         return
-    console = results_console()
-    facts = [("model", logged.model_uri), ("run id", logged.run_id), ("checked", _checked(logged.largest_difference))]
-    print_facts(console, facts)
-    console.print()
     serve = shlex.join(["mlflow", "models", "serve", "-m", logged.model_uri, "--env-manager", "local"])
-    console.print(f"Next:\n  MLFLOW_TRACKING_URI={shlex.quote(store)} {serve} --port {SERVING_PORT}")
     answers = f"http://127.0.0.1:{SERVING_PORT}/invocations"
     shape = "[image, channel, height, width], 0…255, of the resolution that it was trained on"
-    console.print(f'and POST images to {answers} as JSON: {{"inputs": …}}, {shape};')
-    console.print("it answers with a logit for each class, in the order of the class names in the model's metadata")
+    _print_written(
+        [("model", logged.model_uri), ("run id", logged.run_id)],
+        logged.largest_difference,
+        f"MLFLOW_TRACKING_URI={shlex.quote(store)} {serve} --port {SERVING_PORT}\n"
+        f'and POST images to {answers} as JSON: {{"inputs": …}}, {shape};\n'
+        "it answers with a logit for each class, in the order of the class names in the model's metadata",
+    )
 
 
-def _checked(largest_difference: float) -> str:
-    return f"its logits differ by at most {largest_difference:.1g} at batch 1, 2 and 7"
+def _print_written(facts: list[tuple[str, str]], largest_difference: float, to_call_next: str) -> None:
+    console = results_console()
+    checked = f"its logits differ by at most {largest_difference:.1g} at batch 1, 2 and 7"
+    print_facts(console, [*facts, ("checked", checked)])
+    console.print(f"\nNext:\n  {to_call_next}")

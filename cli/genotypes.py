@@ -7,7 +7,7 @@ import click
 from medarts_ops.cli.options import json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.space.formats import format_darts
-from medarts_ops.space.zoo import ZooEntry, zoo, zoo_genotype
+from medarts_ops.space.zoo import zoo, zoo_genotype
 
 
 @click.command()
@@ -33,13 +33,9 @@ def command(*, name: str | None, as_json: bool) -> None:
     elif as_json:
         print_json([entry.model_dump(mode="json") for entry in zoo().values()])
     else:
-        _print_zoo(tuple(zoo().values()))
-
-
-def _print_zoo(entries: tuple[ZooEntry, ...]) -> None:
-    counts = ("10 classes", "100 classes", "auxiliary")
-    rows = table("name", *counts, "what it is", numbers=counts, folding=["what it is"])
-    for entry in entries:
-        numbers = (entry.params_c10_C36_L20, entry.params_c100_C36_L20, entry.aux_head_c10)
-        rows.add_row(entry.name, *(f"{number:,}" for number in numbers), entry.description)
-    print_table(results_console(), rows)
+        counts = ("10 classes", "100 classes", "auxiliary")
+        rows = table("name", *counts, "what it is", numbers=counts, folding=["what it is"])
+        for entry in zoo().values():
+            numbers = (entry.params_c10_C36_L20, entry.params_c100_C36_L20, entry.aux_head_c10)
+            rows.add_row(entry.name, *(f"{number:,}" for number in numbers), entry.description)
+        print_table(results_console(), rows)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from medarts_ops.cli import output
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
-from medarts_ops.cli.output import (
-    evaluation_json,
-    print_evaluation,
-    print_json,
-    print_search,
-    results_console,
-    search_json,
-)
-from medarts_ops.cli.pages import print_individuals_link
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
+from medarts_ops.cli.ui import print_link
 from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
@@ -25,15 +19,12 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.reading.jobs import Job
     from medarts_ops.tracking.search import TrackedSearch
 
-Finished = TypeVar("Finished")
-
 
 def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSearch:
     """Go on with a search to its end."""
     from medarts_ops.tracking.resume import resumed_search
 
-    told = (SearchProgress(board),)
-    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=told)
+    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=(SearchProgress(board),))
 
 
 def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
@@ -45,32 +36,35 @@ def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> Tracked
 
 def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
     """A finished search on stdout; `config_file` has settings of the evaluation that comes next."""
+    from medarts_ops.tracking.reading.links import comparison_link
+
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
-        print_json(search_json(found))
+        output.print_json(output.search_json(found))
         return
-    console = results_console()
-    print_search(console, found, places.named_store, config_file)
-    print_individuals_link(console, found, places)
+    console = output.results_console()
+    output.print_search(console, found, places.named_store, config_file)
+    link = partial(comparison_link, experiment_id=found.experiment_id, search_id=found.result.search_id)
+    print_link(console, "All individuals", link, places)
 
 
 def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -> None:
     """A finished evaluation on stdout."""
     tell_what_waits(places, trained.name, trained.waiting)
     if as_json:
-        print_json(evaluation_json(trained))
+        output.print_json(output.evaluation_json(trained))
     else:
-        print_evaluation(results_console(), trained, places.named_store)
+        output.print_evaluation(output.results_console(), trained, places.named_store)
 
 
-class JobCommands(NamedTuple, Generic[Finished]):
+class JobCommands(NamedTuple):
     """What the commands do with a kind of job: go on with one, and show what it came to, as JSON or for people."""
 
-    resume: Callable[[Job, Places, ProgressBoard], Finished]
-    show: Callable[[Finished, Places, bool], None]
+    resume: Callable[[Job, Places, ProgressBoard], Any]
+    show: Callable[[Any, Places, bool], None]
 
 
-JOB_COMMANDS: Mapping[JobKind, JobCommands[Any]] = {
+JOB_COMMANDS: Mapping[JobKind, JobCommands] = {
     "search": JobCommands(resume_search, show_search),
     "evaluation": JobCommands(resume_evaluation, show_evaluation),
 }

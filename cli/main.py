@@ -35,12 +35,6 @@ VERBS = {
 }
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
 
-BEFORE_THE_VERB = ("--debug", "--quiet", "--verbose")
-
-INTERRUPTED = 128 + signal.SIGINT
-ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-"""What a scheduler and a closed terminal send; not every platform has the second."""
-
 
 class Terminated(KeyboardInterrupt):
     """A signal asked for the end; whoever cleans up after Ctrl-C cleans up after this."""
@@ -91,7 +85,7 @@ class VerbGroup(click.Group):
         except Terminated as error:
             _leave(ctx, f"{error}{_kept(ctx)}", error.exit_code)
         except KeyboardInterrupt:
-            _leave(ctx, f"interrupted{_kept(ctx)}", INTERRUPTED)
+            _leave(ctx, f"interrupted{_kept(ctx)}", 128 + signal.SIGINT)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -129,7 +123,8 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
-    for name in ENDING_SIGNALS:
+    # What a scheduler and a closed terminal send; not every platform has the second.
+    for name in ("SIGTERM", "SIGHUP"):
         number = signal.Signals.__members__.get(name)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _terminate)
@@ -142,7 +137,7 @@ def main() -> NoReturn:
 
 def _said(error: click.UsageError) -> str:
     """What click says of a mistake, without its full stop; an option of medarts itself is sent to its place."""
-    if isinstance(error, click.NoSuchOption) and error.option_name in BEFORE_THE_VERB:
+    if isinstance(error, click.NoSuchOption) and error.option_name in ("--debug", "--quiet", "--verbose"):
         return f"{error.option_name} goes before the verb: medarts {error.option_name} …"
     return error.format_message().removesuffix(".")
 
@@ -156,9 +151,9 @@ def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
     if ctx.params["debug"]:
         traceback.print_exc()
     click.echo(line, err=True)
-    going_on = resume_line(ctx)
-    if going_on is not None:
-        click.echo(f"to go on: {going_on}", err=True)
+    to_resume = resume_line(ctx)
+    if to_resume is not None:
+        click.echo(f"to go on: {to_resume}", err=True)
     ctx.exit(exit_code)
 
 

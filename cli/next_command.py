@@ -13,8 +13,6 @@ from medarts_ops.quantities import counted
 
 _RESUME_LINE = "medarts_ops.cli.next_command"
 
-_OPTIONS = {"--tracking-uri": "tracking_uri", "--storage": "storage", "--work-dir": "work_dir"}
-
 
 @contextmanager
 def resumable(places: Places, name: str) -> Iterator[None]:
@@ -37,8 +35,10 @@ def resume_line(ctx: click.Context) -> str | None:
 
 def job_line(places: Places, verb: str, name: str) -> str:
     """A command for a job that finds it: with the options that were given; the environment's are found again."""
-    given = {option: getattr(places, name) for option, name in _OPTIONS.items() if name in places.given}
-    return command_line(verb, name, *(str(word) for option in given.items() for word in option))
+    words = [verb, name]
+    for field in ("tracking_uri", "storage", "work_dir"):
+        words += [f"--{field.replace('_', '-')}", str(getattr(places, field))] if field in places.given else []
+    return command_line(*words)
 
 
 def tell_what_waits(places: Places, name: str, waiting: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,15 +21,9 @@ Place = Literal["tracking_uri", "storage", "work_dir", "pictures"]
 
 SETTINGS = {
     "dataset": "dataset.name",
-    "data": "dataset.data",
-    "resolution": "dataset.resolution",
     "seed": "seed",
-    "device": "runtime.device",
-    "amp": "runtime.amp",
-    "deterministic": "runtime.deterministic",
-    "workers": "runtime.workers",
-    "stack": "runtime.stack",
-    "cuda_graphs": "runtime.cuda_graphs",
+    **{name: f"dataset.{name}" for name in ("data", "resolution")},
+    **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
 }
 """Which setting a named option is short for."""
 
@@ -37,12 +31,14 @@ _NOTED = "medarts_ops.cli.options"
 
 
 def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if parameter.name == "data" and value is not None:
+        # An evaluation reads the path from the stored search config, maybe from another folder.
+        value = str(Path(value).expanduser().absolute())
     ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
 
 
-def _absolute(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    # An evaluation reads the path from the stored search config, maybe from another folder.
-    _note(ctx, parameter, None if value is None else str(Path(value).expanduser().absolute()))
+def _giving(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    return lambda command: reduce(lambda given, option: option(given), reversed(options), command)
 
 
 _noted_option = partial(click.option, expose_value=False, callback=_note)
@@ -59,11 +55,9 @@ _CONFIG_OPTIONS = (
         metavar="NAME",
         help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
     ),
-    click.option(
+    _noted_option(
         "--data",
         metavar="PATH",
-        expose_value=False,
-        callback=_absolute,
         envvar=DATA_VARIABLE,
         show_envvar=True,
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
@@ -103,7 +97,13 @@ _CONFIG_OPTIONS = (
     ),
 )
 
-_SIDE_BY_SIDE_OPTIONS = (
+config_options = _giving(*_CONFIG_OPTIONS)
+"""Gives a command all options that shape its config; `config_request` reads them."""
+
+made_up_images_options = _giving(*(option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION))
+"""As `config_options` but for --resolution, which a command that makes up its images asks for by itself."""
+
+search_options = _giving(
     _noted_option(
         "--workers",
         metavar="N",
@@ -120,6 +120,7 @@ _SIDE_BY_SIDE_OPTIONS = (
         help="Replay the search step as a CUDA graph: auto, on or off.  [default: auto, on with CUDA]",
     ),
 )
+"""Options that only a search has, beside those that shape any config."""
 
 _PLACES = "medarts_ops.cli.options.places"
 
@@ -128,13 +129,8 @@ _PLACES = "medarts_ops.cli.options.places"
 class Places:
     """Where a command's runs, studies and folders are, and whether pictures are logged there.
 
-    Attributes:
-        tracking_uri: the MLflow store; None is the one of the current folder.
-        storage: the Optuna storage; None is the one of the current folder.
-        work_dir: where jobs have their folders.
-        pictures: whether pictures and the report are logged with the runs.
-        given: which of these the command line names: a following command has to, too; the environment's are found
-            again.
+    `tracking_uri` and `storage` are None for those of the current folder. `given` are the fields that the command line
+    names: a following command has to, too; the environment's are found again.
     """
 
     tracking_uri: str | None = None
@@ -194,32 +190,12 @@ _PLACE_OPTIONS = {
 
 def places_options(*names: Place) -> Callable[[Command], Command]:
     """Gives a command these options, and what they come to as its first argument, a `Places`."""
-
-    give = _giving([_PLACE_OPTIONS[name] for name in names])
+    give = _giving(*(_PLACE_OPTIONS[name] for name in names))
     return lambda command: give(pass_meta_key(_PLACES)(command))
 
 
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-
-
-def _giving(options: Sequence[Callable[[Any], Any]]) -> Callable[[Decorated], Decorated]:
-    def decorate(command: Decorated) -> Decorated:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-config_options = _giving(_CONFIG_OPTIONS)
-"""Gives a command all options that shape its config; `config_request` reads them."""
-
-side_by_side_options = _giving(_SIDE_BY_SIDE_OPTIONS)
-"""Options that only a search has, beside those that shape any config."""
-
-made_up_images_options = _giving([option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION])
-"""As `config_options` but for --resolution, which a command that makes up its images has of its own."""
 
 
 def config_request(ctx: click.Context) -> Request:
@@ -229,18 +205,12 @@ def config_request(ctx: click.Context) -> Request:
     data_folder: str | None = None
     for name, path in SETTINGS.items():
         value = noted.get(name)  # not every command has every option
-        if value is None:
-            continue
         if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
             data_folder = value  # --data is the one of them that reads a variable
-        else:
+        elif value is not None:
             options = deep_merge(options, nested(path, value))
     return Request(
-        noted["preset"],
-        config_file=noted["config_file"],
-        options=options,
-        sets=noted["sets"],
-        data_folder=data_folder,
+        noted["preset"], config_file=noted["config_file"], options=options, sets=noted["sets"], data_folder=data_folder
     )
 
 

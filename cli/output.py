@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,24 +16,15 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.tree import Tree
 
-from medarts_ops.individual import EvaluationResult, RankedIndividual, SearchResult, StageResult
+from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
-from medarts_ops.quantities import (
-    SECONDS_PER_DAY,
-    counted,
-    distance,
-    duration,
-    percent,
-)
+from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.search import TrackedSearch
     from medarts_ops.tracking.stores.stored_run import StoredRun
-
-FEWEST_DAYS = 0.1
-"""The paper's unit of search cost, from where it says something."""
 
 PIPE_WIDTH = 1000
 """Columns without a terminal: wide enough that nothing is broken or cut."""
@@ -71,8 +60,8 @@ def table(*columns: str, numbers: Sequence[str] = (), folding: Sequence[str] = (
     """A table without lines; `numbers` are the columns that line up on the right, `folding` those that may fold."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        justify: Literal["left", "right"] = "right" if column in numbers else "left"
-        made.add_column(column, overflow="fold", justify=justify, no_wrap=column not in folding)
+        side: Literal["left", "right"] = "right" if column in numbers else "left"
+        made.add_column(column, overflow="fold", justify=side, no_wrap=column not in folding)
     return made
 
 
@@ -81,14 +70,12 @@ def print_table(console: Console, made: Table) -> None:
     for column in made.columns:
         if column.no_wrap:
             column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
-    with _at_least(console, _measure(console, made).minimum):
-        console.print(made)
+    _print_uncut(console, made)
 
 
 def print_tree(console: Console, made: Tree) -> None:
     """Writes a tree; the terminal breaks lines that are too long for it."""
-    with _at_least(console, _measure(console, made).maximum):
-        console.print(made)
+    _print_uncut(console, made)
 
 
 def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
@@ -106,8 +93,8 @@ def command_line(*words: str, tracking_uri: str | None = None) -> str:
 def stage_table(stage: StageResult) -> Table:
     """A stage's individuals, best first: origin, parents, objectives, front, crowding distance, skip-connects."""
     names = list(stage.ranked[0].evaluated.objectives) if stage.ranked else []
-    last = ("front", "crowding", "skips")
-    made = table("individual", "origin", "parents", *names, *last, numbers=[*names, *last], folding=["parents"])
+    numbers = [*names, "front", "crowding", "skips"]
+    made = table("individual", "origin", "parents", *numbers, numbers=numbers, folding=["parents"])
     for ranked in stage.ranked:
         individual = ranked.trained.individual
         values = [objective(name, ranked.evaluated.objectives[name]) for name in names]
@@ -128,11 +115,7 @@ def print_search(
 ) -> None:
     """A finished search: each stage's Pareto table, the genotype, cost, run id and what to do next.
 
-    Args:
-        console: where to.
-        found: what the search gave.
-        tracking_uri: the store, if commands have to name it.
-        config_file: a file with the settings of the evaluation that comes next.
+    `tracking_uri` is the store, if commands have to name it, `config_file` has settings of the evaluation to come.
     """
     result = found.result
     for stage in result.stages:
@@ -144,21 +127,13 @@ def print_search(
             console.print(f"{failed.individual.id} failed: {failed.reason}")
         console.print()
     best = result.best
-    console.print(f"Found {best.id}: the last stage's front 0, highest accuracy")
-    console.print(format_darts(best.trained.genotype))
-    console.print()
-    objectives = best.evaluated.objectives
-    facts = [(name, exact_objective(name, value)) for name, value in objectives.items()] + [
-        ("skips", f"{_skips(best)} (normal/reduction cell)"),
-        ("search cost", _cost(result)),
-        ("run id", found.run_id),
-    ]
-    print_facts(console, facts)
-    console.print()
-    config = [] if config_file is None else ["--config", str(config_file)]
-    print_next(
-        console, ["evaluate", found.run_id, *config], ["report", found.run_id], ["ui"], tracking_uri=tracking_uri
-    )
+    found_line = f"Found {best.id}: the last stage's front 0, highest accuracy"
+    console.print(f"{found_line}\n{format_darts(best.trained.genotype)}\n")
+    objectives = [(name, exact_objective(name, value)) for name, value in best.evaluated.objectives.items()]
+    skips = f"{_skips(best)} (normal/reduction cell)"
+    print_facts(console, [*objectives, ("skips", skips), ("search cost", _cost(result)), ("run id", found.run_id)])
+    evaluate = ["evaluate", found.run_id, *([] if config_file is None else ["--config", str(config_file)])]
+    print_next(console, evaluate, ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
 def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
@@ -172,13 +147,12 @@ def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri:
         ("run id", trained.run_id),
     ]
     print_facts(console, facts)
-    console.print()
     print_next(console, ["export", trained.run_id], ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
 def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:
-    """The commands that make sense now, to copy."""
-    console.print("Next:")
+    """An empty line, and the commands that make sense now, to copy."""
+    console.print("\nNext:")
     for words in commands:
         console.print(f"  {command_line(*words, tracking_uri=tracking_uri)}")
 
@@ -226,7 +200,7 @@ def run_json(run: StoredRun) -> dict[str, Any]:
 
 def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
     """A finished evaluation as plain data; errors lie in 0…1."""
-    result: EvaluationResult = trained.result
+    result = trained.result
     return {
         "run_id": trained.run_id,
         "experiment_id": trained.experiment_id,
@@ -247,7 +221,7 @@ def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]
         "individual": ranked.id,
         "run_id": run_id,
         "origin": individual.origin,
-        "parents": list(individual.parents),
+        "parents": individual.parents,
         "objectives": {name: _json_number(value) for name, value in ranked.evaluated.objectives.items()},
         "front": ranked.front,
         "crowding_distance": _json_number(ranked.crowding_distance),
@@ -257,31 +231,24 @@ def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]
 
 def _json_number(value: float) -> float | str:
     """JSON has no infinity: it travels as the word that our values use, too."""
-    return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+    return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(str(value), value)
 
 
-def _measure(console: Console, made: Table | Tree) -> Measurement:
-    return Measurement.get(console, console.options.update(width=PIPE_WIDTH), made)
-
-
-@contextmanager
-def _at_least(console: Console, columns: int) -> Iterator[None]:
-    # Rich cuts what is wider than the console, and says nothing.
+def _print_uncut(console: Console, made: Table | Tree) -> None:
+    # Rich cuts what is wider than the console, and says nothing. It may fold columns of a table that let it.
+    measured = Measurement.get(console, console.options.update(width=PIPE_WIDTH), made)
     width = console.width
-    console.width = max(width, columns)
-    try:
-        yield
-    finally:
-        console.width = width
+    console.width = max(width, measured.maximum if isinstance(made, Tree) else measured.minimum)
+    console.print(made)
+    console.width = width
 
 
 def _skips(ranked: RankedIndividual) -> str:
-    genotype = ranked.trained.genotype
-    return f"{genotype.skip_count('normal')}/{genotype.skip_count('reduce')}"
+    return "/".join(str(ranked.trained.genotype.skip_count(cell)) for cell in ("normal", "reduce"))
 
 
 def _cost(result: SearchResult) -> str:
     stages = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in result.stages)
     days = result.seconds / SECONDS_PER_DAY
-    in_days = f" ({days:.2g} days)" if days >= FEWEST_DAYS else ""
+    in_days = f" ({days:.2g} days)" if days >= 0.1 else ""  # the paper's unit, from where it says something
     return f"{duration(result.seconds)}{in_days}: {stages}"

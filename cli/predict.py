@@ -32,17 +32,9 @@ def command(*, model: Path, images: tuple[Path, ...], top: int, trusted: bool, a
 
     answers = classify(load_network(model, trusted=trusted), images, top=top)
     if as_json:
-        print_json(
-            [
-                {
-                    "image": str(answer.path),
-                    "classes": [
-                        {"name": guess.class_name, "probability": guess.probability} for guess in answer.guesses
-                    ],
-                }
-                for answer in answers
-            ]
-        )
+        guesses = [[{"name": each.class_name, "probability": each.probability} for each in a.guesses] for a in answers]
+        told = zip(answers, guesses, strict=True)
+        print_json([{"image": str(answer.path), "classes": classes} for answer, classes in told])
         return
     made = table("image", "class", "probability", numbers=["probability"], folding=["image"])
     for answer in answers:

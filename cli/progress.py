@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from medarts_ops import observers
 from medarts_ops.config import SearchConfig
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
-from medarts_ops.observers import (
-    EpochFinished,
-    EvaluationEpochFinished,
-    EvaluationEvent,
-    EvaluationFinished,
-    EvaluationStarted,
-    EvaluationStopped,
-    IndividualFinished,
-    PopulationBorn,
-    SearchEvent,
-    SearchFinished,
-    SearchStarted,
-    SearchStopped,
-    StageFinished,
-    StageStarted,
-)
 from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
 
@@ -56,9 +40,7 @@ class ProgressBoard:
         self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bars.stop()
 
     @property
@@ -96,56 +78,50 @@ class SearchProgress:
 
     def __init__(self, board: ProgressBoard) -> None:
         self._board = board
-        self._started: SearchStarted | None = None
-        self._work: WorkLeft | None = None
+        # A search's first event, SearchStarted, sets both.
+        self._config: SearchConfig
+        self._work: WorkLeft
         self._stage = 0
 
-    def notify(self, event: SearchEvent) -> None:
+    def notify(self, event: observers.SearchEvent) -> None:
         """Shows one event."""
         match event:
-            case SearchStarted():
-                self._started = event
+            case observers.SearchStarted():
+                self._config = event.config
                 self._work = WorkLeft(event.config, event.dataset.n_train)
                 self._board.say(_search_line(event))
-            case StageStarted():
+            case observers.StageStarted():
                 self._stage_started(event)
-            case PopulationBorn():
-                self._of_started().born(event.stage, event.individuals)
-            case EpochFinished():
+            case observers.PopulationBorn():
+                self._work.born(event.stage, event.individuals)
+            case observers.EpochFinished():
                 self._epoch_finished(event)
-            case IndividualFinished():
+            case observers.IndividualFinished():
                 self._individual_finished(event)
-            case StageFinished(result=stage):
+            case observers.StageFinished(result=stage):
                 self._board.drop(self._stage_row())
                 self._board.say(_stage_line(stage))
-            case SearchFinished(result=result):
+            case observers.SearchFinished(result=result):
                 self._board.say(f"search finished: {duration(result.seconds)} of training")
-            case SearchStopped():
+            case observers.SearchStopped():
                 pass  # the command's last line says why
 
-    def _of_started(self) -> WorkLeft:
-        assert self._work is not None, "a search's first event is SearchStarted"
-        return self._work
-
     def _stage_row(self) -> str:
-        assert self._started is not None, "a search's first event is SearchStarted"
-        stages = self._started.config.stages
+        stages = self._config.stages
         return f"stage {stages[self._stage].name} ({self._stage + 1} of {len(stages)})"
 
-    def _stage_started(self, event: StageStarted) -> None:
+    def _stage_started(self, event: observers.StageStarted) -> None:
         self._stage = event.index
-        self._of_started().stage_started(event.index, event.images)
-        assert self._started is not None
-        config = self._started.config
-        stage = config.stages[event.index]
-        who = _descendants(event.survivors, stage.children) if event.survivors else _random_individuals(config)
+        self._work.stage_started(event.index, event.images)
+        stage = self._config.stages[event.index]
+        who = _descendants(event.survivors, stage.children) if event.survivors else _random_individuals(self._config)
         self._board.say(
             f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
 
-    def _epoch_finished(self, event: EpochFinished) -> None:
-        work, record = self._of_started(), event.record
+    def _epoch_finished(self, event: observers.EpochFinished) -> None:
+        work, record = self._work, event.record
         work.epoch_finished(event.individual_id, record)
         note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
         time_left = f"{duration(work.seconds_left())} left in all"
@@ -154,9 +130,9 @@ class SearchProgress:
         self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
         self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
 
-    def _individual_finished(self, event: IndividualFinished) -> None:
+    def _individual_finished(self, event: observers.IndividualFinished) -> None:
         name = event.individual.id
-        self._of_started().individual_finished(name)
+        self._work.individual_finished(name)
         self._board.drop(f"{name} epoch")
         match event.outcome:
             case EvaluatedIndividual(trained=trained, objectives=objectives):
@@ -175,17 +151,17 @@ class EvaluationProgress:
         self._epochs = 0
         self._seconds = 0.0
 
-    def notify(self, event: EvaluationEvent) -> None:
+    def notify(self, event: observers.EvaluationEvent) -> None:
         """Shows one event."""
         match event:
-            case EvaluationStarted(config=config, dataset=dataset):
+            case observers.EvaluationStarted(config=config, dataset=dataset):
                 self._epochs = config.epochs
                 self._board.say(
                     f"evaluation on {dataset.name}: {dataset.n_train:,} images to train, {dataset.n_test:,} to test "
                     f"({dataset.test_source}); {config.cells} cells, {config.channels} channels, "
                     f"{event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on {config.runtime.device}"
                 )
-            case EvaluationEpochFinished(record=record):
+            case observers.EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
                 done = record.epoch + 1
                 left = self._seconds / done * (self._epochs - done)
@@ -196,13 +172,13 @@ class EvaluationProgress:
                     f"train accuracy {percent(record.train_accuracy)}, test error {percent(record.test_error)}, "
                     f"{record.images_per_second:,.0f} images/s, {duration(left)} left",
                 )
-            case EvaluationFinished(result=result):
+            case observers.EvaluationFinished(result=result):
                 self._board.say(f"evaluation finished in {duration(result.seconds)}")
-            case EvaluationStopped():
+            case observers.EvaluationStopped():
                 pass  # the command's last line says why
 
 
-def _search_line(event: SearchStarted) -> str:
+def _search_line(event: observers.SearchStarted) -> str:
     dataset, config = event.dataset, event.config
     height, width = dataset.search_resolution or dataset.resolution
     return (

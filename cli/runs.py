@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 """How many searches are listed unless asked; a table for other programs holds all."""
 
-CSV_FIRST = (
-    "run_id",
-    "name",
-    "status",
-    "started",
-    "ended",
-    "experiment_id",
-    "dataset",
-    "preset",
-    "seed",
-    "best_run_id",
-)
+OF_RUN = ("run_id", "name", "status", "started", "ended", "experiment_id")
+CSV_FIRST = (*OF_RUN, "dataset", "preset", "seed", "best_run_id")
 CSV_LAST = ("hours", "evaluations", "lowest_test_error")
 
 
@@ -60,7 +50,8 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     shown = limit or (None if as_csv else SHOWN)
     found = [_row(store, run) for run in store.searches()[:shown]]
     if as_csv:
-        print_csv([_csv_row(row) for row in found], _csv_columns(found))
+        objectives = dict.fromkeys(f"objectives.{name}" for row in found for name in row["objectives"])
+        print_csv([_csv_row(row) for row in found], [*CSV_FIRST, *objectives, *CSV_LAST])
     elif as_json:
         print_json(without_nan(found))
     else:
@@ -79,7 +70,7 @@ def _row(store: RunStore, run: StoredRun) -> dict[str, Any]:
     ]
     described = run_json(run)
     return {
-        **{key: described[key] for key in CSV_FIRST if key in described},
+        **{key: described[key] for key in OF_RUN},
         "dataset": run.tags.get(DATASET_TAG),
         "preset": run.params.get("preset"),
         "seed": run.params.get("seed"),
@@ -100,11 +91,6 @@ def _csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _csv_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    objectives = dict.fromkeys(f"objectives.{name}" for row in rows for name in row["objectives"])
-    return [*CSV_FIRST, *objectives, *CSV_LAST]
-
-
 def _print_runs(rows: list[dict[str, Any]]) -> None:
     console = results_console()
     if not rows:
@@ -116,8 +102,8 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
         if row["test_errors"]:
             lowest = min(row["test_errors"], key=_nan_last)
             results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
-        console.print(f"{row['run_id']}  {row['name']}")
-        console.print(f"  {row['started'][:16].replace('T', ' ')} UTC, {row['dataset']}, {row['status']}")
+        started = row["started"][:16].replace("T", " ")
+        console.print(f"{row['run_id']}  {row['name']}\n  {started} UTC, {row['dataset']}, {row['status']}")
         if results:
             console.print(f"  {', '.join(results)}")
 
@@ -131,8 +117,8 @@ def _print_given(store: RunStore, shown: int | None) -> None:
     for run in given:
         error = run.metrics.get(TEST_ERROR)
         result = "" if error is None else f", test error {percent(error)}"
-        console.print(f"{run.run_id}  {run.name}")
-        console.print(f"  {run.started:%Y-%m-%d %H:%M} UTC, {run.tags.get(DATASET_TAG)}, {run.status}{result}")
+        started = f"{run.started:%Y-%m-%d %H:%M} UTC"
+        console.print(f"{run.run_id}  {run.name}\n  {started}, {run.tags.get(DATASET_TAG)}, {run.status}{result}")
 
 
 def _nan_last(value: float) -> tuple[bool, float]:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from medarts_ops.cli.jobs import show_search
 from medarts_ops.cli.next_command import resumable
-from medarts_ops.cli.options import (
-    Places,
-    config_options,
-    config_request,
-    json_option,
-    places_options,
-    side_by_side_options,
-)
+from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
@@ -29,7 +20,7 @@ PLANNED_STEPS = 3
 
 @click.command(short_help="Find an architecture.")
 @config_options
-@side_by_side_options
+@search_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
@@ -69,13 +60,9 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             pictures=places.pictures,
             observers=(SearchProgress(board),),
         )
-    show_search(found, places, as_json, _evaluation_settings(request.config_file))
-
-
-def _evaluation_settings(config_file: Path | None) -> Path | None:
-    """The file if it has settings of an evaluation, too, which no search keeps."""
-    held = config_file is not None and read_settings_file(config_file).section("evaluate")
-    return config_file if held else None
+    # No search keeps what a file says of evaluations, so the next command has to name the file.
+    file = request.config_file
+    show_search(found, places, as_json, file if file is not None and read_settings_file(file).evaluate else None)
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:
@@ -93,5 +80,4 @@ def plan(config: SearchConfig, as_json: bool) -> None:
         return
     console = results_console()
     print_estimate(console, resolved, estimate)
-    console.print()
-    console.print(f"on disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")
+    console.print(f"\non disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")

@@ -54,7 +54,6 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
     console = results_console()
     print_run(console, shown)
     if vocabulary.JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
-        console.print()
         print_next(console, ["evaluate", run.run_id], tracking_uri=places.named_store)
 
 
@@ -73,7 +72,8 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     individual = chosen_individual(store, run)
     genotype = genotype_of(store, run)
     ancestors = {} if individual is None else ancestry(store, individual)
-    below = store.children(run) if run.kind == "search" else []
+    children = store.children(run) if run.kind == "search" else []
+    below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
     return {
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
@@ -82,19 +82,17 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "lineage": [_individual_row(entry.run, entry.parents, names) for entry in ancestors.values()],
-        "stages": [_with_metrics(each) for each in below if each.kind == "stage"],
-        "evaluations": [_with_metrics(each) for each in below if each.kind == "evaluation"],
+        "stages": [each for each in below if each["kind"] == "stage"],
+        "evaluations": [each for each in below if each["kind"] == "evaluation"],
     }
-
-
-def _with_metrics(run: StoredRun) -> dict[str, Any]:
-    return {**run_json(run), "metrics": dict(run.metrics)}
 
 
 def print_run(console: Console, shown: dict[str, Any]) -> None:
     """Writes what `describe_run` gave."""
     labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
-    facts = [(label.replace("_", " "), _fact(label, shown[label])) for label in labels if shown[label] is not None]
+    times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
+    told = shown | times
+    facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
     print_facts(console, facts + _results(shown) + list(shown["hyperparameters"].items()))
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
@@ -146,27 +144,17 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
     if shown["kind"] != "evaluation":
         chosen = shown["lineage"][:1]
         return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
-    errors = [
-        (key.replace("_", " "), percent(metrics[key]))
-        for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR)
-        if key in metrics
-    ]
-    return errors + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
-
-
-def _fact(label: str, value: str) -> str:
-    return f"{value[:19].replace('T', ' ')} UTC" if label in ("started", "ended") else value
+    errors = [key for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR) if key in metrics]
+    results = [(key.replace("_", " "), percent(metrics[key])) for key in errors]
+    return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
 
 
 def _key_result(row: dict[str, Any]) -> str:
     metrics = row["metrics"]
-    found = [
-        f"{label} {percent(metrics[key])}"
-        for key, label in ((vocabulary.BEST_ACCURACY, "best accuracy"), (vocabulary.TEST_ERROR, "test error"))
-        if key in metrics
-    ]
-    found += [duration(SECONDS_PER_HOUR * metrics[vocabulary.HOURS])] if vocabulary.HOURS in metrics else []
-    return "".join(f", {part}" for part in found)
+    shares = {vocabulary.BEST_ACCURACY: "best accuracy", vocabulary.TEST_ERROR: "test error"}
+    found = [f", {label} {percent(metrics[key])}" for key, label in shares.items() if key in metrics]
+    found += [f", {duration(SECONDS_PER_HOUR * metrics[key])}" for key in (vocabulary.HOURS,) if key in metrics]
+    return "".join(found)
 
 
 def _individual_row(run: StoredRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:

@@ -27,17 +27,11 @@ def command(places: Places, *, name: str, as_json: bool) -> None:
     from medarts_ops.tracking.sync import sync_job
 
     synced = sync_job(
-        places.work_dir,
-        name,
-        tracking_uri=places.tracking_uri,
-        storage=places.storage,
-        pictures=places.pictures,
+        places.work_dir, name, tracking_uri=places.tracking_uri, storage=places.storage, pictures=places.pictures
     )
     if as_json:
         told = synced._asdict()
         print_json({f"{told.pop('kind')}_id": told.pop("name"), **told})
         return
-    console = results_console()
-    held = counted(synced.events, "event")
-    console.print(f"{synced.kind} {synced.name} ({synced.state}): the stores hold all {held}")
-    console.print(f"run id  {synced.run_id}")
+    held = f"the stores hold all {counted(synced.events, 'event')}"
+    results_console().print(f"{synced.kind} {synced.name} ({synced.state}): {held}\nrun id  {synced.run_id}")

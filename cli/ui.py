@@ -1,4 +1,4 @@
-"""`medarts ui`: MLflow's pages on the store in use."""
+"""`medarts ui`: MLflow's pages on the store in use, and links into them that other verbs write."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import click
+from rich.console import Console
 
 from medarts_ops.cli.options import Places, places_options
+from medarts_ops.cli.output import command_line
 from medarts_ops.errors import StoreError
 
 if TYPE_CHECKING:
@@ -52,7 +55,6 @@ def command(places: Places, *, port: int) -> None:
         )
     click.echo("MLflow starts in about ten seconds; Ctrl-C ends it. Compare individuals at", err=True)
     click.echo(link)
-    sys.stdout.flush()
     serve(uri, port)
 
 
@@ -64,7 +66,24 @@ def pages_of(uri: str) -> str | None:
     if not uri.startswith(("http://", "https://")):
         return None
     parts = urlsplit(os.environ.get(PAGES_VARIABLE) or uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def served_pages(tracking_uri: str | None) -> str | None:
+    """The address of the pages where the store is a server's, which has them; None for a database."""
+    from medarts_ops.tracking.stores.opening import resolve_tracking_uri
+
+    return pages_of(resolve_tracking_uri(tracking_uri))
+
+
+def print_link(console: Console, what: str, link: Callable[[str], str], places: Places) -> None:
+    """Write the link to `what` there is to see, and what makes it answer where the store is a database.
+
+    `link` gives it for the address of the pages.
+    """
+    pages = served_pages(places.tracking_uri)
+    once = "" if pages else f", once `{command_line('ui', tracking_uri=places.named_store)}` runs"
+    console.print(f"{what} in MLflow{once}:\n  {link(pages or f'http://{LOCAL}:{DEFAULT_PORT}')}")
 
 
 def best_link(store: RunStore, pages: str) -> str:

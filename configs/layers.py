@@ -26,15 +26,13 @@ WHOLE = frozenset({"proposals.space"})
 
 
 def deep_merge(lower: Mapping[str, Any], upper: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """`lower` with `upper` laid over it; neither is changed.
+    """`lower` with `upper` laid over it; neither is changed. `path` is where both are.
 
     Mappings merge key by key, but for those in `WHOLE`; these, an empty mapping, a list or a single value in `upper`
-    replace what was there. `path` is where both are.
+    replace what was there.
     """
-    merged = copy.deepcopy(dict(lower))
-    for key, value in upper.items():
-        merged[key] = _laid_over(merged.get(key), value, f"{path}.{key}" if path else str(key))
-    return merged
+    laid = {key: _laid_over(lower.get(key), value, f"{path}.{key}" if path else key) for key, value in upper.items()}
+    return {**copy.deepcopy(dict(lower)), **laid}
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:
@@ -90,17 +88,11 @@ def with_setting(settings: Mapping[str, Any], path: str, value: Any) -> dict[str
     changed = copy.deepcopy(dict(settings))
     *way, last = path.split(".")
     place: Any = changed
-    walked: list[str] = []
-    for part in way:
-        place = _step(place, part, walked, path)
-        walked.append(part)
-    if isinstance(place, list):
-        index = _index(place, last, walked, path)
-        place[index] = _laid_over(place[index], value, path)
-    elif isinstance(place, dict):
-        place[last] = _laid_over(place.get(last), value, path)
-    else:
-        raise _not_a_group(place, walked, path)
+    for depth, part in enumerate(way):
+        key = _key(place, part, ".".join(way[:depth]), path)
+        place = place.setdefault(key, {}) if isinstance(place, dict) else place[key]
+    key = _key(place, last, ".".join(way), path)
+    place[key] = _laid_over(place.get(key) if isinstance(place, dict) else place[key], value, path)
     return changed
 
 
@@ -110,25 +102,16 @@ def _laid_over(below: Any, value: Any, path: str) -> Any:
     return copy.deepcopy(value)
 
 
-def _step(place: Any, part: str, walked: list[str], path: str) -> Any:
-    if isinstance(place, list):
-        return place[_index(place, part, walked, path)]
+def _key(place: Any, part: str, name: str, path: str) -> Any:
+    """What `part` of `path` means in `place`, whose own path is `name`: a mapping's key or a list's index."""
     if isinstance(place, dict):
-        return place.setdefault(part, {})
-    raise _not_a_group(place, walked, path)
-
-
-def _index(place: list[Any], part: str, walked: list[str], path: str) -> int:
-    name = ".".join(walked)
+        return part
+    if not isinstance(place, list):
+        raise ConfigError(
+            f"{path}: {name} is a single setting (now {reprlib.repr(place)}) and has no parts; set {name} itself"
+        )
     if not place:
         raise ConfigError(f"{path}: {name} is empty, so no index is allowed; set {name} as a whole")
     if not part.isdecimal() or int(part) >= len(place):
         raise ConfigError(f"{path}: {name} is a list, got index {part!r}, allowed are 0 to {len(place) - 1}")
     return int(part)
-
-
-def _not_a_group(place: Any, walked: list[str], path: str) -> ConfigError:
-    name = ".".join(walked)
-    return ConfigError(
-        f"{path}: {name} is a single setting (now {reprlib.repr(place)}) and has no parts; set {name} itself"
-    )

@@ -8,16 +8,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_parsing import parse_config
+from medarts_ops.config_writing import settings_of
+from medarts_ops.configs import presets
 from medarts_ops.configs.layers import Layer, deep_merge, leaves, parse_assignment, replacements, with_setting
-from medarts_ops.configs.presets import (
-    DEFAULT_PRESET,
-    Section,
-    SettingsFile,
-    preset_dataset,
-    preset_for_dataset,
-    preset_section,
-    read_settings_file,
-)
+from medarts_ops.configs.presets import DEFAULT_PRESET, Section, SettingsFile
 from medarts_ops.errors import ConfigError
 
 Config = TypeVar("Config", SearchConfig, EvaluateConfig)
@@ -31,16 +25,11 @@ _WITHOUT_FILES = ("digits",)
 class Request(NamedTuple):
     """What is asked for, from the lowest layer to the highest.
 
-    Attributes:
-        preset: a preset's name; None takes the config file's `extends`, else the preset of the dataset
-            that is asked for, else `usual_preset`.
-        below: layers over the preset and under all that follows (a stored run).
-        config_file: a file of a preset's form.
-        options: settings that named options gave.
-        sets: `dotted.path=value`, later ones over earlier ones.
-        usual_preset: the preset where nothing above names one.
-        data_folder: what `DATA_VARIABLE` says. Under all layers: a machine-wide folder says less than a run or
-            a config file that names its own, and nothing to a dataset that comes with a library.
+    `preset` is a name; None takes the `extends` of `config_file`, which has a preset's form, else the preset of the
+    dataset that is asked for, else `usual_preset`. `below` are layers over the preset and under all that follows (a
+    stored run), `options` what named options gave, `sets` are `dotted.path=value`, later ones over earlier ones.
+    `data_folder` is what `DATA_VARIABLE` says. It is under all layers: a machine-wide folder says less than a run or a
+    config file that names one, and nothing to a dataset that comes with a library.
     """
 
     preset: str | None = None
@@ -59,6 +48,16 @@ class Resolved(NamedTuple, Generic[Config]):
     changed_by: Mapping[str, str]
 
 
+class SettingRow(NamedTuple):
+    """A `Setting` of a config, and `changed_by`: the layer that set it (preset …, option, --set, …), or `default`."""
+
+    path: str
+    value: Any
+    changed_by: str
+    origin: str
+    description: str
+
+
 def resolve_search(request: Request) -> Resolved[SearchConfig]:
     """The search that `request` asks for, and who set what.
 
@@ -69,12 +68,16 @@ def resolve_search(request: Request) -> Resolved[SearchConfig]:
 
 
 def resolve_evaluate(request: Request) -> Resolved[EvaluateConfig]:
-    """The evaluation that `request` asks for, and who set what.
-
-    Raises:
-        ConfigError: an unknown preset, dataset or setting, a value out of range, or settings that contradict.
-    """
+    """The evaluation that `request` asks for, and who set what; errors as of `resolve_search`."""
     return _resolve(EvaluateConfig, "evaluate", request)
+
+
+def resolved_table(config: SearchConfig | EvaluateConfig, changed_by: Mapping[str, str]) -> list[SettingRow]:
+    """All settings of `config` in the model's order; `changed_by` is what resolving the config gave."""
+    return [
+        SettingRow(path, value, changed_by.get(path, "default"), origin, description)
+        for path, value, origin, description in settings_of(config)
+    ]
 
 
 def load_search_config(
@@ -99,11 +102,7 @@ def load_evaluate_config(
     options: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
 ) -> EvaluateConfig:
-    """The evaluation config of a preset, with a file, options and `dotted.path=value` settings over it.
-
-    Raises:
-        ConfigError: see `resolve_evaluate`.
-    """
+    """As `load_search_config`, for an evaluation."""
     return resolve_evaluate(Request(preset, (), config_file, options, sets)).config
 
 
@@ -119,22 +118,19 @@ def named_preset(request: Request, section: Section) -> str | None:
             f"the config file extends {extends!r} and --preset is {request.preset!r}: give one of the two"
         )
     dataset = _asked_dataset(request, section)
-    return request.preset or extends or (None if dataset is None else preset_for_dataset(dataset))
+    return request.preset or extends or (None if dataset is None else presets.preset_for_dataset(dataset))
 
 
 def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> Request:
     """The request for an evaluation of a stored search, which gives preset and dataset unless another is asked for.
 
-    Args:
-        request: what the user asks for.
-        preset: the search's preset.
-        dataset: the search's dataset settings, or some of them; `name` among them.
+    `dataset` has the search's dataset settings, or some of them; `name` among them.
 
     Raises:
         ConfigError: an unknown preset or dataset is asked for.
     """
     named = named_preset(request, "evaluate")
-    asked = _asked_dataset(request, "evaluate") or (None if named is None else preset_dataset(named))
+    asked = _asked_dataset(request, "evaluate") or (None if named is None else presets.preset_dataset(named))
     if asked not in (None, dataset["name"]):
         return request  # its folder and resolution mean nothing to another dataset
     stored = Layer("stored search", {"dataset": {key: value for key, value in dataset.items() if value is not None}})
@@ -142,18 +138,16 @@ def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> R
 
 
 def _asked_dataset(request: Request, section: Section) -> str | None:
-    named = dict(parse_assignment(text) for text in request.sets).get("dataset.name")
-    for settings in (request.options or {}, _settings_file(request).section(section)):
-        group = settings.get("dataset")
-        if named is None and isinstance(group, Mapping):
-            named = group.get("name")
-    return None if named is None else str(named)
+    named = [dict(map(parse_assignment, request.sets)).get("dataset.name")]
+    groups = [layer.get("dataset") for layer in (request.options or {}, _settings_file(request).section(section))]
+    named += [group.get("name") for group in groups if isinstance(group, Mapping)]
+    return next((str(name) for name in named if name is not None), None)
 
 
 def _resolve(model: type[Config], section: Section, request: Request) -> Resolved[Config]:
     preset = named_preset(request, section) or request.usual_preset
     layers = (
-        Layer(f"preset {preset}", preset_section(preset, section)),
+        Layer(f"preset {preset}", presets.preset_section(preset, section)),
         *request.below,
         Layer("config file", _settings_file(request).section(section)),
         Layer("option", request.options or {}),
@@ -162,13 +156,11 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
     changed_by: dict[str, str] = {}
     for layer in layers:
         settings = deep_merge(settings, layer.settings)
-        for path, value in replacements(layer.settings):
-            _note(changed_by, path, value, layer.source)
+        _note(changed_by, layer.settings, layer.source)
     for text in request.sets:
         path, value = parse_assignment(text)
         settings = with_setting(settings, path, value)
-        for part, part_value in replacements(value, path):
-            _note(changed_by, part, part_value, "--set")
+        _note(changed_by, value, "--set", path)
     if "preset" in changed_by:
         raise ConfigError("preset can't be set like the rest: name it by --preset, or by extends in a config file")
     config = parse_config(model, settings | {"preset": preset})
@@ -176,26 +168,24 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
         from medarts_ops.strategies.registry import strategy_settings
 
         config = config.model_copy(update={"strategy": strategy_settings(config.strategy)})
-    resolved = Resolved(config, changed_by | {"preset": f"preset {preset}"})
-    return resolved if request.data_folder is None else _with_data_folder(resolved, request.data_folder)
-
-
-def _with_data_folder(resolved: Resolved[Config], folder: str) -> Resolved[Config]:
-    """`resolved` with `folder` as `dataset.data` where no layer sets that and the dataset reads files."""
-    config, changed_by = resolved
-    if "dataset.data" in changed_by or config.dataset.name in _WITHOUT_FILES:
-        return resolved
-    dataset = config.dataset.model_copy(update={"data": folder})
-    return Resolved(config.model_copy(update={"dataset": dataset}), {**changed_by, "dataset.data": DATA_VARIABLE})
+    changed_by["preset"] = f"preset {preset}"
+    reads_files = config.dataset.name not in _WITHOUT_FILES
+    if request.data_folder is not None and reads_files and "dataset.data" not in changed_by:
+        dataset = config.dataset.model_copy(update={"data": request.data_folder})
+        config = config.model_copy(update={"dataset": dataset})
+        changed_by["dataset.data"] = DATA_VARIABLE
+    return Resolved(config, changed_by)
 
 
 def _settings_file(request: Request) -> SettingsFile:
-    return SettingsFile(None, {}, {}) if request.config_file is None else read_settings_file(request.config_file)
+    return (
+        SettingsFile(None, {}, {}) if request.config_file is None else presets.read_settings_file(request.config_file)
+    )
 
 
-def _note(changed_by: dict[str, str], path: str, value: Any, source: str) -> None:
-    """Records that `source` set all of `path`, which may replace a whole list or group."""
-    for covered in [known for known in changed_by if known == path or known.startswith(f"{path}.")]:
-        del changed_by[covered]
-    for leaf in leaves(value, path):
-        changed_by[leaf] = source
+def _note(changed_by: dict[str, str], settings: Any, source: str, path: str = "") -> None:
+    """Records that `source` set all of `settings`, which lie at `path` and may replace whole lists and groups."""
+    for place, value in replacements(settings, path):
+        for covered in [known for known in changed_by if known == place or known.startswith(f"{place}.")]:
+            del changed_by[covered]
+        changed_by |= dict.fromkeys(leaves(value, place), source)

@@ -17,8 +17,6 @@ DEFAULT_PRESET = "digits"
 
 MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8's worst case
 
-_SUFFIX = ".yaml"
-
 
 class SettingsFile(NamedTuple):
     """What a preset or a `--config` file says: the preset below it, if any, and its sections (empty where absent)."""
@@ -34,10 +32,8 @@ class SettingsFile(NamedTuple):
 
 def preset_names() -> tuple[str, ...]:
     """The names of all presets, sorted."""
-    names = [
-        entry.name.removesuffix(_SUFFIX) for entry in files("medarts_ops.configs").iterdir() if _is_preset(entry.name)
-    ]
-    return tuple(sorted(names))
+    file_names = [entry.name for entry in files("medarts_ops.configs").iterdir()]
+    return tuple(sorted(name.removesuffix(".yaml") for name in file_names if name.endswith(".yaml")))
 
 
 def preset_for_dataset(name: str) -> str:
@@ -46,8 +42,7 @@ def preset_for_dataset(name: str) -> str:
     Raises:
         ConfigError: there is none, so the dataset is unknown.
     """
-    own = {preset: preset_dataset(preset) for preset in preset_names()}
-    datasets = [preset for preset, dataset in own.items() if preset == dataset]
+    datasets = [preset for preset in preset_names() if preset_dataset(preset) == preset]
     if name not in datasets:
         raise ConfigError(f"dataset.name: {unknown_name('dataset', name, datasets)}")
     return name
@@ -107,35 +102,24 @@ def parse_settings_file(text: str, source: str) -> SettingsFile:
     extends = parts.get("extends")
     if extends is not None and not isinstance(extends, str):
         raise ConfigError(f"{source}: extends is {reprlib.repr(extends)}, allowed is the name of one preset")
-    return SettingsFile(extends, _mapping(parts, "search", source), _mapping(parts, "evaluate", source))
+    sections = {section: {} if parts.get(section) is None else parts[section] for section in SECTIONS}
+    for section, settings in sections.items():
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{source}: {section} is {reprlib.repr(settings)}, allowed is a mapping of settings")
+    return SettingsFile(extends, **sections)
 
 
 def _stacked(name: str, section: Section, above: tuple[str, ...]) -> dict[str, Any]:
     if name in above:
         raise ConfigError(f"presets extend each other in a circle: {' → '.join([*above, name])}; drop one extends")
     preset = _read_preset(name)
-    own = preset.section(section)
-    if preset.extends is None:
-        return own
-    return deep_merge(_stacked(preset.extends, section, (*above, name)), own)
+    below = {} if preset.extends is None else _stacked(preset.extends, section, (*above, name))
+    return deep_merge(below, preset.section(section))
 
 
 def _read_preset(name: str) -> SettingsFile:
     names = preset_names()
     if name not in names:
         raise ConfigError(unknown_name("preset", name, names))
-    text = files("medarts_ops.configs").joinpath(f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    text = files("medarts_ops.configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return parse_settings_file(text, f"preset {name}")
-
-
-def _mapping(parts: dict[str, Any], section: Section, source: str) -> dict[str, Any]:
-    settings = parts.get(section)
-    if settings is None:
-        return {}
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{source}: {section} is {reprlib.repr(settings)}, allowed is a mapping of settings")
-    return settings
-
-
-def _is_preset(file_name: str) -> bool:
-    return file_name.endswith(_SUFFIX)

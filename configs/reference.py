@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config_writing import shown
 from medarts_ops.objectives.registry import OBJECTIVES
 
 Schema = Mapping[str, Any]
@@ -43,8 +44,8 @@ def settings_reference() -> str:
     parts = [INTRODUCTION]
     for title, model in (("A search", SearchConfig), ("An evaluation", EvaluateConfig)):
         schema = model.model_json_schema()
-        rows = _rows(schema, schema.get("$defs", {}), "", {})
-        parts.append(f"## {title}\n\n{_table(list(rows))}")
+        rows = _rows(schema, schema["$defs"], "", {})
+        parts.append(f"## {title}\n\n{_table(rows)}")
     objectives = [f"| `{name}` | {data.direction} | {data.description} |" for name, data in OBJECTIVES.built_in.items()]
     return "\n".join([*parts, OBJECTIVES_INTRODUCTION, *objectives, ""])
 
@@ -53,15 +54,14 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
     for name, property in schema["properties"].items():
         path, default = f"{prefix}{name}", defaults.get(name, property.get("default"))
         if "$ref" in property:
-            yield from _rows(_model(property, models), models, f"{path}.", default or {})
+            yield from _rows(models[property["$ref"].rpartition("/")[2]], models, f"{path}.", default or {})
             yield from _rows_of_strategies() if path == "strategy" else ()
             continue
         entries = property.get("items", {})
-        own = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
-        origin, description = property.get("origin", "-"), property.get("description", "")
-        yield _Row(path, own, _allowed(property), origin, description)
+        said = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
+        yield _Row(path, said, _allowed(property), property.get("origin", "-"), property.get("description", ""))
         if "$ref" in entries:
-            yield from _rows(_model(entries, models), models, f"{path}.N.", {})
+            yield from _rows(models[entries["$ref"].rpartition("/")[2]], models, f"{path}.N.", {})
 
 
 def _rows_of_strategies() -> Iterator[_Row]:
@@ -72,11 +72,6 @@ def _rows_of_strategies() -> Iterator[_Row]:
         for row in _rows(STRATEGIES.get(name).model_json_schema(), {}, "strategy.", {}):
             if row.path != "strategy.name":
                 yield row._replace(description=f"{name}: {row.description}")
-
-
-def _model(reference: Schema, models: Schema) -> Schema:
-    model: Schema = models[reference["$ref"].rpartition("/")[2]]
-    return model
 
 
 def _allowed(schema: Schema) -> str:
@@ -94,18 +89,11 @@ def _allowed(schema: Schema) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+    large = isinstance(value, int) and value >= 10_000
+    return f"{value:,}" if large else shown(tuple(value) if isinstance(value, list) else value)
 
 
-def _table(rows: list[_Row]) -> str:
+def _table(rows: Iterator[_Row]) -> str:
     lines = ["| setting | default | allowed | default from | what it is |", "|---|---|---|---|---|"]
-    for row in rows:
-        cells = [f"`{row.path}`", *(text.replace("|", "\\|") for text in row[1:])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    cells = ([f"`{row.path}`", *(text.replace("|", "\\|") for text in row[1:])] for row in rows)
+    return "\n".join([*lines, *(f"| {' | '.join(texts)} |" for texts in cells), ""])

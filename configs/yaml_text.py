@@ -15,28 +15,27 @@ MAX_DIGITS = 18
 """Digits of a whole number: what fits 64 bits."""
 MAX_KEY = 100
 
-_INT_TAG = "tag:yaml.org,2002:int"
 
-
-def _core_schema() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """PyYAML's table from a scalar's first character to (tag, pattern), for YAML 1.2's core schema."""
-    scalars = (
-        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-        ("null", r"null|Null|NULL|~|", "nN~"),
-        ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
-        ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
-    )
-    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for name, pattern, starts in scalars:
-        for start in [*starts, ""] if name == "null" else starts:
-            table.setdefault(start, []).append((f"tag:yaml.org,2002:{name}", re.compile(rf"^(?:{pattern})$")))
-    return table
+_CORE_SCHEMA = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("null", r"null|Null|NULL|~|", [*"nN~", ""]),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+)
+"""YAML 1.2's: what a scalar's tag, its pattern and its first character are; what is empty has none."""
 
 
 class _CoreSchemaLoader(yaml.SafeLoader):
     """SafeLoader without YAML 1.1's surprises, where `amp: off` is false, `12:30` is 750 and `1e-3` a string."""
 
-    yaml_implicit_resolvers = _core_schema()
+    yaml_implicit_resolvers = {
+        start: [
+            (f"tag:yaml.org,2002:{name}", re.compile(rf"^(?:{pattern})$"))
+            for name, pattern, starts in _CORE_SCHEMA
+            if start in starts
+        ]
+        for start in [*"tTfFnN~-+.0123456789", ""]
+    }
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -54,7 +53,7 @@ class _CoreSchemaLoader(yaml.SafeLoader):
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
-        if isinstance(node, yaml.ScalarNode) and node.tag == _INT_TAG and len(node.value) > MAX_DIGITS:
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int") and len(node.value) > MAX_DIGITS:
             raise _refusal(f"a number has {len(node.value)} digits, allowed are {MAX_DIGITS}", node.start_mark)
         return node
 
@@ -62,28 +61,22 @@ class _CoreSchemaLoader(yaml.SafeLoader):
         """A mapping whose keys are strings and all different: PyYAML keeps the last one and says nothing."""
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            key, mark = key_node.value, key_node.start_mark
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _refusal("a key is no plain word", key_node.start_mark)
-            if len(key_node.value) > MAX_KEY or not key_node.value.isprintable():
-                raise _refusal(
-                    f"a key is longer than {MAX_KEY} characters or not printable: {key_node.value[:MAX_KEY]!r}",
-                    key_node.start_mark,
-                )
-            if key_node.value in mapping:
-                raise _refusal(f"{key_node.value!r} is set twice", key_node.start_mark)
-            mapping[key_node.value] = self.construct_object(value_node, deep=True)
+                raise _refusal("a key is no plain word", mark)
+            if len(key) > MAX_KEY or not key.isprintable():
+                raise _refusal(f"a key is longer than {MAX_KEY} characters or not printable: {key[:MAX_KEY]!r}", mark)
+            if key in mapping:
+                raise _refusal(f"{key!r} is set twice", mark)
+            mapping[key] = self.construct_object(value_node, deep=True)
         return mapping
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """The plain value (mapping, list, string, number, bool or None) that `text` holds.
+    """The plain value (mapping, list, string, number, bool or None) that `text`, one document, holds.
 
     Limits, since the text may be anybody's: 64 Ki characters, 16 levels, whole numbers of 18 digits, keys of 100
-    printable characters, no aliases, no tags.
-
-    Args:
-        text: YAML, one document.
-        source: what the error calls it, such as a file's name.
+    printable characters, no aliases, no tags. `source` is what errors call it, such as a file's name.
 
     Raises:
         ConfigError: the text is no YAML, is beyond a limit, or a key stands twice in one mapping.

@@ -14,7 +14,7 @@ class _StageWork:
     cells_and_channels: int
     images: float
     epochs: int
-    side_by_side: int
+    trained_at_once: int
     individuals: int
     left: dict[str, int] = field(default_factory=dict)
     """Epochs left, of each individual that was born."""
@@ -27,8 +27,7 @@ class _StageWork:
     @property
     def epochs_left(self) -> int:
         """Of all individuals, those that are not born yet included."""
-        unborn = max(0, self.individuals - len(self.left))
-        return sum(self.left.values()) + unborn * self.epochs
+        return sum(self.left.values()) + max(0, self.individuals - len(self.left)) * self.epochs
 
     @property
     def epochs_planned(self) -> int:
@@ -56,9 +55,9 @@ class WorkLeft:
     def born(self, index: int, individuals: tuple[Individual, ...]) -> None:
         """These individuals of a stage are about to be trained."""
         stage = self._stages[index]
-        for individual in individuals:
-            stage.left[individual.id] = stage.epochs
-            self._stage_of[individual.id] = stage
+        ids = [individual.id for individual in individuals]
+        stage.left |= dict.fromkeys(ids, stage.epochs)
+        self._stage_of |= dict.fromkeys(ids, stage)
         if index > 0:
             stage.individuals = len(stage.left)
 
@@ -86,18 +85,15 @@ class WorkLeft:
         """Seconds until the search ends; infinite before its first epoch is over."""
         if self._cost == 0:
             return math.inf
-        left = sum(stage.cost * stage.epochs_left / stage.side_by_side for stage in self._stages)
+        left = sum(stage.cost * stage.epochs_left / stage.trained_at_once for stage in self._stages)
         return self._seconds / self._cost * left
 
 
 def _planned(stage: StageConfig, config: ResolvedSearchConfig, index: int, n_train: int) -> _StageWork:
-    workers, stack = config.runtime.workers, config.runtime.stack
-    images = stage.images if isinstance(stage.images, int) else stage.images * n_train
-    individuals = stage.size * (config.proposals.generations if index == 0 else 1)
     return _StageWork(
         cells_and_channels=stage.cells * stage.channels,
-        images=images,
+        images=stage.images if isinstance(stage.images, int) else stage.images * n_train,
         epochs=stage.epochs,
-        side_by_side=min(workers, math.ceil(stage.size / stack)),
-        individuals=individuals,
+        trained_at_once=min(config.runtime.workers, math.ceil(stage.size / config.runtime.stack)),
+        individuals=stage.size * (config.proposals.generations if index == 0 else 1),
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
-from medarts_ops.configs.origins import SettingRow, resolved_table
+from medarts_ops.configs.loader import Request, SettingRow, resolve_evaluate, resolve_search, resolved_table
 
 
 def rows(request: Request) -> dict[str, SettingRow]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
-from medarts_ops.configs.origins import resolved_table
+from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search, resolved_table
 from medarts_ops.configs.reference import settings_reference
 from medarts_ops.objectives.registry import OBJECTIVES
 
