@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import EvaluatedIndividual, StageResult
-from medarts_ops.observers import (
-    IndividualFinished,
-    SearchEvent,
-    SearchFinished,
-    SearchStarted,
-    StageFinished,
-)
+from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, StageFinished
 from medarts_ops.tracking.vocabulary import PICTURES
 
 if TYPE_CHECKING:
@@ -29,32 +23,21 @@ Contents = Mapping[str, Callable[[], bytes]]
 _logger = logging.getLogger(__name__)
 
 
-class PictureLog:
-    """Logs the pictures that a run lacks.
+def log_pictures(store: RunStore, run_id: str, pictures: Contents) -> None:
+    """Make and log those pictures that a run does not have yet.
 
     Nothing ends for a picture, and nothing waits for it: one that can't be drawn, or that the store does not take, is
     named in a warning. Logging again, as resuming and `medarts sync` do, makes up for it.
-
-    Args:
-        store: where the runs are.
     """
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-
-    def log(self, run_id: str, pictures: Contents) -> None:
-        """Make and log those of the files that the run does not have yet."""
+    try:
+        held = store.artifacts_in(run_id, PICTURES)
+    except Exception as error:
+        _logger.warning("the pictures of run %s are not logged: %s", run_id, error)
+        return
+    for path, content in ((f"{PICTURES}/{name}", content) for name, content in pictures.items()):
         try:
-            held = self._store.artifacts_in(run_id, PICTURES)
-            for name, content in pictures.items():
-                if f"{PICTURES}/{name}" not in held:
-                    self._log_one(run_id, f"{PICTURES}/{name}", content)
-        except Exception as error:
-            _logger.warning("the pictures of run %s are not logged: %s", run_id, error)
-
-    def _log_one(self, run_id: str, path: str, content: Callable[[], bytes]) -> None:
-        try:
-            self._store.log_bytes(run_id, path, content())
+            if path not in held:
+                store.log_bytes(run_id, path, content())
         except Exception as error:  # a plotting library has errors of its own
             _logger.warning("picture %s of run %s is not logged: %s", path, run_id, error)
 
@@ -62,54 +45,40 @@ class PictureLog:
 class SearchPictures:
     """Draws individuals, stages and the search when they are finished.
 
-    An event may be told twice: a picture that is there is not drawn again.
-
-    Args:
-        store: where the runs are.
-        runs: knows the run of each individual and stage; it was told the event before.
+    An event may be told twice: a picture that is there is not drawn again. `runs` was told the event before.
     """
 
     def __init__(self, store: RunStore, runs: MlflowSearchObserver) -> None:
-        self._pictures, self._runs = PictureLog(store), runs
-        self._started: SearchStarted | None = None
+        self._store, self._runs = store, runs
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of one event."""
         match event:
-            case SearchStarted():
-                self._started = event
             case IndividualFinished(outcome=EvaluatedIndividual() as evaluated):
-                self._individual_finished(evaluated)
+                log_pictures(self._store, self._runs.run_id_of(evaluated.id), self._of_individual(evaluated))
             case StageFinished(result=result) if result.ranked:
-                self._pictures.log(self._runs.stage_run_id(result.index), self._of_stage(result))
+                log_pictures(self._store, self._runs.stage_run_id(result.index), self._of_stage(result))
             case SearchFinished(result=found):
                 from medarts_ops.pictures.gallery import pictures_of_search
 
-                self._pictures.log(self._runs.search_run_id, pngs(pictures_of_search(found)))
+                log_pictures(self._store, self._runs.run_id, pngs(pictures_of_search(found)))
             case _:
                 pass
 
-    @property
-    def _search(self) -> SearchStarted:
-        assert self._started is not None, "told after the start"
-        return self._started
-
-    def _individual_finished(self, evaluated: EvaluatedIndividual) -> None:
+    def _of_individual(self, evaluated: EvaluatedIndividual) -> Contents:
         from medarts_ops.pictures.gallery import pictures_of_individual
         from medarts_ops.strategies.reading import readings_of
 
-        trained = evaluated.trained
+        trained, config = evaluated.trained, self._runs.started.config
         alphas = [record.alpha for record in trained.history if record.alpha is not None]
-        config = self._search.config
         read = partial(readings_of, config, trained.individual.stage)
-        pictures = pictures_of_individual(trained, alphas, config.space.search_space(), read)
-        self._pictures.log(self._runs.run_id_of(evaluated.id), pngs(pictures))
+        return pngs(pictures_of_individual(trained, alphas, config.space.search_space(), read))
 
     def _of_stage(self, result: StageResult) -> Contents:
         from medarts_ops.pictures.fronts import front_html
         from medarts_ops.pictures.gallery import pictures_of_stage
 
-        search, chosen = self._search.search_id, chosen_from(result, self._search.config.stages)
+        search, chosen = self._runs.started.search_id, chosen_from(result, self._runs.started.config.stages)
         page = {"front.html": lambda: front_html(result, search, chosen, self._runs.run_ids).encode()}
         return {**pngs(pictures_of_stage(result, search, chosen)), **page}
 
