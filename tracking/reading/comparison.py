@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Setting = int | float | str
 T = TypeVar("T")
 
-FEWEST = 2
-
 DERIVED_PARAMETERS = ("parameters",)
 """Of a run's parameters in MLflow those that follow from the others."""
 
@@ -103,16 +101,12 @@ class Comparison:
 
 
 def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
-    """Read runs to compare.
-
-    Args:
-        store: where they are.
-        given: a run id or the name of a search or evaluation for each, two at least.
+    """Read runs to compare: two at least, each by its id, or by its name if it is a search or an evaluation.
 
     Raises:
         RunError: fewer than two runs, the same one twice, runs of several kinds, or one that is not there.
     """
-    if len(given) < FEWEST:
+    if len(given) < 2:
         raise RunError(f"a comparison takes two runs at least: got {len(given)}; see `medarts runs`")
     runs = [store.find_run(name) for name in given]
     _check_distinct(runs)
