@@ -26,10 +26,9 @@ from medarts_ops.observers import (
 )
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
-from medarts_ops.tracking.runs.evaluation_pictures import log_evaluation_pictures
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
-from medarts_ops.tracking.runs.picture_log import SearchPictures
+from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures
 from medarts_ops.tracking.runs.report_log import renew_report
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.studies import stage_record

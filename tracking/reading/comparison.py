@@ -109,19 +109,10 @@ def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
     if len(given) < 2:
         raise RunError(f"a comparison takes two runs at least: got {len(given)}; see `medarts runs`")
     runs = [store.find_run(name) for name in given]
-    _check_distinct(runs)
-    _check_one_kind(runs)
-    return Comparison(tuple(_compared(store, run) for run in runs))
-
-
-def _check_distinct(runs: Sequence[StoredRun]) -> None:
     ids = [run.run_id for run in runs]
     twice = [run for run in runs if ids.count(run.run_id) > 1]
     if twice:
         raise RunError(f"run {twice[0].run_id} ({twice[0].name}) is given more than once: name each run once")
-
-
-def _check_one_kind(runs: Sequence[StoredRun]) -> None:
     kinds: dict[str, list[str]] = {}
     for run in runs:
         kinds.setdefault(run.kind, []).append(run.name if run.kind == "search" else f"{run.name} ({run.run_id})")
@@ -130,6 +121,7 @@ def _check_one_kind(runs: Sequence[StoredRun]) -> None:
         raise RunError(
             f"only runs of one kind have the same settings and metrics: got {listed}; compare like with like"
         )
+    return Comparison(tuple(_compared(store, run) for run in runs))
 
 
 def _compared(store: RunStore, run: StoredRun) -> ComparedRun:

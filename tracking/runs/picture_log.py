@@ -1,21 +1,27 @@
-"""Pictures as artifacts of the runs that they are about, in the folder `pictures` of each."""
+"""Pictures of searches and evaluations as artifacts, in the folder `pictures` of the runs that they are about."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import EvaluatedIndividual, StageResult
-from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, StageFinished
-from medarts_ops.tracking.vocabulary import PICTURES
+from medarts_ops.observers import EvaluationFinished, IndividualFinished, SearchEvent, SearchFinished, StageFinished
+from medarts_ops.tracking.vocabulary import FINGERPRINT_TAG, PARAMS, PICTURES, TEST_ERROR
 
 if TYPE_CHECKING:
     from medarts_ops.pictures.figures import Draw
+    from medarts_ops.pictures.parameters import EvaluatedSize
+    from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
     from medarts_ops.tracking.stores.run_store import RunStore
+
+LARGEST = 1e15
+"""Parameters beyond which a number is somebody's mistake: MLflow keeps infinity as a finite one."""
 
 Contents = Mapping[str, Callable[[], bytes]]
 """What files hold, by name; each is made when called."""
@@ -81,6 +87,40 @@ class SearchPictures:
         search, chosen = self._runs.started.search_id, chosen_from(result, self._runs.started.config.stages)
         page = {"front.html": lambda: front_html(result, search, chosen, self._runs.run_ids).encode()}
         return {**pngs(pictures_of_stage(result, search, chosen)), **page}
+
+
+def log_evaluation_pictures(
+    store: RunStore, evaluation: MlflowEvaluationObserver, name: str, event: EvaluationFinished
+) -> None:
+    """Draw what an evaluation's run lacks, as `log_pictures` does; `evaluation` was told the event before."""
+    from medarts_ops.pictures.figures import drawn_png
+    from medarts_ops.pictures.gallery import picture_of_sizes, pictures_of_evaluation
+
+    dataset = evaluation.started.dataset
+
+    def sizes() -> bytes:
+        points = evaluated_sizes(store, evaluation.experiment_id, dataset.fingerprint)
+        return drawn_png(picture_of_sizes(points, dataset.name))
+
+    pictures = {**pngs(pictures_of_evaluation(event.result, name)), "parameters.png": sizes}
+    log_pictures(store, evaluation.run_id, pictures)
+
+
+def evaluated_sizes(store: RunStore, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:
+    """The finished evaluations on the same images, oldest first; without those whose numbers are none."""
+    from medarts_ops.pictures.parameters import EvaluatedSize
+
+    runs = store.runs_with(experiment_id, FINGERPRINT_TAG, fingerprint)
+    found = [
+        (run.name, run.metrics.get(PARAMS, math.nan), run.metrics.get(TEST_ERROR, math.nan))
+        for run in runs
+        if run.kind == "evaluation"
+    ]
+    return [
+        EvaluatedSize(name, int(parameters), error)
+        for name, parameters, error in found
+        if 1 <= parameters < LARGEST and math.isfinite(error)
+    ]
 
 
 def pngs(pictures: Mapping[str, Draw]) -> Contents:
