@@ -18,7 +18,7 @@ from medarts_ops.journal.lock import job_lock
 from medarts_ops.journal.removal import folder_bytes, remove_folder, remove_tree, set_aside
 from medarts_ops.tracking.reading.jobs import job_in
 from medarts_ops.tracking.reading.relations import search_of
-from medarts_ops.tracking.stores.databases import absolute_sqlite, default_sqlite, scheme_of, sqlite_file
+from medarts_ops.tracking.stores.databases import database_address, sqlite_file
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search, study_errors
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
 KINDS: tuple[RunKind, ...] = get_args(RunKind)
-CHILDREN_FIRST = KINDS[::-1]
+"""Parents before children."""
 
 
 class Deleted(NamedTuple):
@@ -89,12 +89,8 @@ class Deletion:
             remove_tree(leftover)
         if not self._store.delete_run(last.run_id):
             left.append(last.run_id)
-        return Deleted(
-            run_ids=tuple(run.run_id for run in self.runs),
-            studies=self.studies,
-            folders=tuple(map(str, self.folders)),
-            artifacts_left=tuple(left),
-        )
+        run_ids = tuple(run.run_id for run in self.runs)
+        return Deleted(run_ids, self.studies, tuple(map(str, self.folders)), artifacts_left=tuple(left))
 
 
 @contextmanager
@@ -105,8 +101,7 @@ def deletion_of(
 
     Args:
         given: a run id, or the name of a search or an evaluation.
-        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
-        storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None. One that is not there is not made.
+        tracking_uri, storage: as for `tracked_search`; one that is not there is not made.
         work_dir: where the jobs' folders are.
         keep_work_dir: whether these stay.
 
@@ -119,7 +114,7 @@ def deletion_of(
     run = store.find_run(given)
     kind = _whole_job(store, run)
     twins = _twins(store, run)
-    runs = _tree(store, run, by_name=not twins)
+    runs = _tree(store, run, kind, by_name=not twins)
     jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
     folders = tuple(work_dir / name for name in jobs if job_in(work_dir, name) is not None)
     away = tuple(name for name, job in jobs.items() if job.status == "RUNNING" and work_dir / name not in folders)
@@ -130,7 +125,7 @@ def deletion_of(
         yield Deletion(
             run=run,
             runs=runs,
-            studies=() if studies_at is None or twins else _own_studies(store, run, studies_at),
+            studies=() if studies_at is None or twins else _studies_of(store, run, studies_at),
             folders=() if keep_work_dir else folders,
             folder_bytes=0 if keep_work_dir else sum(map(folder_bytes, folders)),
             twins=twins,
@@ -165,24 +160,21 @@ def _twins(store: RunStore, run: StoredRun) -> tuple[str, ...]:
     )
 
 
-def _tree(store: RunStore, run: StoredRun, by_name: bool) -> tuple[StoredRun, ...]:
+def _tree(store: RunStore, run: StoredRun, kind: JobKind, by_name: bool) -> tuple[StoredRun, ...]:
     """A run and all below it, children before parents.
 
     A deletion that was cut off may have left an individual without its stage, so a search's runs are found by its
     name as well.
     """
-    if not any(words.parts for kind, words in JOBS.items() if kind == run.kind):
+    if not JOBS[kind].parts:
         return (run,)
     found = store.children(run)
     if by_name and SEARCH_TAG in run.tags:
         found += store.runs_of_search(run.experiment_id, run.tags[SEARCH_TAG])
     found += [child for stage in found if stage.kind == "stage" for child in store.children(stage)]
     below = {each.run_id: each for each in found if each.run_id != run.run_id}
-    return (*sorted(below.values(), key=_rank), run)
-
-
-def _rank(run: StoredRun) -> int:
-    return CHILDREN_FIRST.index(run.kind) if run.kind in CHILDREN_FIRST else 0
+    depths = {run_id: KINDS.index(each.kind) if each.kind in KINDS else len(KINDS) for run_id, each in below.items()}
+    return (*sorted(below.values(), key=lambda each: depths[each.run_id], reverse=True), run)
 
 
 def _job_name(run: StoredRun) -> str | None:
@@ -192,7 +184,7 @@ def _job_name(run: StoredRun) -> str | None:
     return name if NAME_PATTERN.fullmatch(name) else None
 
 
-def _own_studies(store: RunStore, search: StoredRun, storage: BaseStorage) -> tuple[str, ...]:
+def _studies_of(store: RunStore, search: StoredRun, storage: BaseStorage) -> tuple[str, ...]:
     """The studies of a search, without any that another search proposes from, too."""
     if SEARCH_TAG not in search.tags:
         return ()
@@ -202,8 +194,7 @@ def _own_studies(store: RunStore, search: StoredRun, storage: BaseStorage) -> tu
 
 
 def _exists(storage: str | None) -> bool:
-    address = default_sqlite("optuna.db") if storage is None else storage
-    if scheme_of(address) != "sqlite":
-        return True  # whether there is a database, its server says; whether it is an address, opening it
-    file = sqlite_file(absolute_sqlite(address))
-    return file is not None and file.is_file()
+    address = database_address(storage, "optuna.db")
+    file = None if address is None else sqlite_file(address)
+    # Whether there is a database elsewhere, its server says; whether it is an address, opening it.
+    return file is None or file.is_file()

@@ -89,7 +89,7 @@ def tracked_evaluation(
         raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
     folder = create_job_folder(work_dir, name)
     write_place(folder, place)
-    recorder = evaluation_recorder(store, folder, place, pictures=pictures)
+    recorder = evaluation_recorder(store, folder, pictures=pictures)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     try:
         result = run_evaluation(resolved, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple
 
 from optuna.storages import BaseStorage
 from pydantic import ValidationError
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.observers import DatasetSummary, EvaluationEvent, FanOut, SearchEvent, SearchObserver
+from medarts_ops.observers import (
+    DatasetSummary,
+    EvaluationEvent,
+    EvaluationFinished,
+    EvaluationObserver,
+    Event,
+    FanOut,
+    SearchEvent,
+    SearchFinished,
+    SearchObserver,
+    StageFinished,
+)
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
-from medarts_ops.tracking.runs.evaluation_pictures import EvaluationPictures
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
-from medarts_ops.tracking.runs.picture_log import SearchPictures
-from medarts_ops.tracking.runs.report_log import SearchReporter
+from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures
+from medarts_ops.tracking.runs.report_log import renew_report
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.studies import stage_record
 from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.tracking.studies.stage_record import StageRecorder
 from medarts_ops.value import Value
 
 if TYPE_CHECKING:
@@ -37,11 +49,6 @@ class SearchRecorder(NamedTuple):
     mlflow: MlflowSearchObserver
     proposer: Proposer
 
-    @property
-    def run_id(self) -> str:
-        """The search's run id, once it has started."""
-        return self.mlflow.search_run_id
-
 
 class EvaluationRecorder(NamedTuple):
     """Who writes an evaluation down: `observer` is told its events, `mlflow` knows its run."""
@@ -49,10 +56,18 @@ class EvaluationRecorder(NamedTuple):
     observer: FanOut[EvaluationEvent]
     mlflow: MlflowEvaluationObserver
 
-    @property
-    def run_id(self) -> str:
-        """The evaluation's run id, once it has started."""
-        return self.mlflow.run_id
+
+@dataclass(frozen=True)
+class When(Generic[Event]):
+    """An observer that calls a function with each event of one kind."""
+
+    kind: type[Event]
+    call: Callable[[Event], None]
+
+    def notify(self, event: object) -> None:
+        """Take note of one event."""
+        if isinstance(event, self.kind):
+            self.call(event)
 
 
 class Place(Value):
@@ -79,14 +94,8 @@ def search_recorder(
 ) -> SearchRecorder:
     """Whoever writes a search down, in order: the others' records and pictures belong to runs that MLflow has made.
 
-    Args:
-        store: where its runs go.
-        studies: where its studies go.
-        folder: its own, which bears its name.
-        config: its settings, without any `auto`.
-        dataset: its images.
-        pictures: whether pictures and the report are logged.
-        reopens: whether the search goes on, and its stopped runs with it.
+    Its runs go into `store`, its studies into `studies`; its `folder` bears its name. With `pictures` the report is
+    logged, too. `reopens` says whether the search goes on, and its stopped runs with it.
 
     Raises:
         ConfigError: the study of its proposals was filled under other settings.
@@ -94,27 +103,40 @@ def search_recorder(
     """
     mlflow = MlflowSearchObserver(store, reopens=reopens)
     proposer = make_proposer(config, folder.name, studies, dataset)
-    stages = StageRecorder(studies, folder.name, config, mlflow.run_id_of, mlflow.stage_run_id)
-    journal = JournalCopy(store, folder, lambda: mlflow.search_run_id)
-    observers: list[SearchObserver] = [mlflow, journal, ProposalRecorder(proposer), stages]
+
+    def record(event: StageFinished) -> None:
+        stage = mlflow.stage_run_id(event.result.index)
+        stage_record.record_stage(studies, folder.name, event.result, config, mlflow.run_id_of, stage)
+
+    def report(event: SearchFinished) -> None:
+        renew_report(store, mlflow.run_id, folder.parent)
+
+    observers: list[SearchObserver] = [mlflow, JournalCopy(store, folder, lambda: mlflow.run_id)]
+    observers += [ProposalRecorder(proposer), When(StageFinished, record)]
     if pictures:
-        report = SearchReporter(store, folder, lambda: mlflow.search_run_id)
-        observers += [SearchPictures(store, mlflow), report]
+        observers += [SearchPictures(store, mlflow), When(SearchFinished, report)]
     return SearchRecorder(FanOut[SearchEvent](observers), mlflow, proposer)
 
 
-def evaluation_recorder(
-    store: RunStore, folder: Path, place: Place, *, pictures: bool, reopens: bool = True
-) -> EvaluationRecorder:
-    """Whoever writes an evaluation down, in order: pictures belong to a run that MLflow has made.
+def evaluation_recorder(store: RunStore, folder: Path, *, pictures: bool, reopens: bool = True) -> EvaluationRecorder:
+    """Whoever writes an evaluation down, below the runs that its folder names, in order as for `search_recorder`.
 
-    Args and errors are those of `search_recorder`, but for `place`, where its run belongs.
+    Raises:
+        SearchError: the folder does not say where the evaluation's run belongs.
+        StoreError: the store failed.
     """
+    place = read_place(folder)
     mlflow = MlflowEvaluationObserver(
         store, folder.name, evaluates=place.evaluates, parent_run_id=place.parent_run_id, reopens=reopens
     )
-    drawn = EvaluationPictures(store, mlflow, folder.name, search_run_id=place.parent_run_id, work_dir=folder.parent)
-    return EvaluationRecorder(FanOut[EvaluationEvent]([mlflow, drawn] if pictures else [mlflow]), mlflow)
+
+    def draw(event: EvaluationFinished) -> None:
+        log_evaluation_pictures(store, mlflow, folder.name, event)
+        if place.parent_run_id is not None:
+            renew_report(store, place.parent_run_id, folder.parent)
+
+    observers: list[EvaluationObserver] = [mlflow, When(EvaluationFinished, draw)] if pictures else [mlflow]
+    return EvaluationRecorder(FanOut[EvaluationEvent](observers), mlflow)
 
 
 def write_place(folder: Path, place: Place) -> None:

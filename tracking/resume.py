@@ -24,7 +24,7 @@ from medarts_ops.search import resume_search
 from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
 from medarts_ops.tracking.reading.jobs import Job, find_job
 from medarts_ops.tracking.reading.kept_journal import restore_journal
-from medarts_ops.tracking.recorders import evaluation_recorder, read_place, search_recorder
+from medarts_ops.tracking.recorders import evaluation_recorder, search_recorder
 from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 
@@ -50,9 +50,7 @@ def resumed_search(
 
     Args:
         search: the search's name, the id of its run or of one below it, or the job that was found.
-        tracking_uri: the MLflow store that it began with.
-        storage: the Optuna storage that it began with.
-        work_dir: where the search's folder is.
+        tracking_uri, storage, work_dir: the places that it began with.
         pictures: log pictures and the report, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
@@ -99,8 +97,7 @@ def resumed_evaluation(
 
     Args:
         evaluation: its name, its run's id, or the job that was found.
-        tracking_uri: the MLflow store that it began with.
-        work_dir: where its folder is.
+        tracking_uri, work_dir: the places that it began with.
         pictures: log pictures, and the report of the search anew, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
@@ -118,7 +115,7 @@ def resumed_evaluation(
             "--work-dir names where it was started, or evaluate again"
         )
     store = job.opened_store(create=True)
-    recorder = evaluation_recorder(store, job.folder, read_place(job.folder), pictures=pictures)
+    recorder = evaluation_recorder(store, job.folder, pictures=pictures)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     result = resume_evaluation(job.folder, observers=(patient, *observers))
     return finished_evaluation(result, job.name, recorder, patient.waiting)

@@ -85,7 +85,12 @@ def tracked_search(
     try:
         result = run_search(resolved, folder, data=data, proposer=proposer, observers=(patient, *observers))
     except BaseException:
-        _say_what_waits(patient.waiting, search_id)
+        if patient.waiting:  # a search that ends by an error has no result that could say it
+            _logger.warning(
+                "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
+                "directory",
+                *(patient.waiting, search_id, search_id),
+            )
         raise
     return finished_search(result, recorder, patient.waiting)
 
@@ -93,17 +98,7 @@ def tracked_search(
 def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int) -> TrackedSearch:
     """A finished search with its runs."""
     mlflow = recorder.mlflow
-    return TrackedSearch(result, mlflow.search_run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
-
-
-def _say_what_waits(waiting: int, search_id: str) -> None:
-    """A search that ends by an error has no result that could say it."""
-    if waiting:
-        _logger.warning(
-            "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
-            "directory",
-            *(waiting, search_id, search_id),
-        )
+    return TrackedSearch(result, mlflow.run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
 
 
 def _check_name_is_free(search_id: str, store: RunStore, studies: BaseStorage) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
-from medarts_ops.journal.journal import JOURNAL_NAME, Journal
+from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.journal.kinds import KINDS
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import JobState
@@ -18,7 +17,6 @@ from medarts_ops.tracking.recorders import (
     EvaluationRecorder,
     SearchRecorder,
     evaluation_recorder,
-    read_place,
     search_recorder,
 )
 from medarts_ops.tracking.stores.opening import open_store
@@ -37,14 +35,6 @@ class SyncedJob(NamedTuple):
     state: JobState
 
 
-class Stores(NamedTuple):
-    """Where a job is written down: addresses of stores, and whether pictures are."""
-
-    tracking_uri: str | None
-    storage: str | None
-    pictures: bool
-
-
 def sync_job(
     work_dir: Path,
     name: str,
@@ -60,10 +50,8 @@ def sync_job(
     the same runs would double them.
 
     Args:
-        work_dir: where the job's folder is.
-        name: the job's name.
-        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
-        storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None. An evaluation has no studies.
+        work_dir: where the job has its folder, by its `name`.
+        tracking_uri, storage: as for `tracked_search`; an evaluation has no studies.
         pictures: draw those that the runs lack, too.
 
     Raises:
@@ -75,37 +63,22 @@ def sync_job(
     folder = work_dir / name
     kind = job_in(work_dir, name)
     if kind is None:
-        raise _no_such_job(work_dir, name)
+        known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}") if kind_in(path.parent)]
+        if not known:
+            raise SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
+        raise SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        recorder = RECORDERS[kind](journal, folder, Stores(tracking_uri, storage, pictures))
+        store, started = open_store(tracking_uri), journal.started
+        recorder: SearchRecorder | EvaluationRecorder
+        match kind:
+            case "search":
+                studies = open_study_storage(storage)
+                recorder = search_recorder(
+                    store, studies, folder, started.config, started.dataset, pictures=pictures, reopens=False
+                )
+            case "evaluation":
+                recorder = evaluation_recorder(store, folder, pictures=pictures, reopens=False)
         tell_again(journal, folder, [recorder.observer])
         *_, (_, last) = events = journal.events()
-        return SyncedJob(kind, name, recorder.run_id, recorder.mlflow.experiment_id, len(events), last.job_state)
-
-
-def _search_recorder(journal: Journal[Any, Any], folder: Path, stores: Stores) -> SearchRecorder:
-    started = journal.started
-    store, studies = open_store(stores.tracking_uri), open_study_storage(stores.storage)
-    return search_recorder(
-        store, studies, folder, started.config, started.dataset, pictures=stores.pictures, reopens=False
-    )
-
-
-def _evaluation_recorder(journal: Journal[Any, Any], folder: Path, stores: Stores) -> EvaluationRecorder:
-    place = read_place(folder)
-    return evaluation_recorder(open_store(stores.tracking_uri), folder, place, pictures=stores.pictures, reopens=False)
-
-
-RECORDERS: Mapping[JobKind, Callable[[Journal[Any, Any], Path, Stores], SearchRecorder | EvaluationRecorder]] = {
-    "search": _search_recorder,
-    "evaluation": _evaluation_recorder,
-}
-"""Who writes each kind of job down, from its journal."""
-
-
-def _no_such_job(work_dir: Path, name: str) -> SearchError:
-    known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}") if kind_in(path.parent)]
-    if not known:
-        return SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
-    return SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")
+        return SyncedJob(kind, name, recorder.mlflow.run_id, recorder.mlflow.experiment_id, len(events), last.job_state)

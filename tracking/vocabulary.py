@@ -64,10 +64,8 @@ NOTE_TAG = "mlflow.note.content"  # the text on top of a run's page
 CONTRACT = "medarts.contract"  # of a study of proposals: the settings that its values depend on
 PROPOSAL = "medarts.proposal"  # of a trial: `<search id>/<round>/<place in the round>`, which it was proposed for
 
-# Keys of runs within a job
+# Keys of runs within a job, whose own has the job's kind for a key
 
-SEARCH = "search"  # the search's own run
-EVALUATION = "evaluation"  # the one run of an evaluation
 INDIVIDUAL_PREFIX = "individual/"  # what the keys of individuals begin with
 
 

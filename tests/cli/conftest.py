@@ -50,9 +50,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
     search = MlflowSearchObserver(store)
     for event in _search_events():
         search.notify(event)
-    run_ids = search.run_ids | {"search": search.search_run_id, "stage/0": search.stage_run_id(0)}
+    run_ids = search.run_ids | {"search": search.run_id, "stage/0": search.stage_run_id(0)}
     evaluation = MlflowEvaluationObserver(
-        store, "evaluate-test", evaluates=run_ids["final-02"], parent_run_id=search.search_run_id
+        store, "evaluate-test", evaluates=run_ids["final-02"], parent_run_id=search.run_id
     )
     for told in _evaluation_events():
         evaluation.notify(told)

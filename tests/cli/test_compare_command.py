@@ -46,7 +46,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, template_database: Path) 
         observer = MlflowSearchObserver(store)
         for event in (started.model_copy(update={"config": config}), *others):
             observer.notify(event)
-        ids.append(observer.search_run_id)
+        ids.append(observer.run_id)
     return Compared(uri, tuple(ids))
 
 

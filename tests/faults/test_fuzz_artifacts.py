@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alpha_artifacts import read_alpha
 from factories import make_alpha, make_genotype, make_search_config_tiny
 from fuzzing import FUZZED, mutated, nested, read_or_refused, with_replaced_part
 from hypothesis import given
@@ -17,7 +18,7 @@ from medarts_ops.errors import GenotypeError, RunError
 from medarts_ops.space.genotype import SELECTABLE
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
-from medarts_ops.tracking.artifacts.shapes import alpha_json, genotype_json, plain, read_alpha, read_genotype
+from medarts_ops.tracking.artifacts.shapes import alpha_json, genotype_json, plain, read_genotype
 from medarts_ops.tracking.reading.contents import read_settings
 
 SMALL = SearchSpace(n_nodes=2, primitives=("none", "skip_connect", "sep_conv_3x3"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alpha_artifacts import read_alpha
 from factories import make_search_config_tiny
 from made_up_strategy import EverythingSettings, registered_strategy
 
@@ -21,7 +22,7 @@ from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.reading import readings_of
-from medarts_ops.tracking.artifacts.shapes import alpha_json, read_alpha
+from medarts_ops.tracking.artifacts.shapes import alpha_json
 from medarts_ops.tracking.search import tracked_search
 
 

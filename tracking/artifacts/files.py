@@ -36,9 +36,7 @@ def versioned(file_name: str, data: dict[str, Any]) -> dict[str, Any]:
 def unversioned(data: Any, source: str) -> Any:
     """The inverse of `versioned`; data without a version, and lists, which have no place for one, are of version 1.
 
-    Args:
-        data: the artifact's JSON.
-        source: what errors call it.
+    `source` is what errors call it.
 
     Raises:
         RunError: of a newer version, or of one that is no version.

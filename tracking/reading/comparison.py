@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Setting = int | float | str
 T = TypeVar("T")
 
-FEWEST = 2
-
 DERIVED_PARAMETERS = ("parameters",)
 """Of a run's parameters in MLflow those that follow from the others."""
 
@@ -103,31 +101,18 @@ class Comparison:
 
 
 def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
-    """Read runs to compare.
-
-    Args:
-        store: where they are.
-        given: a run id or the name of a search or evaluation for each, two at least.
+    """Read runs to compare: two at least, each by its id, or by its name if it is a search or an evaluation.
 
     Raises:
         RunError: fewer than two runs, the same one twice, runs of several kinds, or one that is not there.
     """
-    if len(given) < FEWEST:
+    if len(given) < 2:
         raise RunError(f"a comparison takes two runs at least: got {len(given)}; see `medarts runs`")
     runs = [store.find_run(name) for name in given]
-    _check_distinct(runs)
-    _check_one_kind(runs)
-    return Comparison(tuple(_compared(store, run) for run in runs))
-
-
-def _check_distinct(runs: Sequence[StoredRun]) -> None:
     ids = [run.run_id for run in runs]
     twice = [run for run in runs if ids.count(run.run_id) > 1]
     if twice:
         raise RunError(f"run {twice[0].run_id} ({twice[0].name}) is given more than once: name each run once")
-
-
-def _check_one_kind(runs: Sequence[StoredRun]) -> None:
     kinds: dict[str, list[str]] = {}
     for run in runs:
         kinds.setdefault(run.kind, []).append(run.name if run.kind == "search" else f"{run.name} ({run.run_id})")
@@ -136,6 +121,7 @@ def _check_one_kind(runs: Sequence[StoredRun]) -> None:
         raise RunError(
             f"only runs of one kind have the same settings and metrics: got {listed}; compare like with like"
         )
+    return Comparison(tuple(_compared(store, run) for run in runs))
 
 
 def _compared(store: RunStore, run: StoredRun) -> ComparedRun:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
 
-class StoredDataset(Value):
-    """What an evaluation takes over of a search's dataset."""
+class _Stored(Value):
+    """What is read back of a search's settings; the rest may be another release's."""
 
     model_config = ConfigDict(extra="ignore")
+
+
+class StoredDataset(_Stored):
+    """What an evaluation takes over of a search's dataset."""
 
     name: str
     data: str | None = None
@@ -30,16 +34,12 @@ class StoredDataset(Value):
     test_share: float | None = None
 
 
-class _StoredObjective(Value):
-    model_config = ConfigDict(extra="ignore")
-
+class _StoredObjective(_Stored):
     name: str
 
 
-class StoredSettings(Value):
-    """What is read back of a search's settings; the rest may be another release's."""
-
-    model_config = ConfigDict(extra="ignore")
+class StoredSettings(_Stored):
+    """What later commands take over of a search's settings."""
 
     preset: str
     dataset: StoredDataset
@@ -52,11 +52,7 @@ def objective_names(store: RunStore, search: StoredRun) -> tuple[str, ...]:
 
 
 def stored_settings(store: RunStore, search: StoredRun) -> StoredSettings:
-    """What later commands take over of a search's settings.
-
-    Raises:
-        RunError: the search has no `config.json`, or it is not what a search logs.
-    """
+    """As for `read_settings`, of a search; and a RunError where it has no `config.json`."""
     return read_settings(store.read_json_artifact(search.run_id, CONFIG))
 
 

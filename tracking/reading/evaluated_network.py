@@ -22,10 +22,7 @@ def evaluated_network(
 ) -> TrainedNetwork:
     """The network that an evaluation trained, without auxiliary head and drop path.
 
-    Args:
-        evaluation: its name, or its run's id.
-        tracking_uri: the MLflow store that holds it; not asked where the folder is in `work_dir`.
-        work_dir: where evaluations have their folders.
+    `evaluation` is its name, or its run's id. The store is not asked where the evaluation's folder is in `work_dir`.
 
     Raises:
         RunError: no such run, a search, or an evaluation whose run keeps no weights.
@@ -35,12 +32,7 @@ def evaluated_network(
 
 
 def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
-    """The evaluation that a name or a run id means.
-
-    Raises:
-        RunError: no such run, or a search.
-        StoreError: the store is needed and can't be reached.
-    """
+    """The evaluation that a name or a run id means; as `find_job`, and a RunError if it is a search."""
     job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
     if job.kind != "evaluation":
         raise RunError(

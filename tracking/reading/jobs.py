@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 class Job:
     """A search or an evaluation that was found: whoever goes on from here looks for nothing again.
 
-    Attributes:
-        kind: what it is.
-        name: its own, which is its folder's.
-        work_dir: where its folder is, if that is here.
-        tracking_uri: the store that its runs are in.
-        store: that store, where it was opened to find the job.
-        run: the job's run, where the store was asked for it.
+    `name` is its folder's, if that is in `work_dir`. `store`, of the address `tracking_uri`, is given where it was
+    opened to find the job, and `run` where it was asked for that.
     """
 
     kind: JobKind
@@ -55,13 +50,9 @@ class Job:
 
 
 def find_job(given: str | Job, *, tracking_uri: str | None, work_dir: Path, store: RunStore | None = None) -> Job:
-    """The job of a name, or that a run belongs to. A name with a folder in `work_dir` needs no store.
+    """The job of a name, or that the run of an id belongs to; one that was found already is given back.
 
-    Args:
-        given: a job's name, the id of a run, or a job, which was found already.
-        tracking_uri: the store's address.
-        work_dir: where jobs have their folders.
-        store: that store, where it is open already.
+    A name with a folder in `work_dir` needs no store. `store` is that of the address, where it is open already.
 
     Raises:
         RunError: no such job, or a run that belongs to none.

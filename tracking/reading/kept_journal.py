@@ -21,23 +21,14 @@ MAX_JOURNAL_BYTES = 256 * 2**20
 
 
 def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Path:
-    """Make the folder of a search from the copy of its journal, where there is none.
-
-    Args:
-        store: where the search's run is.
-        run_id: the search's run.
-        work_dir: where the folder is made.
-        name: the search's name, which the journal has to bear.
-
-    Returns:
-        The folder. The copy is read and found good before it is made.
+    """Make the folder of a search in `work_dir`, and give it, from the copy of its journal that its run keeps.
 
     Raises:
-        SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.
+        SearchError: as for `copied_journal`, and before the folder is made; or it can't be.
         StoreError: the store failed.
     """
+    folder = work_dir / name
     with copied_journal(store, run_id, work_dir, name) as file:
-        folder = work_dir / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / JOURNAL_NAME) as restored:
@@ -54,7 +45,7 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
 def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Iterator[Path]:
     """The journal that a search's run keeps, read and found good; the file is there as long as this lasts.
 
-    `work_dir` is where the search's folder is not: what an error names.
+    `work_dir` is where the search's folder is not: what an error names. `name` is what the journal has to bear.
 
     Raises:
         SearchError: the run keeps no journal, since no individual was finished; a corrupt one, or another search's.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.errors import RunError
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.vocabulary import BEST_TAG, JOB_OF_RUN, JOBS, PARENTS_TAG
+from medarts_ops.tracking.vocabulary import BEST_TAG, JOB_OF_RUN, JOBS, PARENTS_TAG, RunKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -23,13 +24,7 @@ class Ancestor(NamedTuple):
 
 def search_of(store: RunStore, run: StoredRun) -> StoredRun | None:
     """The search that a run belongs to, itself if it is one; None for an evaluation of a given genotype."""
-    passed: list[str] = []
-    while run.kind != "search":
-        if run.parent_run_id is None:
-            return None
-        _check_not_passed(run.run_id, passed)
-        run = store.find_run(run.parent_run_id)
-    return run
+    return _followed(store, run, "search", lambda passed: passed.parent_run_id)
 
 
 class Evaluated(NamedTuple):
@@ -62,21 +57,24 @@ def chosen_individual(store: RunStore, run: StoredRun) -> StoredRun | None:
 
     None where there is none yet, or an evaluation was given its genotype by hand.
     """
+    return _followed(store, run, "individual", lambda passed: chosen_run_id(passed) or None)
+
+
+def _followed(
+    store: RunStore, run: StoredRun, kind: RunKind, named_by: Callable[[StoredRun], str | None]
+) -> StoredRun | None:
+    """The first run of a kind, from `run` on to whatever each names; None where one names none."""
     passed: list[str] = []
-    while run.kind != "individual":
-        named = chosen_run_id(run)
-        if not named:
+    while run.kind != kind:
+        named = named_by(run)
+        if named is None:
             return None
-        _check_not_passed(run.run_id, passed)
+        # Tags can be edited by anybody: runs that name each other would be followed for ever.
+        if run.run_id in passed:
+            raise RunError(f"runs name each other in a circle: {' → '.join([*passed, run.run_id])}; mend their tags")
+        passed.append(run.run_id)
         run = store.find_run(named)
     return run
-
-
-def _check_not_passed(run_id: str, passed: list[str]) -> None:
-    # Tags can be edited by anybody: runs that name each other would be followed for ever.
-    if run_id in passed:
-        raise RunError(f"runs name each other in a circle: {' → '.join([*passed, run_id])}; mend their tags")
-    passed.append(run_id)
 
 
 def chosen_run_id(run: StoredRun) -> str | None:

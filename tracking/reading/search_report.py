@@ -43,10 +43,7 @@ def search_report(
     The journal in the work directory says what happened, or else the copy that the search's run keeps; evaluations come
     from the store.
 
-    Args:
-        given: the name of the search or of an evaluation of it, or the id of a run of either.
-        tracking_uri: the MLflow store that holds it.
-        work_dir: where the search's folder is, if it is here.
+    `given` is the name of the search or of an evaluation of it, or the id of a run of either.
 
     Raises:
         RunError: no such run, or an evaluation of a genotype that was given by hand.

@@ -17,12 +17,9 @@ WORTH_COPYING = (IndividualFinished, StageFinished, SearchFinished, SearchStoppe
 
 
 class JournalCopy:
-    """Copies the journal to the search's run whenever an individual, a stage or the search ends.
+    """Copies the journal in a search's folder to its run whenever an individual, a stage or the search ends.
 
-    Args:
-        store: where the run is.
-        folder: the search's, which holds the journal.
-        run_id: gives the search's run id, once it has started.
+    `run_id` gives the search's run id, once it has started.
 
     Raises (from `notify`):
         StoreError: the store failed; telling the event again makes up for it.

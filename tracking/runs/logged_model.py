@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,10 +19,9 @@ from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
-    from mlflow.models import ModelSignature
 
     from medarts_ops.export.loaded import LoadedNetwork
-    from medarts_ops.export.network import NetworkDescription, TrainedNetwork
+    from medarts_ops.export.network import TrainedNetwork
     from medarts_ops.tracking.stores.run_store import RunStore
 
 DESCRIPTION_FILE = "MLmodel"
@@ -47,17 +47,12 @@ class LoggedNetwork(NamedTuple):
 def log_network(
     evaluation: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
 ) -> LoggedNetwork:
-    """Log the network that an evaluation trained as a model whose source is the evaluation's run.
+    """Log the network that an evaluation, by name or run id, trained as a model whose source is its run.
 
     It is a torch.export archive that runs on a CPU, takes any number of images as floats in 0…255, [image, channel,
     height, width], and normalises them itself; its metadata hold the network's description under `medarts`. It is
     fetched from the store and compared with the network before MLflow calls it ready. The run itself stays as it is.
     Every call logs a model of its own.
-
-    Args:
-        evaluation: its name, or its run's id.
-        tracking_uri: the MLflow store that holds the run.
-        work_dir: where evaluations have their folders.
 
     Raises:
         RunError: no such run, a search, or an evaluation that the store does not know.
@@ -76,23 +71,28 @@ def log_network(
 
 
 def _save(network: TrainedNetwork, folder: Path) -> None:
-    from mlflow.models import Model
+    import numpy as np
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
 
     from medarts_ops.export.loaded import METADATA, example_images
 
     _import_flavors()
     import mlflow.pytorch
 
+    description, pixels = network.description, np.dtype(np.float32)
+    images = TensorSpec(pixels, (-1, description.in_channels, *description.resolution))
+    logits = TensorSpec(pixels, (-1, len(description.class_names)))
     torch = (installed_version("torch") or "").partition("+")[0]  # a build's own label is in no package index
     try:
         mlflow.pytorch.save_model(
             network.module,
             str(folder),
             serialization_format="pt2",
-            input_example=example_images(network.description).numpy(),
-            signature=_signature(network.description),
+            input_example=example_images(description).numpy(),
+            signature=ModelSignature(Schema([images]), Schema([logits])),
             pip_requirements=[f"torch=={torch}"],
-            metadata={METADATA: network.description.model_dump_json()},
+            metadata={METADATA: description.model_dump_json()},
         )
         model = Model.load(str(folder))
         # Else MLflow asks for the GPU, if there is one, where such an archive can't be moved to.
@@ -106,20 +106,12 @@ def _save(network: TrainedNetwork, folder: Path) -> None:
         ) from error
 
 
-def _signature(description: NetworkDescription) -> ModelSignature:
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    pixels = np.dtype(np.float32)
-    images = TensorSpec(pixels, (-1, description.in_channels, *description.resolution))
-    return ModelSignature(Schema([images]), Schema([TensorSpec(pixels, (-1, len(description.class_names)))]))
-
-
 def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) -> LoggedNetwork:
     from mlflow import MlflowClient
+    from mlflow.artifacts import download_artifacts
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
+    from medarts_ops.export.loaded import largest_difference
     from medarts_ops.tracking.stores.entities import store_errors
 
     # By explicit ids: MLflow's own `log_model` reads the process's current store and run.
@@ -134,11 +126,17 @@ def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) 
     try:
         with store_errors(store.uri):
             _upload(client, model, saved)
-            difference = _checked(network, model, store.uri)
+            with tempfile.TemporaryDirectory() as place:
+                fetched = download_artifacts(
+                    artifact_uri=model.artifact_location, tracking_uri=store.uri, dst_path=place
+                )
+                difference = largest_difference(network, read_model(fetched), f"models:/{model.model_id}")
             client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
             client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     except BaseException:
-        _delete(client, model, store.uri)
+        # A store that is gone keeps a pending model; why it is gone is told already.
+        with suppress(MedartsError), store_errors(store.uri):
+            client.delete_logged_model(model.model_id)
         raise
     return LoggedNetwork(model.model_id, run.run_id, store.uri, difference)
 
@@ -151,16 +149,6 @@ def _upload(client: MlflowClient, model: LoggedModel, saved: Path) -> None:
     described.run_id, described.artifact_path = model.source_run_id, model.artifact_location
     described.save(str(saved / DESCRIPTION_FILE))
     client.log_model_artifacts(model.model_id, str(saved))
-
-
-def _checked(network: TrainedNetwork, model: LoggedModel, uri: str) -> float:
-    from mlflow.artifacts import download_artifacts
-
-    from medarts_ops.export.loaded import largest_difference
-
-    with tempfile.TemporaryDirectory() as place:
-        fetched = download_artifacts(artifact_uri=model.artifact_location, tracking_uri=uri, dst_path=place)
-        return largest_difference(network, read_model(fetched), f"models:/{model.model_id}")
 
 
 def read_model(uri: str) -> LoadedNetwork:
@@ -180,16 +168,6 @@ def read_model(uri: str) -> LoadedNetwork:
     model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
     description = read_description((model.metadata.metadata or {}).get(METADATA), uri)
     return LoadedNetwork(description, "pt2", model.predict)
-
-
-def _delete(client: MlflowClient, model: LoggedModel, uri: str) -> None:
-    from medarts_ops.tracking.stores.entities import store_errors
-
-    try:
-        with store_errors(uri):
-            client.delete_logged_model(model.model_id)
-    except MedartsError:  # a store that is gone keeps a pending model; why it is gone is told already
-        return
 
 
 def _import_flavors() -> None:

@@ -1,27 +1,27 @@
-"""Pictures as artifacts of the runs that they are about, in the folder `pictures` of each."""
+"""Pictures of searches and evaluations as artifacts, in the folder `pictures` of the runs that they are about."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import EvaluatedIndividual, StageResult
-from medarts_ops.observers import (
-    IndividualFinished,
-    SearchEvent,
-    SearchFinished,
-    SearchStarted,
-    StageFinished,
-)
-from medarts_ops.tracking.vocabulary import PICTURES
+from medarts_ops.observers import EvaluationFinished, IndividualFinished, SearchEvent, SearchFinished, StageFinished
+from medarts_ops.tracking.vocabulary import FINGERPRINT_TAG, PARAMS, PICTURES, TEST_ERROR
 
 if TYPE_CHECKING:
     from medarts_ops.pictures.figures import Draw
+    from medarts_ops.pictures.parameters import EvaluatedSize
+    from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
     from medarts_ops.tracking.stores.run_store import RunStore
+
+LARGEST = 1e15
+"""Parameters beyond which a number is somebody's mistake: MLflow keeps infinity as a finite one."""
 
 Contents = Mapping[str, Callable[[], bytes]]
 """What files hold, by name; each is made when called."""
@@ -29,32 +29,21 @@ Contents = Mapping[str, Callable[[], bytes]]
 _logger = logging.getLogger(__name__)
 
 
-class PictureLog:
-    """Logs the pictures that a run lacks.
+def log_pictures(store: RunStore, run_id: str, pictures: Contents) -> None:
+    """Make and log those pictures that a run does not have yet.
 
     Nothing ends for a picture, and nothing waits for it: one that can't be drawn, or that the store does not take, is
     named in a warning. Logging again, as resuming and `medarts sync` do, makes up for it.
-
-    Args:
-        store: where the runs are.
     """
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-
-    def log(self, run_id: str, pictures: Contents) -> None:
-        """Make and log those of the files that the run does not have yet."""
+    try:
+        held = store.artifacts_in(run_id, PICTURES)
+    except Exception as error:
+        _logger.warning("the pictures of run %s are not logged: %s", run_id, error)
+        return
+    for path, content in ((f"{PICTURES}/{name}", content) for name, content in pictures.items()):
         try:
-            held = self._store.artifacts_in(run_id, PICTURES)
-            for name, content in pictures.items():
-                if f"{PICTURES}/{name}" not in held:
-                    self._log_one(run_id, f"{PICTURES}/{name}", content)
-        except Exception as error:
-            _logger.warning("the pictures of run %s are not logged: %s", run_id, error)
-
-    def _log_one(self, run_id: str, path: str, content: Callable[[], bytes]) -> None:
-        try:
-            self._store.log_bytes(run_id, path, content())
+            if path not in held:
+                store.log_bytes(run_id, path, content())
         except Exception as error:  # a plotting library has errors of its own
             _logger.warning("picture %s of run %s is not logged: %s", path, run_id, error)
 
@@ -62,56 +51,76 @@ class PictureLog:
 class SearchPictures:
     """Draws individuals, stages and the search when they are finished.
 
-    An event may be told twice: a picture that is there is not drawn again.
-
-    Args:
-        store: where the runs are.
-        runs: knows the run of each individual and stage; it was told the event before.
+    An event may be told twice: a picture that is there is not drawn again. `runs` was told the event before.
     """
 
     def __init__(self, store: RunStore, runs: MlflowSearchObserver) -> None:
-        self._pictures, self._runs = PictureLog(store), runs
-        self._started: SearchStarted | None = None
+        self._store, self._runs = store, runs
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of one event."""
         match event:
-            case SearchStarted():
-                self._started = event
             case IndividualFinished(outcome=EvaluatedIndividual() as evaluated):
-                self._individual_finished(evaluated)
+                log_pictures(self._store, self._runs.run_id_of(evaluated.id), self._of_individual(evaluated))
             case StageFinished(result=result) if result.ranked:
-                self._pictures.log(self._runs.stage_run_id(result.index), self._of_stage(result))
+                log_pictures(self._store, self._runs.stage_run_id(result.index), self._of_stage(result))
             case SearchFinished(result=found):
                 from medarts_ops.pictures.gallery import pictures_of_search
 
-                self._pictures.log(self._runs.search_run_id, pngs(pictures_of_search(found)))
+                log_pictures(self._store, self._runs.run_id, pngs(pictures_of_search(found)))
             case _:
                 pass
 
-    @property
-    def _search(self) -> SearchStarted:
-        assert self._started is not None, "told after the start"
-        return self._started
-
-    def _individual_finished(self, evaluated: EvaluatedIndividual) -> None:
+    def _of_individual(self, evaluated: EvaluatedIndividual) -> Contents:
         from medarts_ops.pictures.gallery import pictures_of_individual
         from medarts_ops.strategies.reading import readings_of
 
-        trained = evaluated.trained
+        trained, config = evaluated.trained, self._runs.started.config
         alphas = [record.alpha for record in trained.history if record.alpha is not None]
-        config = self._search.config
         read = partial(readings_of, config, trained.individual.stage)
-        pictures = pictures_of_individual(trained, alphas, config.space.search_space(), read)
-        self._pictures.log(self._runs.run_id_of(evaluated.id), pngs(pictures))
+        return pngs(pictures_of_individual(trained, alphas, config.space.search_space(), read))
 
     def _of_stage(self, result: StageResult) -> Contents:
         from medarts_ops.pictures.fronts import front_html
         from medarts_ops.pictures.gallery import pictures_of_stage
 
-        search, chosen = self._search.search_id, chosen_from(result, self._search.config.stages)
+        search, chosen = self._runs.started.search_id, chosen_from(result, self._runs.started.config.stages)
         page = {"front.html": lambda: front_html(result, search, chosen, self._runs.run_ids).encode()}
         return {**pngs(pictures_of_stage(result, search, chosen)), **page}
+
+
+def log_evaluation_pictures(
+    store: RunStore, evaluation: MlflowEvaluationObserver, name: str, event: EvaluationFinished
+) -> None:
+    """Draw what an evaluation's run lacks, as `log_pictures` does; `evaluation` was told the event before."""
+    from medarts_ops.pictures.figures import drawn_png
+    from medarts_ops.pictures.gallery import picture_of_sizes, pictures_of_evaluation
+
+    dataset = evaluation.started.dataset
+
+    def sizes() -> bytes:
+        points = evaluated_sizes(store, evaluation.experiment_id, dataset.fingerprint)
+        return drawn_png(picture_of_sizes(points, dataset.name))
+
+    pictures = {**pngs(pictures_of_evaluation(event.result, name)), "parameters.png": sizes}
+    log_pictures(store, evaluation.run_id, pictures)
+
+
+def evaluated_sizes(store: RunStore, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:
+    """The finished evaluations on the same images, oldest first; without those whose numbers are none."""
+    from medarts_ops.pictures.parameters import EvaluatedSize
+
+    runs = store.runs_with(experiment_id, FINGERPRINT_TAG, fingerprint)
+    found = [
+        (run.name, run.metrics.get(PARAMS, math.nan), run.metrics.get(TEST_ERROR, math.nan))
+        for run in runs
+        if run.kind == "evaluation"
+    ]
+    return [
+        EvaluatedSize(name, int(parameters), error)
+        for name, parameters, error in found
+        if 1 <= parameters < LARGEST and math.isfinite(error)
+    ]
 
 
 def pngs(pictures: Mapping[str, Draw]) -> Contents:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medarts_ops.observers import SearchEvent, SearchFinished
 from medarts_ops.tracking.reading.search_report import report_of
 from medarts_ops.tracking.vocabulary import REPORT
 
@@ -15,24 +13,6 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
 
 _logger = logging.getLogger(__name__)
-
-
-class SearchReporter:
-    """Logs the report of a search when it is finished. One that can't be made is named in a warning.
-
-    Args:
-        store: where the search's run is.
-        folder: the search's, which holds its journal.
-        run_id: gives the search's run id, once it has started.
-    """
-
-    def __init__(self, store: RunStore, folder: Path, run_id: Callable[[], str]) -> None:
-        self._store, self._folder, self._run_id = store, folder, run_id
-
-    def notify(self, event: SearchEvent) -> None:
-        """Take note of the end."""
-        if isinstance(event, SearchFinished):
-            renew_report(self._store, self._run_id(), self._folder.parent)
 
 
 def renew_report(store: RunStore, run_id: str, work_dir: Path) -> None:

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 class RunsByKey:
     """The runs of one search or evaluation; those that an earlier, stopped process left behind are taken over.
 
-    `reopens` says whether the job goes on: its stopped runs are then set to
-    running again. Otherwise they are completed, and stay stopped unless an event ends them for good.
+    `reopens` says whether the job goes on: its stopped runs are then set to running again. Otherwise they are
+    completed, and stay stopped unless an event ends them for good.
+
+    Attributes:
+        were_there: whether an earlier process made some of the runs.
+        last_epochs: the last epoch that is in the store, by run id; a run without any has none, or -1.
     """
 
     def __init__(
@@ -36,12 +40,17 @@ class RunsByKey:
         self._stopped: dict[str, list[str]] = {}
         self._without_params: set[str] = set()
         self._in_doubt: set[str] = set()
-        self._last_epochs: dict[str, int] = {}
+        self.last_epochs: dict[str, int] = {}
         self._reopens = reopens
-        for run in store.runs_with(experiment_id, self._tag, job_id):
-            if vocabulary.KEY_TAG in run.tags and run.tags[vocabulary.KEY_TAG] not in self._ids:
-                self._take_over(run)
+        self._find()
         self.were_there = bool(self._ids)
+
+    def _find(self, key: str | None = None) -> None:
+        """Take over the runs that the store has and this does not know, or only the one for `key`."""
+        for run in self._store.runs_with(self._experiment_id, self._tag, self._job_id):
+            found = run.tags.get(vocabulary.KEY_TAG)
+            if found is not None and found not in self._ids and key in (found, None):
+                self._take_over(run)
 
     def _take_over(self, run: StoredRun) -> None:
         self._ids[run.tags[vocabulary.KEY_TAG]] = run.run_id
@@ -60,7 +69,7 @@ class RunsByKey:
             self._without_params.add(run.run_id)
         if run.kind in vocabulary.TRAINED_KINDS:
             # Every epoch has its seconds; a loss that is no number is not stored.
-            self._last_epochs[run.run_id] = max(self._store.steps(run.run_id, vocabulary.EPOCH_SECONDS), default=-1)
+            self.last_epochs[run.run_id] = max(self._store.steps(run.run_id, vocabulary.EPOCH_SECONDS), default=-1)
 
     def _forget_the_stop(self, run_id: str) -> None:
         if run_id in self._stopped:
@@ -101,6 +110,7 @@ class RunsByKey:
         """
         if key in self._in_doubt:
             self._find(key)
+            self._in_doubt.discard(key)
         if key in self._ids:
             run_id = self._ids[key]
             if run_id in self._without_params:
@@ -121,23 +131,9 @@ class RunsByKey:
         self._open.add(run_id)
         return run_id
 
-    def _find(self, key: str) -> None:
-        for run in self._store.runs_with(self._experiment_id, self._tag, self._job_id):
-            if run.tags.get(vocabulary.KEY_TAG) == key and key not in self._ids:
-                self._take_over(run)
-        self._in_doubt.discard(key)
-
     def is_open(self, run_id: str) -> bool:
         """Whether the run was not ended yet."""
         return run_id in self._open
-
-    def is_new_epoch(self, run_id: str, epoch: int) -> bool:
-        """Whether an individual's epoch was not logged before, by this process or an earlier one."""
-        return epoch > self._last_epochs.get(run_id, -1)
-
-    def epoch_logged(self, run_id: str, epoch: int) -> None:
-        """Note that an individual's epoch is in the store."""
-        self._last_epochs[run_id] = epoch
 
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run for good."""

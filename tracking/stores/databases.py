@@ -20,6 +20,7 @@ from medarts_ops.errors import ConfigError, StoreError
 
 SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
+
 PROBE_SECONDS = 10
 """How long one attempt to reach a database or a server may take."""
 
@@ -30,46 +31,37 @@ OPENING_KEY = int.from_bytes(b"medarts")
 """Number of the advisory lock that stands for opening a database on its server."""
 
 
-def default_sqlite(file_name: str) -> str:
-    """The address of a database file in the current folder."""
-    return SQLITE + (Path.cwd() / file_name).as_posix()
-
-
 def scheme_of(address: str) -> str:
     """What stands before `://`, or nothing for a plain path or a `file:` address."""
     return address.partition("://")[0].lower() if "://" in address else ""
 
 
-def absolute_sqlite(address: str) -> str:
-    """`address` with its file made absolute, so that it means the same from every folder.
+def database_address(given: str | None, file_name: str) -> str | None:
+    """The address of a database, absolute and with its driver, so that it means the same from every folder.
 
-    Options behind a `?` are kept.
+    None as `given` is the file of that name in the current folder. Gives None for an address of another kind.
 
     Raises:
         ConfigError: no file, or a database in memory, which nobody could open afterwards.
     """
-    file, question_mark, options = address.removeprefix("sqlite://").removeprefix("/").partition("?")
-    if not file or file == ":memory:":
-        raise ConfigError(f"{address!r} names no file: allowed is {SQLITE}<path of a .db file>")
-    return SQLITE + Path(file).resolve().as_posix() + question_mark + options
+    if given is None:
+        return SQLITE + (Path.cwd() / file_name).as_posix()
+    scheme, separator, rest = given.partition("://")
+    if scheme_of(given) == "sqlite":
+        file, question_mark, options = given.removeprefix("sqlite://").removeprefix("/").partition("?")
+        if not file or file == ":memory:":
+            raise ConfigError(f"{given!r} names no file: allowed is {SQLITE}<path of a .db file>")
+        return SQLITE + Path(file).resolve().as_posix() + question_mark + options
+    if scheme_of(given) not in POSTGRES_SCHEMES:
+        return None
+    # SQLAlchemy 2.0 reads a bare `postgresql://` as psycopg2, 2.1 as psycopg: naming the driver works with both.
+    bare = scheme == "postgresql" and find_spec("psycopg2") is not None
+    return f"{scheme}+psycopg2{separator}{rest}" if bare else given
 
 
 def sqlite_file(address: str) -> Path | None:
     """The file of a SQLite address; None for every other kind."""
-    if not address.startswith(SQLITE):
-        return None
-    return Path(address.removeprefix(SQLITE).partition("?")[0])
-
-
-def with_installed_driver(address: str) -> str:
-    """A `postgresql://` address with the driver that is installed named in it.
-
-    SQLAlchemy 2.0 reads a bare `postgresql://` as psycopg2, 2.1 as psycopg: naming the driver works with both.
-    """
-    scheme, separator, rest = address.partition("://")
-    if scheme == "postgresql" and find_spec("psycopg2") is not None:
-        return f"{scheme}+psycopg2{separator}{rest}"
-    return address
+    return Path(address.removeprefix(SQLITE).partition("?")[0]) if address.startswith(SQLITE) else None
 
 
 def without_password(address: str) -> str:
@@ -151,7 +143,13 @@ def _unwritable(file: Path, error: Exception) -> StoreError:
 @contextmanager
 def _server_for_itself(address: str) -> Iterator[None]:
     shown = without_password(address)
-    engine = _server(address)
+    try:
+        # Without a pool the connection, and the lock with it, is gone once it is closed.
+        engine = sqlalchemy.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
+    except ModuleNotFoundError as error:
+        raise StoreError(f"no driver for {shown}: {error}; install medarts-ops[postgres]") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"can't read the address {shown!r}: {first_line(error)}") from error
     try:
         # The lock is the connection's; a transaction left open meanwhile would make others' DDL wait.
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -162,17 +160,6 @@ def _server_for_itself(address: str) -> Iterator[None]:
         yield
 
 
-def _server(address: str) -> sqlalchemy.Engine:
-    shown = without_password(address)
-    try:
-        # Without a pool the connection, and the lock with it, is gone once it is closed.
-        return sqlalchemy.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
-    except ModuleNotFoundError as error:
-        raise StoreError(f"no driver for {shown}: {error}; install medarts-ops[postgres]") from error
-    except SQLAlchemyError as error:
-        raise StoreError(f"can't read the address {shown!r}: {first_line(error)}") from error
-
-
 def _try_server_lock(connection: sqlalchemy.Connection, shown: str) -> bool:
     try:
         return bool(connection.scalar(sqlalchemy.select(sqlalchemy.func.pg_try_advisory_lock(OPENING_KEY))))
@@ -181,8 +168,7 @@ def _try_server_lock(connection: sqlalchemy.Connection, shown: str) -> bool:
 
 
 def _unreachable(shown: str, error: SQLAlchemyError) -> StoreError:
-    reason = first_line(error.__cause__ or error)
-    return StoreError(f"can't reach the database {shown}: {reason}; is the server up?")
+    return StoreError(f"can't reach the database {shown}: {first_line(error.__cause__ or error)}; is the server up?")
 
 
 def first_line(error: BaseException) -> str:

@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import ConfigError, MedartsError, StoreError
 from medarts_ops.tracking.stores.databases import (
-    POSTGRES_SCHEMES,
     PROBE_SECONDS,
     SQLITE,
-    absolute_sqlite,
-    default_sqlite,
+    database_address,
     opening,
     scheme_of,
     sqlite_file,
-    with_installed_driver,
     without_password,
 )
 from medarts_ops.whole_file import sync_folder
@@ -77,13 +74,14 @@ def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     from medarts_ops.tracking.stores.run_store import RunStore
 
     if served:
-        store = RunStore(uri, _artifact_root(uri))
+        store = RunStore(uri, None)
         _check_within(SERVER_SECONDS, store)
         return store
     with opening(uri):  # not before the import, which takes seconds
         if file is not None and file.stat().st_size == 0:
             _make_tables(file)
-        store = RunStore(uri, _artifact_root(uri))
+        # Left to MLflow, artifacts would land in whatever folder is current when the experiment is created.
+        store = RunStore(uri, (Path.cwd() if file is None else file.parent) / "mlruns")
         store.check()
     return store
 
@@ -113,37 +111,23 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
     Raises:
         ConfigError: a plain folder or an unknown kind of address.
     """
-    if tracking_uri is None:
-        return default_sqlite("mlflow.db")
+    address = database_address(None if tracking_uri is None else str(tracking_uri), "mlflow.db")
+    if address is not None:
+        return address
     given = str(tracking_uri)
     scheme = scheme_of(given)
-    if scheme == "sqlite":
-        return absolute_sqlite(given)
-    if scheme in POSTGRES_SCHEMES:
-        return with_installed_driver(given)
     if scheme in ("http", "https"):
         return given.rstrip("/")
     if scheme in ("", "file"):
+        path = Path(given.removeprefix("file:").removeprefix("//") or ".").resolve()
+        file = path if path.suffix in (".db", ".sqlite", ".sqlite3") else path / "mlflow.db"
         raise ConfigError(
-            f"tracking URI {given!r} is a plain path, which MLflow no longer writes: use {_as_sqlite(given)!r}"
+            f"tracking URI {given!r} is a plain path, which MLflow no longer writes: use {SQLITE + file.as_posix()!r}"
         )
     raise ConfigError(
-        f"tracking URI {without_password(given)!r} has an unknown kind: allowed are {SQLITE}<file>, postgresql:// and http(s)://"
+        f"tracking URI {without_password(given)!r} has an unknown kind: allowed are {SQLITE}<file>, postgresql:// and "
+        "http(s)://"
     )
-
-
-def _as_sqlite(given: str) -> str:
-    path = Path(given.removeprefix("file:").removeprefix("//") or ".").resolve()
-    file = path if path.suffix in (".db", ".sqlite", ".sqlite3") else path / "mlflow.db"
-    return SQLITE + file.as_posix()
-
-
-def _artifact_root(uri: str) -> Path | None:
-    # Left to MLflow, artifacts would land in whatever folder is current when the experiment is created.
-    if scheme_of(uri) in ("http", "https"):
-        return None
-    file = sqlite_file(uri)
-    return (file.parent if file is not None else Path.cwd()) / "mlruns"
 
 
 def _check_answers(uri: str) -> None:

@@ -15,13 +15,7 @@ def delete_run(client: MlflowClient, run_id: str, *, artifacts_are_local: bool) 
     MLflow keeps what it needs to restore a deleted run until `mlflow gc`. Files in a local folder are removed at once;
     those on a server or elsewhere wait for its `mlflow gc`.
 
-    Args:
-        client: of the store.
-        run_id: the run's.
-        artifacts_are_local: whether this store keeps artifacts in a folder of this machine.
-
-    Returns:
-        Whether the artifacts are gone.
+    `artifacts_are_local`: whether this store keeps artifacts in a folder of this machine. Says whether they are gone.
     """
     info = client.get_run(run_id).info
     root = None

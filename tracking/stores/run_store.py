@@ -17,31 +17,16 @@ from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import RunError
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
 from medarts_ops.tracking.stores.databases import without_password
-from medarts_ops.tracking.stores.entities import (
-    ABSENT,
-    dataset_input,
-    finite_metrics,
-    store_errors,
-    stored_run,
-)
+from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
 from medarts_ops.tracking.stores.experiments import experiment_id
 from medarts_ops.tracking.stores.run_deletion import delete_run
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
-from medarts_ops.tracking.vocabulary import (
-    DIVERGED_TAG,
-    JOB_OF_RUN,
-    JOBS,
-    KIND_TAG,
-    PARENT_TAG,
-    SEARCH_TAG,
-    RunKind,
-    RunStatus,
-)
+from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
 
-EXPERIMENT = "medarts"
 LONGEST_TAG = 8000
 
 
@@ -65,20 +50,16 @@ class RunStore:
         with store_errors(self.uri):
             self._client.search_experiments(max_results=1)
 
-    def experiment_id(self, name: str = EXPERIMENT) -> str:
-        """The experiment's id; created if need be.
-
-        Raises:
-            StoreError: the experiment was deleted.
-        """
+    def experiment_id(self) -> str:
+        """The id of the experiment that holds our runs; created if need be."""
         with store_errors(self.uri):
-            return experiment_id(self._client, name, self._artifact_root)
+            return experiment_id(self._client, self._artifact_root)
 
     def create_run(
         self,
         *,
         experiment_id: str,
-        kind: RunKind,
+        kind: vocabulary.RunKind,
         name: str,
         parent_run_id: str | None = None,
         tags: Mapping[str, str],
@@ -165,7 +146,7 @@ class RunStore:
         with store_errors(self.uri):
             return {info.path for info in self._client.list_artifacts(run_id, folder)}
 
-    def finish(self, run_id: str, status: RunStatus) -> None:
+    def finish(self, run_id: str, status: vocabulary.RunStatus) -> None:
         """End a run."""
         with store_errors(self.uri):
             self._client.set_terminated(run_id, status)
@@ -224,7 +205,7 @@ class RunStore:
         """All searches of the store, newest first."""
         return self.all_of_kind("search")
 
-    def all_of_kind(self, kind: RunKind) -> list[StoredRun]:
+    def all_of_kind(self, kind: vocabulary.RunKind) -> list[StoredRun]:
         """All runs of one kind in the store, newest first."""
         with store_errors(self.uri):
             experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
@@ -238,7 +219,7 @@ class RunStore:
         """The runs with this value of a tag, oldest first."""
         return self._matching([experiment_id], {tag: value})
 
-    def children(self, run: StoredRun, kind: RunKind | None = None) -> list[StoredRun]:
+    def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
         tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
         return self._matching([run.experiment_id], tags)

@@ -14,17 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import ConfigError, StoreError
-from medarts_ops.tracking.stores.databases import (
-    POSTGRES_SCHEMES,
-    SQLITE,
-    absolute_sqlite,
-    default_sqlite,
-    first_line,
-    opening,
-    scheme_of,
-    with_installed_driver,
-    without_password,
-)
+from medarts_ops.tracking.stores.databases import SQLITE, database_address, first_line, opening, without_password
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +33,12 @@ def open_study_storage(url: str | None) -> BaseStorage:
         ConfigError: another kind of address, or a SQLite address without a file.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it prints a line for every study and trial
-    address = _resolved(url)
+    address = database_address(url, "optuna.db")
+    if address is None:
+        raise ConfigError(
+            f"can't keep studies in {without_password(str(url))!r}: allowed are {SQLITE}<file> and "
+            "postgresql://user:password@host/database"
+        )
     waiting = {"timeout": LOCK_SECONDS} if address.startswith(SQLITE) else {"connect_timeout": LOCK_SECONDS}
     _logger.info("the study storage is %s", without_password(address))
     with opening(address):
@@ -52,19 +47,6 @@ def open_study_storage(url: str | None) -> BaseStorage:
         except (OptunaError, SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
             shown = without_password(address)
             raise StoreError(f"can't open the study storage {shown}: {first_line(error)}") from error
-
-
-def _resolved(url: str | None) -> str:
-    if url is None:
-        return default_sqlite("optuna.db")
-    scheme = scheme_of(url)
-    if scheme == "sqlite":
-        return absolute_sqlite(url)
-    if scheme in POSTGRES_SCHEMES:
-        return with_installed_driver(url)
-    raise ConfigError(
-        f"can't keep studies in {without_password(url)!r}: allowed are {SQLITE}<file> and postgresql://user:password@host/database"
-    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.proposal_outcomes import Outcome
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.tracking.artifacts.shapes import failure_tags
@@ -54,7 +55,7 @@ class OptunaProposer:
         self._storage = storage
         self._search_id = search_id
         self._config = config
-        self._own = Hyperparameters.from_config(config)
+        self._unproposed = Hyperparameters.from_config(config)
         self._space: dict[str, BaseDistribution] = {
             name: FloatDistribution(limits.low, limits.high, log=True)
             for name, limits in config.proposals.space.items()
@@ -76,9 +77,10 @@ class OptunaProposer:
             if len(asked) < n:
                 self._ask(round, len(asked), n)
                 asked = self._trials(self._study(), round)
-        return tuple(self._hyperparameters(trial) for trial in asked[:n])
+        proposed = [{name: float(trial.params[name]) for name in self._space} for trial in asked[:n]]
+        return tuple(self._unproposed.model_copy(update=values) for values in proposed)
 
-    def tell(self, round: int, outcomes: Sequence[EvaluatedIndividual | FailedIndividual]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Outcome]) -> None:
         """What came of a round, in the order that `propose` gave; telling twice changes nothing.
 
         A failed trial says why in its user attributes.
@@ -100,26 +102,27 @@ class OptunaProposer:
                 raise SearchError(
                     f"round {round} has {len(outcomes)} outcomes: allowed are its {len(asked)} proposals'"
                 )
+            study_id = self._storage.get_study_id_from_name(self.study_name)
             for trial, outcome in zip(asked, outcomes, strict=True):
                 if trial.state == TrialState.RUNNING:
-                    state, values = self._verdict(outcome)
-                    self._explain(trial, outcome)
+                    state, values, attributes = self._verdict(outcome)
+                    trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+                    for key, value in attributes.items():  # a finished trial takes no more
+                        self._storage.set_trial_user_attr(trial_id, key, value)
                     study.tell(trial.number, values, state=state)
 
     def _ask(self, round: int, first: int, n: int) -> None:
         study = self._study()
-        if round == 0 and first == 0 and self._own_fits():
-            study.enqueue_trial({name: getattr(self._own, name) for name in self._space}, skip_if_exists=True)
+        ranges = self._config.proposals.space.items()
+        fits = all(limits.low <= getattr(self._unproposed, name) <= limits.high for name, limits in ranges)
+        if round == 0 and first == 0 and fits:
+            study.enqueue_trial({name: getattr(self._unproposed, name) for name in self._space}, skip_if_exists=True)
         # A sampler's random numbers restart at its seed, so a round that was cut short while it was asked for goes
         # on with another seed than it began with; otherwise its proposals would repeat.
         seed = integer_seed(self._config.seed, round, first, Stream.PROPOSALS) & 0xFFFFFFFF
         study.sampler = NSGAIISampler(population_size=self._population_size(study, n), seed=seed)
         for place in range(first, n):
             study.ask(self._space).set_user_attr(PROPOSAL, f"{self._round_key(round)}{place}")
-
-    def _own_fits(self) -> bool:
-        ranges = self._config.proposals.space
-        return all(limits.low <= getattr(self._own, name) <= limits.high for name, limits in ranges.items())
 
     def _population_size(self, study: Study, n: int) -> int:
         """How many complete trials the last generation has, `n` if there is none.
@@ -129,14 +132,10 @@ class OptunaProposer:
         those would keep the next round in the same generation, and so at random.
         """
         reader: BaseGASampler = NSGAIISampler(population_size=SMALLEST_POPULATION)
-        generation, last = 0, reader.get_population(study, 0)
-        while last:
-            size = len(last)
-            generation += 1
-            last = reader.get_population(study, generation)
-            if not last:
-                return max(size, SMALLEST_POPULATION)
-        return max(n, SMALLEST_POPULATION)
+        generation, size = 0, 0
+        while last := reader.get_population(study, generation):
+            generation, size = generation + 1, len(last)
+        return max(size or n, SMALLEST_POPULATION)
 
     def _study(self) -> Study:
         return open_study(self._storage, self.study_name, self._config.objectives)
@@ -149,34 +148,22 @@ class OptunaProposer:
         trials = [trial for trial in study.get_trials() if str(trial.user_attrs.get(PROPOSAL, "")).startswith(key)]
         return sorted(trials, key=lambda trial: int(trial.user_attrs[PROPOSAL].removeprefix(key)))
 
-    def _hyperparameters(self, trial: FrozenTrial) -> Hyperparameters:
-        return self._own.model_copy(update={name: float(trial.params[name]) for name in self._space})
-
-    def _verdict(self, outcome: EvaluatedIndividual | FailedIndividual) -> tuple[TrialState, list[float] | None]:
+    def _verdict(self, outcome: Outcome) -> tuple[TrialState, list[float] | None, dict[str, str]]:
+        """The state, the values and the user attributes of an outcome's trial."""
         match outcome:
             case EvaluatedIndividual(objectives=objectives):
-                return TrialState.COMPLETE, [objectives[objective.name] for objective in self._config.objectives]
+                values = [objectives[objective.name] for objective in self._config.objectives]
+                return TrialState.COMPLETE, values, {}
             case FailedIndividual():
-                return TrialState.FAIL, None
+                return TrialState.FAIL, None, failure_tags(outcome)
 
-    def _explain(self, trial: FrozenTrial, outcome: EvaluatedIndividual | FailedIndividual) -> None:
-        # Before the trial is told: a finished one takes no more attributes.
-        study_id = self._storage.get_study_id_from_name(self.study_name)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        for key, value in _failure_of(outcome).items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
-
-    def _told_trial(self, round: int, place: int, outcome: EvaluatedIndividual | FailedIndividual) -> FrozenTrial:
+    def _told_trial(self, round: int, place: int, outcome: Outcome) -> FrozenTrial:
         individual = outcome.trained.individual if isinstance(outcome, EvaluatedIndividual) else outcome.individual
-        state, values = self._verdict(outcome)
+        state, values, attributes = self._verdict(outcome)
         return create_trial(
             state=state,
             values=values,
             params={name: getattr(individual.hyperparameters, name) for name in self._space},
             distributions=self._space,
-            user_attrs={PROPOSAL: f"{self._round_key(round)}{place}"} | _failure_of(outcome),
+            user_attrs={PROPOSAL: f"{self._round_key(round)}{place}"} | attributes,
         )
-
-
-def _failure_of(outcome: EvaluatedIndividual | FailedIndividual) -> dict[str, str]:
-    return failure_tags(outcome) if isinstance(outcome, FailedIndividual) else {}

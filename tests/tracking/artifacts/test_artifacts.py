@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from alpha_artifacts import read_alpha
 from factories import (
     make_alpha,
     make_dataset_summary,
@@ -31,7 +32,6 @@ from medarts_ops.tracking.artifacts.shapes import (
     lineage_json,
     plain,
     population_json,
-    read_alpha,
     read_genotype,
 )
 from medarts_ops.tracking.reading.contents import read_settings

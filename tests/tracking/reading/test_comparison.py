@@ -35,7 +35,7 @@ def searches(store: RunStore) -> list[MlflowSearchObserver]:
 def test_the_settings_that_differ_are_told_as_numbers_and_the_others_counted(
     store: RunStore, searches: list[MlflowSearchObserver]
 ) -> None:
-    compared = compare_runs(store, ["a", searches[1].search_run_id])
+    compared = compare_runs(store, ["a", searches[1].run_id])
     assert compared.differing_settings["seed"] == (0, 7)
     assert compared.differing_settings["holdout_share"][1] == 0.25
     assert len(compared.differing_settings) == 2
@@ -59,7 +59,7 @@ def test_individuals_of_different_searches_are_compared_and_one_that_failed_has_
     ids = [first.run_id_of("init-00"), second.run_id_of("init-01"), second.run_id_of("init-02")]
     compared = compare_runs(store, ids)
     assert compared.objectives["accuracy"] == (0.9, 0.8, None)
-    assert [run.search_run_id for run in compared.runs] == [search.search_run_id for search in (first, second, second)]
+    assert [run.search_run_id for run in compared.runs] == [search.run_id for search in (first, second, second)]
     assert [run.run.run_id for run in compared.with_genotype] == ids[:2]
 
 
@@ -87,7 +87,7 @@ def test_one_run_alone_and_the_same_run_twice_are_refused(
     with pytest.raises(RunError, match="two runs at least: got 1"):
         compare_runs(store, ["a"])
     with pytest.raises(RunError, match="given more than once"):
-        compare_runs(store, ["a", "b", searches[0].search_run_id])
+        compare_runs(store, ["a", "b", searches[0].run_id])
 
 
 @pytest.mark.parametrize(

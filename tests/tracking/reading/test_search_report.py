@@ -19,7 +19,7 @@ from medarts_ops.observers import SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluation import tracked_evaluation
 from medarts_ops.tracking.reading.search_report import is_run_of, search_report
-from medarts_ops.tracking.runs.evaluation_pictures import evaluated_sizes
+from medarts_ops.tracking.runs.picture_log import evaluated_sizes
 from medarts_ops.tracking.runs.report_log import renew_report
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store

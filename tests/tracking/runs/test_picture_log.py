@@ -75,8 +75,8 @@ def test_the_page_of_a_front_names_the_runs(store: RunStore, drawn: MlflowSearch
 def test_a_search_has_its_family_tree_and_its_genotype(
     store: RunStore, drawn: MlflowSearchObserver, tmp_path: Path
 ) -> None:
-    assert pictures_of(store, drawn.search_run_id) == {"lineage.png", "genotype.png"}
-    with Image.open(store.download(drawn.search_run_id, f"{FOLDER}/lineage.png", tmp_path, 2**23)) as image:
+    assert pictures_of(store, drawn.run_id) == {"lineage.png", "genotype.png"}
+    with Image.open(store.download(drawn.run_id, f"{FOLDER}/lineage.png", tmp_path, 2**23)) as image:
         image.verify()
         assert image.format == "PNG"
 
@@ -124,7 +124,7 @@ def test_so_is_one_that_fails_while_it_is_rendered(
     with caplog.at_level(logging.WARNING):
         told(store, observer, events)
     assert pictures_of(store, observer.stage_run_id(0)) == {"front.html"}
-    assert store.find_run(observer.search_run_id).status == "FINISHED"
+    assert store.find_run(observer.run_id).status == "FINISHED"
 
 
 def test_a_store_that_does_not_take_a_picture_holds_nothing_up(
@@ -142,11 +142,11 @@ def test_a_store_that_does_not_take_a_picture_holds_nothing_up(
     for event in events:
         patient.notify(event)
     assert patient.waiting == 0
-    assert store.find_run(observer.search_run_id).status == "FINISHED"
+    assert store.find_run(observer.run_id).status == "FINISHED"
     assert any("413: too large" in message for message in caplog.messages)
     monkeypatch.undo()
     told(store, MlflowSearchObserver(store), events)  # as `medarts sync` does
-    assert pictures_of(store, observer.search_run_id) == {"lineage.png", "genotype.png"}
+    assert pictures_of(store, observer.run_id) == {"lineage.png", "genotype.png"}
 
 
 def test_epochs_and_populations_are_left_alone(store: RunStore, events: tuple[SearchEvent, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from alpha_artifacts import read_alpha
 from factories import make_alpha, make_epoch_record
 
 from medarts_ops.errors import RunError
@@ -18,8 +19,9 @@ from medarts_ops.observers import (
     SearchFinished,
     SearchStopped,
 )
-from medarts_ops.tracking.artifacts.shapes import read_alpha, read_genotype
-from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver, epoch_metrics
+from medarts_ops.tracking.artifacts.shapes import read_genotype
+from medarts_ops.tracking.runs.job_observer import epoch_metrics
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 
 Events = tuple[SearchEvent, ...]
@@ -30,7 +32,7 @@ def test_individuals_hang_below_their_stage_and_stages_below_the_search(
     store: RunStore, tell: Tell, events: Events
 ) -> None:
     observer = tell(events)
-    search = store.find_run(observer.search_run_id)
+    search = store.find_run(observer.run_id)
     stages = store.children(search, "stage")
     assert (search.kind, search.name, search.parent_run_id) == ("search", "search-test", None)
     assert [stage.name for stage in stages] == ["stage-init", "stage-final"]
@@ -84,10 +86,10 @@ def test_a_resumed_search_goes_on_in_its_own_runs(store: RunStore, tell: Tell, e
     for event in events:
         after.notify(event)
     runs = store.runs_of_search(after.experiment_id, "search-test")
-    assert after.search_run_id == before.search_run_id
+    assert after.run_id == before.run_id
     assert [run.status for run in runs].count("FINISHED") == 8
     assert len(runs) == 9
-    assert "medarts.stopped" not in store.find_run(after.search_run_id).tags
+    assert "medarts.stopped" not in store.find_run(after.run_id).tags
 
 
 def test_events_told_twice_log_nothing_twice(store: RunStore, tell: Tell, events: Events) -> None:
@@ -147,7 +149,7 @@ def test_the_search_run_carries_its_result(store: RunStore, tell: Tell, events: 
     observer = tell(events)
     finished = events[-1]
     assert isinstance(finished, SearchFinished)
-    run = store.find_run(observer.search_run_id)
+    run = store.find_run(observer.run_id)
     assert run.tags["medarts.best_run_id"] == observer.run_id_of("final-02")
     assert "final-02" in run.tags["mlflow.note.content"]
     assert read_genotype(store.read_json_artifact(run.run_id, "genotype.json")) == finished.result.best.trained.genotype
@@ -158,7 +160,7 @@ def test_the_search_run_carries_its_result(store: RunStore, tell: Tell, events: 
 def test_the_search_run_charts_every_stage(store: RunStore, tell: Tell, events: Events) -> None:
     observer = tell(events)
     for metric, values in {"best_accuracy": (0.9, 0.95), "accuracy": (0.9, 0.95), "params": (2e6, 4e6)}.items():
-        points = store._client.get_metric_history(observer.search_run_id, metric)
+        points = store._client.get_metric_history(observer.run_id, metric)
         assert [(point.step, point.value) for point in points] == [(0, values[0]), (1, values[1])]
 
 
@@ -168,7 +170,7 @@ def test_a_stage_run_has_the_objectives_of_its_best(store: RunStore, tell: Tell,
 
 
 def test_the_search_run_holds_config_dataset_and_parameters(store: RunStore, tell: Tell, events: Events) -> None:
-    run = store.find_run(tell(events).search_run_id)
+    run = store.find_run(tell(events).run_id)
     assert run.params["stages.1.survivors"] == "2" and run.params["weights.lr"] == "0.025"
     assert store.read_json_artifact(run.run_id, "config.json")["stages"][1]["images"] == 0.5
     assert store.read_json_artifact(run.run_id, "dataset.json")["fingerprint"] == "0123456789ab"
@@ -176,14 +178,14 @@ def test_the_search_run_holds_config_dataset_and_parameters(store: RunStore, tel
 
 
 def test_runs_say_who_made_them_with_what(store: RunStore, tell: Tell, events: Events) -> None:
-    tags = store.find_run(tell(events).search_run_id).tags
+    tags = store.find_run(tell(events).run_id).tags
     assert tags["mlflow.source.name"] == "medarts search" and tags["mlflow.source.type"] == "LOCAL"
     assert {"mlflow.user", "medarts.version", "medarts.torch_version"} <= tags.keys()
 
 
 def test_the_lineage_goes_back_to_random_individuals(store: RunStore, tell: Tell, events: Events) -> None:
     observer = tell(events)
-    lineage = store.read_json_artifact(observer.search_run_id, "lineage.json")
+    lineage = store.read_json_artifact(observer.run_id, "lineage.json")
     assert [row["individual"] for row in lineage["individuals"]] == ["final-02", "init-00", "init-01"]
     assert lineage["individuals"][0]["parent_run_ids"][1] == observer.run_id_of("init-01")
     assert [row["origin"] for row in lineage["individuals"][1:]] == ["random", "random"]
@@ -240,7 +242,7 @@ def test_each_process_that_works_on_a_search_leaves_its_reproducibility_record(
     store: RunStore, tell: Tell, events: Events
 ) -> None:
     observer = tell(events[:5])
-    (entry,) = store._client.list_artifacts(observer.search_run_id, "reproducibility")
-    record = store.read_json_artifact(observer.search_run_id, entry.path)
+    (entry,) = store._client.list_artifacts(observer.run_id, "reproducibility")
+    record = store.read_json_artifact(observer.run_id, entry.path)
     assert (record["kind"], record["seed"]) == ("search", 0)
     assert record["packages"]["torch"]

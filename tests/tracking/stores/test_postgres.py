@@ -188,7 +188,7 @@ def test_the_tracking_store_may_be_the_database_itself(
         observer.notify(event)
     assert store.find_run("search-test").status == "FINISHED"
     assert len(store.runs_of_search(observer.experiment_id, "search-test")) == 9
-    assert store.read_json_artifact(observer.search_run_id, "lineage.json")["best"] == "final-02"
+    assert store.read_json_artifact(observer.run_id, "lineage.json")["best"] == "final-02"
 
 
 def test_two_processes_are_given_the_same_proposals(postgres: PostgresServer) -> None:
