@@ -11,13 +11,7 @@ from collections.abc import Callable, Sequence
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.ranking import rank, survivors
-from medarts_ops.individual import (
-    EvaluatedIndividual,
-    FailedIndividual,
-    Measured,
-    StageResult,
-    without_epoch_alphas,
-)
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, StageResult, without_epoch_alphas
 from medarts_ops.observers import StageFinished
 from medarts_ops.populations import next_individuals, random_individuals
 from medarts_ops.proposers import Proposer

@@ -34,8 +34,7 @@ def rank(
     for front, members in enumerate(non_dominated_fronts(values)):
         distances = crowding_distances(values[members])
         order = sorted(
-            range(len(members)),
-            key=lambda place: (-distances[place], -values[members[place], 0], members[place]),
+            range(len(members)), key=lambda place: (-distances[place], -values[members[place], 0], members[place])
         )
         ranked += [
             RankedIndividual(

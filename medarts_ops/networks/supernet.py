@@ -113,14 +113,7 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self,
-        spec: SupernetSpec,
-        *,
-        cells: int,
-        channels: int,
-        n_classes: int,
-        in_channels: int,
-        individuals: int = 1,
+        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int, individuals: int = 1
     ) -> None:
         super().__init__()
         spec.check_channels(channels)

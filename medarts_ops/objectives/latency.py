@@ -14,13 +14,7 @@ WARM_UP, REPEATS = 2, 7
 
 
 def forward_milliseconds(
-    genotype: Genotype,
-    *,
-    cells: int,
-    channels: int,
-    n_classes: int,
-    in_channels: int,
-    resolution: tuple[int, int],
+    genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, resolution: tuple[int, int]
 ) -> float:
     """Median milliseconds of a batch-1 forward pass in eval mode on the CPU, without auxiliary head."""
     with torch.random.fork_rng(devices=[]):  # random weights do for timing; the global state is left alone

@@ -138,10 +138,7 @@ def _python_fields(text: str) -> Mapping[str, Any]:
     match body:
         case [
             ast.Expr(value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords))
-            | ast.Assign(
-                targets=[ast.Name()],
-                value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords),
-            )
+            | ast.Assign(targets=[ast.Name()], value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords))
         ]:
             return _distinct([(str(keyword.arg), _literal(keyword.value)) for keyword in keywords])
     raise GenotypeError(f"genotype is no Genotype(...) with keywords: allowed is {ACCEPTED}")

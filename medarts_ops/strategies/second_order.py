@@ -61,11 +61,7 @@ def _virtual_weights(problem: BilevelProblem, weights: Mapping[str, Tensor], tra
 
 
 def _shifted_gradient(
-    problem: BilevelProblem,
-    weights: Mapping[str, Tensor],
-    direction: dict[str, Tensor],
-    radius: Tensor,
-    train: Batch,
+    problem: BilevelProblem, weights: Mapping[str, Tensor], direction: dict[str, Tensor], radius: Tensor, train: Batch
 ) -> tuple[Tensor, ...]:
     """∇α Ltrain at w + radius · direction."""
     with torch.no_grad():

@@ -11,13 +11,7 @@ from torch import Tensor
 
 from medarts_ops.alpha import Alpha, Mixtures, mixture_peak
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import (
-    EpochRecord,
-    FailedIndividual,
-    Individual,
-    Outcome,
-    TrainedIndividual,
-)
+from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainedIndividual
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment
