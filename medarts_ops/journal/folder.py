@@ -7,7 +7,7 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medarts_ops.errors import ConfigError, SearchError
+from medarts_ops.errors import ConfigError, SearchError, os_errors_as
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -40,24 +40,11 @@ def create_job_folder(work_dir: Path, name: str) -> Path:
     """
     check_job_name(name)
     folder = work_dir / name
-    _make_work_dir(work_dir)
-    try:
-        folder.mkdir(exist_ok=False)
-    except FileExistsError as error:
-        raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
-    except OSError as error:
-        raise _unusable(work_dir, error) from error
+    wrong = f"work directory {str(work_dir)!r} can't be used"
+    with os_errors_as(SearchError, wrong, "name a folder that can be written"):
+        work_dir.mkdir(parents=True, exist_ok=True)  # a file in its place is a FileExistsError
+        try:
+            folder.mkdir()
+        except FileExistsError as error:
+            raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
     return folder
-
-
-def _make_work_dir(work_dir: Path) -> None:
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # a file in its place is a FileExistsError
-        raise _unusable(work_dir, error) from error
-
-
-def _unusable(work_dir: Path, error: OSError) -> SearchError:
-    return SearchError(
-        f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be written"
-    )

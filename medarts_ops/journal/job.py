@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, Self
 
 from medarts_ops.errors import DataError, MedartsError, SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
@@ -47,9 +47,12 @@ class Job(Generic[Event, Started]):
         for observer in self._observers:
             observer.notify(event.seen_from(self.folder))
 
-    def stopped(self, error: BaseException) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Tell that it ended early, if it had begun; that a full disk, say, keeps this out hides nothing else."""
-        if not self._is_at_work:
+        if error is None or not self._is_at_work:
             return
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = str(error) or ("interrupted" if interrupted else type(error).__name__)  # Ctrl-C has no message
@@ -73,7 +76,8 @@ def new_job(
         held = None if folder is None else kind_in(folder)
         if held is not None:
             raise SearchError(f"{str(folder)!r} holds {KINDS[held].with_article} already; resume it instead")
-        yield from _at_work(Job(Journal(kind, "" if folder is None else folder.name), folder, observers))
+        with Job(Journal(kind, "" if folder is None else folder.name), folder, observers) as job:
+            yield job
 
 
 @contextmanager
@@ -89,15 +93,8 @@ def resumed_job(
         journal = read_journal(folder, kind)
         if not (folder / JOURNAL_NAME).exists():
             journal.keep_in(folder)
-        yield from _at_work(Job(journal, folder, observers))
-
-
-def _at_work(job: Job[Event, Started]) -> Iterator[Job[Event, Started]]:
-    try:
-        yield job
-    except BaseException as error:
-        job.stopped(error)
-        raise
+        with Job(journal, folder, observers) as job:
+            yield job
 
 
 def kind_in(folder: Path) -> str | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from medarts_ops.errors import MedartsError, SearchError
+from medarts_ops.errors import MedartsError, SearchError, os_errors_as
 from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind, Started
 from medarts_ops.observers import Event, JobEvent
 from medarts_ops.value import Value
@@ -22,7 +22,6 @@ JOURNAL_NAME = "journal.jsonl"
 VERSION = 2
 MAX_BYTES = 2**30
 """A journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it."""
-MAX_HEADER = 10_000
 
 Found = TypeVar("Found", bound=JobEvent)
 
@@ -82,11 +81,8 @@ class Journal(Generic[Event, Started]):
         header = _SearchHeader(search_id=self.name) if self.kind.name == SEARCH.name else None
         lines = [_line(header or _Header(kind=self.kind.name, name=self.name))]
         lines += [_line(_Entry(n=n, key=event.key, event=event)) for n, event in self.events()]
-        try:
-            with whole_file(path) as file:
-                file.writelines(lines)
-        except OSError as error:
-            raise _failed(path, "written", error) from error
+        with _writing(path), whole_file(path) as file:
+            file.writelines(lines)
         self._path, self._end = path, sum(map(len, lines))
         self._size = self._end
 
@@ -99,10 +95,8 @@ class Journal(Generic[Event, Started]):
                 more than `MAX_BYTES`, or a line before the last is corrupt.
         """
         path = folder / JOURNAL_NAME
-        try:
+        with os_errors_as(SearchError, f"journal {str(path)!r} can't be read", "check the path and the disk"):
             content = _read(path)
-        except OSError as error:
-            raise _failed(path, "read", error) from error
         lines = _whole_lines(content)
         name = _read_header(path, lines, kind.name)
         journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(lines[1:])])
@@ -150,26 +144,23 @@ class Journal(Generic[Event, Started]):
         return found if isinstance(found, kind) else None
 
     def _append(self, path: Path, line: bytes) -> None:
-        try:
-            with path.open("r+b", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
-                if size != self._size:
-                    raise SearchError(
-                        f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
-                        f"writes this {self.kind.name}; end one of the two, then resume"
-                    )
-                try:
-                    file.truncate(self._end)
-                    file.seek(self._end)
-                    _write_through(file, line)
-                except BaseException:
-                    # A full disk or an interrupt may leave half a line, which must not count as another's writing.
-                    with contextlib.suppress(OSError):
-                        os.truncate(path, self._end)
-                    self._size = self._end
-                    raise
-        except OSError as error:
-            raise _failed(path, "written", error) from error
+        with _writing(path), path.open("r+b", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != self._size:
+                raise SearchError(
+                    f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
+                    f"writes this {self.kind.name}; end one of the two, then resume"
+                )
+            try:
+                file.truncate(self._end)
+                file.seek(self._end)
+                _write_through(file, line)
+            except BaseException:
+                # A full disk or an interrupt may leave half a line, which must not count as another's writing.
+                with suppress(OSError):
+                    os.truncate(path, self._end)
+                self._size = self._end
+                raise
         self._end += len(line)
         self._size = self._end
 
@@ -181,7 +172,7 @@ def kind_of_journal(folder: Path) -> str | None:
     """
     try:
         with (folder / JOURNAL_NAME).open("rb") as file:
-            header = json.loads(file.readline(MAX_HEADER))
+            header = json.loads(file.readline(10_000))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
@@ -243,15 +234,16 @@ def _read_header(path: Path, lines: list[bytes], kind: str) -> str:
         )
     try:
         if header["version"] == 1:
-            found, name = SEARCH.name, _SearchHeader.model_validate(header).search_id
+            read = _Header(kind=SEARCH.name, name=_SearchHeader.model_validate(header).search_id)
         else:
             read = _Header.model_validate(header)
-            found, name = read.kind, read.name
     except ValidationError as error:
         raise _corrupt(path, 1, error) from error
-    if found != kind:
-        raise SearchError(f"{str(path)!r} is of a job of kind {found!r:.40}: expected is {KINDS[kind].with_article}")
-    return name
+    if read.kind != kind:
+        raise SearchError(
+            f"{str(path)!r} is of a job of kind {read.kind!r:.40}: expected is {KINDS[kind].with_article}"
+        )
+    return read.name
 
 
 def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> Event:
@@ -280,9 +272,6 @@ def _corrupt(path: Path, number: int, error: ValidationError | MedartsError) -> 
     )
 
 
-def _failed(path: Path, verb: Literal["read", "written"], error: OSError) -> SearchError:
-    remedy = {
-        "read": "check the path and the disk",
-        "written": "what it holds is whole: free some space or mend the folder, then resume",
-    }[verb]
-    return SearchError(f"journal {str(path)!r} can't be {verb}: {error.strerror or error}; {remedy}")
+def _writing(path: Path) -> AbstractContextManager[None]:
+    remedy = "what it holds is whole: free some space or mend the folder, then resume"
+    return os_errors_as(SearchError, f"journal {str(path)!r} can't be written", remedy)

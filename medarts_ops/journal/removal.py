@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from medarts_ops.errors import SearchError
+from medarts_ops.errors import SearchError, os_errors_as
 
 
 def folder_bytes(folder: Path) -> int:
@@ -27,25 +28,17 @@ def remove_folder(folder: Path) -> None:
     # Under its own name half a folder would be taken for a broken search; and a new one may have the name at once.
     aside = set_aside(folder)
     remove_tree(aside)
-    try:
+    with _removing(folder):
         folder.rename(aside)
-    except OSError as error:
-        raise _undeletable(folder, error) from error
     remove_tree(aside)
 
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder that may not be there; raises as `remove_folder`."""
-    try:
+    with _removing(folder), suppress(FileNotFoundError):
         shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _undeletable(folder, error) from error
 
 
-def _undeletable(folder: Path, error: OSError) -> SearchError:
-    return SearchError(
-        f"{str(folder)!r} can't be removed: {error.strerror or error}; mend that and delete again, or give "
-        "--keep-work-dir"
-    )
+def _removing(folder: Path) -> AbstractContextManager[None]:
+    remedy = "mend that and delete again, or give --keep-work-dir"
+    return os_errors_as(SearchError, f"{str(folder)!r} can't be removed", remedy)
