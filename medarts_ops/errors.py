@@ -10,8 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-LONGEST_NAME = 100
-"""Characters of an unknown name that a message repeats: it may come from anybody's file."""
+LONGEST_NAME = 100  # characters of an unknown name that a message repeats: it may come from anybody's file
 
 
 class MedartsError(Exception):
