@@ -33,8 +33,7 @@ class CheckpointFile:
     def write(self, payload: bytes) -> None:
         """Make `payload` the checkpoint, and the one so far the previous, unless `payloads` found it broken.
 
-        Raises:
-            SearchError: the disk is full or the folder can't be written; the earlier checkpoint is as it was.
+        A SearchError if the disk is full or the folder can't be written; the earlier checkpoint is as it was then.
         """
         digest = hashlib.sha256(payload).hexdigest().encode()
         wrong = f"checkpoint {str(self._path)!r} can't be written"
@@ -53,10 +52,8 @@ class CheckpointFile:
     def payloads(self) -> Iterator[tuple[Path, bytes]]:
         """What is whole, the newest first, with its file; a torn or foreign one is named in a warning and left out.
 
-        A file is read when it is asked for: the previous one costs nothing where the newest is good.
-
-        Raises:
-            SearchError: a newer release wrote the checkpoint.
+        A file is read when it is asked for: the previous one costs nothing where the newest is good. A SearchError if a
+        newer release wrote one.
         """
         for path in (self._path, self._previous):
             broken = "is torn or foreign"

@@ -16,8 +16,7 @@ from medarts_ops.whole_file import whole_file
 STARTED = "evaluation.json"
 RESULT = "result.json"
 CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "weights.pt"
-"""The trained network's state dict: `torch.load(file, weights_only=True)` reads it."""
+WEIGHTS = "weights.pt"  # the trained network's state dict: `torch.load(file, weights_only=True)` reads it
 
 
 class _StartedFile(Value):
@@ -36,11 +35,7 @@ File = TypeVar("File", _StartedFile, _ResultFile)
 
 
 def read_evaluation(folder: Path) -> tuple[EvaluationStarted, EvaluationResult | None]:
-    """How the evaluation of a folder began, and what came of it once it is finished.
-
-    Raises:
-        SearchError: there is none, or another release wrote it.
-    """
+    """How an evaluation began and what came of it, if it is finished; a SearchError if this release can't read it."""
     started = _read(folder / STARTED, _StartedFile).started
     finished = (folder / RESULT).exists()
     return started, _read(folder / RESULT, _ResultFile).result if finished else None
@@ -66,7 +61,6 @@ def write_result(folder: Path, result: EvaluationResult) -> None:
 
 
 def unwritable(path: Path, error: Exception) -> SearchError:
-    """A file of an evaluation's folder that can't be written."""
     reason = str(error).splitlines()[0]
     return SearchError(f"{str(path)!r} can't be written ({reason}); free some space or mend the folder, then resume")
 

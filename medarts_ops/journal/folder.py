@@ -13,12 +13,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def check_job_name(name: str) -> None:
-    """Refuse a name that can't be that of a folder, a run and a study alike.
-
-    Raises:
-        ConfigError: the name holds more than letters, digits, `.`, `_` and `-`, starts with `.` or `-`, or has
-            more than 100 characters.
-    """
+    """Refuse, by a ConfigError, a name that can't be that of a folder, a run and a study alike."""
     if not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
             f"name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
@@ -34,9 +29,7 @@ def fresh_name(verb: str, dataset: str) -> str:
 def create_job_folder(work_dir: Path, name: str) -> Path:
     """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
 
-    Raises:
-        ConfigError: a name that `check_job_name` refuses.
-        SearchError: the name is taken, or the work directory can't be written.
+    A SearchError if the name is taken, or the work directory can't be written.
     """
     check_job_name(name)
     folder = work_dir / name

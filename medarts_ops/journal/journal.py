@@ -20,9 +20,7 @@ from medarts_ops.whole_file import whole_file
 
 JOURNAL_NAME = "journal.jsonl"
 VERSION = 2
-MAX_BYTES = 2**30
-"""A journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it."""
-
+MAX_BYTES = 2**30  # a journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it
 Found = TypeVar("Found", bound=JobEvent)
 
 
@@ -62,18 +60,10 @@ class Journal(Generic[Event, Started]):
         self._path: Path | None = None
         self._end = self._size = 0  # where the next line goes; of the file: beyond `_end` if its last line is torn
 
-    @classmethod
-    def create(cls, folder: Path, kind: JobKind[Event, Started], name: str) -> Journal[Event, Started]:
-        """Start the journal of a new job in its folder; raises as `keep_in` does."""
-        journal = cls(kind, name)
-        journal.keep_in(folder)
-        return journal
-
     def keep_in(self, folder: Path) -> None:
         """Write what is known so far, whole or not at all, and from now on whatever is recorded.
 
-        Raises:
-            SearchError: the folder has a journal already, or can't be written.
+        A SearchError if the folder has a journal already, or can't be written.
         """
         path = folder / JOURNAL_NAME
         if path.exists():
@@ -105,11 +95,7 @@ class Journal(Generic[Event, Started]):
 
     @property
     def started(self) -> Started:
-        """How the job began.
-
-        Raises:
-            SearchError: the journal ends before that, or lies in another job's folder.
-        """
+        """How the job began; a SearchError if the journal ends before that, or lies in another job's folder."""
         kind, folder = self.kind.name, None if self._path is None else self._path.parent
         if folder is not None and folder.name != self.name:
             raise SearchError(f"{str(folder)!r} is the folder of {kind} {self.name!r}: give it that name again")
@@ -119,11 +105,7 @@ class Journal(Generic[Event, Started]):
         return started
 
     def record(self, event: Event) -> int:
-        """Append an event and return its number; one whose key is held is not written again (resume repeats them).
-
-        Raises:
-            SearchError: the file can't be written, or another process wrote to it.
-        """
+        """Append an event, once (resume repeats them); returns its number. SearchError if it can't be written."""
         if event.key in self._numbers:
             return self._numbers[event.key]
         n = len(self._events)
@@ -134,7 +116,6 @@ class Journal(Generic[Event, Started]):
         return n
 
     def events(self) -> tuple[tuple[int, Event], ...]:
-        """All events with their numbers, in order."""
         return tuple(enumerate(self._events))
 
     def find(self, kind: type[Found], *place: object) -> Found | None:
@@ -166,10 +147,7 @@ class Journal(Generic[Event, Started]):
 
 
 def kind_of_journal(folder: Path) -> str | None:
-    """The kind of job whose journal a folder holds, if any; a search's where its header can't be read.
-
-    Opening it says what is wrong then.
-    """
+    """The kind of a folder's journal, if any; a search's where the header can't be read, of which opening says more."""
     try:
         with (folder / JOURNAL_NAME).open("rb") as file:
             header = json.loads(file.readline(10_000))

@@ -10,7 +10,6 @@ from medarts_ops.errors import SearchError, os_errors_as
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files in a folder take."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
@@ -20,11 +19,7 @@ def set_aside(folder: Path) -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a job's folder; what is left of one that can't be removed whole lies under `set_aside`.
-
-    Raises:
-        SearchError: it can't be removed.
-    """
+    """Remove a job's folder; what is left of one that can't be removed whole (SearchError) lies under `set_aside`."""
     # Under its own name half a folder would be taken for a broken search; and a new one may have the name at once.
     aside = set_aside(folder)
     remove_tree(aside)
