@@ -126,16 +126,9 @@ class Supernet(nn.Module):
     def forward(
         self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
     ) -> Tensor:
-        """One batch an individual.
+        """`images [individual, image, channel, height, width]` to logits [individual, image, class].
 
-        Args:
-            images: [individual, image, channel, height, width].
-            normal_mixture: [individual, edge, op].
-            reduce_mixture: likewise.
-            dropout: of the identities, in training alone.
-
-        Returns:
-            Logits [individual, image, class].
+        Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
         output = self.stem(images)
         before_previous = previous = F.relu(output)
