@@ -6,37 +6,22 @@ The public names are loaded when first used, so that importing the package costs
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medarts_ops.config import EvaluateConfig, SearchConfig
-    from medarts_ops.data.registry import DATASETS
-    from medarts_ops.evaluation import run_evaluation
-    from medarts_ops.executors.registry import EXECUTORS
-    from medarts_ops.objectives.registry import OBJECTIVES
-    from medarts_ops.search import run_search
-    from medarts_ops.space.genotype import Genotype
-    from medarts_ops.strategies.registry import STRATEGIES
-    from medarts_ops.tracking.evaluation import tracked_evaluation
-    from medarts_ops.tracking.resume import resumed_evaluation, resumed_search
-    from medarts_ops.tracking.search import tracked_search
-
-__all__ = [
-    "DATASETS",
-    "EXECUTORS",
-    "OBJECTIVES",
-    "STRATEGIES",
-    "EvaluateConfig",
-    "Genotype",
-    "SearchConfig",
-    "resumed_evaluation",
-    "resumed_search",
-    "run_evaluation",
-    "run_search",
-    "tracked_evaluation",
-    "tracked_search",
-]
+    from medarts_ops.config import EvaluateConfig as EvaluateConfig
+    from medarts_ops.config import SearchConfig as SearchConfig
+    from medarts_ops.data.registry import DATASETS as DATASETS
+    from medarts_ops.evaluation import run_evaluation as run_evaluation
+    from medarts_ops.executors.registry import EXECUTORS as EXECUTORS
+    from medarts_ops.objectives.registry import OBJECTIVES as OBJECTIVES
+    from medarts_ops.search import run_search as run_search
+    from medarts_ops.space.genotype import Genotype as Genotype
+    from medarts_ops.strategies.registry import STRATEGIES as STRATEGIES
+    from medarts_ops.tracking.evaluation import tracked_evaluation as tracked_evaluation
+    from medarts_ops.tracking.resume import resumed_evaluation as resumed_evaluation
+    from medarts_ops.tracking.resume import resumed_search as resumed_search
+    from medarts_ops.tracking.search import tracked_search as tracked_search
 
 _HOMES = {
     "DATASETS": "medarts_ops.data.registry",
@@ -55,20 +40,18 @@ _HOMES = {
 }
 
 
+__all__ = list(_HOMES)
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        from medarts_ops.provenance import installed_version
+
+        return installed_version("medarts-ops") or "0+unknown"  # of a checkout that was never installed
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'medarts_ops' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
-
-
-def _version() -> str:
-    try:
-        return version("medarts-ops")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "0+unknown"
+    return [*_HOMES, "__version__"]

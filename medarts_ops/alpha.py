@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,21 +12,16 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 from medarts_ops.value import BoolArray, FloatArray, Value
 
 MASK = "mask"
-RESERVED = (MASK, "edges", "operations")
-"""Names that an array can't have: they stand beside the arrays in files."""
-
+RESERVED = (MASK, "edges", "operations")  # names that an array can't have: they stand beside the arrays in files
 _ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class CellAlpha(Value):
-    """Architecture parameters of one kind of cell.
+    """Architecture parameters of one kind of cell; in JSON arrays stand side by side, with `mask` if there is one.
 
-    In JSON the arrays stand side by side under their names, with `mask` where some operations are gone.
-
-    Attributes:
-        arrays: by name, each [edge, …]: DARTS has `op_logits [edge, op]`, a strategy that weighs edges `edge_logits
-            [edge]`, too. Whatever is in here is inherited, crossed, stored and trained together, bit for bit.
-        mask: bool [edge, op], which operations an edge still has; None where it has them all.
+    `arrays` are [edge, …] each: DARTS has `op_logits [edge, op]`, a strategy that weighs edges `edge_logits [edge]`,
+    too. Whatever is in here is inherited, crossed, stored and trained together, bit for bit. `mask` is bool [edge, op],
+    which operations an edge still has; None where it has them all.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -103,33 +98,20 @@ class OperationMasks(Value):
 def operations_left(alphas: Iterable[Alpha]) -> OperationMasks | None:
     """What one supernet for all of these must have: the operations that any of them still has; None if that is all."""
     by_kind = zip(*(alpha.cells for alpha in alphas), strict=True)
-    normal, reduce = (_union([cell.mask for cell in cells]) for cells in by_kind)
+    normal, reduce = map(_union, by_kind)
     if normal is None and reduce is None:
         return None
-    like = reduce if normal is None else normal
-    full = np.ones_like(like)
+    full = np.ones_like(reduce if normal is None else normal)
     return OperationMasks(normal=full if normal is None else normal, reduce=full if reduce is None else reduce)
 
 
-def _union(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
-    union: np.ndarray | None = None
-    for mask in masks:
-        if mask is None:
-            return None
-        union = mask if union is None else union | mask
-    return union
+def _union(cells: Sequence[CellAlpha]) -> np.ndarray | None:
+    masks = [cell.mask for cell in cells if cell.mask is not None]
+    return np.logical_or.reduce(masks) if len(masks) == len(cells) else None
 
 
 class Mixtures(NamedTuple):
-    """What α says when it is read: the weight ≥ 0 of each operation, [edge, op], in each kind of cell.
-
-    A row's sum is the weight of its edge: 1 in DARTS.
-    """
+    """What α says when read: the weight ≥ 0 of each operation, [edge, op]; a row's sum is its edge's (1 in DARTS)."""
 
     normal: np.ndarray
     reduce: np.ndarray
-
-
-def mixture_peak(mixture: np.ndarray) -> float:
-    """Mean over edges of the largest weight of `mixture [edge, op]`."""
-    return float(np.asarray(mixture).max(axis=1).mean())

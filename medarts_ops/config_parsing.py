@@ -15,8 +15,7 @@ from medarts_ops.hyperparameters import HYPERPARAMETERS
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_EXPLAINED = 10
-MAX_SHOWN = 200
-"""Characters of a wrong value that a message repeats."""
+MAX_SHOWN = 200  # characters of a wrong value that a message repeats
 
 
 def parse_config(model: type[Model], settings: Mapping[str, Any], place: str = "") -> Model:
@@ -38,13 +37,13 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, within: str) -> str:
     place, forbidden = detail["loc"], detail["type"] == "extra_forbidden"
     wrong_key = not forbidden and place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
     place = place[:-1] if wrong_key else place
-    # Union members add parts such as "constrained-int" to the path; an unknown key is the user's own, even `int`.
-    own = place[-1:] if wrong_key or forbidden else ()
-    parts = [str(part) for part in place[: len(place) - len(own)] if not _names_a_union_member(part)]
-    parts += [str(part) for part in own]
+    # Union members add parts such as "constrained-int" to the path; an unknown key is the user's word, even `int`.
+    unknown = place[-1:] if wrong_key or forbidden else ()
+    parts = [str(part) for part in place[: len(place) - len(unknown)] if not _names_a_union_member(part)]
+    parts += map(str, unknown)
     above = [within] if within else []
     path = ".".join(above + parts) or "config"
-    if own:
+    if unknown:
         allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
         near = difflib.get_close_matches(parts[-1], allowed, n=1)
         hint = f"; did you mean {'.'.join([*above, *parts[:-1], near[0]])!r}?" if near else ""
@@ -65,22 +64,17 @@ def _names_a_union_member(part: int | str) -> bool:
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    current: type[BaseModel] = model
     for part in path:
         if part.isdigit():
             continue
-        found = _model_in(current.model_fields[part].annotation) if part in current.model_fields else None
+        found = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
         if found is None:
             return list(HYPERPARAMETERS) if part == "space" else []
-        current = found
-    return list(current.model_fields)
+        model = found
+    return list(model.model_fields)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+    return next(filter(None, map(_model_in, getattr(annotation, "__args__", ()))), None)

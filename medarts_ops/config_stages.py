@@ -39,7 +39,6 @@ class StageConfig(Settings):
 
     @property
     def size(self) -> int:
-        """How many individuals the stage trains in one round."""
         return self.population if self.population is not None else (self.survivors or 0) + self.children
 
 
@@ -51,11 +50,7 @@ TABLE_II = (
 
 
 def check_stages(stages: Sequence[StageConfig]) -> None:
-    """Refuse stages that can't follow each other.
-
-    Raises:
-        ConfigError: names the stage and the setting.
-    """
+    """Refuse stages that can't follow each other, by a ConfigError that names the stage and the setting."""
     if not stages:
         raise ConfigError("stages is empty: allowed is one stage or more")
     names = [stage.name for stage in stages]

@@ -7,20 +7,12 @@ from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
 
 
 class Setting(NamedTuple):
-    """One setting.
-
-    Attributes:
-        path: dotted path, as `--set` takes it.
-        value: its value in this config.
-        origin: where the model's default comes from: paper, DARTS or ours; empty where there is no default.
-        description: one sentence.
-    """
+    """A setting with the path that `--set` takes; `origin` of the default: paper, DARTS or ours, empty without one."""
 
     path: str
     value: Any
@@ -30,9 +22,7 @@ class Setting(NamedTuple):
 
 def settings_of(config: SearchConfig | EvaluateConfig) -> tuple[Setting, ...]:
     """All settings of `config` in the model's order, groups and lists of groups unfolded."""
-    return tuple(
-        Setting(path, value, _origin(field), field.description or "") for path, value, field in _fields(config, "")
-    )
+    return tuple(_settings(config, ""))
 
 
 def settings_file(config: SearchConfig | EvaluateConfig) -> str:
@@ -51,30 +41,21 @@ def shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _fields(model: BaseModel, path: str) -> Iterator[tuple[str, Any, FieldInfo]]:
+def _settings(model: BaseModel, path: str) -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        place = f"{path}{name}"
         groups = _groups(value)
-        if groups:
-            for part, group in groups:
-                yield from _fields(group, f"{place}.{part}." if part else f"{place}.")
-        else:
-            yield place, value, field
+        for place, group in groups:
+            yield from _settings(group, f"{path}{name}{place}.")
+        if not groups:
+            extra = field.json_schema_extra
+            origin = str(extra.get("origin", "")) if isinstance(extra, dict) else ""
+            yield Setting(f"{path}{name}", value, origin, field.description or "")
 
 
 def _groups(value: Any) -> list[tuple[str, BaseModel]]:
+    """The groups in a setting's value, each with its place in it."""
     if isinstance(value, BaseModel):
         return [("", value)]
-    if isinstance(value, Mapping):
-        entries = [(str(key), entry) for key, entry in value.items()]
-    elif isinstance(value, tuple):
-        entries = [(str(index), entry) for index, entry in enumerate(value)]
-    else:
-        return []
-    return [(key, entry) for key, entry in entries if isinstance(entry, BaseModel)]
-
-
-def _origin(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get("origin", "")) if isinstance(extra, dict) else ""
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, tuple) else ()
+    return [(f".{place}", entry) for place, entry in entries if isinstance(entry, BaseModel)]

@@ -7,10 +7,10 @@ once, in `cli/main.py`, and shown as one line; `--debug` shows the traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-LONGEST_NAME = 100
-"""Characters of an unknown name that a message repeats: it may come from anybody's file."""
+LONGEST_NAME = 100  # characters of an unknown name that a message repeats: it may come from anybody's file
 
 
 class MedartsError(Exception):
@@ -60,3 +60,17 @@ def unknown_name(kind: str, got: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(got, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {got!r}: allowed are {', '.join(names)}{hint}"
+
+
+@contextmanager
+def os_errors_as(kind: type[MedartsError], wrong: str, remedy: str) -> Iterator[None]:
+    """What the operating system refuses inside is an error of that kind: what is `wrong`, its reason, the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{wrong}: {error.strerror or error}; {remedy}") from error
+
+
+def named(error: BaseException) -> str:
+    """An error of anybody's code in one line: its type and what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
+from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import SearchError, TrainingDiverged
@@ -45,8 +45,6 @@ def run_evaluation(
     """Train the network of `genotype` on all training images; the test error of the last epoch is the result.
 
     Args:
-        config: all settings.
-        genotype: the architecture.
         dataset: what `load_dataset(config.dataset)` gave, where the caller has it already.
         folder: an existing folder of the evaluation's own, for a journal, a checkpoint after each epoch, and the result
             and the trained weights (`weights.pt`) at the end; None keeps none of them.
@@ -58,9 +56,17 @@ def run_evaluation(
     """
     resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    started = _started(resolved, genotype, dataset)
+    parameters = count_parameters(
+        genotype,
+        cells=config.cells,
+        channels=config.channels,
+        n_classes=dataset.n_classes,
+        in_channels=dataset.in_channels,
+    )
+    summary = dataset.summary(None)
+    started = EvaluationStarted(config=resolved, genotype=genotype, parameters=parameters, dataset=summary)
     with new_job(EVALUATION, folder, observers) as job:
-        return _carry_out(job, started, executor or _this_process(started, dataset))
+        return _carry_out(job, started, dataset, executor)
 
 
 def resume_evaluation(
@@ -68,12 +74,8 @@ def resume_evaluation(
 ) -> EvaluationResult:
     """Go on with an evaluation after its last whole epoch; the start and the epochs so far are told once more.
 
-    One that is finished is only told again.
-
-    Args:
-        folder: the one that `run_evaluation` was given.
-        observers: as for `run_evaluation`; they bear an event that is told twice.
-        executor: as for `run_evaluation`.
+    One that is finished is only told again. Arguments are those of `run_evaluation`; observers bear an event that is
+    told twice.
 
     Raises:
         SearchError: there is no evaluation in the folder, or another process works on it.
@@ -89,28 +91,17 @@ def resume_evaluation(
         started = job.journal.started
         dataset = load_dataset(started.config.dataset)
         check_images(f"evaluation {folder.name!r}", started.dataset, dataset.summary(None))
-        return _carry_out(job, started, executor or _this_process(started, dataset))
-
-
-def _started(config: ResolvedEvaluateConfig, genotype: Genotype, dataset: ImageDataset) -> EvaluationStarted:
-    parameters = count_parameters(
-        genotype,
-        cells=config.cells,
-        channels=config.channels,
-        n_classes=dataset.n_classes,
-        in_channels=dataset.in_channels,
-    )
-    return EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset.summary(None))
-
-
-def _this_process(started: EvaluationStarted, dataset: ImageDataset) -> Executor:
-    return LocalExecutor(started.config.runtime, dataset, source=started.config.dataset)
+        return _carry_out(job, started, dataset, executor)
 
 
 def _carry_out(
-    job: Job[EvaluationEvent, EvaluationStarted], started: EvaluationStarted, executor: Executor
+    job: Job[EvaluationEvent, EvaluationStarted],
+    started: EvaluationStarted,
+    dataset: ImageDataset,
+    executor: Executor | None,
 ) -> EvaluationResult:
     _logger.info("the evaluation computes with %s", started.config.runtime)
+    executor = executor or LocalExecutor(started.config.runtime, dataset, source=started.config.dataset)
     folder = job.folder
     task = EvaluationTask(
         name="evaluation" if folder is None else folder.name,

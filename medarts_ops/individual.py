@@ -97,7 +97,6 @@ class EvaluatedIndividual(Value):
 
     @property
     def id(self) -> str:
-        """The individual's id."""
         return self.trained.individual.id
 
 
@@ -113,12 +112,10 @@ class RankedIndividual(Value):
 
     @property
     def id(self) -> str:
-        """The individual's id."""
         return self.evaluated.id
 
     @property
     def trained(self) -> TrainedIndividual:
-        """The trained individual inside."""
         return self.evaluated.trained
 
 
@@ -159,12 +156,10 @@ class SearchResult(Value):
 
     @property
     def best(self) -> RankedIndividual:
-        """The individual that the search found: the best of the last stage."""
         return self.stages[-1].best
 
     @property
     def seconds(self) -> float:
-        """The search cost in seconds."""
         return sum(stage.seconds for stage in self.stages)
 
 
@@ -204,7 +199,6 @@ class EvaluationResult(Value):
 
     @property
     def test_error(self) -> float:
-        """Test error of the last epoch, in 0…1."""
         return self.history[-1].test_error
 
     @property

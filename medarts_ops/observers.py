@@ -23,8 +23,7 @@ from medarts_ops.individual import (
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
-JobState = Literal["finished", "stopped", "unfinished"]
-"""How a job stands."""
+JobState = Literal["finished", "stopped", "unfinished"]  # how a job stands
 
 
 class JobEvent(Value):
@@ -88,7 +87,6 @@ class FanOut(Generic[Event]):
         self._observers = tuple(observers)
 
     def notify(self, event: Event) -> None:
-        """Tell everyone."""
         for observer in self._observers:
             observer.notify(event)
 
@@ -112,8 +110,6 @@ class DatasetSummary(Value):
 
 
 class SearchStarted(JobEvent):
-    """A search begins."""
-
     kind: Literal["search_started"] = "search_started"
     search_id: str
     config: ResolvedSearchConfig
@@ -142,8 +138,6 @@ class PopulationBorn(JobEvent):
 
 
 class EpochFinished(JobEvent):
-    """An individual finished an epoch."""
-
     place = ("individual_id", "record.epoch")
     kind: Literal["epoch_finished"] = "epoch_finished"
     individual_id: str
@@ -160,32 +154,23 @@ class IndividualFinished(JobEvent):
     @property
     def individual(self) -> Individual:
         """The individual, whatever became of it."""
-        match self.outcome:
-            case EvaluatedIndividual(trained=trained):
-                return trained.individual
-            case FailedIndividual(individual=individual):
-                return individual
+        outcome = self.outcome
+        return outcome.individual if isinstance(outcome, FailedIndividual) else outcome.trained.individual
 
 
 class StageFinished(JobEvent):
-    """A stage was ranked."""
-
     place = ("result.index",)
     kind: Literal["stage_finished"] = "stage_finished"
     result: StageResult
 
 
 class SearchFinished(JobEvent):
-    """The search found its architecture."""
-
     job_state = "finished"
     kind: Literal["search_finished"] = "search_finished"
     result: SearchResult
 
 
 class SearchStopped(JobStopped):
-    """The search ended early."""
-
     kind: Literal["search_stopped"] = "search_stopped"
 
 
@@ -201,8 +186,7 @@ SearchEvent = Annotated[
     Field(discriminator="kind"),
 ]
 
-SearchObserver = Observer[SearchEvent]
-"""Someone who is told what happens in a search."""
+SearchObserver = Observer[SearchEvent]  # someone who is told what happens in a search
 
 
 class EvaluationStarted(JobEvent):
@@ -225,8 +209,6 @@ class EvaluationStarted(JobEvent):
 
 
 class EvaluationEpochFinished(JobEvent):
-    """An epoch of full-size training is over."""
-
     place = ("record.epoch",)
     kind: Literal["evaluation_epoch_finished"] = "evaluation_epoch_finished"
     record: EvaluationEpoch
@@ -248,8 +230,6 @@ class EvaluationFinished(JobEvent):
 
 
 class EvaluationStopped(JobStopped):
-    """The evaluation ended early."""
-
     kind: Literal["evaluation_stopped"] = "evaluation_stopped"
 
 
@@ -257,5 +237,4 @@ EvaluationEvent = Annotated[
     EvaluationStarted | EvaluationEpochFinished | EvaluationFinished | EvaluationStopped, Field(discriminator="kind")
 ]
 
-EvaluationObserver = Observer[EvaluationEvent]
-"""Someone who is told what happens in an evaluation."""
+EvaluationObserver = Observer[EvaluationEvent]  # someone who is told what happens in an evaluation

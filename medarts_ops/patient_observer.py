@@ -11,9 +11,7 @@ from typing import Generic
 from medarts_ops.errors import StoreError
 from medarts_ops.observers import Event, Observer
 
-RETRY_SECONDS = 60.0
-"""How long a failing store is left alone."""
-
+RETRY_SECONDS = 60.0  # how long a failing store is left alone
 SHORTEST_PAUSE = 10
 """A pause lasts at least so many times as long as the attempt before it: a store that hangs, rather than refuses,
 takes at most a tenth of the training time."""
@@ -25,11 +23,7 @@ class PatientObserver(Generic[Event]):
     """Holds back the events that an observer could not take, and tells them again, in order, once it can.
 
     The observer must bear that an event is told again after it failed half-way. A failing store is left alone for
-    RETRY_SECONDS; the end of a job tries once more at once.
-
-    Args:
-        observer: who writes into the store.
-        clock: seconds that only rise.
+    RETRY_SECONDS; the end of a job tries once more at once. `clock` gives seconds that only rise.
 
     Raises (from `notify`):
         StoreError: at the very first event, since a store that is away from the start is more likely a mistake than
@@ -45,7 +39,6 @@ class PatientObserver(Generic[Event]):
 
     @property
     def waiting(self) -> int:
-        """How many events the observer has not taken."""
         return len(self._waiting)
 
     def notify(self, event: Event) -> None:

@@ -7,11 +7,27 @@ from collections.abc import Sequence
 from medarts_ops.config import SearchConfig
 from medarts_ops.evolution.crossover import crossover
 from medarts_ops.evolution.inheritance import inherit
-from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, with_alpha
+from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
-from medarts_ops.training.random_individual import random_individual
+
+
+def random_individual(
+    config: SearchConfig, number: int, hyperparameters: Hyperparameters | None = None, *, stage: int = 0
+) -> Individual:
+    """The random individual of that number in a stage; without hyperparameters it has the config's own."""
+    hyperparameters = hyperparameters or Hyperparameters.from_config(config)
+    rng = random_generator(config.seed, stage, number, Stream.ALPHA)
+    return Individual(
+        id=individual_id(config.stages[stage].name, number),
+        stage=stage,
+        number=number,
+        origin="random",
+        parents=(),
+        alpha=build_strategy(config).initial_alpha(hyperparameters.alpha_init_std, rng),
+        hyperparameters=hyperparameters,
+    )
 
 
 def random_individuals(
@@ -28,10 +44,8 @@ def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIn
     The strategy says with which α the survivors go into the stage: their trained one, in DARTS and in the paper.
     """
     stage = config.stages[index]
-    place, rng = (
-        StagePlace(index, len(config.stages), stage),
-        random_generator(config.seed, index, 0, Stream.NEXT_STAGE),
-    )
+    place = StagePlace(index, len(config.stages), stage)
+    rng = random_generator(config.seed, index, 0, Stream.NEXT_STAGE)
     alphas = build_strategy(config).next_stage([ranked.trained.alpha for ranked in chosen], place, rng)
     parents = [with_alpha(ranked, alpha) for ranked, alpha in zip(chosen, alphas, strict=True)]
     heirs = inherit(parents, index, stage.name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
 from medarts_ops.errors import StoreError
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
+from medarts_ops.individual import Hyperparameters, Measured
 from medarts_ops.observers import IndividualFinished, PopulationBorn, SearchEvent
 from medarts_ops.proposers import Proposer
-
-Outcome = EvaluatedIndividual | FailedIndividual
 
 
 class ProposalRecorder:
@@ -23,7 +22,7 @@ class ProposalRecorder:
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
         self._rounds: dict[int, tuple[str, ...]] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, Measured] = {}
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of the first stage's individuals: only they were proposed."""
@@ -46,21 +45,18 @@ class PatientProposer:
 
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
-        self._untold: list[tuple[int, Sequence[Outcome]]] = []
+        self._untold: deque[tuple[int, Sequence[Measured]]] = deque()
 
     def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
-        """The hyperparameters of the `n` individuals of this round, in the individuals' order."""
         self._tell_untold()
         return self._proposer.propose(round, n)
 
-    def tell(self, round: int, outcomes: Sequence[Outcome]) -> None:
-        """What came of a round, in the order that `propose` gave."""
+    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
         self._untold.append((round, outcomes))
         with suppress(StoreError):
             self._tell_untold()
 
     def _tell_untold(self) -> None:
         while self._untold:
-            round, outcomes = self._untold[0]
-            self._proposer.tell(round, outcomes)
-            self._untold.pop(0)
+            self._proposer.tell(*self._untold[0])
+            self._untold.popleft()

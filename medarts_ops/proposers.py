@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
+from medarts_ops.individual import Hyperparameters, Measured
 
 
 class Proposer(Protocol):
@@ -15,7 +15,7 @@ class Proposer(Protocol):
         """The hyperparameters of the `n` individuals of this round, in the individuals' order."""
         ...
 
-    def tell(self, round: int, outcomes: Sequence[EvaluatedIndividual | FailedIndividual]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
         """What came of a round, in the order that `propose` gave."""
         ...
 
@@ -27,8 +27,7 @@ class FixedProposer:
         self._hyperparameters = hyperparameters
 
     def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
-        """`n` times the same."""
         return (self._hyperparameters,) * n
 
-    def tell(self, round: int, outcomes: Sequence[EvaluatedIndividual | FailedIndividual]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
         """Learns nothing."""

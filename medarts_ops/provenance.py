@@ -6,9 +6,6 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-GIT_SECONDS = 5
-DRIVER_SECONDS = 10
-
 
 def git_commit() -> str | None:
     """The commit of the current folder; None without git, a repository or a commit."""
@@ -16,7 +13,7 @@ def git_commit() -> str | None:
 
 
 def git_branch() -> str | None:
-    """The branch of the current folder, `HEAD` where none is checked out; None as for `git_commit`."""
+    """Its branch, `HEAD` where none is checked out; None as for `git_commit`."""
     return _git("rev-parse", "--abbrev-ref", "HEAD")
 
 
@@ -36,13 +33,13 @@ def installed_version(distribution: str) -> str | None:
 
 def nvidia_driver_version() -> str | None:
     """As nvidia-smi has it: torch knows only which CUDA the driver is good for. None where it can't be found out."""
-    shown = _printed(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], DRIVER_SECONDS) or ""
+    shown = _printed(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], seconds=10) or ""
     return next(iter(shown.split()), None)
 
 
 def _git(*arguments: str) -> str | None:
     # A look may neither lock the repository nor start the program that its settings name as a file monitor.
-    return _printed(["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments], GIT_SECONDS)
+    return _printed(["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments], seconds=5)
 
 
 def _printed(command: Sequence[str], seconds: int) -> str | None:

@@ -10,13 +10,11 @@ from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar
 
-from medarts_ops.errors import ConfigError, unknown_name
+from medarts_ops.errors import ConfigError, named, unknown_name
 
 Part = TypeVar("Part")
 
-PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-"""Names become file names, metrics and parts of dotted paths."""
-
+PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")  # names become file names, metrics and parts of dotted paths
 WHERE_TO_DEFINE = "define it at the top of a module or script that can be imported, or set runtime.workers to 1"
 
 _registered: dict[str, dict[str, Any]] = {}
@@ -26,12 +24,8 @@ _registered: dict[str, dict[str, Any]] = {}
 class Registry(Generic[Part]):
     """The parts of one kind. Built-in ones go before others of their name; no entry point is loaded before it is used.
 
-    Args:
-        kind: a word for messages, such as "strategy".
-        path: where a config names such a part.
-        group: the group of entry points by which installed packages announce theirs.
-        built_in: the project's own parts by name.
-        part_type: what every part is an instance of.
+    `kind` is a word for messages, `path` where a config names such a part, `group` the group of entry points by which
+    installed packages announce theirs, `part_type` what every part is an instance of.
     """
 
     def __init__(
@@ -48,9 +42,7 @@ class Registry(Generic[Part]):
     def get(self, name: str, path: str | None = None) -> Part:
         """The part of that name.
 
-        Args:
-            name: as the config gives it.
-            path: the dotted path of the config that messages begin with, where it is not the registry's.
+        `path` is the dotted path of the config that messages begin with, where it is not the registry's.
 
         Raises:
             ConfigError: there is none, an installed package's can't be loaded, or two packages have one.
@@ -66,17 +58,13 @@ class Registry(Generic[Part]):
         if len(found) > 1:
             packages = " and ".join(sorted(map(_package, found)))
             raise ConfigError(f"{path}: {packages} both have a {self.kind} {name!r}: uninstall one of them")
-        named = f"{path}: {self.kind} {name!r} of {_package(found[0])}"
-        with _in_one_line(f"{named} can't be loaded", "mend, update or uninstall that package"):
+        which = f"{path}: {self.kind} {name!r} of {_package(found[0])}"
+        with _in_one_line(f"{which} can't be loaded", "mend, update or uninstall that package"):
             loaded: Part = found[0].load()
-        return self._checked(loaded, named)
+        return self._checked(loaded, which)
 
     def register(self, name: str, part: Part) -> None:
-        """Make `part` known to this process, and to the worker processes that it starts, as `name`.
-
-        Raises:
-            ConfigError: the name is taken or no plain word, or the part is of another type.
-        """
+        """Make `part` known to this process and its worker processes; ConfigError if name or type are not allowed."""
         if not PLAIN_WORD.fullmatch(name):
             raise ConfigError(
                 f"a {self.kind} can't be named {name!r}: allowed are up to 40 letters, digits, _ and -, a letter first"
@@ -85,38 +73,29 @@ class Registry(Generic[Part]):
             raise ConfigError(f"{self.kind} {name!r} is there already: choose another name")
         _registered.setdefault(self.group, {})[name] = self._checked(part, f"{self.kind} {name!r}")
 
-    def _checked(self, part: Part, named: str) -> Part:
+    def _checked(self, part: Part, which: str) -> Part:
         if not isinstance(part, self._part_type):
             allowed = self._part_type.__name__
-            raise ConfigError(f"{named} is of type {type(part).__name__}: allowed is {allowed}; see docs/extending.md")
+            raise ConfigError(f"{which} is of type {type(part).__name__}: allowed is {allowed}; see docs/extending.md")
         return part
 
 
 @cache  # reading what is installed takes a while, and each value that is shown asks
 def announced_parts(group: str) -> EntryPoints:
-    """The parts that installed packages announce in a group of entry points."""
     return entry_points(group=group)
 
 
 def registered() -> bytes:
-    """What this process registered, for `register_again` in its worker processes.
-
-    Raises:
-        ConfigError: a part can't be found by name in its module, as a function within a function can't.
-    """
+    """All of `_registered` for `register_again`; ConfigError if a part can't be found by name in its module."""
     with _in_one_line("what was registered can't be handed to worker processes", WHERE_TO_DEFINE):
         return pickle.dumps(_registered)
 
 
 def register_again(parts: bytes) -> None:
-    """Make known in a worker process what `registered` gave in the process that started it.
-
-    Raises:
-        ConfigError: a part can't be imported here.
-    """
+    """Make known what `registered` gave in the process that started this; ConfigError if a part can't be imported."""
     with _in_one_line("a worker process can't import what was registered", WHERE_TO_DEFINE):
-        for group, named in pickle.loads(parts).items():
-            _registered.setdefault(group, {}).update(named)
+        for group, by_name in pickle.loads(parts).items():
+            _registered.setdefault(group, {}).update(by_name)
 
 
 @contextmanager
@@ -124,8 +103,7 @@ def _in_one_line(wrong: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # pickling and importing run foreign code
-        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ConfigError(f"{wrong} ({what}): {remedy}") from error
+        raise ConfigError(f"{wrong} ({named(error)}): {remedy}") from error
 
 
 def _package(entry: EntryPoint) -> str:

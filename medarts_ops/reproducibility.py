@@ -20,24 +20,11 @@ from medarts_ops.value import Value
 PACKAGES = ("medarts-ops", "torch", "torchvision", "numpy", "mlflow", "optuna")
 """Distributions whose versions may change a result, or how it is stored."""
 
-VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OMP_DYNAMIC",
-    "MKL_NUM_THREADS",
-    "MKL_DYNAMIC",
-    "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "OPENBLAS_NUM_THREADS",
-    "ATEN_CPU_CAPABILITY",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "CUDA_VISIBLE_DEVICES",
-)
-"""Environment variables that choose threads, instructions or algorithms."""
+VARIABLES = """
+    OMP_NUM_THREADS OMP_DYNAMIC MKL_NUM_THREADS MKL_DYNAMIC MKL_CBWR MKL_ENABLE_INSTRUCTIONS OPENBLAS_NUM_THREADS
+    ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA ONEDNN_DEFAULT_FPMATH_MODE
+    CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE TORCH_ALLOW_TF32_CUBLAS_OVERRIDE CUDA_VISIBLE_DEVICES
+""".split()  # environment variables that choose threads, instructions or algorithms
 
 
 class ReproducibilityRecord(Value):
@@ -74,18 +61,10 @@ class ReproducibilityRecord(Value):
 def reproducibility_record(
     config: ResolvedSearchConfig | ResolvedEvaluateConfig, dataset: DatasetSummary, started: datetime | None = None
 ) -> ReproducibilityRecord:
-    """Record this process, this machine and the code in the current folder.
+    """Record this process, this machine and the code in the current folder; raises as `Runtime.from_config`.
 
     The config's runtime is applied to this process first, as each training process does: what is read back is then
-    what the training runs under, in worker processes too.
-
-    Args:
-        config: the settings.
-        dataset: as the search or the evaluation tells it at its start.
-        started: when it began, with a time zone; now by default.
-
-    Raises:
-        ConfigError: the runtime's device is not there.
+    what the training runs under, in worker processes too. `started` has a time zone, and is now by default.
     """
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()

@@ -20,9 +20,7 @@ def resolve_search_config(
 ) -> tuple[ResolvedSearchConfig, SearchData]:
     """A search's settings as this machine gives them, and its images, which `runtime.stack` depends on.
 
-    Args:
-        config: all settings.
-        data: what `prepare_search_data(config)` gave, where the caller has it already.
+    `data` are what `prepare_search_data(config)` gave, where the caller has them already.
 
     Raises:
         ConfigError: as `resolve_config_alone`, before any image is read.

@@ -14,16 +14,8 @@ from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.job import Job, check_images, new_job, resumed_job
-from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import (
-    IndividualFinished,
-    PopulationBorn,
-    SearchEvent,
-    SearchFinished,
-    SearchObserver,
-    SearchStarted,
-)
+from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStarted
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import multi_stage_search
@@ -44,7 +36,6 @@ def run_search(
     """Search an architecture. Nothing is written before the config and the data are known to be good.
 
     Args:
-        config: all settings.
         folder: an existing, empty folder whose name is the search's id; journal, checkpoints and stage data are
             written there.
         data: what `prepare_search_data(config)` gave, where the caller has it already.
@@ -74,11 +65,7 @@ def resume_search(
     observers, who may have missed it; an individual in training goes on after its last finished epoch. On a CPU the
     result is that of a search that was never stopped, bit for bit.
 
-    Args:
-        folder: the search's.
-        proposer: as it was given to `run_search`; asked only for what the journal does not hold.
-        executor: as for `run_search`.
-        observers: likewise.
+    Arguments are those of `run_search`; the proposer is asked only for what the journal does not hold.
 
     Raises:
         SearchError: there is no journal, the search is finished, or another process works on it.
@@ -107,15 +94,9 @@ def _carry_out(
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config))
     with closing(executor or build_executor(config.runtime)) as executor:
         job.begin(started)
-        rounds = TrainingRounds(config, folder, data, executor, _known(job.journal), job.notify)
+        known = Known.from_events([event for _, event in job.journal.events()])
+        rounds = TrainingRounds(config, folder, data, executor, known, job.notify)
         stages = multi_stage_search(config, proposer, rounds, job.notify)
         result = SearchResult(search_id=folder.name, stages=stages)
         job.notify(SearchFinished(result=result))
     return result
-
-
-def _known(journal: Journal[SearchEvent, SearchStarted]) -> Known:
-    events = [event for _, event in journal.events()]
-    born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
-    outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
-    return Known(born, outcomes)

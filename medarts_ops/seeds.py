@@ -25,12 +25,10 @@ class Stream(IntEnum):
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:
-    """The seed sequence of one stream of one individual of one stage."""
     return np.random.SeedSequence(seed, spawn_key=(stage, individual, int(stream)))
 
 
 def random_generator(seed: int, stage: int, individual: int, stream: Stream) -> np.random.Generator:
-    """A NumPy generator for one stream."""
     return np.random.default_rng(seed_sequence(seed, stage, individual, stream))
 
 

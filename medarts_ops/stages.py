@@ -11,13 +11,7 @@ from collections.abc import Callable, Sequence
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.ranking import rank, survivors
-from medarts_ops.individual import (
-    EvaluatedIndividual,
-    FailedIndividual,
-    Measured,
-    StageResult,
-    without_epoch_alphas,
-)
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, StageResult, without_epoch_alphas
 from medarts_ops.observers import StageFinished
 from medarts_ops.populations import next_individuals, random_individuals
 from medarts_ops.proposers import Proposer
@@ -27,17 +21,7 @@ from medarts_ops.training_rounds import TrainingRounds
 def multi_stage_search(
     config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds, tell: Callable[[StageFinished], None]
 ) -> tuple[StageResult, ...]:
-    """All stages, each fed by the one before.
-
-    Args:
-        config: the search's settings.
-        proposer: where the hyperparameters of random individuals come from.
-        rounds: trains and measures a population.
-        tell: takes what came of a stage.
-
-    Raises:
-        SearchError: too few individuals of a stage did not fail.
-    """
+    """All stages, each fed by the one before; `tell` takes what came of it. SearchError if too few did not fail."""
     results: list[StageResult] = []
     for index, stage in enumerate(config.stages):
         chosen = survivors(results[-1].ranked, stage.survivors or 0) if results else ()

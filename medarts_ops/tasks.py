@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Task(Value, Generic[Who, Progress, Result]):
-    """What an executor is given: a value that any process can carry out (`training/tasks.py`).
+    """What an executor is given: a value that any process can carry out (`training/carry_out.py`).
 
     It tells of `Who` some `Progress` on its way, and has a `Result` for each of its `names`.
     """
@@ -67,12 +67,10 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The ids of the individuals."""
         return tuple(individual.id for individual in self.individuals)
 
     @property
     def remedy(self) -> str:
-        """What takes so much memory, and which settings to lower."""
         stage = self.stage
         return (
             f"batch {stage.batch}, {stage.cells} cells and {stage.channels} channels; lower stages.*.batch or "
@@ -80,7 +78,6 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
         )
 
     def failures(self, cause: FailureCause, what: str, known: Sequence[Outcome] = ()) -> list[Outcome]:
-        """All but those whose outcome is known have failed."""
         finished = {outcome.individual.id for outcome in known}
         return [
             FailedIndividual(
@@ -94,9 +91,8 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
 
     def halves(self) -> tuple[TrainingTask, ...]:
         """Half of the individuals each, with a checkpoint of its own beside the group's."""
-        middle = len(self.individuals) // 2
-        halves = [part for part in (self.individuals[:middle], self.individuals[middle:]) if middle]
-        return tuple(self.model_copy(update={"individuals": part, "checkpoint": self._beside(part)}) for part in halves)
-
-    def _beside(self, part: Sequence[Individual]) -> str | None:
-        return self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
+        middle, halves = len(self.individuals) // 2, []
+        for part in (self.individuals[:middle], self.individuals[middle:]) if middle else ():
+            beside = self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
+            halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside}))
+        return tuple(halves)

@@ -17,7 +17,6 @@ from medarts_ops.individual import (
     FailedIndividual,
     Individual,
     Measured,
-    Outcome,
     RankedIndividual,
     TrainedIndividual,
 )
@@ -26,8 +25,7 @@ from medarts_ops.objectives.registry import evaluate_individual
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, StageStarted
 from medarts_ops.tasks import TrainingTask
 
-CHECKPOINTS = "checkpoints"
-"""Folder of a search that holds the individuals in training."""
+CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in training
 
 
 class Known(NamedTuple):
@@ -36,17 +34,17 @@ class Known(NamedTuple):
     populations: Mapping[tuple[int, int], tuple[Individual, ...]]
     outcomes: Mapping[str, Measured]
 
+    @classmethod
+    def from_events(cls, events: Sequence[SearchEvent]) -> Known:
+        born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
+        outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
+        return cls(born, outcomes)
+
 
 class TrainingRounds:
-    """Trains and measures populations of a search in `folder`, one after the other.
+    """Trains and measures populations of a search, one after the other; `tell` takes every event.
 
-    Args:
-        config: the search's settings, without any `auto`.
-        folder: where stage images and checkpoints are written.
-        data: the images of all stages.
-        executor: where individuals are trained.
-        known: what need not be trained again.
-        tell: takes every event.
+    Stage images and checkpoints are written to `folder`; what is `known` is not trained again.
     """
 
     def __init__(
@@ -107,7 +105,10 @@ class TrainingRounds:
                 continue  # one of a stack that was trained again for another member's sake
             if may_retry and isinstance(outcome, FailedIndividual) and outcome.cause != "diverged":
                 continue
-            measured[name] = self._measure(outcome)
+            if isinstance(outcome, TrainedIndividual):
+                measured[name] = evaluate_individual(outcome, self._config.objectives, self._context)
+            else:
+                measured[name] = outcome
             self._tell(IndividualFinished(outcome=measured[name]))
 
     def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Measured]) -> list[TrainingTask]:
@@ -132,11 +133,6 @@ class TrainingRounds:
         # α of an epoch is told once, with all others when the individual has finished: a journal would hold it often.
         told = record.model_copy(update={"alpha": None})
         self._tell(EpochFinished(individual_id=individual.id, record=told))
-
-    def _measure(self, outcome: Outcome) -> Measured:
-        if isinstance(outcome, TrainedIndividual):
-            return evaluate_individual(outcome, self._config.objectives, self._context)
-        return outcome
 
     def _stage_data(self, stage: int) -> Path:
         return self._folder / f"stage-{stage}.npz"

@@ -13,11 +13,8 @@ from typing import IO
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write that gets the name `path` when the block ends well; until then there is what was there before.
 
-    It lies beside `path` under its own `name`, is put on disk (fsync) before it is renamed, and is gone if the block
-    raises.
-
-    Raises:
-        OSError: the disk is full or the folder can't be written; `path` is as it was.
+    It lies beside `path` under another name, is put on disk (fsync) before it is renamed, and is gone if the block
+    raises. An OSError if the disk is full or the folder can't be written; `path` is as it was then.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

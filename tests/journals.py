@@ -24,9 +24,16 @@ OF_THE_TELLER = {JOURNAL_NAME, FOLDER, PICTURES}
 """Artifacts that depend on who tells the events: one without a journal, or one that did not do the work."""
 
 
+def new_journal(folder: Path, name: str) -> Journal[SearchEvent, SearchStarted]:
+    """The journal of a new search in its folder."""
+    journal = Journal(SEARCH, name)
+    journal.keep_in(folder)
+    return journal
+
+
 def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> None:
     """The folder of a search whose journal holds these events."""
-    journal = Journal.create(create_job_folder(work_dir, name), SEARCH, name)
+    journal = new_journal(create_job_folder(work_dir, name), name)
     for event in events:
         journal.record(event)
 

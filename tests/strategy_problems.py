@@ -11,7 +11,7 @@ from medarts_ops.config import StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet
-from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import BilevelProblem, LossScales, Moment, Phase, WeightStep
 from medarts_ops.strategies.strategy import StagePlace, Strategy

@@ -20,6 +20,7 @@ from medarts_ops.config import (
 )
 from medarts_ops.config_runtime import ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (
     resolve_config_alone,
     resolve_evaluate_config,
@@ -28,7 +29,6 @@ from medarts_ops.resolving import (
 )
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training import at_a_time
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 
 

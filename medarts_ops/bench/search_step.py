@@ -21,11 +21,11 @@ from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.populations import random_individual
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 

@@ -30,21 +30,17 @@ def crossover(
     g1(α_n1, α_r1) and g2(α_n2, α_r2) give g3(α_n1, α_r2) and g4(α_n2, α_r1). A child carries its parents' trained α
     bit for bit, names the parent that gave its normal cell first, and has that parent's hyperparameters (ours).
     """
+    pairs = crossover_pairs(len(survivors), n_children)
+    givers = [(survivors[normal].trained, survivors[reduce].trained) for normal, reduce in pairs]
     return tuple(
-        _child(survivors[normal], survivors[reduce], stage_index, stage_name, number)
-        for number, (normal, reduce) in enumerate(crossover_pairs(len(survivors), n_children), start=first_number)
-    )
-
-
-def _child(
-    normal_giver: RankedIndividual, reduce_giver: RankedIndividual, stage_index: int, stage_name: str, number: int
-) -> Individual:
-    return Individual(
-        id=individual_id(stage_name, number),
-        stage=stage_index,
-        number=number,
-        origin="crossover",
-        parents=(normal_giver.id, reduce_giver.id),
-        alpha=Alpha(normal=normal_giver.trained.alpha.normal, reduce=reduce_giver.trained.alpha.reduce),
-        hyperparameters=normal_giver.trained.individual.hyperparameters,
+        Individual(
+            id=individual_id(stage_name, number),
+            stage=stage_index,
+            number=number,
+            origin="crossover",
+            parents=(normal.individual.id, reduce.individual.id),
+            alpha=Alpha(normal=normal.alpha.normal, reduce=reduce.alpha.reduce),
+            hyperparameters=normal.individual.hyperparameters,
+        )
+        for number, (normal, reduce) in enumerate(givers, start=first_number)
     )

@@ -10,26 +10,18 @@ from medarts_ops.config import ResolvedObjective
 from medarts_ops.evolution.ranking import oriented_values
 from medarts_ops.individual import StageResult
 
-BEYOND_WORST = 0.1
-"""Share of the first stage's range by which the corner lies beyond its worst values."""
+BEYOND_WORST = 0.1  # share of the first stage's range by which the corner lies beyond its worst values
 
 
 def relative_hypervolume(
     stage: StageResult, first: StageResult, objectives: Sequence[ResolvedObjective]
 ) -> float | None:
-    """The area that the stage's individuals dominate, beside that of a box that the first stage spans.
+    """The area that the stage's individuals dominate, beside that of a box that the search's `first` stage spans; ≥ 0.
 
     The box reaches from the first stage's best value of each objective to a tenth of its range beyond the worst, so
     that the ends of a front count, too. So the stages of a search compare: a single individual that has the first
-    stage's best of both objectives has 1, a later stage may have more. Ours: the paper names no such figure.
-
-    Args:
-        stage: the stage to be measured.
-        first: the search's first stage, which gives corner and scale; may be the same.
-        objectives: the search's, in its order.
-
-    Returns:
-        A number ≥ 0; None where there are not exactly two objectives, or the box has no area or no end.
+    stage's best of both objectives has 1, a later stage may have more. None where there are not exactly two objectives,
+    or the box has no area or no end. Ours: the paper names no such figure.
     """
     if len(objectives) != 2 or not first.ranked:
         return None
@@ -43,11 +35,9 @@ def relative_hypervolume(
 
 
 def hypervolume(values: np.ndarray, reference: np.ndarray) -> float:
-    """The area that points dominate above a reference point (Zitzler and Thiele 1998), in two objectives.
+    """The area that points dominate above a `reference [objective]` (Zitzler and Thiele 1998), in two objectives.
 
-    Args:
-        values: `[individual, objective]`, both maximised; points that are not above the reference add nothing.
-        reference: `[objective]`.
+    `values [individual, objective]` are maximised; points that are not above the reference add nothing.
     """
     inside = values[np.all(values > reference, axis=1)]
     area, height = 0.0, float(reference[1])

@@ -34,8 +34,7 @@ def rank(
     for front, members in enumerate(non_dominated_fronts(values)):
         distances = crowding_distances(values[members])
         order = sorted(
-            range(len(members)),
-            key=lambda place: (-distances[place], -values[members[place], 0], members[place]),
+            range(len(members)), key=lambda place: (-distances[place], -values[members[place], 0], members[place])
         )
         ranked += [
             RankedIndividual(
@@ -52,10 +51,7 @@ def survivors(ranked: Sequence[RankedIndividual], n: int) -> tuple[RankedIndivid
 
 
 def chosen_from(stage: StageResult, stages: Sequence[StageConfig]) -> frozenset[str]:
-    """Ids of the individuals that go on from a finished stage of a search with these `stages`.
-
-    After the last stage that is the one that the search found. Where none was ranked, nobody goes on.
-    """
+    """Ids of those that go on from a finished stage, or of the one that the search found; none if none was ranked."""
     if not stage.ranked:
         return frozenset()
     following = stages[stage.index + 1 :]
@@ -110,9 +106,7 @@ def crowding_distances(values: np.ndarray) -> NDArray[np.float64]:
     points = _without_nan(values)
     if len(points) <= 2:
         return np.full(len(points), np.inf)
-    distances = np.zeros(len(points))
-    for column in points.T:
-        distances += _gaps(column)
+    distances: NDArray[np.float64] = np.sum([_gaps(column) for column in points.T], axis=0)
     return distances
 
 
@@ -136,11 +130,7 @@ def _gaps(column: NDArray[np.float64]) -> NDArray[np.float64]:
 def oriented_values(
     evaluated: Sequence[EvaluatedIndividual], objectives: Sequence[ResolvedObjective]
 ) -> NDArray[np.float64]:
-    """The objectives as `[individual, objective]`, all to be maximised; a NaN is -inf.
-
-    Raises:
-        SearchError: an individual lacks one of the objectives.
-    """
+    """The objectives, all to be maximised, [individual, objective]; a NaN is -inf. SearchError if one is missing."""
     values = np.empty((len(evaluated), len(objectives)))
     for row, one in enumerate(evaluated):
         for column, objective in enumerate(objectives):

@@ -13,13 +13,7 @@ from medarts_ops.training.workplace import Workplace
 
 
 class LocalExecutor:
-    """Keeps the data at work, on the device where that is their place, for all tasks of the same data.
-
-    Args:
-        config: its runtime.
-        data: what the caller has loaded already, if anything.
-        source: what `data` were loaded from.
-    """
+    """Keeps data, on the device where that is their place, for all tasks of one source; `data` are loaded already."""
 
     def __init__(self, config: ResolvedRuntime, data: Any = None, source: object = None) -> None:
         self._workplace = Workplace(Runtime.from_config(config), data, source)
@@ -33,5 +27,4 @@ class LocalExecutor:
             yield from carry_out(task, self._workplace, on_progress)
 
     def close(self) -> None:
-        """Let go of the data."""
         self._workplace.clear()

@@ -18,15 +18,15 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Literal
 
 from medarts_ops.config_runtime import ResolvedSearchRuntime
-from medarts_ops.errors import MedartsError, SearchError
+from medarts_ops.errors import MedartsError, SearchError, named
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.registry import register_again, registered
 from medarts_ops.tasks import Progress, Result, Task, Who
 
 _logger = logging.getLogger(__name__)
 
+# What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`.
 Message = tuple[Literal["progress", "result", "error", "done"], Any]
-"""What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`."""
 
 
 @dataclass
@@ -34,8 +34,7 @@ class _Worker:
     process: SpawnProcess
     connection: Connection
     task: Task[Any, Any, Any] | None = None
-    results: list[Any] = field(default_factory=list)
-    """Those of its task that have come."""
+    results: list[Any] = field(default_factory=list)  # those of its task that have come
 
 
 class ProcessExecutor:
@@ -49,7 +48,6 @@ class ProcessExecutor:
     def run(
         self, tasks: Sequence[Task[Who, Progress, Result]], on_progress: Callable[[Who, Progress], None]
     ) -> Iterator[Result]:
-        """Hand out tasks one by one; a result is yielded as soon as it arrives."""
         waiting = deque(tasks)
         while waiting or any(worker.task for worker in self._workers):
             self._hand_out(waiting)
@@ -59,7 +57,6 @@ class ProcessExecutor:
                 yield from self._receive(busy[connection], on_progress)
 
     def close(self) -> None:
-        """Ask idle workers to end, and end busy ones."""
         for worker in self._workers:
             if worker.task is None:
                 with contextlib.suppress(OSError):
@@ -146,11 +143,7 @@ def _work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) -
             except ConnectionError:
                 raise
             except Exception as error:
+                # Outside training: such as images that the device has no memory for.
                 _logger.warning("worker process: %s", error, exc_info=error)
-                send("error", _broken_off(error))
-
-
-def _broken_off(error: Exception) -> SearchError:
-    """Another error than the known ones, outside training: such as images that the device has no memory for."""
-    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return SearchError(f"a worker process broke off ({what}): its log shows where; mend that and resume the search")
+                remedy = "its log shows where; mend that and resume the search"
+                send("error", SearchError(f"a worker process broke off ({named(error)}): {remedy}"))

@@ -25,9 +25,5 @@ EXECUTORS = Registry[Callable[[ResolvedSearchRuntime], Executor]](
 
 
 def build_executor(runtime: ResolvedSearchRuntime) -> Executor:
-    """The executor that `runtime.executor` names.
-
-    Raises:
-        ConfigError: no executor of that name.
-    """
+    """The executor that `runtime.executor` names; a ConfigError if there is none of that name."""
     return EXECUTORS.get(runtime.executor)(runtime)

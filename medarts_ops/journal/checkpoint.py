@@ -9,12 +9,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from medarts_ops.errors import SearchError
+from medarts_ops.errors import SearchError, os_errors_as
 from medarts_ops.whole_file import whole_file
 
 VERSION = 1
 _MAGIC = b"medarts-checkpoint"
-_HEADER_LIMIT = 200
 
 _logger = logging.getLogger(__name__)
 
@@ -34,11 +33,12 @@ class CheckpointFile:
     def write(self, payload: bytes) -> None:
         """Make `payload` the checkpoint, and the one so far the previous, unless `payloads` found it broken.
 
-        Raises:
-            SearchError: the disk is full or the folder can't be written; the earlier checkpoint is as it was.
+        A SearchError if the disk is full or the folder can't be written; the earlier checkpoint is as it was then.
         """
         digest = hashlib.sha256(payload).hexdigest().encode()
-        try:
+        wrong = f"checkpoint {str(self._path)!r} can't be written"
+        remedy = "what was saved earlier is whole: free some space or mend the folder, then resume"
+        with os_errors_as(SearchError, wrong, remedy):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._path) as file:
                 file.write(b"%s %d %s %d\n" % (_MAGIC, VERSION, digest, len(payload)))
@@ -48,34 +48,26 @@ class CheckpointFile:
                 if self._path.exists() and not self._newest_is_broken:
                     self._path.replace(self._previous)
             self._newest_is_broken = False
-        except OSError as error:
-            raise SearchError(
-                f"checkpoint {str(self._path)!r} can't be written: {error.strerror or error}; what was saved "
-                "earlier is whole: free some space or mend the folder, then resume"
-            ) from error
 
     def payloads(self) -> Iterator[tuple[Path, bytes]]:
         """What is whole, the newest first, with its file; a torn or foreign one is named in a warning and left out.
 
-        A file is read when it is asked for: the previous one costs nothing where the newest is good.
-
-        Raises:
-            SearchError: a newer release wrote the checkpoint.
+        A file is read when it is asked for: the previous one costs nothing where the newest is good. A SearchError if a
+        newer release wrote one.
         """
         for path in (self._path, self._previous):
+            broken = "is torn or foreign"
             try:
                 payload = _read(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 payload, broken = None, f"can't be read ({error.strerror or error})"
-            else:
-                broken = "is torn or foreign"
             if payload is not None:
                 yield path, payload
-                continue
-            self._newest_is_broken |= path == self._path
-            _logger.warning("checkpoint %s %s; an earlier one is used, if there is one", path, broken)
+            else:
+                self._newest_is_broken |= path == self._path
+                _logger.warning("checkpoint %s %s; an earlier one is used, if there is one", path, broken)
 
     def delete(self) -> None:
         """Remove both files: what they held is finished."""
@@ -87,7 +79,7 @@ class CheckpointFile:
 def _read(path: Path) -> bytes | None:
     """The payload; None if it is not whole. No more is read than the file's size and its header agree on."""
     with path.open("rb") as file:
-        header = file.readline(_HEADER_LIMIT)
+        header = file.readline(200)  # no header of ours is longer
         words = header.removesuffix(b"\n").split(b" ")
         if len(words) != 4 or words[0] != _MAGIC or not words[1].isdigit():
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,8 +16,7 @@ from medarts_ops.whole_file import whole_file
 STARTED = "evaluation.json"
 RESULT = "result.json"
 CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "weights.pt"
-"""The trained network's state dict: `torch.load(file, weights_only=True)` reads it."""
+WEIGHTS = "weights.pt"  # the trained network's state dict: `torch.load(file, weights_only=True)` reads it
 
 
 class _StartedFile(Value):
@@ -35,30 +34,15 @@ class _ResultFile(Value):
 File = TypeVar("File", _StartedFile, _ResultFile)
 
 
-class EvaluationRecord(NamedTuple):
-    """What an evaluation's folder says of it; `result` is None until it is finished."""
-
-    started: EvaluationStarted
-    result: EvaluationResult | None
-
-
-def read_evaluation(folder: Path) -> EvaluationRecord:
-    """How the evaluation of a folder began, and what came of it.
-
-    Raises:
-        SearchError: there is none, or another release wrote it.
-    """
+def read_evaluation(folder: Path) -> tuple[EvaluationStarted, EvaluationResult | None]:
+    """How an evaluation began and what came of it, if it is finished; a SearchError if this release can't read it."""
     started = _read(folder / STARTED, _StartedFile).started
     finished = (folder / RESULT).exists()
-    return EvaluationRecord(started, _read(folder / RESULT, _ResultFile).result if finished else None)
+    return started, _read(folder / RESULT, _ResultFile).result if finished else None
 
 
 def earlier_events(folder: Path) -> tuple[EvaluationEvent, ...]:
-    """What happened in an evaluation of a release that kept no journal; epochs are known once it is finished.
-
-    Raises:
-        SearchError: as for `read_evaluation`.
-    """
+    """What happened in an evaluation of a release that kept no journal; epochs are known once it is finished."""
     started, result = read_evaluation(folder)
     if result is None:
         return (started,)
@@ -67,29 +51,18 @@ def earlier_events(folder: Path) -> tuple[EvaluationEvent, ...]:
 
 
 def write_started(folder: Path, started: EvaluationStarted) -> None:
-    """Write how an evaluation begins.
-
-    Raises:
-        SearchError: the disk is full or the folder can't be written.
-    """
+    """Write how an evaluation begins; a SearchError if the disk is full or the folder can't be written."""
     _write(folder / STARTED, _StartedFile(started=started))
 
 
 def write_result(folder: Path, result: EvaluationResult) -> None:
-    """Write what came of an evaluation.
-
-    Raises:
-        SearchError: the disk is full or the folder can't be written.
-    """
+    """Write what came of an evaluation; raises as `write_started`."""
     _write(folder / RESULT, _ResultFile(result=result))
 
 
 def unwritable(path: Path, error: Exception) -> SearchError:
-    """A file of an evaluation's folder that can't be written."""
-    return SearchError(
-        f"{str(path)!r} can't be written ({str(error).splitlines()[0]}); free some space or mend the folder, then "
-        "resume"
-    )
+    reason = str(error).splitlines()[0]
+    return SearchError(f"{str(path)!r} can't be written ({reason}); free some space or mend the folder, then resume")
 
 
 def _write(path: Path, content: Value) -> None:
@@ -104,9 +77,8 @@ def _read(path: Path, kind: type[File]) -> File:
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise SearchError(
-            f"{str(path)!r} can't be read ({error.strerror or error}): no evaluation began here"
-        ) from error
+        reason = error.strerror or error
+        raise SearchError(f"{str(path)!r} can't be read ({reason}): no evaluation began here") from error
     except (ValidationError, MedartsError) as error:
         raise SearchError(
             f"{str(path)!r} is not what this release writes ({str(error).splitlines()[0][:120]}); resume with the "

@@ -7,18 +7,13 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medarts_ops.errors import ConfigError, SearchError
+from medarts_ops.errors import ConfigError, SearchError, os_errors_as
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def check_job_name(name: str) -> None:
-    """Refuse a name that can't be that of a folder, a run and a study alike.
-
-    Raises:
-        ConfigError: the name holds more than letters, digits, `.`, `_` and `-`, starts with `.` or `-`, or has
-            more than 100 characters.
-    """
+    """Refuse, by a ConfigError, a name that can't be that of a folder, a run and a study alike."""
     if not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
             f"name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
@@ -34,30 +29,15 @@ def fresh_name(verb: str, dataset: str) -> str:
 def create_job_folder(work_dir: Path, name: str) -> Path:
     """Make `<work_dir>/<name>`, and `work_dir` where it is missing; of two that race for a name, one wins.
 
-    Raises:
-        ConfigError: a name that `check_job_name` refuses.
-        SearchError: the name is taken, or the work directory can't be written.
+    A SearchError if the name is taken, or the work directory can't be written.
     """
     check_job_name(name)
     folder = work_dir / name
-    _make_work_dir(work_dir)
-    try:
-        folder.mkdir(exist_ok=False)
-    except FileExistsError as error:
-        raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
-    except OSError as error:
-        raise _unusable(work_dir, error) from error
+    wrong = f"work directory {str(work_dir)!r} can't be used"
+    with os_errors_as(SearchError, wrong, "name a folder that can be written"):
+        work_dir.mkdir(parents=True, exist_ok=True)  # a file in its place is a FileExistsError
+        try:
+            folder.mkdir()
+        except FileExistsError as error:
+            raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
     return folder
-
-
-def _make_work_dir(work_dir: Path) -> None:
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # a file in its place is a FileExistsError
-        raise _unusable(work_dir, error) from error
-
-
-def _unusable(work_dir: Path, error: OSError) -> SearchError:
-    return SearchError(
-        f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be written"
-    )

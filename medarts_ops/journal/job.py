@@ -6,27 +6,24 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, Self
 
 from medarts_ops.errors import DataError, MedartsError, SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import DatasetSummary, Event, Observer
+from medarts_ops.observers import DatasetSummary, Event, FanOut, Observer
 
 _logger = logging.getLogger(__name__)
 
 
 class Job(Generic[Event, Started]):
-    """A job at work: what happens goes into its journal, then to its observers.
-
-    `folder` is None for one that keeps nothing.
-    """
+    """A job at work: what happens goes into its journal, then to its observers; without a `folder` it keeps nothing."""
 
     def __init__(
         self, journal: Journal[Event, Started], folder: Path | None, observers: Sequence[Observer[Event]]
     ) -> None:
-        self.journal, self.folder, self._observers = journal, folder, tuple(observers)
+        self.journal, self.folder, self._observers = journal, folder, FanOut(observers)
         self._is_at_work = False
 
     def begin(self, started: Event) -> None:
@@ -44,12 +41,14 @@ class Job(Generic[Event, Started]):
         self._tell(event)
 
     def _tell(self, event: Any) -> None:
-        for observer in self._observers:
-            observer.notify(event.seen_from(self.folder))
+        self._observers.notify(event.seen_from(self.folder))
 
-    def stopped(self, error: BaseException) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Tell that it ended early, if it had begun; that a full disk, say, keeps this out hides nothing else."""
-        if not self._is_at_work:
+        if error is None or not self._is_at_work:
             return
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = str(error) or ("interrupted" if interrupted else type(error).__name__)  # Ctrl-C has no message
@@ -64,55 +63,36 @@ class Job(Generic[Event, Started]):
 def new_job(
     kind: JobKind[Event, Started], folder: Path | None, observers: Sequence[Observer[Event]]
 ) -> Iterator[Job[Event, Started]]:
-    """A job that is to begin in `folder`, which is this process's alone meanwhile.
-
-    Raises:
-        SearchError: the folder holds a job already, can't be written, or another process works in it.
-    """
+    """A job that is to begin in `folder`, this process's alone meanwhile; SearchError if that is not possible."""
     with nullcontext() if folder is None else job_lock(folder):
         held = None if folder is None else kind_in(folder)
         if held is not None:
             raise SearchError(f"{str(folder)!r} holds {KINDS[held].with_article} already; resume it instead")
-        yield from _at_work(Job(Journal(kind, "" if folder is None else folder.name), folder, observers))
+        with Job(Journal(kind, "" if folder is None else folder.name), folder, observers) as job:
+            yield job
 
 
 @contextmanager
 def resumed_job(
     kind: JobKind[Event, Started], folder: Path, observers: Sequence[Observer[Event]]
 ) -> Iterator[Job[Event, Started]]:
-    """The job that began in `folder`, which is this process's alone meanwhile.
-
-    Raises:
-        SearchError: there is no job of that kind, its journal is corrupt, or another process works in it.
-    """
+    """The job that began in `folder`, this process's alone meanwhile; SearchError if there is none to be read."""
     with job_lock(folder):
         journal = read_journal(folder, kind)
         if not (folder / JOURNAL_NAME).exists():
             journal.keep_in(folder)
-        yield from _at_work(Job(journal, folder, observers))
-
-
-def _at_work(job: Job[Event, Started]) -> Iterator[Job[Event, Started]]:
-    try:
-        yield job
-    except BaseException as error:
-        job.stopped(error)
-        raise
+        with Job(journal, folder, observers) as job:
+            yield job
 
 
 def kind_in(folder: Path) -> str | None:
-    """The name of the kind of job that a folder holds, if any."""
     named = kind_of_journal(folder)
     earlier = (kind.name for kind in KINDS.values() if kind.earlier_file and (folder / kind.earlier_file).is_file())
     return next(earlier, None) if named is None else named
 
 
 def read_journal(folder: Path, kind: JobKind[Event, Started]) -> Journal[Event, Started]:
-    """What a folder says of its job; one of a release that kept no journal has it in memory.
-
-    Raises:
-        SearchError: there is no job of that kind, or its journal is corrupt.
-    """
+    """What a folder says of its job; of a release that kept no journal, it is in memory. Raises as `Journal.open`."""
     if kind.earlier_file is None or (folder / JOURNAL_NAME).exists():
         return Journal.open(folder, kind)
     return Journal(kind, folder.name, kind.earlier_events(folder))
@@ -133,16 +113,11 @@ def tell_again(journal: Journal[Event, Started], folder: Path, observers: Sequen
     """Tell all that a journal holds, but for stops that the job went on after; observers bear what they know."""
     *earlier, last = [event for _, event in journal.events()]
     for event in (*(each for each in earlier if each.job_state != "stopped"), last):
-        for observer in observers:
-            observer.notify(event.seen_from(folder))
+        FanOut(observers).notify(event.seen_from(folder))
 
 
 def check_images(job: str, began_with: DatasetSummary, found: DatasetSummary) -> None:
-    """Refuse to go on with other images; `job` is such as `search 'mine'`.
-
-    Raises:
-        DataError: the fingerprints differ.
-    """
+    """Refuse, by a DataError, to go on with other images; `job` is such as `search 'mine'`."""
     if found.fingerprint != began_with.fingerprint:
         raise DataError(
             f"{job} began with other images: dataset {began_with.name!r} had fingerprint {began_with.fingerprint} and "

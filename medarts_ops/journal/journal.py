@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from medarts_ops.errors import MedartsError, SearchError
+from medarts_ops.errors import MedartsError, SearchError, os_errors_as
 from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind, Started
 from medarts_ops.observers import Event, JobEvent
 from medarts_ops.value import Value
@@ -20,10 +20,7 @@ from medarts_ops.whole_file import whole_file
 
 JOURNAL_NAME = "journal.jsonl"
 VERSION = 2
-MAX_BYTES = 2**30
-"""A journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it."""
-MAX_HEADER = 10_000
-
+MAX_BYTES = 2**30  # a journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it
 Found = TypeVar("Found", bound=JobEvent)
 
 
@@ -63,18 +60,10 @@ class Journal(Generic[Event, Started]):
         self._path: Path | None = None
         self._end = self._size = 0  # where the next line goes; of the file: beyond `_end` if its last line is torn
 
-    @classmethod
-    def create(cls, folder: Path, kind: JobKind[Event, Started], name: str) -> Journal[Event, Started]:
-        """Start the journal of a new job in its folder; raises as `keep_in` does."""
-        journal = cls(kind, name)
-        journal.keep_in(folder)
-        return journal
-
     def keep_in(self, folder: Path) -> None:
         """Write what is known so far, whole or not at all, and from now on whatever is recorded.
 
-        Raises:
-            SearchError: the folder has a journal already, or can't be written.
+        A SearchError if the folder has a journal already, or can't be written.
         """
         path = folder / JOURNAL_NAME
         if path.exists():
@@ -82,11 +71,8 @@ class Journal(Generic[Event, Started]):
         header = _SearchHeader(search_id=self.name) if self.kind.name == SEARCH.name else None
         lines = [_line(header or _Header(kind=self.kind.name, name=self.name))]
         lines += [_line(_Entry(n=n, key=event.key, event=event)) for n, event in self.events()]
-        try:
-            with whole_file(path) as file:
-                file.writelines(lines)
-        except OSError as error:
-            raise _failed(path, "written", error) from error
+        with _writing(path), whole_file(path) as file:
+            file.writelines(lines)
         self._path, self._end = path, sum(map(len, lines))
         self._size = self._end
 
@@ -99,10 +85,8 @@ class Journal(Generic[Event, Started]):
                 more than `MAX_BYTES`, or a line before the last is corrupt.
         """
         path = folder / JOURNAL_NAME
-        try:
+        with os_errors_as(SearchError, f"journal {str(path)!r} can't be read", "check the path and the disk"):
             content = _read(path)
-        except OSError as error:
-            raise _failed(path, "read", error) from error
         lines = _whole_lines(content)
         name = _read_header(path, lines, kind.name)
         journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(lines[1:])])
@@ -111,11 +95,7 @@ class Journal(Generic[Event, Started]):
 
     @property
     def started(self) -> Started:
-        """How the job began.
-
-        Raises:
-            SearchError: the journal ends before that, or lies in another job's folder.
-        """
+        """How the job began; a SearchError if the journal ends before that, or lies in another job's folder."""
         kind, folder = self.kind.name, None if self._path is None else self._path.parent
         if folder is not None and folder.name != self.name:
             raise SearchError(f"{str(folder)!r} is the folder of {kind} {self.name!r}: give it that name again")
@@ -125,11 +105,7 @@ class Journal(Generic[Event, Started]):
         return started
 
     def record(self, event: Event) -> int:
-        """Append an event and return its number; one whose key is held is not written again (resume repeats them).
-
-        Raises:
-            SearchError: the file can't be written, or another process wrote to it.
-        """
+        """Append an event, once (resume repeats them); returns its number. SearchError if it can't be written."""
         if event.key in self._numbers:
             return self._numbers[event.key]
         n = len(self._events)
@@ -140,7 +116,6 @@ class Journal(Generic[Event, Started]):
         return n
 
     def events(self) -> tuple[tuple[int, Event], ...]:
-        """All events with their numbers, in order."""
         return tuple(enumerate(self._events))
 
     def find(self, kind: type[Found], *place: object) -> Found | None:
@@ -150,38 +125,32 @@ class Journal(Generic[Event, Started]):
         return found if isinstance(found, kind) else None
 
     def _append(self, path: Path, line: bytes) -> None:
-        try:
-            with path.open("r+b", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
-                if size != self._size:
-                    raise SearchError(
-                        f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
-                        f"writes this {self.kind.name}; end one of the two, then resume"
-                    )
-                try:
-                    file.truncate(self._end)
-                    file.seek(self._end)
-                    _write_through(file, line)
-                except BaseException:
-                    # A full disk or an interrupt may leave half a line, which must not count as another's writing.
-                    with contextlib.suppress(OSError):
-                        os.truncate(path, self._end)
-                    self._size = self._end
-                    raise
-        except OSError as error:
-            raise _failed(path, "written", error) from error
+        with _writing(path), path.open("r+b", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != self._size:
+                raise SearchError(
+                    f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
+                    f"writes this {self.kind.name}; end one of the two, then resume"
+                )
+            try:
+                file.truncate(self._end)
+                file.seek(self._end)
+                _write_through(file, line)
+            except BaseException:
+                # A full disk or an interrupt may leave half a line, which must not count as another's writing.
+                with suppress(OSError):
+                    os.truncate(path, self._end)
+                self._size = self._end
+                raise
         self._end += len(line)
         self._size = self._end
 
 
 def kind_of_journal(folder: Path) -> str | None:
-    """The kind of job whose journal a folder holds, if any; a search's where its header can't be read.
-
-    Opening it says what is wrong then.
-    """
+    """The kind of a folder's journal, if any; a search's where the header can't be read, of which opening says more."""
     try:
         with (folder / JOURNAL_NAME).open("rb") as file:
-            header = json.loads(file.readline(MAX_HEADER))
+            header = json.loads(file.readline(10_000))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
@@ -243,15 +212,16 @@ def _read_header(path: Path, lines: list[bytes], kind: str) -> str:
         )
     try:
         if header["version"] == 1:
-            found, name = SEARCH.name, _SearchHeader.model_validate(header).search_id
+            read = _Header(kind=SEARCH.name, name=_SearchHeader.model_validate(header).search_id)
         else:
             read = _Header.model_validate(header)
-            found, name = read.kind, read.name
     except ValidationError as error:
         raise _corrupt(path, 1, error) from error
-    if found != kind:
-        raise SearchError(f"{str(path)!r} is of a job of kind {found!r:.40}: expected is {KINDS[kind].with_article}")
-    return name
+    if read.kind != kind:
+        raise SearchError(
+            f"{str(path)!r} is of a job of kind {read.kind!r:.40}: expected is {KINDS[kind].with_article}"
+        )
+    return read.name
 
 
 def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> Event:
@@ -280,9 +250,6 @@ def _corrupt(path: Path, number: int, error: ValidationError | MedartsError) -> 
     )
 
 
-def _failed(path: Path, verb: Literal["read", "written"], error: OSError) -> SearchError:
-    remedy = {
-        "read": "check the path and the disk",
-        "written": "what it holds is whole: free some space or mend the folder, then resume",
-    }[verb]
-    return SearchError(f"journal {str(path)!r} can't be {verb}: {error.strerror or error}; {remedy}")
+def _writing(path: Path) -> AbstractContextManager[None]:
+    remedy = "what it holds is whole: free some space or mend the folder, then resume"
+    return os_errors_as(SearchError, f"journal {str(path)!r} can't be written", remedy)

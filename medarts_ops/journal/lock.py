@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medarts_ops.errors import SearchError
-
-LOCK_NAME = "lock"
-_LONGEST_NOTE = 1000
+from medarts_ops.errors import SearchError, os_errors_as
 
 
 @contextmanager
@@ -24,42 +21,31 @@ def job_lock(folder: Path) -> Iterator[None]:
     it, for people.
 
     Raises:
-        SearchError: another process holds it, named by pid and host; or the folder can't be written, or is on a
-            file system without locks.
+        SearchError: another process, named by pid and host, holds it; or the folder can't be written or locked.
     """
-    path = folder / LOCK_NAME
-    try:
+    path = folder / "lock"
+    writing = (SearchError, f"{str(path)!r} can't be written", "free some space or mend the folder")
+    elsewhere = "move the work directory to a file system with locks (flock), for example a local disk"
+    with os_errors_as(*writing):
         file = path.open("ab", buffering=0)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SearchError(
-                f"{folder.name!r} is at work in {_holder(path)}: wait for it, or end it and resume"
-            ) from error
-        except OSError as error:
-            raise SearchError(
-                f"{str(path)!r} can't be locked: {error.strerror or error}; move the work directory to a file system "
-                "with locks (flock), for example a local disk"
-            ) from error
-        try:
+        with os_errors_as(SearchError, f"{str(path)!r} can't be locked", elsewhere):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SearchError(
+                    f"{folder.name!r} is at work in {_holder(path)}: wait for it, or end it and resume"
+                ) from error
+        with os_errors_as(*writing):
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-        except OSError as error:
-            raise _unwritable(path, error) from error
         yield
-
-
-def _unwritable(path: Path, error: OSError) -> SearchError:
-    return SearchError(f"{str(path)!r} can't be written: {error.strerror or error}; free some space or mend the folder")
 
 
 def _holder(path: Path) -> str:
     try:
         with path.open() as file:
-            said = json.loads(file.read(_LONGEST_NOTE))
+            said = json.loads(file.read(1000))  # no note of ours is longer
         return f"process {int(said['pid'])} on {str(said['host'])!r}"
     except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError):
         return "another process"

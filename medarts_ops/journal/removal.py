@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from medarts_ops.errors import SearchError
+from medarts_ops.errors import SearchError, os_errors_as
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files in a folder take."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
@@ -19,33 +19,21 @@ def set_aside(folder: Path) -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a job's folder; what is left of one that can't be removed whole lies under `set_aside`.
-
-    Raises:
-        SearchError: it can't be removed.
-    """
+    """Remove a job's folder; what is left of one that can't be removed whole (SearchError) lies under `set_aside`."""
     # Under its own name half a folder would be taken for a broken search; and a new one may have the name at once.
     aside = set_aside(folder)
     remove_tree(aside)
-    try:
+    with _removing(folder):
         folder.rename(aside)
-    except OSError as error:
-        raise _undeletable(folder, error) from error
     remove_tree(aside)
 
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder that may not be there; raises as `remove_folder`."""
-    try:
+    with _removing(folder), suppress(FileNotFoundError):
         shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _undeletable(folder, error) from error
 
 
-def _undeletable(folder: Path, error: OSError) -> SearchError:
-    return SearchError(
-        f"{str(folder)!r} can't be removed: {error.strerror or error}; mend that and delete again, or give "
-        "--keep-work-dir"
-    )
+def _removing(folder: Path) -> AbstractContextManager[None]:
+    remedy = "mend that and delete again, or give --keep-work-dir"
+    return os_errors_as(SearchError, f"{str(folder)!r} can't be removed", remedy)

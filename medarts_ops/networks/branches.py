@@ -48,10 +48,8 @@ class SeparableBranches(nn.Module):
     def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor) -> list[Tensor]:
         """Finished branches, rows [branch, individual, channel]: those that run twice, then those that run once.
 
-        Args:
-            activated: the state after ReLU, rows [individual, channel].
-            scale: of the first halves' norm; 1 for branches that run twice.
-            last_scale: of the second halves' norm.
+        `activated` is the state after ReLU, rows [individual, channel]; `scale` of the first halves' norm (1 for
+        branches that run twice), `last_scale` of the second halves'.
         """
         twice, once = self.norm(self.first(activated), scale).split([self.twice_rows, self.once_rows])
         finished = []

@@ -1,7 +1,9 @@
-"""Parameters and multiply-adds of a derived network, counted without allocating it."""
+"""Parameters and multiply-adds of a derived network, counted without allocating it; and how long it takes here."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from functools import lru_cache
 
 import torch
@@ -15,10 +17,7 @@ from medarts_ops.space.genotype import Genotype
 def count_parameters(
     genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, auxiliary: bool = False
 ) -> int:
-    """Number of trainable weights; 3,349,342 for DARTS_V2 at 20 cells, 36 channels, 10 classes.
-
-    With the defaults of the config this is the paper's para_aug (III.C.3).
-    """
+    """Number of trainable weights; with the config's defaults the paper's para_aug (III.C.3): 3,349,342 of DARTS_V2."""
     network = _on_meta(genotype, cells, channels, n_classes, in_channels, auxiliary)
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -33,6 +32,25 @@ def count_macs(
         network(torch.empty(1, in_channels, *resolution, device="meta"))
     # The counter takes a multiply-add for two operations.
     return int(counter.get_total_flops()) // 2
+
+
+def forward_milliseconds(
+    genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, resolution: tuple[int, int]
+) -> float:
+    """Median milliseconds of a batch-1 forward pass in eval mode on the CPU, without auxiliary head."""
+    warm_up, repeats = 2, 7
+    with torch.random.fork_rng(devices=[]):  # random weights do for timing; the global state is left alone
+        network = DerivedNetwork(
+            genotype, cells=cells, channels=channels, n_classes=n_classes, in_channels=in_channels, auxiliary=False
+        ).eval()
+    images = torch.zeros(1, in_channels, *resolution)
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(warm_up + repeats):
+            started = time.perf_counter()
+            network(images)
+            times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times[warm_up:])
 
 
 def _on_meta(

@@ -19,14 +19,7 @@ from medarts_ops.networks.autocast import in_autocast_type
 
 
 def convolve(images: Tensor, weight: Tensor, *, stride: int, dilation: int) -> Tensor:
-    """Convolve each channel with its own odd kernel, padded to ceil(side / stride).
-
-    Args:
-        images: [image, channel, height, width].
-        weight: [channel, kernel, kernel].
-        stride: 1 or 2.
-        dilation: 1 or 2.
-    """
+    """[image, channel, height, width] by odd `weight [channel, kernel, kernel]`, padded to ceil(side / stride)."""
     padding = dilation * (weight.shape[-1] // 2)
     return F.conv2d(images, weight[:, None], None, stride, padding, dilation, groups=len(weight))
 

@@ -11,8 +11,7 @@ from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, Relu
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 
-AUXILIARY_MAP = 8
-"""Side of the feature map on which DARTS's auxiliary pooling gives its 2×2 (32×32 images)."""
+AUXILIARY_MAP = 8  # side of the feature map on which DARTS's auxiliary pooling gives its 2×2 (32×32 images)
 
 
 def drop_path(images: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
@@ -89,7 +88,6 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[image, channel, height, width] → logits [image, class]."""
         exact = images.shape[2:] == (AUXILIARY_MAP, AUXILIARY_MAP)
         active = torch.relu(images)
         pooled = self.darts_pool(active) if exact else quarters(active)
@@ -129,12 +127,9 @@ class DerivedNetwork(nn.Module):
     def forward(
         self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits [image, class] of the classifier and, while training, of the auxiliary head.
+        """Logits [image, class] of `images` by the classifier and, while training, by the auxiliary head.
 
-        Args:
-            images: [image, channel, height, width].
-            drop_probability: drop path, used as given: pass 0 outside of training.
-            generator: source of the drop paths, on the images' device.
+        Drop paths have `drop_probability` as it is given (0 outside of training); `generator` is on the images' device.
         """
         auxiliary: Tensor | None = None
         before_previous = previous = torch.relu_(self.stem(images))

@@ -10,11 +10,7 @@ from torch import nn
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Normalise by the batch as in training, without moving any running statistics.
-
-    For passes at weights that are not the network's own (the virtual step and w± of second-order DARTS):
-    the running statistics describe w.
-    """
+    """Normalise by the batch without moving running statistics, which describe w: for passes at other weights."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.track_running_stats = False

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import SearchSpace
 
-STEM_MULTIPLIER = 3
-"""The stem has 3C channels (DARTS)."""
+STEM_MULTIPLIER = 3  # the stem has 3C channels (DARTS)
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,7 @@ class CellPlace:
 
 
 def cell_places(cells: int, channels: int, outputs: tuple[int, int]) -> Iterator[CellPlace]:
-    """The cells in order (DARTS): reductions at cells // 3 and 2 · cells // 3, where the width doubles.
-
-    Args:
-        outputs: how many states a normal and a reduction cell concatenate.
-    """
+    """The cells in order (DARTS), reductions at one and two thirds; `outputs` of normal and reduction cells each."""
     if cells < 3:
         raise ConfigError(f"a network of {cells} cells has no normal cell of its own: allowed are 3 or more")
     before_previous = previous = STEM_MULTIPLIER * channels
@@ -50,12 +45,9 @@ def cell_places(cells: int, channels: int, outputs: tuple[int, int]) -> Iterator
 class SupernetSpec:
     """What a strategy asks of the supernet: the space, and which operations each edge has.
 
-    Attributes:
-        space: nodes, edges and operations.
-        normal_mask: bool [edge, op] of the normal cells; an edge without any operation contributes nothing.
-        reduce_mask: bool [edge, op] of the reduction cells.
-        channel_share: k: operations see the first 1 / k of a state's channels (PC-DARTS); the others pass them by, on
-            each edge weighed by the sum of its row of the mixture, `none` and masked operations included.
+    Masks are bool [edge, op]; an edge without any operation contributes nothing. Operations see the first
+    1 / `channel_share` of a state's channels (PC-DARTS); the others pass them by, on each edge weighed by the sum of
+    its row of the mixture, `none` and masked operations included.
     """
 
     space: SearchSpace
@@ -75,13 +67,11 @@ class SupernetSpec:
         """Raise a ConfigError if `channels` can't be divided so; a supernet's wider cells have multiples of them."""
         if channels % self.channel_share:
             wanted = f"multiples of {self.channel_share}, of which operations see the first 1/{self.channel_share}"
-            raise ConfigError(
-                f"a supernet's channels are {channels}: allowed are {wanted}; change the stage's channels"
-            )
+            got = f"a supernet's channels are {channels}"
+            raise ConfigError(f"{got}: allowed are {wanted}; change the stage's channels")
 
     @classmethod
     def full(cls, space: SearchSpace) -> SupernetSpec:
-        """Every operation on every edge."""
         mask = np.ones((space.n_edges, space.n_primitives), dtype=bool)
         return cls(space, mask, mask)
 
@@ -90,5 +80,4 @@ class SupernetSpec:
         return replace(self, normal_mask=self.normal_mask & normal, reduce_mask=self.reduce_mask & reduce)
 
     def mask(self, reduction: bool) -> NDArray[np.bool_]:
-        """The mask of one kind of cell."""
         return self.reduce_mask if reduction else self.normal_mask

@@ -27,7 +27,6 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, images: Tensor) -> Tensor:
-        """Zeros, [image, channel, ceil(height / stride), ceil(width / stride)]."""
         return images[:, :, :: self.stride, :: self.stride] * 0.0
 
 
@@ -68,7 +67,6 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[image, channel, height, width] → [image, out channel, ceil(height / 2), ceil(width / 2)]."""
         return self.after_relu(F.relu(images))
 
     def after_relu(self, activated: Tensor) -> Tensor:
@@ -93,7 +91,6 @@ class Nothing:
     has_parameters = False
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
-        """Zeros at the output's size."""
         return Zero(stride)
 
 
@@ -103,7 +100,6 @@ class Skip:
     has_parameters = False  # at stride 1
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
-        """The one or the other."""
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
@@ -115,7 +111,6 @@ class Pool:
     has_parameters: ClassVar[bool] = False
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
-        """The pooling alone."""
         return self.with_stride(stride=stride)
 
 
@@ -129,7 +124,6 @@ class Separable:
     has_parameters: ClassVar[bool] = True
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
-        """ReLU, depthwise convolution, 1×1 convolution, batch norm, once or twice."""
         modules: list[nn.Module] = []
         for each in (stride, 1) if self.twice else (stride,):
             depthwise = DepthwiseConv2d(channels, self.kernel, stride=each, dilation=self.dilation)
@@ -146,7 +140,6 @@ class Factored:
     has_parameters: ClassVar[bool] = True
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
-        """ReLU, both convolutions, batch norm."""
         kernel, side = self.kernel, self.kernel // 2
         return ReluFirst(
             nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, side), bias=False),
@@ -175,11 +168,7 @@ OPERATION_TABLE: Mapping[str, Operation] = {
 
 
 def build_operation(name: str, channels: int, stride: int, *, affine: bool) -> nn.Module:
-    """The bare operation `name`, as a derived network uses it: pools have no batch norm.
-
-    Raises:
-        GenotypeError: there is no such operation.
-    """
+    """The bare operation, as a derived network uses it: pools have no batch norm. GenotypeError if there is none."""
     if name not in OPERATION_TABLE:
         raise GenotypeError(unknown_name("operation", name, tuple(OPERATION_TABLE)))
     return OPERATION_TABLE[name].derived(channels, stride, affine=affine)

@@ -99,7 +99,6 @@ class MixNorm(nn.Module):
         self.norm = PlaneNorm(individuals * out_channels)
 
     def forward(self, activated: Tensor) -> Tensor:
-        """1×1 convolution, batch norm."""
         normed: Tensor = self.norm(self.mix(activated))
         return normed
 
@@ -125,10 +124,7 @@ class Reductions(nn.Module):
 
 
 def diagonal_phases(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """The pixels at even rows and columns, and those at odd ones: what stride 2 sees unshifted, and shifted by one.
-
-    An odd side gets a zero row or column at its end, as in `shift_by_a_pixel`.
-    """
+    """The pixels at even rows and columns, and at odd ones, as stride 2 sees them; pads as `shift_by_a_pixel` does."""
     channels, n, height, width = planes.shape
     if height % 2 or width % 2:
         planes = F.pad(planes, (0, width % 2, 0, height % 2))

@@ -9,7 +9,7 @@ planes on its way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import torch
@@ -32,12 +32,8 @@ def separable_half(
     Args:
         planes: [branch · channel, image, height, width], or fewer channels that the branches share in turns.
         kernels: of each kind, [branch · channel, kernel, kernel]; the kinds' branches follow each other.
-        dilations: of each kind.
         pointwise: [branch, out channel, channel].
-        stride: 1 or 2; the output has ceil(side / stride).
-
-    Returns:
-        [branch · out channel, image, out height, out width].
+        stride: 1 or 2; what comes back is [branch · out channel, image, ceil(height / stride), ceil(width / stride)].
     """
     planes, pointwise, *kernels = in_autocast_type(planes, pointwise, *kernels)
     if stride == 2 and any(dilation == 2 for dilation in dilations):
@@ -54,12 +50,9 @@ def _with_dilated_on_a_quarter(
 ) -> Tensor:
     """Stride 2: every tap of a dilated kernel falls on even rows and columns, a plain convolution of those."""
     n_plain = dilations.index(2)
-    n_channels = sum(len(kernel) for kernel in kernels[:n_plain])
-    quarter = planes[:, :, ::2, ::2].contiguous()
-    of_plain, of_dilated = pointwise.split(
-        [n_channels // pointwise.shape[2], len(pointwise) - n_channels // pointwise.shape[2]]
-    )
-    ones = [1] * (len(kernels) - n_plain)
+    n_branches = sum(len(kernel) for kernel in kernels[:n_plain]) // pointwise.shape[2]
+    of_plain, of_dilated = pointwise.split([n_branches, len(pointwise) - n_branches])
+    quarter, ones = planes[:, :, ::2, ::2].contiguous(), [1] * (len(kernels) - n_plain)
     dilated = separable_half(quarter, kernels[n_plain:], ones, of_dilated, stride=1)
     if not n_plain:
         return dilated
@@ -197,11 +190,8 @@ def _gradient_of_planes(of_inputs: Sequence[Tensor], shape: torch.Size) -> Tenso
     rows = shape[0]
     if sum(images.shape[1] for images in of_inputs) == rows:
         return torch.cat([to_planes(images) for images in of_inputs])
-    total: Tensor | None = None
-    for images in of_inputs:
-        summed = images.permute(0, 2, 3, 1).unflatten(3, (-1, rows)).sum(3)
-        total = summed if total is None else total.add_(summed)
-    assert total is not None
+    sums = (images.permute(0, 2, 3, 1).unflatten(3, (-1, rows)).sum(3) for images in of_inputs)
+    total = reduce(Tensor.add_, sums)
     return to_planes(total.permute(0, 3, 1, 2))
 
 

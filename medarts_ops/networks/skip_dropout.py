@@ -20,10 +20,8 @@ class SkipDropout:
     """How one pass in training drops elements after `skip_connect` at stride 1.
 
     One draw for each state and cell, shared by the edges that leave the state (ours; P-DARTS draws for each edge).
-
-    Attributes:
-        probability: [individual], in [0, 1); 0 changes nothing.
-        seeds: int64 [individual]; equal seeds drop equal elements, so that a step needs new ones.
+    `probability [individual]` is in [0, 1), 0 changes nothing; equal `seeds` (int64 [individual]) drop equal elements,
+    so that a step needs new ones.
     """
 
     probability: Tensor

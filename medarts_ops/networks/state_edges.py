@@ -104,12 +104,8 @@ class StateEdges(nn.Module):
     ) -> list[Tensor]:
         """Add what the edges bring to what their targets have received.
 
-        Args:
-            state: rows [individual, channel], each [image, height, width].
-            weights: this state's.
-            received: rows [edge, individual, channel] at the edges' output size: of operations and, where some channels
-                pass them by, of those; empty is nothing yet.
-            dropout: of the identity's elements.
+        `state` has rows [individual, channel], each [image, height, width]; `received` rows [edge, individual, channel]
+        at the edges' output size: of operations and, where some channels pass them by, of those; empty is nothing yet.
         """
         mixed, passing = [*(part.reshape(len(self.rows), -1) for part in received), None, None][:2]
         if self.share == 1:

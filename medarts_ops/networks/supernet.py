@@ -113,14 +113,7 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self,
-        spec: SupernetSpec,
-        *,
-        cells: int,
-        channels: int,
-        n_classes: int,
-        in_channels: int,
-        individuals: int = 1,
+        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int, individuals: int = 1
     ) -> None:
         super().__init__()
         spec.check_channels(channels)
@@ -133,16 +126,9 @@ class Supernet(nn.Module):
     def forward(
         self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
     ) -> Tensor:
-        """One batch an individual.
+        """`images [individual, image, channel, height, width]` to logits [individual, image, class].
 
-        Args:
-            images: [individual, image, channel, height, width].
-            normal_mixture: [individual, edge, op].
-            reduce_mixture: likewise.
-            dropout: of the identities, in training alone.
-
-        Returns:
-            Logits [individual, image, class].
+        Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
         output = self.stem(images)
         before_previous = previous = F.relu(output)

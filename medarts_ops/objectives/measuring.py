@@ -32,7 +32,6 @@ class Objective:
     Attributes:
         measure: finite, not negative; leaves the global random state alone.
         direction: which way is better, unless the config says otherwise.
-        description: one sentence.
         label: its name on axes; the registered name if empty.
         unit: "%" is of shares, "M" of counts; any other stands behind the value as it is.
         is_count: whether it is shown to the last digit where one network stands alone.

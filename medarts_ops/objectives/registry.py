@@ -30,7 +30,6 @@ def params(trained: TrainedIndividual, context: MeasuringContext) -> float:
 
 
 def macs(trained: TrainedIndividual, context: MeasuringContext) -> float:
-    """Multiply-adds of one image through that network (ours)."""
     from medarts_ops.networks.counting import count_macs
 
     return float(count_macs(trained.genotype, resolution=context.resolution, **_counted_network(context)))
@@ -38,7 +37,7 @@ def macs(trained: TrainedIndividual, context: MeasuringContext) -> float:
 
 def latency(trained: TrainedIndividual, context: MeasuringContext) -> float:
     """Milliseconds of one image through that network, on a CPU thread (ours); a measurement, so not repeatable."""
-    from medarts_ops.objectives.latency import forward_milliseconds
+    from medarts_ops.networks.counting import forward_milliseconds
 
     return forward_milliseconds(trained.genotype, resolution=context.resolution, **_counted_network(context))
 
@@ -64,11 +63,7 @@ OBJECTIVES = Registry(
 
 
 def resolve_objectives(configs: Sequence[ObjectiveConfig]) -> tuple[ResolvedObjective, ...]:
-    """The same objectives, each with its direction: its natural one where the config gives none.
-
-    Raises:
-        ConfigError: one that nobody registered, with the dotted path and the near miss.
-    """
+    """The same, each with its direction: its natural one where the config gives none. ConfigError if one is unknown."""
     known = [OBJECTIVES.get(config.name, f"objectives.{place}.name") for place, config in enumerate(configs)]
     return tuple(
         ResolvedObjective(name=config.name, direction=config.direction or objective.direction)
@@ -79,6 +74,5 @@ def resolve_objectives(configs: Sequence[ObjectiveConfig]) -> tuple[ResolvedObje
 def evaluate_individual(
     trained: TrainedIndividual, configs: Sequence[ObjectiveConfig], context: MeasuringContext
 ) -> EvaluatedIndividual:
-    """Measure every objective of the config, in its order."""
     measured = {config.name: OBJECTIVES.get(config.name).measure(trained, context) for config in configs}
     return EvaluatedIndividual(trained=trained, objectives=measured)

@@ -9,8 +9,7 @@ from medarts_ops.objectives.measuring import Objective
 from medarts_ops.objectives.registry import OBJECTIVES
 from medarts_ops.quantities import millions, percent
 
-FACTORS = {"%": 100.0, "M": 1e-6}
-"""From a value to the number that stands before its unit; 1 for other units."""
+FACTORS = {"%": 100.0, "M": 1e-6}  # from a value to the number that stands before its unit; 1 for other units
 
 
 def objective(name: str, value: float) -> str:

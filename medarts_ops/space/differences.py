@@ -33,10 +33,7 @@ class GenotypeDifferences(NamedTuple):
 
 
 def genotype_differences(genotypes: Sequence[Genotype]) -> GenotypeDifferences:
-    """Compare genotypes edge by edge; the order of a node's two edges means nothing.
-
-    Cells may have different numbers of nodes.
-    """
+    """Compare genotypes, of any numbers of nodes, edge by edge; the order of a node's two edges means nothing."""
     differing: list[EdgeDifference] = []
     equal = 0
     for cell in CELLS:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
-import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ ACCEPTED = (
 
 
 def parse_genotype(text: str) -> Genotype:
-    """Read a genotype in any published form.
+    """Read a genotype in any published form; a GenotypeError says in one line whatever is wrong.
 
     Accepted are JSON and Python's printed form, optionally behind a name (`DARTS_V2 = Genotype(...)`, as genotype
     files and DARTS's log have it). A cell is a flat list of (operation, input) pairs (DARTS) or a list of such pairs
@@ -37,9 +37,6 @@ def parse_genotype(text: str) -> Genotype:
 
     The text is never evaluated: the Python form is walked as a syntax tree of a few allowed kinds. Limits: 64 KiB of
     text, 16 nodes a cell, brackets nested 8 deep.
-
-    Raises:
-        GenotypeError: for whatever is wrong with the text, in one line.
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise GenotypeError(f"genotype text is longer than {MAX_BYTES // 1024} KiB: allowed is one genotype")
@@ -52,22 +49,14 @@ def parse_genotype(text: str) -> Genotype:
 
 
 def genotype_from_data(data: Any) -> Genotype:
-    """A genotype from JSON that was parsed already, in any form and within the limits of `parse_genotype`.
-
-    Raises:
-        GenotypeError: for whatever is wrong with it, in one line.
-    """
+    """A genotype from JSON that was parsed already; accepts and raises as `parse_genotype`."""
     if not isinstance(data, dict):
-        raise GenotypeError(f"genotype is {_shown(data)}: allowed is {ACCEPTED}")
+        raise GenotypeError(f"genotype is {shown(data)}: allowed is {ACCEPTED}")
     return _genotype(data)
 
 
 def read_genotype(path: Path) -> Genotype:
-    """Read a genotype from a UTF-8 file in any form that `parse_genotype` accepts.
-
-    Raises:
-        GenotypeError: the file can't be read, is no text, or holds no genotype.
-    """
+    """Read a genotype from a UTF-8 file in any form that `parse_genotype` accepts; a GenotypeError names the file."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
@@ -122,9 +111,7 @@ def _json_fields(text: str) -> Mapping[str, Any]:
 def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise GenotypeError(
-            f"genotype repeats a field: got {_shown([name for name, _ in pairs])}, allowed is each once"
-        )
+        raise GenotypeError(f"genotype repeats a field: got {shown([name for name, _ in pairs])}, allowed is each once")
     return fields
 
 
@@ -138,10 +125,7 @@ def _python_fields(text: str) -> Mapping[str, Any]:
     match body:
         case [
             ast.Expr(value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords))
-            | ast.Assign(
-                targets=[ast.Name()],
-                value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords),
-            )
+            | ast.Assign(targets=[ast.Name()], value=ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords))
         ]:
             return _distinct([(str(keyword.arg), _literal(keyword.value)) for keyword in keywords])
     raise GenotypeError(f"genotype is no Genotype(...) with keywords: allowed is {ACCEPTED}")
@@ -190,7 +174,7 @@ def _cell(fields: Mapping[str, Any], cell: CellKind) -> Edges:
         raise GenotypeError(f"genotype has no {cell!r}: allowed is {ACCEPTED}")
     items = fields[cell]
     if not isinstance(items, list):
-        raise GenotypeError(f"{cell} cell is {_shown(items)}: allowed is a list of [operation, input] pairs")
+        raise GenotypeError(f"{cell} cell is {shown(items)}: allowed is a list of [operation, input] pairs")
     if any(isinstance(item, list) and item and isinstance(item[0], list) for item in items):
         items = [pair for number, node in enumerate(items) for pair in _node_pairs(cell, N_INPUTS + number, node)]
     if len(items) > EDGES_PER_NODE * MAX_NODES:
@@ -200,7 +184,7 @@ def _cell(fields: Mapping[str, Any], cell: CellKind) -> Edges:
 
 def _node_pairs(cell: CellKind, node: int, pairs: Any) -> list[Any]:
     if not isinstance(pairs, list) or len(pairs) != EDGES_PER_NODE or not all(isinstance(pair, list) for pair in pairs):
-        raise GenotypeError(f"{cell} cell, node {node}: got {_shown(pairs)}, allowed are two [operation, input] pairs")
+        raise GenotypeError(f"{cell} cell, node {node}: got {shown(pairs)}, allowed are two [operation, input] pairs")
     return pairs
 
 
@@ -208,22 +192,18 @@ def _pair(cell: CellKind, item: Any) -> tuple[str, int]:
     match item:
         case [str() as operation, int() as source] if _is_number(source) and len(operation) <= MAX_NAME:
             return operation, source
-    raise GenotypeError(f"{cell} cell: {_shown(item)} is no edge, allowed is [operation, input] or (operation, input)")
+    raise GenotypeError(f"{cell} cell: {shown(item)} is no edge, allowed is [operation, input] or (operation, input)")
 
 
 def _concat(fields: Mapping[str, Any], cell: CellKind, edges: Edges) -> tuple[int, ...]:
     states = fields.get(f"{cell}_concat", list(range(N_INPUTS, N_INPUTS + len(edges) // EDGES_PER_NODE)))
     if not isinstance(states, list) or not all(map(_is_number, states)) or len(states) > MAX_NODES:
-        raise GenotypeError(f"{cell}_concat is {_shown(states)}: allowed is a list of the cell's nodes")
+        raise GenotypeError(f"{cell}_concat is {shown(states)}: allowed is a list of the cell's nodes")
     return tuple(states)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
-
-
-def _shown(value: object) -> str:
-    return reprlib.repr(value)
 
 
 def _one_line(error: BaseException) -> str:

@@ -43,15 +43,12 @@ class Genotype(Value):
         return self
 
     def edges(self, cell: CellKind) -> Edges:
-        """The pairs of one cell."""
         return self.normal if cell == "normal" else self.reduce
 
     def concat(self, cell: CellKind) -> tuple[int, ...]:
-        """The states that one cell's output concatenates."""
         return self.normal_concat if cell == "normal" else self.reduce_concat
 
     def n_nodes(self, cell: CellKind) -> int:
-        """How many intermediate nodes one cell has."""
         return len(self.edges(cell)) // EDGES_PER_NODE
 
     def skip_count(self, cell: CellKind) -> int:
@@ -60,12 +57,7 @@ class Genotype(Value):
 
     def canonical(self) -> Genotype:
         """The same architecture with each node's pairs in sorted order."""
-        return Genotype(
-            normal=_sorted_pairs(self.normal),
-            normal_concat=tuple(sorted(self.normal_concat)),
-            reduce=_sorted_pairs(self.reduce),
-            reduce_concat=tuple(sorted(self.reduce_concat)),
-        )
+        return Genotype.model_validate(dict(zip(Genotype.model_fields, self._key(), strict=True)))
 
     @property
     def identity(self) -> str:

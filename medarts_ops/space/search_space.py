@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from medarts_ops.errors import ConfigError, unknown_name
 
-N_INPUTS = 2
-"""A cell reads the outputs of the two cells before it: state 0 is c_{k-2}, state 1 is c_{k-1}."""
-
+N_INPUTS = 2  # a cell reads the outputs of the two cells before it: state 0 is c_{k-2}, state 1 is c_{k-1}
 MAX_NODES = 16
 """Nodes of a cell at most (ours): the supernet's edges grow with the square, and a text may ask for any number."""
 
@@ -32,11 +30,7 @@ OPERATIONS = PRIMITIVES + EXTRA_OPERATIONS
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A cell's shape: `n_nodes` intermediate nodes, each fed by every earlier state, over `primitives`.
-
-    Raises:
-        ConfigError: fewer than one node or more than 16, an unknown or a repeated operation, or `none` alone.
-    """
+    """A cell: `n_nodes` intermediate nodes, each fed by every earlier state, over `primitives`; else a ConfigError."""
 
     n_nodes: int = 4
     primitives: tuple[str, ...] = PRIMITIVES
@@ -64,5 +58,4 @@ class SearchSpace:
 
     @property
     def n_primitives(self) -> int:
-        """How many operations an edge mixes."""
         return len(self.primitives)

@@ -39,11 +39,7 @@ def zoo() -> Mapping[str, ZooEntry]:
 
 
 def zoo_genotype(name: str) -> Genotype:
-    """The genotype of that name; upper and lower case are the same.
-
-    Raises:
-        GenotypeError: no such name; the message has the near miss.
-    """
+    """The genotype of that name, in upper or lower case; a GenotypeError has the near miss."""
     for known, entry in zoo().items():
         if known.casefold() == name.casefold():
             return entry.genotype

@@ -14,12 +14,10 @@ from medarts_ops.alpha import Alpha, CellAlpha
 
 @dataclass(frozen=True)
 class CellTensors:
-    """`CellAlpha` with an axis of individuals in front.
+    """`CellAlpha` with an axis of individuals in front: leaves [individual, edge, …] by name, float32 (64 in tests).
 
-    Attributes:
-        arrays: leaves [individual, edge, …] by name, float32 (float64 in tests).
-        mask: bool [individual, edge, op], the operations that there are.
-        noise: what the strategy drew for this step, [individual, …]; None in a reading, or if it draws nothing.
+    `mask` is bool [individual, edge, op], the operations that there are; `noise` what the strategy drew for this step,
+    [individual, …], None in a reading, or if it draws nothing.
     """
 
     arrays: Mapping[str, Tensor]
@@ -91,20 +89,16 @@ class AlphaTensors:
         return AlphaTensors(replace(self.normal, noise=normal), replace(self.reduce, noise=reduce))
 
     def slice(self, place: int) -> AlphaTensors:
-        """One individual's part; see `CellTensors.slice`."""
         return AlphaTensors(self.normal.slice(place), self.reduce.slice(place))
 
     def value(self) -> Alpha:
-        """The one individual's α; waits for the device."""
         return Alpha(normal=self.normal.value(), reduce=self.reduce.value())
 
     def overwrite(self, alpha: Alpha) -> None:
-        """Make the one individual's α another one, where it is in memory."""
         for cell, value in zip(self.cells, alpha.cells, strict=True):
             cell.overwrite(value)
 
     def overwrite_masks(self, alpha: Alpha) -> None:
-        """Make the one individual's masks those of another α."""
         for cell, value in zip(self.cells, alpha.cells, strict=True):
             cell.overwrite_mask(value)
 

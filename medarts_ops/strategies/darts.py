@@ -45,16 +45,11 @@ class FirstOrderDarts(Strategy):
 
 @dataclass(frozen=True)
 class SecondOrderDarts(FirstOrderDarts):
-    """ξ = the current learning rate: the gradient through one virtual step of w.
-
-    Attributes:
-        finite_difference: as `second_order_gradient` takes it (DARTS: 0.01).
-    """
+    """ξ = the current learning rate: the gradient through one virtual step of w (`second_order_gradient`)."""
 
     finite_difference: float
 
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
-        """∇α Lval(w', α) with its correction for w' depending on α."""
         from medarts_ops.strategies.second_order import second_order_gradient
 
         return second_order_gradient(problem, train, valid, self.finite_difference)

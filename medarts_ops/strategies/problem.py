@@ -27,11 +27,8 @@ Phase = Literal["weights", "alpha", "reading"]
 class Moment:
     """When a mixture is asked for.
 
-    Attributes:
-        phase: what for.
-        progress: the share of the whole search's epochs that are over, a number in 0…1 on the device: a captured step
-            reads it where it is.
-        stage_progress: likewise, of the stage's epochs.
+    Shares of epochs that are over, of the search and of the stage, are numbers in 0…1 on the device: a captured step
+    reads them where they are.
     """
 
     phase: Phase
@@ -49,11 +46,7 @@ def mixtures_of(strategy: Strategy, alpha: AlphaTensors, moment: Moment) -> tupl
 class WeightStep:
     """How SGD steps w, which the virtual step of second-order DARTS imitates.
 
-    Attributes:
-        lr: learning rates of now, [individual].
-        momentum: SGD's.
-        weight_decay: L2 penalty.
-        momentum_buffers: by parameter name, each [individual, …]; zeros before the first step.
+    `lr` are learning rates of now, [individual]; buffers by parameter name, each [individual, …], zeros at first.
     """
 
     lr: Tensor
@@ -90,15 +83,8 @@ class ArchitectureGradient:
 class BilevelProblem:
     """One iteration's problem: supernet with weights w, α with its noise, and how w is stepped.
 
-    Attributes:
-        supernet: in training mode; every parameter is [individual, …].
-        strategy: gives mixtures and penalty.
-        alpha: the α tensors.
-        moment: that of the α step.
-        weight_step: what the virtual step imitates.
-        scales: the individuals' loss scales.
-        autocast: opens the mixed-precision context of the ordinary forward passes.
-        dropout: of this step's skip-connections, if the strategy asked for it.
+    The supernet is in training mode, every parameter [individual, …]. `autocast` opens the mixed-precision context of
+    the ordinary forward passes; `dropout` is of this step's skip-connections, if the strategy asked for it.
     """
 
     supernet: nn.Module

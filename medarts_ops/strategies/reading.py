@@ -23,12 +23,7 @@ def read_mixtures(strategy: Strategy, alpha: AlphaTensors, moment: Moment) -> Mi
 
 
 def readings_of(config: SearchConfig, stage: int, alphas: Sequence[Alpha]) -> tuple[Mixtures, ...]:
-    """What each α of an individual of a search's stage says, in float64, as of the end of that stage.
-
-    Raises:
-        ConfigError: the search's strategy is not installed here.
-        GenotypeError: an α does not have the edges of the search's space.
-    """
+    """What each α of a search's stage says in float64 at its end; GenotypeError if it has not the space's edges."""
     strategy = build_strategy(config)
     space = strategy.space
     for cell in (cell for alpha in alphas for cell in alpha.cells):

@@ -15,30 +15,18 @@ STRATEGIES: Registry[type[StrategySettings]] = Registry(
 
 
 def strategy_settings(given: StrategyConfig) -> StrategySettings:
-    """What a config says of its strategy as the strategy's own settings, with all of its defaults.
-
-    Raises:
-        ConfigError: no strategy of that name, or a setting that it does not have or allow.
-    """
+    """A config's strategy with all of its defaults; ConfigError if it is unknown, or a setting is not allowed."""
     part = STRATEGIES.get(given.name)
     return given if isinstance(given, part) else parse_config(part, given.model_dump(), "strategy")
 
 
 def build_strategy(config: SearchConfig) -> Strategy:
-    """The strategy that `strategy.name` and its settings ask for, over the config's space.
-
-    Raises:
-        ConfigError: as for `strategy_settings`.
-    """
+    """What `strategy.name` and its settings ask for, over the config's space; raises as `strategy_settings`."""
     return strategy_settings(config.strategy).build(config.space.search_space())
 
 
 def check_strategy(config: SearchConfig) -> StrategySettings:
-    """The strategy's settings, unless it can't do with the search's space and stages.
-
-    Raises:
-        ConfigError: as for `build_strategy`, or channels that its share does not divide.
-    """
+    """The strategy's settings; ConfigError as `strategy_settings`, or if it can't do with the search's stages."""
     settings = strategy_settings(config.strategy)
     strategy = settings.build(config.space.search_space())
     for index, stage in enumerate(config.stages):

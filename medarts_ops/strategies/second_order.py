@@ -20,13 +20,8 @@ def second_order_gradient(
     ξ is the current learning rate and w' one virtual step of w. Everything runs in float32: the finite difference of
     two close gradients is lost in half precision. The passes at w', w⁺ and w⁻ leave the running statistics alone,
     which describe w (ours). All passes share the step's noise: the difference of two draws would be noise. The
-    penalty has no part in the correction: it does not depend on w.
-
-    Args:
-        problem: of a whole stack.
-        train: the batch that w will be stepped on.
-        valid: the batch whose loss α descends.
-        finite_difference: length of the step to w⁺ and w⁻, R · ‖∇w' Lval‖.
+    penalty has no part in the correction: it does not depend on w. `train` is the batch that w will be stepped on,
+    `valid` the one whose loss α descends.
     """
     weights = dict(problem.supernet.named_parameters())
     alphas = problem.alpha.leaves()
@@ -61,11 +56,7 @@ def _virtual_weights(problem: BilevelProblem, weights: Mapping[str, Tensor], tra
 
 
 def _shifted_gradient(
-    problem: BilevelProblem,
-    weights: Mapping[str, Tensor],
-    direction: dict[str, Tensor],
-    radius: Tensor,
-    train: Batch,
+    problem: BilevelProblem, weights: Mapping[str, Tensor], direction: dict[str, Tensor], radius: Tensor, train: Batch
 ) -> tuple[Tensor, ...]:
     """∇α Ltrain at w + radius · direction."""
     with torch.no_grad():

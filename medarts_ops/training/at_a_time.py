@@ -24,9 +24,7 @@ SPEED_OF_TWO_THREADS = 1.68
 USED_SHARE = 0.8
 """Part of a GPU's free memory that stacked steps may fill: the rest is the allocator's loss and validation."""
 
-LARGEST_STACK = 16
-"""Beyond it launches no longer cost anything beside the work."""
-
+LARGEST_STACK = 16  # beyond it launches no longer cost anything beside the work
 BYTES_PER_ESTIMATED = 1.02
 """Steps held 0.95 to 1.01 times the estimate: measured on a CPU in float32, both orders, 3 to 8 cells, 8×8 to 32×32."""
 
@@ -40,11 +38,7 @@ def available_cores() -> int:
 
 
 def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], device: torch.device) -> int:
-    """`runtime.workers` as a number: 1 on CUDA and in this process alone, what finishes the stages first on a CPU.
-
-    Raises:
-        ConfigError: several, where the executor is this process.
-    """
+    """`runtime.workers` as a number; auto is 1 on CUDA and in this process alone, and what is quickest on a CPU."""
     if runtime.executor == "local" and runtime.workers not in ("auto", 1):
         raise ConfigError(
             f"runtime.executor is 'local' and runtime.workers is {runtime.workers}: this process is one; allowed "
@@ -99,36 +93,26 @@ def individuals_that_fit(free: int, needed: int) -> int:
 
 
 def individual_bytes(config: ResolvedSearchConfig, stage: StageConfig, data: StageData, dtype: torch.dtype) -> int:
-    """What one individual of a stage holds while it is trained: a step, weights and their momentum. An estimate.
-
-    `dtype` is what forward passes compute in. α, a few kilobytes, is not counted.
-    """
-    weights, step = _weights_and_step(config, stage, data, dtype)
+    """An estimate of what an individual holds in training, α aside: a step in `dtype`, weights and their momentum."""
+    weights, step = weights_and_step_bytes(config, stage, data, dtype)
     return 2 * weights + step
 
 
-def step_bytes(config: ResolvedSearchConfig, stage: StageConfig, data: StageData, dtype: torch.dtype) -> int:
-    """The most bytes that a step holds beyond weights and states of optimizers: what autograd saves, and gradients."""
-    return _weights_and_step(config, stage, data, dtype)[1]
-
-
-def _weights_and_step(
+def weights_and_step_bytes(
     config: ResolvedSearchConfig, stage: StageConfig, data: StageData, dtype: torch.dtype
 ) -> tuple[int, int]:
-    """A forward pass on torch's meta device, which has shapes and no memory: nothing is computed or trained."""
+    """What weights take, and the most that a step holds beyond them and states of optimizers: saved and gradients.
+
+    By a forward pass on torch's meta device, which has shapes and no memory: nothing is computed or trained.
+    """
     space = config.space.search_space()
     # One that a bench made up stands in no search.
     index = config.stages.index(stage) if stage in config.stages else 0
     place = StagePlace(index, len(config.stages), stage)
     height, width, in_channels = data.images.shape[1:]
     with torch.device("meta"):
-        supernet = Supernet(
-            build_strategy(config).supernet_spec(place),
-            cells=stage.cells,
-            channels=stage.channels,
-            n_classes=data.n_classes,
-            in_channels=in_channels,
-        )
+        spec, size = build_strategy(config).supernet_spec(place), {"cells": stage.cells, "channels": stage.channels}
+        supernet = Supernet(spec, **size, n_classes=data.n_classes, in_channels=in_channels)
         images = torch.empty(1, stage.batch, in_channels, height, width, dtype=dtype)
         mixture = torch.empty(1, space.n_edges, space.n_primitives, dtype=dtype, requires_grad=True)
     weights = sum(parameter.nbytes for parameter in supernet.parameters())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,12 +35,11 @@ from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.member import EpochSums, Member, slices
-from medarts_ops.training.passes import hits, measure
-from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.placed_images import StageTensors, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
 
+# The weights' mean losses, their hits, and α's mean losses of one iteration, each [individual].
 StepSums = tuple[Tensor, Tensor, Tensor]
-"""The weights' mean losses, their hits, and α's mean losses of one iteration, each [individual]."""
 
 
 class SearchTraining:
@@ -99,34 +99,20 @@ class SearchTraining:
         spec = self.strategy.supernet_spec(self.place)
         if task.masks is not None:
             spec = spec.restricted(task.masks.normal, task.masks.reduce)
-
-        def build(individuals: int) -> Supernet:
-            return Supernet(
-                spec,
-                cells=task.stage.cells,
-                channels=task.stage.channels,
-                n_classes=data.n_classes,
-                in_channels=data.images.shape[-1],
-                individuals=individuals,
-            )
-
+        size = {"cells": task.stage.cells, "channels": task.stage.channels}
+        build = partial(Supernet, spec, **size, n_classes=data.n_classes, in_channels=data.images.shape[-1])
         singles: list[Supernet] = []
         for individual in task.individuals:
             with initial_weights(integer_seed(task.config.seed, individual.stage, individual.number, Stream.WEIGHTS)):
-                singles.append(build(1))
-        return stack_supernets(build, singles).to(self.runtime.device)
+                singles.append(build())
+        return stack_supernets(lambda n: build(individuals=n), singles).to(self.runtime.device)
 
     @property
     def living(self) -> list[Member]:
-        """The members that have not failed."""
         return [member for member in self.members if member.failure is None]
 
     def run_epoch(self, epoch: int) -> list[Member]:
-        """One pass over the weight half, with an α step before each step of w, then acc_valid.
-
-        Returns:
-            The members that came through it, each with a new record; the others have failed.
-        """
+        """One pass over the weight half, an α step before each of w, then acc_valid; returns who came through it."""
         started = time.perf_counter()
         living = self.living
         self._set_numbers(epoch)
@@ -139,12 +125,11 @@ class SearchTraining:
             n_train, n_valid = train.labels.shape[1], valid.labels.shape[1]
             n_alpha += 0 if warming_up else n_valid
             sums += torch.stack([losses * n_train, right, alpha_losses * n_valid])
-        # The epoch's only wait for the device.
-        totals = torch.cat([sums, torch.stack(self._validate())]).t().tolist()
+        totals = torch.cat([sums, torch.stack(self._validate())]).t().tolist()  # the epoch's only wait for the device
         seconds = (time.perf_counter() - started) / len(living)
-        for member, its_own in zip(self.members, totals, strict=True):
+        for member, total in zip(self.members, totals, strict=True):
             if member.failure is None:
-                sums_of_it = EpochSums._make([*its_own, n_alpha])
+                sums_of_it = EpochSums._make([*total, n_alpha])
                 member.finish_epoch(epoch, sums_of_it, self.tensors.data, seconds, self._moment("reading"))
         return [member for member in living if member.failure is None]
 
@@ -217,8 +202,8 @@ class SearchTraining:
         alpha, dropout = self._with(draws)
         problem = replace(self._problem, alpha=alpha, dropout=dropout)
         gradient = self.strategy.architecture_gradient(problem, train, valid)
-        for member, its_own in zip(self.members, _by_member(gradient.gradients), strict=True):
-            member.step_alpha(its_own, scaled=gradient.scaled)
+        for member, gradients in zip(self.members, _by_member(gradient.gradients), strict=True):
+            member.step_alpha(gradients, scaled=gradient.scaled)
         return gradient.losses.float()
 
     def _step_weights(self, train: Batch, draws: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -230,8 +215,8 @@ class SearchTraining:
             logits = self.supernet(train.images, *mixtures, dropout)
             losses = mean_losses(logits, train.labels)
         gradients = torch.autograd.grad(self._scales.sum(losses), list(self._parameters.values()))
-        for member, its_own in zip(self.members, _by_member(gradients), strict=True):
-            member.step_weights(its_own)
+        for member, of_member in zip(self.members, _by_member(gradients), strict=True):
+            member.step_weights(of_member)
         return losses.detach().float(), hits(logits, train.labels)
 
     @torch.no_grad()
@@ -245,10 +230,9 @@ class SearchTraining:
             logits: Tensor = self.supernet(images.expand(len(self.members), *images.shape), *mixtures)
             return logits
 
-        return measure(logits_of, self.tensors.placed, valid, self.task.stage.batch)
+        return self.tensors.placed.measure(logits_of, valid, self.task.stage.batch)
 
     def state(self) -> dict[str, Any]:
-        """All that `load_state` needs to go on from here, as tensors, numbers and text."""
         return {
             "supernet": self.supernet.state_dict(),
             "alpha": [alpha.detach() for alpha in self.alpha.leaves()],
@@ -258,17 +242,15 @@ class SearchTraining:
 
     @torch.no_grad()
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what `state` was taken of: the same task, maybe in another process."""
         self.supernet.load_state_dict(state["supernet"])
         for alpha, value in zip(self.alpha.leaves(), state["alpha"], strict=True):
             alpha.copy_(value)
         for name, buffer in self._momentum_buffers.items():
             buffer.copy_(state["momentum"][name])
-        for member, its_own in zip(self.members, state["members"], strict=True):
-            member.load_state(its_own)
+        for member, held in zip(self.members, state["members"], strict=True):
+            member.load_state(held)
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What became of each member, in the task's order."""
         self._set_numbers(self.task.stage.epochs - 1)
         return (member.outcome(self._moment("reading")) for member in self.members)
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from medarts_ops.errors import MedartsError
+from medarts_ops.errors import MedartsError, named
 from medarts_ops.tasks import Progress, Result, Task, TrainingTask, Who
-from medarts_ops.training.genotype import EvaluationTask, genotype_training
-from medarts_ops.training.group import group_training
+from medarts_ops.training.genotype import EvaluationTask, load_images, train_genotype
+from medarts_ops.training.group import load_stage, train_group
 from medarts_ops.training.workplace import Workplace
 
-_TRAININGS: dict[type, Callable[[Any, Workplace], Callable[[Any], Sequence[Any]]]] = {
-    TrainingTask: group_training,
-    EvaluationTask: genotype_training,
+_TRAININGS: dict[type, tuple[Callable[..., Any], Callable[..., Sequence[Any]]]] = {
+    TrainingTask: (load_stage, train_group),
+    EvaluationTask: (load_images, train_genotype),
 }
-"""How each kind of task is carried out: a function that loads its data and gives the one that trains."""
+"""How each kind of task is carried out: what loads its data, and what trains on them."""
 
 _logger = logging.getLogger(__name__)
 
@@ -30,27 +30,23 @@ def carry_out(
 
     A failure is a result, not an error. What runs out of memory is trained in two halves where that is the same work,
     or else has failed. Whatever else breaks off, a mistake in the code too, fails the task. What `on_progress` raises
-    is raised: it is not of the training.
-
-    Raises:
-        DataError: the data can't be read.
-        SearchError: a file can't be written, or a newer release wrote the checkpoint.
+    is raised: it is not of the training. So is a DataError where data can't be read, and a SearchError where a file
+    can't be written, or a newer release wrote the checkpoint.
     """
-    train = _TRAININGS[type(task)](task, workplace)
-    names = ", ".join(task.names)
+    load, train = _TRAININGS[type(task)]
+    data, names = load(task, workplace), ", ".join(task.names)
     try:
-        results: Sequence[Result] | None = train(_apart(on_progress))
+        results: Sequence[Result] | None = train(task, workplace, data, _apart(on_progress))
     except _ListenerError as error:
-        raise error.cause from None
+        raise error.args[0] from None
     except MedartsError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         _logger.warning("%s: out of memory (%s)", names, str(error).splitlines()[0] if str(error) else "")
         results = None
     except Exception as error:
-        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        _logger.warning("%s: %s", names, what, exc_info=error)
-        results = task.failures("crashed", f"training broke off ({what}); `--debug` and the log show where")
+        _logger.warning("%s: %s", names, named(error), exc_info=error)
+        results = task.failures("crashed", f"training broke off ({named(error)}); `--debug` and the log show where")
     if results is not None:
         yield from results
         return
@@ -65,10 +61,6 @@ def carry_out(
 
 class _ListenerError(Exception):
     """Carries what a listener raised past the handlers that are for the training's own errors."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 def _apart(on_progress: Callable[[Who, Progress], None]) -> Callable[[Who, Progress], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from medarts_ops.data.dataset import ImageDataset
@@ -66,39 +65,30 @@ class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its name."""
         return (self.name,)
 
     @property
     def remedy(self) -> str:
-        """What takes so much memory, and which settings to lower."""
         config = self.started.config
         return f"batch {config.batch}, {config.cells} cells and {config.channels} channels; lower batch or channels"
 
     def failures(
         self, cause: FailureCause, what: str, known: Sequence[EvaluationOutcome] = ()
     ) -> list[EvaluationOutcome]:
-        """The one failure, unless its outcome is known."""
-        return (
-            [] if known else [FailedEvaluation(name=self.name, reason=f"evaluation {self.name}: {what}", cause=cause)]
-        )
+        failed = FailedEvaluation(name=self.name, reason=f"evaluation {self.name}: {what}", cause=cause)
+        return [] if known else [failed]
 
 
-def genotype_training(
-    task: EvaluationTask, workplace: Workplace
-) -> Callable[[ProgressCallback], Sequence[EvaluationOutcome]]:
-    """Load the dataset; what comes back trains. Epochs of a checkpoint are told again.
-
-    Raises:
-        DataError: the images can't be read.
-    """
+def load_images(task: EvaluationTask, workplace: Workplace) -> ImageDataset:
+    """The dataset; raises a DataError if it can't be read."""
     source = task.started.config.dataset
-    return partial(_train, task, workplace, workplace.data_of(source, lambda: load_dataset(source)))
+    return workplace.data_of(source, lambda: load_dataset(source))
 
 
-def _train(
+def train_genotype(
     task: EvaluationTask, workplace: Workplace, dataset: ImageDataset, on_progress: ProgressCallback
 ) -> Sequence[EvaluationOutcome]:
+    """Train on all training images. Epochs of a checkpoint are told again."""
     started = task.started
     training = SupervisedTraining(started.genotype, started.config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)

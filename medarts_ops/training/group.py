@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from medarts_ops.data.stage_data import StageData
@@ -17,27 +16,21 @@ from medarts_ops.training.workplace import Workplace
 EpochCallback = Callable[[Individual, EpochRecord], None]
 
 
-def group_training(task: TrainingTask, workplace: Workplace) -> Callable[[EpochCallback], Sequence[Outcome]]:
-    """Load the stage's images; what comes back trains.
-
-    It trains fresh supernets with the individuals' α (weights are never inherited), or goes on with a checkpoint's. A
-    NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch; the others of the
-    group go on. Seconds are an individual's share of the group's. Epochs of a checkpoint are told again: whoever
-    listens may have missed them.
-
-    Raises:
-        DataError: the images can't be read.
-    """
-
-    def load() -> StageTensors:
-        return StageTensors.place(StageData.load(Path(task.stage_data)), workplace.runtime)
-
-    return partial(_train, task, workplace, workplace.data_of(task.stage_data, load))
+def load_stage(task: TrainingTask, workplace: Workplace) -> StageTensors:
+    """The stage's images, placed; raises a DataError if they can't be read."""
+    source = task.stage_data
+    return workplace.data_of(source, lambda: StageTensors.place(StageData.load(Path(source)), workplace.runtime))
 
 
-def _train(
+def train_group(
     task: TrainingTask, workplace: Workplace, tensors: StageTensors, on_epoch: EpochCallback
 ) -> Sequence[Outcome]:
+    """Train fresh supernets with the individuals' α (weights are never inherited), or go on with a checkpoint's.
+
+    A NaN or infinite loss or α ends in a `FailedIndividual`, which names individual, stage and epoch; the others of the
+    group go on. Seconds are an individual's share of the group's. Epochs of a checkpoint are told again: whoever
+    listens may have missed them.
+    """
     training = SearchTraining(task, tensors, workplace.runtime)
     checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
     done = checkpoint.restore(training)

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from medarts_ops.alpha import Alpha, Mixtures, mixture_peak
+from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import (
-    EpochRecord,
-    FailedIndividual,
-    Individual,
-    Outcome,
-    TrainedIndividual,
-)
+from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainedIndividual
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment
 from medarts_ops.strategies.reading import read_mixtures
 from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
 from medarts_ops.tasks import TrainingTask
-from medarts_ops.training.passes import clipped_update, cosine_rate
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
 
 class EpochSums(NamedTuple):
@@ -42,18 +37,8 @@ class EpochSums(NamedTuple):
 class Member:
     """An individual of a stack.
 
-    Its optimizers are ordinary ones over its slices of the stacked weights and α, so that learning rates, decay,
-    clipping, loss scale and the check for infinities are its own, as if it were trained alone.
-
-    Args:
-        task: the group's.
-        individual: the one.
-        weights: by name, its slice of each stacked weight.
-        buffers: likewise, of each momentum buffer (zeros, which is how SGD's momentum starts).
-        alpha: its slice of α.
-        strategy: what α means, and how it is stepped.
-        place: its stage.
-        runtime: where they live.
+    Its optimizers are ordinary ones over its slices of the stacked weights, momentum buffers (zeros at first) and α, so
+    that learning rates, decay, clipping, loss scale and the check for infinities are its own, as if it were alone.
     """
 
     def __init__(
@@ -92,6 +77,9 @@ class Member:
         self.alpha_order = torch.Generator().manual_seed(self._seed(Stream.ALPHA_BATCHES))
         self.augment_stream = runtime.generator(self._seed(Stream.AUGMENTATION))
         self._strategy_stream = torch.Generator().manual_seed(self._seed(Stream.STRATEGY))
+        self._streams = [self.weight_order, self.alpha_order, self.augment_stream]
+        if strategy.draws_noise or strategy.drops_skips:
+            self._streams.append(self._strategy_stream)
         self.history: list[EpochRecord] = []
         self.failure: FailedIndividual | None = None
 
@@ -104,7 +92,6 @@ class Member:
         return cosine_rate(lr, min(self._task.config.weights.lr_min, lr), epoch, self._task.stage.epochs)
 
     def set_rate(self, value: float) -> None:
-        """Use this learning rate from now on."""
         group = self._weights_optimizer.param_groups[0]
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(value)  # a captured step reads it where it is
@@ -120,25 +107,23 @@ class Member:
 
     def step_alpha(self, gradients: Sequence[Tensor], *, scaled: bool) -> None:
         """Step α, which is not clipped. `scaled` gradients carry this member's loss scale."""
-        _give(self._arrays, gradients)
-        if scaled:
-            self.scaler.step(self._alpha_optimizer)
-        else:
-            self._alpha_optimizer.step()
-        _take_back(self._arrays)
+        with _given(self._arrays, gradients):
+            if scaled:
+                self.scaler.step(self._alpha_optimizer)
+            else:
+                self._alpha_optimizer.step()
 
     def step_weights(self, gradients: Sequence[Tensor]) -> None:
         """SGD on the clipped gradient; the loss scale's turn ends here."""
-        _give(self._weights, gradients)
-        clipped_update(self._weights_optimizer, self.scaler, self._task.config.weights.grad_clip)
-        _take_back(self._weights)
+        with _given(self._weights, gradients):
+            clipped_update(self._weights_optimizer, self.scaler, self._task.config.weights.grad_clip)
 
     def finish_epoch(self, epoch: int, sums: EpochSums, data: StageData, seconds: float, moment: Moment) -> None:
         """Let the strategy change α, and record the epoch; or fail, if a loss or an α is not finite.
 
         A stack goes on computing a failed member, which touches no one else.
         """
-        finite = all(math.isfinite(loss) for loss in (sums.weight_loss, sums.alpha_loss, sums.valid_loss))
+        finite = all(map(math.isfinite, (sums.weight_loss, sums.alpha_loss, sums.valid_loss)))
         if not finite or not all(bool(torch.isfinite(array).all()) for array in self._arrays):
             self.failure = self._failed(epoch, sums)
             return
@@ -155,8 +140,8 @@ class Member:
             lr=self.rate(epoch),
             normal_skips=genotype.skip_count("normal"),
             reduce_skips=genotype.skip_count("reduce"),
-            max_mixture_normal=mixture_peak(mixtures.normal),
-            max_mixture_reduce=mixture_peak(mixtures.reduce),
+            max_mixture_normal=float(mixtures.normal.max(axis=1).mean()),
+            max_mixture_reduce=float(mixtures.reduce.max(axis=1).mean()),
             seconds=seconds,
             images_per_second=(n_train + sums.n_alpha) / seconds,
             alpha=alpha,
@@ -186,16 +171,15 @@ class Member:
         return {
             "alpha_optimizer": self._alpha_optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "streams": [stream.get_state() for stream in self._streams()],
+            "streams": [stream.get_state() for stream in self._streams],
             "history": [record.model_dump_json() for record in self.history],
             "failure": None if self.failure is None else self.failure.model_dump_json(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """The way back from `state`."""
         self._alpha_optimizer.load_state_dict(state["alpha_optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        for stream, held in zip(self._streams(), state["streams"], strict=True):
+        for stream, held in zip(self._streams, state["streams"], strict=True):
             stream.set_state(held.cpu())
         self.history = [EpochRecord.model_validate_json(record) for record in state["history"]]
         if self.history and (last := self.history[-1].alpha) is not None:
@@ -203,16 +187,8 @@ class Member:
         failure = state["failure"]
         self.failure = None if failure is None else FailedIndividual.model_validate_json(failure)
 
-    def _streams(self) -> tuple[torch.Generator, ...]:
-        draws = self._strategy.draws_noise or self._strategy.drops_skips
-        streams = (self.weight_order, self.alpha_order, self.augment_stream)
-        return (*streams, self._strategy_stream) if draws else streams
-
     def outcome(self, moment: Moment) -> Outcome:
-        """What became of the individual, read at `moment`."""
-        if self.failure is not None:
-            return self.failure
-        return TrainedIndividual(
+        return self.failure or TrainedIndividual(
             individual=self.individual,
             alpha=self._alpha.value(),
             genotype=self._strategy.genotype(read_mixtures(self._strategy, self._alpha, moment)),
@@ -222,12 +198,11 @@ class Member:
         )
 
 
-def _give(parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+@contextmanager
+def _given(parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> Iterator[None]:
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
-
-
-def _take_back(parameters: Sequence[Tensor]) -> None:
+    yield
     for parameter in parameters:
         parameter.grad = None
 

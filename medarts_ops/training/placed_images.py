@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from medarts_ops.data.augment import Augmentation, Draws, normalise, training_ba
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.training.runtime import Runtime
+
+LEAST_MEASURED = 256  # images of a measured batch: no gradients are kept, so more fit than in a training step
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,6 @@ class PlacedImages:
         std: NDArray[np.float64],
         runtime: Runtime,
     ) -> PlacedImages:
-        """Move them to where the runtime wants them."""
         return cls(
             images=runtime.place_images(images),
             labels=torch.from_numpy(labels).to(runtime.device),
@@ -85,6 +87,31 @@ class PlacedImages:
     def _labels_at(self, indices: Tensor) -> Tensor:
         return self.labels[indices.to(self.runtime.device, non_blocking=True)]
 
+    @torch.no_grad()
+    def measure(
+        self, logits_of: Callable[[Tensor], Tensor], indices: Tensor, training_batch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Summed losses and hits of `logits_of` over the images at `indices`, unaugmented; both stay on the device.
+
+        `logits_of` gives [image, class], or [individual, image, class] for a stack, whose sums are [individual]. The
+        caller has put its network into eval mode. Batches are as large as `training_batch`, or larger.
+        """
+        losses_of_batches, hits_of_batches = [], []
+        for chosen in indices.split(max(LEAST_MEASURED, training_batch)):
+            batch = self.plain(chosen)
+            with self.runtime.autocast():
+                logits = logits_of(batch.images)
+                labels = batch.labels.expand(logits.shape[:-1])
+                losses = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+            losses_of_batches.append(losses.float().sum(dim=-1))
+            hits_of_batches.append(hits(logits, batch.labels))
+        return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)
+
+
+def hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many of `logits […, image, class]` are right, […]; a count that stays on the device."""
+    return (logits.detach().argmax(dim=-1) == labels).sum(dim=-1)
+
 
 @dataclass(frozen=True)
 class StageTensors:
@@ -95,5 +122,4 @@ class StageTensors:
 
     @classmethod
     def place(cls, data: StageData, runtime: Runtime) -> StageTensors:
-        """Move a stage's images to the device (or to pinned memory)."""
         return cls(PlacedImages.place(data.images, data.labels, data.mean, data.std, runtime), data)

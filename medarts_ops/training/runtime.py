@@ -20,18 +20,10 @@ from medarts_ops.provenance import nvidia_driver_version
 from medarts_ops.value import Value
 
 Module = TypeVar("Module", bound=nn.Module)
-Device = torch.device
-"""For rooms that pass devices on and compute nothing."""
-
-StaticStep = Callable[..., tuple[Tensor, ...]]
-"""A step on tensors of static shapes that never waits for the device."""
-
-AMPERE = (8, 0)
-"""The first compute capability with fast bf16; `torch.cuda.is_bf16_supported()` would count emulation."""
-
-RESIDENT_SHARE = 0.5
-"""Images stay on the GPU if they take less than this part of its free memory."""
-
+Device = torch.device  # for rooms that pass devices on and compute nothing
+StaticStep = Callable[..., tuple[Tensor, ...]]  # a step on tensors of static shapes that never waits for the device
+AMPERE = (8, 0)  # the first compute capability with fast bf16; `torch.cuda.is_bf16_supported()` would count emulation
+RESIDENT_SHARE = 0.5  # images stay on the GPU if they take less than this part of its free memory
 EAGER_STEPS = 3
 """Steps before one is captured: they choose algorithms and make the states of optimizers (torch's advice)."""
 
@@ -43,11 +35,7 @@ _AMP_TYPES = {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def make_cublas_repeatable() -> None:
-    """Choose cuBLAS's workspace, which this process and its children read once, at their first matrix product.
-
-    Raises:
-        ConfigError: it is settled otherwise.
-    """
+    """Choose cuBLAS's workspace, which is read once, at the first matrix product; ConfigError if it is settled."""
     got = os.environ.get(CUBLAS_WORKSPACE)
     if got in REPEATABLE_WORKSPACES:
         return
@@ -62,15 +50,9 @@ def make_cublas_repeatable() -> None:
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here.
-
-    Raises:
-        ConfigError: it is not there.
-    """
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here; a ConfigError if it is not there."""
     available = torch.cuda.is_available()
-    if name == "auto":
-        name = "cuda" if available else "cpu"
-    device = torch.device(name)
+    device = torch.device(("cuda" if available else "cpu") if name == "auto" else name)
     if device.type != "cuda":
         return device
     if not available:
@@ -78,11 +60,9 @@ def resolve_device(name: str) -> torch.device:
             f"runtime.device is {name!r} and no CUDA device is usable here: allowed are auto and cpu; "
             "check the driver with nvidia-smi, and in Docker pass --gpus all"
         )
-    index = device.index or 0
-    if index >= torch.cuda.device_count():
-        raise ConfigError(
-            f"runtime.device is {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s), numbered from 0"
-        )
+    index, n_devices = device.index or 0, torch.cuda.device_count()
+    if index >= n_devices:
+        raise ConfigError(f"runtime.device is {name!r}: this machine has {n_devices} CUDA device(s), numbered from 0")
     return torch.device("cuda", index)
 
 
@@ -107,11 +87,7 @@ class Runtime:
 
     @classmethod
     def from_config(cls, config: ResolvedRuntime) -> Runtime:
-        """Build, in whichever process is to compute.
-
-        Raises:
-            ConfigError: the device is not there, or can't be `deterministic` in this process.
-        """
+        """Build, in whichever process is to compute; ConfigError if it has no such device, or not `deterministic`."""
         device = resolve_device(config.device)
         if config.deterministic and device.type == "cuda":
             make_cublas_repeatable()
@@ -178,7 +154,6 @@ class Runtime:
             torch.cuda.empty_cache()
 
     def generator(self, seed: int) -> torch.Generator:
-        """A generator on the device."""
         return torch.Generator(self.device).manual_seed(seed)
 
     def place_images(self, images: NDArray[np.uint8]) -> Tensor:
@@ -186,10 +161,8 @@ class Runtime:
         tensor = torch.from_numpy(np.ascontiguousarray(images))
         if self.device.type != "cuda":
             return tensor
-        free, _ = torch.cuda.mem_get_info(self.device)
-        if tensor.nbytes < RESIDENT_SHARE * free:
-            return tensor.to(self.device)
-        return tensor.pin_memory()
+        fits = tensor.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        return tensor.to(self.device) if fits else tensor.pin_memory()
 
     def take(self, images: Tensor, indices: Tensor) -> Tensor:
         """The images at `indices` (on the host), on the device."""
@@ -214,38 +187,27 @@ class CapturedStep:
         self._outputs: tuple[Tensor, ...] = ()
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Run the step, by one way or the other."""
         shapes = [tensor.shape for tensor in tensors]
         self._shapes = self._shapes or shapes
         if shapes != self._shapes:
             return self._step(*tensors)
-        if self._graph is None and self._eager_steps < EAGER_STEPS:
+        if self._eager_steps < EAGER_STEPS:
             self._eager_steps += 1
-            return self._on_a_side_stream(tensors)
+            stream = torch.cuda.Stream()  # where torch wants the steps before a capture to run
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                outputs = self._step(*tensors)
+            torch.cuda.current_stream().wait_stream(stream)
+            return outputs
         if self._graph is None:
-            self._capture(tensors)
-        assert self._graph is not None
+            self._inputs, graph = [tensor.clone() for tensor in tensors], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):  # records the step without running it: nothing is trained twice
+                self._outputs = self._step(*self._inputs)
+            self._graph = graph
         for mine, given in zip(self._inputs, tensors, strict=True):
             mine.copy_(given, non_blocking=True)
         self._graph.replay()
         return self._outputs
-
-    def _on_a_side_stream(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Where torch wants the steps before a capture to run."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            outputs = self._step(*tensors)
-        torch.cuda.current_stream().wait_stream(stream)
-        return outputs
-
-    def _capture(self, tensors: tuple[Tensor, ...]) -> None:
-        """Record the step without running it: nothing is trained twice."""
-        self._inputs = [tensor.clone() for tensor in tensors]
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._outputs = self._step(*self._inputs)
-        self._graph = graph
 
 
 class Numerics(Value):
@@ -263,7 +225,6 @@ class Numerics(Value):
 
     @classmethod
     def of_process(cls) -> Numerics:
-        """Read from torch."""
         return cls(
             threads=torch.get_num_threads(),
             interop_threads=torch.get_num_interop_threads(),

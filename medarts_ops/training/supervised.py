@@ -20,16 +20,13 @@ from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.training.passes import clipped_step, cosine_rate, hits, measure
-from medarts_ops.training.placed_images import PlacedImages
+from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
+from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
 
 class SupervisedTraining:
-    """A network in training: weights, optimizer, schedule, random streams, images on the device.
-
-    `statistics` are what the images are normalised by.
-    """
+    """A network in training, with all that it needs; `statistics` are what the images are normalised by."""
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
         self._config, self._runtime = config, runtime
@@ -60,14 +57,11 @@ class SupervisedTraining:
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))
         self._augment_stream = runtime.generator(_seed(config, Stream.AUGMENTATION))
         self._drop_stream = runtime.generator(_seed(config, Stream.DROP_PATH))
+        self._streams = (self._order, self._augment_stream, self._drop_stream)
         self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
-        """One pass over the training images, then the test set.
-
-        Raises:
-            TrainingDiverged: the loss became NaN or infinite.
-        """
+        """One pass over the training images, then the test set; TrainingDiverged if a loss became NaN or infinite."""
         started = time.perf_counter()
         lr = cosine_rate(self._config.weights.lr, self._config.weights.lr_min, epoch, self._config.epochs)
         self._optimizer.param_groups[0]["lr"] = lr
@@ -83,7 +77,7 @@ class SupervisedTraining:
         trained = time.perf_counter()
         self.network.eval()
         every = torch.arange(len(self._test))
-        test_loss, test_hits = measure(lambda images: self.network(images)[0], self._test, every, self._config.batch)
+        test_loss, test_hits = self._test.measure(lambda images: self.network(images)[0], every, self._config.batch)
         sums = torch.stack([loss_sum, correct, test_loss, test_hits]).tolist()  # the epoch's only wait for the device
         if not math.isfinite(sums[0]) or not math.isfinite(sums[2]):
             raise TrainingDiverged(
@@ -105,41 +99,33 @@ class SupervisedTraining:
         return record
 
     def step(self, batch: Batch, drop: float) -> tuple[Tensor, Tensor]:
-        """One step of the weights with drop path of probability `drop`. Nothing waits for the device.
-
-        Returns:
-            The classifier's mean loss on `batch` and its number of hits.
-        """
+        """One step of the weights; returns the classifier's mean loss and its hits, without waiting for the device."""
         with self._runtime.autocast():
             logits, auxiliary = self.network(batch.images, drop, self._drop_stream)
-            main = F.cross_entropy(logits, batch.labels)
-            loss = main
+            main = loss = F.cross_entropy(logits, batch.labels)
             if auxiliary is not None:
                 loss = loss + self._config.auxiliary.weight * F.cross_entropy(auxiliary, batch.labels)
-        clipped_step(loss, self._optimizer, self._scaler, self._config.weights.grad_clip)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
         return main.detach().float(), hits(logits, batch.labels)
 
     def state(self) -> dict[str, Any]:
-        """All that `load_state` needs to go on from here, as tensors, numbers and text."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "streams": [stream.get_state() for stream in self._streams()],
+            "streams": [stream.get_state() for stream in self._streams],
             "history": [record.model_dump_json() for record in self.history],
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what `state` was taken of: the same training, maybe in another process."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
-        for stream, held in zip(self._streams(), state["streams"], strict=True):
+        for stream, held in zip(self._streams, state["streams"], strict=True):
             stream.set_state(held.cpu())
         self.history = [EvaluationEpoch.model_validate_json(record) for record in state["history"]]
-
-    def _streams(self) -> tuple[torch.Generator, ...]:
-        return self._order, self._augment_stream, self._drop_stream
 
     def save_weights(self, file: IO[bytes]) -> None:
         """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""

@@ -11,13 +11,7 @@ Data = TypeVar("Data")
 
 
 class Workplace:
-    """Its runtime, and the data that it loaded last.
-
-    Args:
-        runtime: where all of its tasks compute.
-        data: what is loaded already.
-        source: what `data` were loaded from.
-    """
+    """Its runtime, and the data that it loaded last; `data` are loaded already, from `source`."""
 
     def __init__(self, runtime: Runtime, data: Any = None, source: object = None) -> None:
         self.runtime, self._data, self._source = runtime, data, source
@@ -32,5 +26,4 @@ class Workplace:
         return data
 
     def clear(self) -> None:
-        """Let go of the data."""
         self._data = self._source = None

@@ -28,9 +28,9 @@ from medarts_ops.individual import (
     TrainedIndividual,
 )
 from medarts_ops.observers import EvaluationStarted
+from medarts_ops.populations import random_individual
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.genotype import EvaluationBegun, EvaluationTask, FailedEvaluation, TrainedGenotype
-from medarts_ops.training.random_individual import random_individual
 
 CONFIG = make_search_config_tiny()
 

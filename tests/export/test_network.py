@@ -44,7 +44,7 @@ def raw_images(dataset: ImageDataset) -> torch.Tensor:
 
 def test_it_makes_the_errors_on_the_test_images_that_the_evaluation_counted(evaluated, network, digits):
     guessed = network.module(raw_images(digits)).argmax(dim=1).numpy()
-    result = read_evaluation(evaluated).result
+    result = read_evaluation(evaluated)[1]
     assert np.mean(guessed != digits.test.labels) == pytest.approx(result.history[-1].test_error, abs=1e-9)
     assert result.history[-1].test_error < 0.5  # it has learnt something, so the two can differ
 

@@ -22,13 +22,13 @@ from medarts_ops.errors import SearchError
 from medarts_ops.individual import TrainedIndividual
 from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.observers import EpochFinished, SearchEvent
+from medarts_ops.populations import random_individual
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 

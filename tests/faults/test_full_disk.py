@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from factories import make_alpha, make_individual, make_search_config_tiny, make_search_events
+from journals import new_journal
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.checkpoint import CheckpointFile
@@ -109,7 +110,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("pages", "spare_pages"), [(n, spare) for n in (1, 2, 3, 8) for spare in range(n)])
 def test_a_journal_on_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_space(disk, pages, spare_pages):
-    journal = Journal.create(disk.folder, SEARCH, "disk")
+    journal = new_journal(disk.folder, "disk")
     for event in EVENTS:
         journal.record(event)
     before = (disk.folder / JOURNAL_NAME).read_bytes()
@@ -127,7 +128,7 @@ def test_a_journal_on_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_sp
 
 
 def test_an_event_that_fits_is_recorded_after_one_that_did_not(disk):
-    journal = Journal.create(disk.folder, SEARCH, "disk")
+    journal = new_journal(disk.folder, "disk")
     disk.fill(spare_pages=2)
     with pytest.raises(SearchError):
         journal.record(BORN)
@@ -139,10 +140,10 @@ def test_an_event_that_fits_is_recorded_after_one_that_did_not(disk):
 def test_a_journal_that_could_not_begin_can_begin_later(disk):
     disk.fill()
     with pytest.raises(SearchError) as caught:
-        Journal.create(disk.folder, SEARCH, "disk")
+        new_journal(disk.folder, "disk")
     assert_says_what_to_do(caught.value)
     disk.free()
-    assert Journal.create(disk.folder, SEARCH, "disk").record(EVENTS[0]) == 0
+    assert new_journal(disk.folder, "disk").record(EVENTS[0]) == 0
 
 
 # Checkpoints

@@ -20,8 +20,7 @@ from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import run_search
-from medarts_ops.space import SearchSpace
-from medarts_ops.space.search_space import OPERATIONS
+from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from factories import make_alpha, make_epoch_record, make_individual, make_search_events
+from journals import new_journal
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, MAX_BYTES, Journal
@@ -30,7 +31,7 @@ STOPPED = SearchStopped(reason="Ctrl-C", interrupted=True)
 @pytest.fixture
 def journal(tmp_path: Path) -> SearchJournal:
     """A journal with all events of a search."""
-    made = Journal.create(tmp_path, SEARCH, "search-test")
+    made = new_journal(tmp_path, "search-test")
     for event in EVENTS:
         made.record(event)
     return made
@@ -56,7 +57,7 @@ def test_every_event_comes_back_equal_and_in_order(tmp_path: Path) -> None:
 def test_alphas_come_back_bit_for_bit(tmp_path: Path) -> None:
     alpha = make_alpha(5, edges_weighted=True)
     born = PopulationBorn(stage=0, round=0, individuals=(make_individual(alpha=alpha),))
-    Journal.create(tmp_path, SEARCH, "s").record(born)
+    new_journal(tmp_path, "s").record(born)
     found = Journal.open(tmp_path, SEARCH).find(PopulationBorn, 0, 0)
     assert isinstance(found, PopulationBorn)
     assert found.individuals[0].alpha.normal.arrays["op_logits"].tobytes() == alpha.normal.arrays["op_logits"].tobytes()
@@ -178,9 +179,9 @@ def test_a_file_without_a_whole_header_is_a_search_that_never_began(tmp_path: Pa
 def test_a_missing_journal_and_a_second_one_are_errors(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="can't be read"):
         Journal.open(tmp_path, SEARCH)
-    Journal.create(tmp_path, SEARCH, "one")
+    new_journal(tmp_path, "one")
     with pytest.raises(SearchError, match="resume it instead"):
-        Journal.create(tmp_path, SEARCH, "two")
+        new_journal(tmp_path, "two")
 
 
 def test_a_second_writer_is_noticed(journal: SearchJournal, tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_second_writer_is_noticed(journal: SearchJournal, tmp_path: Path) -> N
 def test_an_event_that_was_half_written_can_be_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    journal = Journal.create(tmp_path, SEARCH, "s")
+    journal = new_journal(tmp_path, "s")
 
     def fail(descriptor: int) -> None:
         raise error
@@ -208,7 +209,7 @@ def test_an_event_that_was_half_written_can_be_written_again(
 
 
 def test_an_event_is_on_disk_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal.create(tmp_path, SEARCH, "s")
+    journal = new_journal(tmp_path, "s")
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     journal.record(STOPPED)
@@ -253,6 +254,6 @@ def test_a_journal_that_could_not_begin_leaves_none_behind(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(SearchError, match="No space left on device; .*free some space"):
-            Journal.create(tmp_path, SEARCH, "s")
+            new_journal(tmp_path, "s")
     assert list(tmp_path.iterdir()) == []
-    Journal.create(tmp_path, SEARCH, "s")
+    new_journal(tmp_path, "s")

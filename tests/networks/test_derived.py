@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path, quarters
-from medarts_ops.space import Genotype
+from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
 
 FULL = {"cells": 20, "channels": 36, "in_channels": 3}

@@ -12,7 +12,7 @@ from medarts_ops.errors import ConfigError
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.planes import shuffled
 from medarts_ops.networks.supernet import Supernet
-from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import SearchSpace
 
 SPACE = SearchSpace()
 

@@ -10,7 +10,7 @@ import torch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout, uniform_numbers
 from medarts_ops.networks.supernet import Supernet
-from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import SearchSpace
 
 N = 2**16
 SEEDS = (0, 1, 2, 2**31, 2**32, 2**40 + 1, 2**63 - 1, -1)

@@ -19,8 +19,7 @@ from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet, stack_supernets
-from medarts_ops.space import SearchSpace
-from medarts_ops.space.search_space import OPERATIONS
+from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 
 
 def thinned(space: SearchSpace, seed: int) -> SupernetSpec:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from factories import make_search_config_tiny
+from journals import new_journal
 
 from medarts_ops.config import ProposalsConfig, SearchConfig
 from medarts_ops.errors import DataError, SearchError
@@ -171,7 +172,7 @@ def test_a_finished_search_has_nothing_to_resume(tmp_path):
 
 
 def test_a_search_that_never_began_is_started_anew(tmp_path):
-    Journal.create(tmp_path, SEARCH, tmp_path.name)
+    new_journal(tmp_path, tmp_path.name)
     with pytest.raises(SearchError, match="never began"):
         resume_search(tmp_path)
 

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from medarts_ops.config import StrategyConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.errors import ConfigError
-from medarts_ops.space import SearchSpace
+from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import DartsSettings, FirstOrderDarts, SecondOrderDarts
 from medarts_ops.strategies.problem import BilevelProblem, WeightStep
 from medarts_ops.strategies.registry import strategy_settings

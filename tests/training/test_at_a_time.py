@@ -19,7 +19,7 @@ from medarts_ops.training.at_a_time import (
     individuals_that_fit,
     quickest_workers,
     stack_that_fits,
-    step_bytes,
+    weights_and_step_bytes,
     workers_for,
 )
 
@@ -102,7 +102,7 @@ def test_a_step_holds_what_was_estimated_without_training(order, cells, channels
     config = ResolvedSearchConfig(strategy=strategy, objectives=OBJECTIVES, runtime=runtime)
     stage = StageConfig(name="init", cells=cells, channels=channels, batch=batch, population=1)
     size = ImageSize(resolution=side, in_channels=3, n_classes=10)
-    estimated = step_bytes(config, stage, made_up_data(batch, size), torch.float32)
+    _, estimated = weights_and_step_bytes(config, stage, made_up_data(batch, size), torch.float32)
     step = product_step(config, stage, size)
     step()  # the first makes states of optimizers
     assert 0.9 < peak_bytes(step, CPU) / estimated < 1.02
@@ -111,5 +111,6 @@ def test_a_step_holds_what_was_estimated_without_training(order, cells, channels
 def test_half_precision_halves_what_autograd_saves():
     config = make_search_config_tiny()
     stage, data = config.stages[0], prepare_search_data(config).stages[0]
-    full, half = (step_bytes(config, stage, data, dtype) for dtype in (torch.float32, torch.bfloat16))
+    dtypes = (torch.float32, torch.bfloat16)
+    full, half = (weights_and_step_bytes(config, stage, data, dtype)[1] for dtype in dtypes)
     assert 0.45 < half / full < 0.6

@@ -17,10 +17,10 @@ from medarts_ops.individual import (
     FailedIndividual,
     TrainedIndividual,
 )
+from medarts_ops.populations import random_individual
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 

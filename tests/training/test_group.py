@@ -11,12 +11,12 @@ from factories import make_search_config_tiny
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual
+from medarts_ops.populations import random_individual
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.group import EpochCallback
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 

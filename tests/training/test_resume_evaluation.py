@@ -88,7 +88,7 @@ def test_it_begins_with_the_mean_and_std_of_its_images(tmp_path):
     run_evaluation(CONFIG, GENOTYPE, folder=tmp_path, observers=[listener])
     pixels = load_dataset(CONFIG.dataset).train.images / 255
     begun = listener.events[0]
-    assert begun == read_evaluation(tmp_path).started
+    assert begun == read_evaluation(tmp_path)[0]
     assert begun.mean == pytest.approx([pixels.mean()]) and begun.std == pytest.approx([pixels.std()])
 
 
@@ -105,7 +105,7 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
     assert torch.load(io.BytesIO(payload))["identity"] == hashlib.sha256(began.encode()).hexdigest()
     assert told(resume_evaluation(tmp_path)) == told(whole)
     assert "goes on after epoch 2" in caplog.text
-    assert path.read_text() == older and read_evaluation(tmp_path).started.mean is None
+    assert path.read_text() == older and read_evaluation(tmp_path)[0].mean is None
     assert Journal.open(tmp_path, EVALUATION).started.mean is None
 
 

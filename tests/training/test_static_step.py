@@ -24,6 +24,7 @@ from medarts_ops.config import SearchConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.networks import separable
+from medarts_ops.populations import random_individual
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.registry import STRATEGIES, build_strategy
 from medarts_ops.strategies.strategy import StagePlace
@@ -31,7 +32,6 @@ from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.random_individual import random_individual
 from medarts_ops.training.runtime import EAGER_STEPS, CapturedStep, Runtime
 
 TINY = make_search_config_tiny()
