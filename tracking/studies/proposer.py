@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters, Measured
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.proposal_outcomes import Outcome
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.tracking.artifacts.shapes import failure_tags
@@ -80,7 +79,7 @@ class OptunaProposer:
         proposed = [{name: float(trial.params[name]) for name in self._space} for trial in asked[:n]]
         return tuple(self._unproposed.model_copy(update=values) for values in proposed)
 
-    def tell(self, round: int, outcomes: Sequence[Outcome]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
         """What came of a round, in the order that `propose` gave; telling twice changes nothing.
 
         A failed trial says why in its user attributes.
@@ -148,7 +147,7 @@ class OptunaProposer:
         trials = [trial for trial in study.get_trials() if str(trial.user_attrs.get(PROPOSAL, "")).startswith(key)]
         return sorted(trials, key=lambda trial: int(trial.user_attrs[PROPOSAL].removeprefix(key)))
 
-    def _verdict(self, outcome: Outcome) -> tuple[TrialState, list[float] | None, dict[str, str]]:
+    def _verdict(self, outcome: Measured) -> tuple[TrialState, list[float] | None, dict[str, str]]:
         """The state, the values and the user attributes of an outcome's trial."""
         match outcome:
             case EvaluatedIndividual(objectives=objectives):
@@ -157,7 +156,7 @@ class OptunaProposer:
             case FailedIndividual():
                 return TrialState.FAIL, None, failure_tags(outcome)
 
-    def _told_trial(self, round: int, place: int, outcome: Outcome) -> FrozenTrial:
+    def _told_trial(self, round: int, place: int, outcome: Measured) -> FrozenTrial:
         individual = outcome.trained.individual if isinstance(outcome, EvaluatedIndividual) else outcome.individual
         state, values, attributes = self._verdict(outcome)
         return create_trial(
