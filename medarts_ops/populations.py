@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medarts_ops.config import SearchConfig
+from medarts_ops.errors import SearchError
 from medarts_ops.evolution.crossover import crossover
 from medarts_ops.evolution.inheritance import inherit
 from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
@@ -47,6 +48,11 @@ def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIn
     place = StagePlace(index, len(config.stages), stage)
     rng = random_generator(config.seed, index, 0, Stream.NEXT_STAGE)
     alphas = build_strategy(config).next_stage([ranked.trained.alpha for ranked in chosen], place, rng)
+    if len(alphas) != len(chosen):
+        raise SearchError(
+            f"strategy {config.strategy.name!r} gave {len(alphas)} α of {len(chosen)} survivors to stage "
+            f"{stage.name!r}: its next_stage has to give one for each, in their order"
+        )
     parents = [with_alpha(ranked, alpha) for ranked, alpha in zip(chosen, alphas, strict=True)]
     heirs = inherit(parents, index, stage.name)
     return (*heirs, *crossover(parents, stage.children, index, stage.name, first_number=len(parents)))

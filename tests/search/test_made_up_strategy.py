@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from alpha_artifacts import read_alpha
 from factories import make_search_config_tiny
-from made_up_strategy import EverythingSettings, registered_strategy
+from made_up_strategy import Everything, EverythingSettings, registered_strategy
 
 from medarts_ops.alpha import CellAlpha, operations_left
 from medarts_ops.config import SearchConfig, SpaceConfig
+from medarts_ops.errors import SearchError
 from medarts_ops.individual import Individual, SearchResult, TrainedIndividual
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.search import resume_search, run_search
@@ -106,6 +107,13 @@ def test_edges_are_weighed_in_the_reading(result):
 
 def test_workers_change_nothing(result, tmp_path):
     assert found(run_search(make_config(workers=2), tmp_path)) == found(result)
+
+
+def test_a_strategy_that_loses_survivors_between_stages_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(Everything, "next_stage", lambda self, survivors, place, rng: survivors[:1])
+    message = "strategy 'everything' gave 1 α of 2 survivors to stage 'mid'.*one for each"
+    with pytest.raises(SearchError, match=message):
+        run_search(make_config(), tmp_path)
 
 
 class StopAfter:
