@@ -15,7 +15,7 @@ from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
-from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, write_result, write_started
+from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, is_written, write_result, write_started
 from medarts_ops.journal.job import Job, check_images, new_job, resumed_job, tell_again
 from medarts_ops.journal.kinds import EVALUATION
 from medarts_ops.networks.counting import count_parameters
@@ -83,12 +83,14 @@ def resume_evaluation(
         MedartsError: as for `run_evaluation`.
     """
     with resumed_job(EVALUATION, folder, observers) as job:
-        finished = job.journal.find(EvaluationFinished)
+        started, finished = job.journal.started, job.journal.find(EvaluationFinished)
         if finished is not None:
+            if not is_written(folder):  # the journal is the truth; exports read the files
+                write_started(folder, started)
+                write_result(folder, finished.result)
             CheckpointFile(folder / CHECKPOINT).delete()  # a crash may have come between the result and this
             tell_again(job.journal, folder, observers)
             return finished.result
-        started = job.journal.started
         dataset = load_dataset(started.config.dataset)
         check_images(f"evaluation {folder.name!r}", started.dataset, dataset.summary(None))
         return _carry_out(job, started, dataset, executor)

@@ -41,6 +41,14 @@ def read_evaluation(folder: Path) -> tuple[EvaluationStarted, EvaluationResult |
     return started, _read(folder / RESULT, _ResultFile).result if finished else None
 
 
+def is_written(folder: Path) -> bool:
+    """Whether the files of a finished evaluation are there and can be read."""
+    try:
+        return read_evaluation(folder)[1] is not None
+    except SearchError:
+        return False
+
+
 def earlier_events(folder: Path) -> tuple[EvaluationEvent, ...]:
     """What happened in an evaluation of a release that kept no journal; epochs are known once it is finished."""
     started, result = read_evaluation(folder)

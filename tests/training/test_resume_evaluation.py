@@ -210,3 +210,13 @@ def test_other_images_are_refused(tmp_path):
     path.write_text(path.read_text().replace('"fingerprint":"', '"fingerprint":"0'))
     with pytest.raises(DataError, match="began with other images"):
         resume_evaluation(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut"])
+def test_files_of_a_finished_evaluation_that_were_lost_are_written_again_from_its_journal(tmp_path, whole, harm):
+    run_evaluation(CONFIG, GENOTYPE, folder=tmp_path)
+    for name in (STARTED, RESULT):
+        (tmp_path / name).unlink() if harm == "missing" else (tmp_path / name).write_text("{")
+    resume_evaluation(tmp_path)
+    started, result = read_evaluation(tmp_path)
+    assert started.genotype == GENOTYPE and result is not None and told(result) == told(whole)
