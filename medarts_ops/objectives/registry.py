@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from medarts_ops.config import ObjectiveConfig, ResolvedObjective
-from medarts_ops.individual import EvaluatedIndividual, TrainedIndividual
+from medarts_ops.errors import named
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, TrainedIndividual
 from medarts_ops.objectives.measuring import MeasuringContext, Objective
 from medarts_ops.registry import Registry
 
@@ -73,6 +75,18 @@ def resolve_objectives(configs: Sequence[ObjectiveConfig]) -> tuple[ResolvedObje
 
 def evaluate_individual(
     trained: TrainedIndividual, configs: Sequence[ObjectiveConfig], context: MeasuringContext
-) -> EvaluatedIndividual:
-    measured = {config.name: OBJECTIVES.get(config.name).measure(trained, context) for config in configs}
+) -> Measured:
+    """Measure by every objective; an individual of which one gives no finite number ≥ 0, or breaks off, has failed."""
+    measured: dict[str, float] = {}
+    for config in configs:
+        try:
+            value = measured[config.name] = OBJECTIVES.get(config.name).measure(trained, context)
+            wrong = "" if math.isfinite(value) and value >= 0 else f"gave {value}: allowed are finite numbers from 0"
+        except Exception as error:  # an objective may be anybody's code
+            wrong = f"broke off ({named(error)})"
+        if wrong:
+            reason = f"individual {trained.individual.id}: objective {config.name!r} {wrong}"
+            return FailedIndividual(
+                individual=trained.individual, reason=reason, cause="crashed", seconds=trained.seconds
+            )
     return EvaluatedIndividual(trained=trained, objectives=measured)

@@ -10,9 +10,10 @@ from factories import make_genotype, make_trained
 
 from medarts_ops.config import ObjectiveConfig, ParaAugConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.individual import FailedIndividual
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.objectives import shown
-from medarts_ops.objectives.measuring import MeasuringContext
+from medarts_ops.objectives.measuring import MeasuringContext, Objective
 from medarts_ops.objectives.registry import OBJECTIVES, evaluate_individual, resolve_objectives
 from medarts_ops.objectives.shown import axis
 from medarts_ops.space.zoo import zoo_genotype
@@ -82,3 +83,19 @@ def test_a_5x5_convolution_costs_more_than_a_3x3_one(objective):
     assert (
         measured(objective, "sep_conv_5x5") > measured(objective, "sep_conv_3x3") > measured(objective, "max_pool_3x3")
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (math.nan, "objective 'odd' gave nan: allowed are finite numbers from 0"),
+        (-1.0, "objective 'odd' gave -1.0: allowed are finite numbers from 0"),
+        ("much", "objective 'odd' broke off (TypeError: must be real number"),
+    ],
+)
+def test_an_individual_that_an_objective_can_not_measure_has_failed(monkeypatch, value, reason):
+    odd = Objective(lambda trained, context: value, "minimize", "gives what it must not")
+    monkeypatch.setattr(OBJECTIVES, "built_in", {**OBJECTIVES.built_in, "odd": odd})
+    configs = [ObjectiveConfig(), ObjectiveConfig(name="odd")]
+    outcome = evaluate_individual(make_trained(), configs, CONTEXT)
+    assert isinstance(outcome, FailedIndividual) and outcome.cause == "crashed" and reason in outcome.reason
