@@ -25,14 +25,21 @@ class Registry(Generic[Part]):
     """The parts of one kind. Built-in ones go before others of their name; no entry point is loaded before it is used.
 
     `kind` is a word for messages, `path` where a config names such a part, `group` the group of entry points by which
-    installed packages announce theirs, `part_type` what every part is an instance of.
+    installed packages announce theirs, `part_type` what every part is an instance of, in messages `part_is`.
     """
 
     def __init__(
-        self, kind: str, path: str, group: str, built_in: Mapping[str, Part], *, part_type: Any = Callable
+        self,
+        kind: str,
+        path: str,
+        group: str,
+        built_in: Mapping[str, Part],
+        *,
+        part_type: Any = Callable,
+        part_is: str = "",
     ) -> None:
         self.kind, self.path, self.group = kind, path, group
-        self.built_in, self._part_type = built_in, part_type
+        self.built_in, self._part_type, self._part_is = built_in, part_type, part_is
 
     def names(self) -> tuple[str, ...]:
         """All names in alphabetical order."""
@@ -75,7 +82,7 @@ class Registry(Generic[Part]):
 
     def _checked(self, part: Part, which: str) -> Part:
         if not isinstance(part, self._part_type):
-            allowed = self._part_type.__name__
+            allowed = self._part_is or self._part_type.__name__
             raise ConfigError(f"{which} is of type {type(part).__name__}: allowed is {allowed}; see docs/extending.md")
         return part
 

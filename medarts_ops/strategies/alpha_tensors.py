@@ -50,6 +50,10 @@ class CellTensors:
 
     def overwrite(self, cell: CellAlpha) -> None:
         """Make the one individual's α another one, where it is in memory: a captured step reads it there."""
+        allowed = {name: tuple(array.shape[1:]) for name, array in self.arrays.items()}
+        got = {name: array.shape for name, array in cell.arrays.items()}
+        if got != allowed:
+            raise ValueError(f"α became arrays of {got}: allowed are those that it has been, {allowed}")
         with torch.no_grad():
             for name, array in self.arrays.items():
                 array.copy_(torch.from_numpy(cell.arrays[name].copy())[None])
@@ -57,6 +61,8 @@ class CellTensors:
 
     def overwrite_mask(self, cell: CellAlpha) -> None:
         """Make the one individual's mask that of another α."""
+        if cell.mask is not None and cell.mask.shape != self.mask.shape[1:]:
+            raise ValueError(f"α's mask [edge, op] is {cell.mask.shape}: allowed is {tuple(self.mask.shape[1:])}")
         self.mask.copy_(torch.tensor(True) if cell.mask is None else torch.from_numpy(cell.mask.copy())[None])
 
 

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.frozen import frozen_weights
 from medarts_ops.networks.skip_dropout import SkipDropout
-from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
 
 if TYPE_CHECKING:
     from medarts_ops.strategies.strategy import Strategy
@@ -38,8 +38,22 @@ class Moment:
 
 def mixtures_of(strategy: Strategy, alpha: AlphaTensors, moment: Moment) -> tuple[Tensor, Tensor]:
     """The weights [individual, edge, op] of both kinds of cell; what is masked has none, whatever the strategy says."""
-    normal, reduce = (torch.where(cell.mask, strategy.mixture(cell, moment), 0.0) for cell in alpha.cells)
+    normal, reduce = (_masked_mixture(strategy, cell, moment) for cell in alpha.cells)
     return normal, reduce
+
+
+def _masked_mixture(strategy: Strategy, cell: CellTensors, moment: Moment) -> Tensor:
+    mixture = strategy.mixture(cell, moment)
+    _check_shape(strategy, "mixture [individual, edge, op]", mixture, cell.mask.shape)
+    return torch.where(cell.mask, mixture, 0.0)
+
+
+def _check_shape(strategy: Strategy, what: str, got: Tensor, allowed: torch.Size) -> None:
+    # Torch would spread another shape over this one without a word.
+    if got.shape != allowed:
+        raise ValueError(
+            f"{type(strategy).__name__} gave a {what} of shape {list(got.shape)}: allowed is {list(allowed)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,10 @@ class BilevelProblem:
     def penalized(self, losses: Tensor) -> Tensor:
         """What the step of α differentiates: `losses [individual]` plus the penalty, which is not reported."""
         penalty = self.strategy.penalty(self.alpha, self.moment)
-        return losses if penalty is None else losses + penalty
+        if penalty is None:
+            return losses
+        _check_shape(self.strategy, "penalty [individual]", penalty, losses.shape)
+        return losses + penalty
 
     def gradients(self, of: Tensor) -> tuple[Tensor, ...]:
         """∇α of one number, in the order of `AlphaTensors.leaves`; zeros for an array that it does not depend on."""

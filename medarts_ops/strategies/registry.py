@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.config_parsing import parse_config
-from medarts_ops.errors import ConfigError
+from medarts_ops.errors import ConfigError, named
 from medarts_ops.registry import Registry
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
 
 STRATEGIES: Registry[type[StrategySettings]] = Registry(
-    "strategy", "strategy.name", "medarts_ops.strategies", {"darts": DartsSettings}, part_type=type
+    "strategy",
+    "strategy.name",
+    "medarts_ops.strategies",
+    {"darts": DartsSettings},
+    part_type=type(StrategySettings),
+    part_is="a subclass of StrategySettings",
 )
 
 
@@ -22,17 +27,24 @@ def strategy_settings(given: StrategyConfig) -> StrategySettings:
 
 def build_strategy(config: SearchConfig) -> Strategy:
     """What `strategy.name` and its settings ask for, over the config's space; raises as `strategy_settings`."""
-    return strategy_settings(config.strategy).build(config.space.search_space())
+    settings = strategy_settings(config.strategy)
+    try:
+        strategy: object = settings.build(config.space.search_space())
+    except Exception as error:  # a strategy may be anybody's code
+        raise ConfigError(f"strategy.name: strategy {settings.name!r} can't be built ({named(error)})") from error
+    if not isinstance(strategy, Strategy):
+        kind = type(strategy).__name__
+        raise ConfigError(f"strategy.name: strategy {settings.name!r} builds a {kind}: allowed is a Strategy")
+    return strategy
 
 
 def check_strategy(config: SearchConfig) -> StrategySettings:
     """The strategy's settings; ConfigError as `strategy_settings`, or if it can't do with the search's stages."""
-    settings = strategy_settings(config.strategy)
-    strategy = settings.build(config.space.search_space())
+    strategy = build_strategy(config)
     for index, stage in enumerate(config.stages):
         spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
         try:
             spec.check_channels(stage.channels)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}.channels: {error}") from error
-    return settings
+    return strategy_settings(config.strategy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from factories import make_search_config_tiny
 from made_up_strategy import EverythingSettings
 from strategy_problems import (
     SPACE,
@@ -20,10 +22,12 @@ from strategy_problems import (
 
 from medarts_ops.alpha import Alpha, operations_left
 from medarts_ops.config import StrategyConfig
+from medarts_ops.errors import ConfigError
+from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import mixtures_of
 from medarts_ops.strategies.reading import read_mixtures
-from medarts_ops.strategies.registry import STRATEGIES, strategy_settings
+from medarts_ops.strategies.registry import STRATEGIES, build_strategy, strategy_settings
 from medarts_ops.strategies.strategy import AlphaStep, Strategy, StrategySettings
 
 
@@ -202,3 +206,43 @@ def test_skip_dropout_is_a_probability(strategy):
     for epoch in range(5):
         probability = strategy.skip_dropout(make_place(), epoch)
         assert 0 <= probability < 1 and (strategy.drops_skips or probability == 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "what"), [("mixture", "mixture [individual, edge, op]"), ("penalty", "penalty [individual]")]
+)
+def test_a_tensor_of_another_shape_is_refused_and_not_spread(strategy, monkeypatch, method, what):
+    problem = make_problem(strategy)
+    monkeypatch.setattr(strategy.__class__, method, lambda *_: torch.ones(1, 1, 1, 1))
+    with pytest.raises(ValueError, match=rf"gave a {re.escape(what)} of shape \[1, 1, 1, 1\]: allowed is"):
+        problem.penalized(torch.zeros(1)) if method == "penalty" else mixtures_of(
+            strategy, problem.alpha, make_moment()
+        )
+
+
+class _Breaking(StrategySettings):
+    def build(self, space: SearchSpace) -> Strategy:
+        raise KeyError("edges")
+
+
+class _NoStrategy(StrategySettings):
+    def build(self, space: SearchSpace) -> Strategy:
+        return "darts"  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (_Breaking, r"strategy 'odd' can't be built \(KeyError: 'edges'\)"),
+        (_NoStrategy, "strategy 'odd' builds a str: allowed is a Strategy"),
+    ],
+)
+def test_what_builds_no_strategy_is_refused_in_one_line(monkeypatch, part, message):
+    monkeypatch.setattr(STRATEGIES, "built_in", {**STRATEGIES.built_in, "odd": part})
+    with pytest.raises(ConfigError, match=message):
+        build_strategy(make_search_config_tiny().model_copy(update={"strategy": StrategyConfig(name="odd")}))
+
+
+def test_what_is_no_settings_of_a_strategy_is_not_registered():
+    with pytest.raises(ConfigError, match="is of type type: allowed is a subclass of StrategySettings"):
+        STRATEGIES.register("odd", dict)
