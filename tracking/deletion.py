@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import optuna
 from optuna.storages import BaseStorage
 
-from medarts_ops.errors import RunError
+from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.journal.removal import folder_bytes, remove_folder, remove_tree, set_aside
@@ -107,7 +107,7 @@ def deletion_of(
 
     Raises:
         RunError: no such run, or a stage or individual, without which its search would be broken.
-        SearchError: a job is at work, named by pid and host.
+        SearchError: a job is at work, named by pid and host; a folder of a job's name holds one of another kind.
         StoreError: a store can't be reached.
     """
     store = open_store(tracking_uri, create=False)
@@ -116,7 +116,7 @@ def deletion_of(
     twins = _twins(store, run)
     runs = _tree(store, run, kind, by_name=not twins)
     jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
-    folders = tuple(work_dir / name for name in jobs if job_in(work_dir, name) is not None)
+    folders = _folders(jobs, work_dir, keep_work_dir)
     away = tuple(name for name, job in jobs.items() if job.status == "RUNNING" and work_dir / name not in folders)
     studies_at = open_study_storage(storage) if JOBS[kind].has_studies and _exists(storage) else None
     with ExitStack() as locks:
@@ -182,6 +182,18 @@ def _job_name(run: StoredRun) -> str | None:
     name = next((run.tags.get(words.name_tag, "") for kind, words in JOBS.items() if kind == run.kind), "")
     # Tags can be edited by anybody, and what they name is removed.
     return name if NAME_PATTERN.fullmatch(name) else None
+
+
+def _folders(jobs: Mapping[str, StoredRun], work_dir: Path, keep_work_dir: bool) -> tuple[Path, ...]:
+    """The folders of jobs; one that holds what is not the run's is somebody's work, and its name a coincidence."""
+    held = {name: job_in(work_dir, name) for name in jobs}
+    for name, kind in held.items():
+        if kind not in (None, jobs[name].kind) and not keep_work_dir:
+            raise SearchError(
+                f"{str(work_dir / name)!r} is of kind {kind}, and run {jobs[name].run_id} of that name is of kind "
+                f"{jobs[name].kind}: rename the folder, or give --keep-work-dir to delete what is in the store alone"
+            )
+    return tuple(work_dir / name for name, kind in held.items() if kind == jobs[name].kind)
 
 
 def _studies_of(store: RunStore, search: StoredRun, storage: BaseStorage) -> tuple[str, ...]:

@@ -312,3 +312,14 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
         stores.delete("mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_a_job_of_another_kind_is_not_removed_with_a_run_of_its_name(stores: Stores) -> None:
+    run_id = stores.evaluate("mine", None)
+    shutil.rmtree(stores.work_dir / "mine")
+    write_journal(stores.work_dir, "mine", make_search_events("mine"))
+    with pytest.raises(SearchError, match=rf"is of kind search, and run {run_id} .* is of kind evaluation: rename"):
+        stores.delete(run_id)
+    assert (stores.work_dir / "mine").is_dir() and stores.client.get_run(run_id).info.lifecycle_stage == "active"
+    assert stores.delete(run_id, keep_work_dir=True).folders == ()
+    assert (stores.work_dir / "mine").is_dir()
