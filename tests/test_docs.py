@@ -109,6 +109,7 @@ def defined_on(page: Path) -> dict[str, Any]:
         ("stripes.yaml", "yaml"),
         ("medarts_example/skips.py", "python"),
         ("medarts_example/sigmoid.py", "python"),
+        ("medarts_example/shrinking.py", "python"),
         ("medarts_example/stripes.py", "python"),
         ("medarts_example/last_first.py", "python"),
     ],
@@ -126,16 +127,18 @@ def test_the_example_objective_measures() -> None:
     assert example("SKIPS").measure(trained, CONTEXT) == 16
 
 
-def test_the_example_strategy_keeps_the_promises_of_a_strategy() -> None:
+@pytest.mark.parametrize(("settings", "name"), [("SigmoidSettings", "sigmoid"), ("ShrinkingSettings", "shrinking")])
+def test_an_example_strategy_keeps_the_promises_of_a_strategy(settings: str, name: str) -> None:
     from contracts import test_strategy_contract as contract
     from strategy_problems import SPACE
 
-    strategy = example("SigmoidSettings")(name="sigmoid").build(SPACE)
+    strategy = example(settings)(name=name).build(SPACE)
     contract.test_the_spec_has_the_shape_of_the_space(strategy)
     contract.test_fixed_noise_gives_the_gradient_of_finite_differences(strategy)
     contract.test_a_masked_operation_has_no_weight_and_no_gradient(strategy)
     contract.test_no_genotype_holds_a_masked_operation(strategy)
     contract.test_following_the_gradient_lowers_what_alpha_descends(strategy)
+    contract.test_hooks_take_values_and_give_values_that_fit(strategy)
 
 
 def test_the_example_dataset_is_loaded_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
