@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.alpha import operations_left
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.individual import (
@@ -49,7 +49,7 @@ class TrainingRounds:
 
     def __init__(
         self,
-        config: SearchConfig,
+        config: ResolvedSearchConfig,
         folder: Path,
         data: SearchData,
         executor: Executor,
@@ -114,7 +114,6 @@ class TrainingRounds:
     def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Measured]) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
         stack = self._config.runtime.stack
-        assert isinstance(stack, int)
         groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
         return [
             TrainingTask(

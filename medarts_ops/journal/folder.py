@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,11 +34,16 @@ def create_job_folder(work_dir: Path, name: str) -> Path:
     """
     check_job_name(name)
     folder = work_dir / name
-    wrong = f"work directory {str(work_dir)!r} can't be used"
-    with os_errors_as(SearchError, wrong, "name a folder that can be written"):
+    with using_work_dir(work_dir):
         work_dir.mkdir(parents=True, exist_ok=True)  # a file in its place is a FileExistsError
         try:
             folder.mkdir()
         except FileExistsError as error:
             raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
     return folder
+
+
+def using_work_dir(work_dir: Path) -> AbstractContextManager[None]:
+    """A SearchError for what the operating system refuses inside."""
+    wrong = f"work directory {str(work_dir)!r} can't be used"
+    return os_errors_as(SearchError, wrong, "name a folder that can be written")

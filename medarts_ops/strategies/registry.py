@@ -27,7 +27,10 @@ def strategy_settings(given: StrategyConfig) -> StrategySettings:
 
 def build_strategy(config: SearchConfig) -> Strategy:
     """What `strategy.name` and its settings ask for, over the config's space; raises as `strategy_settings`."""
-    settings = strategy_settings(config.strategy)
+    return _built(strategy_settings(config.strategy), config)
+
+
+def _built(settings: StrategySettings, config: SearchConfig) -> Strategy:
     try:
         strategy: object = settings.build(config.space.search_space())
     except Exception as error:  # a strategy may be anybody's code
@@ -40,11 +43,12 @@ def build_strategy(config: SearchConfig) -> Strategy:
 
 def check_strategy(config: SearchConfig) -> StrategySettings:
     """The strategy's settings; ConfigError as `strategy_settings`, or if it can't do with the search's stages."""
-    strategy = build_strategy(config)
+    settings = strategy_settings(config.strategy)
+    strategy = _built(settings, config)
     for index, stage in enumerate(config.stages):
         spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
         try:
             spec.check_channels(stage.channels)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}.channels: {error}") from error
-    return strategy_settings(config.strategy)
+    return settings

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError, SearchError
+from medarts_ops.journal.folder import using_work_dir
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.whole_file import whole_file
@@ -29,15 +30,10 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
     """
     folder = work_dir / name
     with copied_journal(store, run_id, work_dir, name) as file:
-        try:
+        with using_work_dir(work_dir):
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / JOURNAL_NAME) as restored:
                 restored.write(file.read_bytes())
-        except OSError as error:
-            raise SearchError(
-                f"work directory {str(work_dir)!r} can't be used: {error.strerror or error}; name a folder that can be "
-                "written"
-            ) from error
     return folder
 
 

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from medarts_ops.errors import ConfigError, StoreError
+from medarts_ops.errors import ConfigError, StoreError, os_errors_as
 
 SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
@@ -103,15 +103,12 @@ def _file_for_itself(file: Path) -> Iterator[None]:
 
 
 def _try_file_lock(lock: IO[str], file: Path) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise StoreError(
-            f"the database {file} can't be locked: {error.strerror or error}; name a file on a file system with locks "
-            "(flock), for example a local disk"
-        ) from error
+    remedy = "name a file on a file system with locks (flock), for example a local disk"
+    with os_errors_as(StoreError, f"the database {file} can't be locked", remedy):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
     return True
 
 

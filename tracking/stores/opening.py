@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medarts_ops.errors import ConfigError, MedartsError, StoreError
+from medarts_ops.errors import ConfigError, MedartsError, StoreError, os_errors_as
 from medarts_ops.tracking.stores.databases import (
     PROBE_SECONDS,
     SQLITE,
@@ -95,14 +95,12 @@ def _make_tables(file: Path) -> None:
     from medarts_ops.tracking.stores.run_store import RunStore
 
     partial = file.with_name(f".{file.name}.partial")
-    try:
+    with os_errors_as(StoreError, f"can't make the database {file}", "name another file"):
         partial.unlink(missing_ok=True)
         RunStore(SQLITE + partial.as_posix(), None).check()
         partial.replace(file)
         # What SQLite writes from now on is on disk at once; so must be the name it is written under.
         sync_folder(file.parent)
-    except OSError as error:
-        raise StoreError(f"can't make the database {file}: {error.strerror or error}; name another file") from error
 
 
 def resolve_tracking_uri(tracking_uri: str | None) -> str:
