@@ -140,7 +140,11 @@ class SearchTraining:
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
         self._progress.fill_(self.task.config.progress(self.place.index, epoch))
         self._stage_progress.fill_(epoch / self.task.stage.epochs)
-        self._dropped.fill_(self.strategy.skip_dropout(self.place, epoch))
+        dropped = self.strategy.skip_dropout(self.place, epoch)
+        if not 0 <= dropped < 1:
+            name = type(self.strategy).__name__
+            raise ValueError(f"{name} gave {dropped} for the skip dropout of epoch {epoch}: allowed is 0 ≤ p < 1")
+        self._dropped.fill_(dropped)
 
     def _batches(self) -> Iterator[tuple[Batch, Batch]]:
         size, data = self.task.stage.batch, self.tensors.data

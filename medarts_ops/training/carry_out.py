@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from medarts_ops.errors import GenotypeError, MedartsError, named
+from medarts_ops.errors import MedartsError, named
 from medarts_ops.tasks import Progress, Result, Task, TrainingTask, Who
 from medarts_ops.training.genotype import EvaluationTask, load_images, train_genotype
 from medarts_ops.training.group import load_stage, train_group
@@ -39,8 +39,6 @@ def carry_out(
         results: Sequence[Result] | None = train(task, workplace, data, _apart(on_progress))
     except _ListenerError as error:
         raise error.args[0] from None
-    except GenotypeError as error:  # what α says is no architecture: the strategy's mistake, or its mask's
-        results = task.failures("crashed", str(error))
     except MedartsError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:

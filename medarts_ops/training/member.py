@@ -12,7 +12,15 @@ from torch import Tensor
 
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.individual import EpochRecord, FailedIndividual, Individual, Outcome, TrainedIndividual
+from medarts_ops.errors import GenotypeError
+from medarts_ops.individual import (
+    EpochRecord,
+    FailedIndividual,
+    FailureCause,
+    Individual,
+    Outcome,
+    TrainedIndividual,
+)
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment
@@ -119,17 +127,21 @@ class Member:
             clipped_update(self._weights_optimizer, self.scaler, self._task.config.weights.grad_clip)
 
     def finish_epoch(self, epoch: int, sums: EpochSums, data: StageData, seconds: float, moment: Moment) -> None:
-        """Let the strategy change α, and record the epoch; or fail, if a loss or an α is not finite.
+        """Let the strategy change α, and record the epoch; or fail, if a loss or an α is not finite or says no cell.
 
         A stack goes on computing a failed member, which touches no one else.
         """
         finite = all(map(math.isfinite, (sums.weight_loss, sums.alpha_loss, sums.valid_loss)))
         if not finite or not all(bool(torch.isfinite(array).all()) for array in self._arrays):
-            self.failure = self._failed(epoch, sums)
+            self.failure = self._failed(epoch, self._divergence(epoch, sums), "diverged")
             return
-        alpha, mixtures = self._after_epoch(epoch, moment)
+        try:
+            alpha, mixtures = self._after_epoch(epoch, moment)
+            genotype = self._strategy.genotype(mixtures)
+        except GenotypeError as error:  # what α says is no architecture: the strategy's mistake, or its mask's
+            self.failure = self._failed(epoch, str(error), "crashed")
+            return
         n_train, n_valid = len(data.weight_indices), len(data.valid_indices)
-        genotype = self._strategy.genotype(mixtures)
         record = EpochRecord(
             epoch=epoch,
             train_loss=sums.weight_loss / n_train,
@@ -148,14 +160,16 @@ class Member:
         )
         self.history.append(record)
 
-    def _failed(self, epoch: int, sums: EpochSums) -> FailedIndividual:
-        reason = (
+    def _divergence(self, epoch: int, sums: EpochSums) -> str:
+        return (
             f"individual {self.individual.id}, stage {self._task.stage.name!r}, epoch {epoch}: loss or α became NaN "
             f"or infinite (weights {sums.weight_loss:g}, α half {sums.alpha_loss:g}, validation {sums.valid_loss:g}); "
             "lower weights.lr or alpha.lr, or set runtime.amp=off"
         )
+
+    def _failed(self, epoch: int, reason: str, cause: FailureCause) -> FailedIndividual:
         spent = sum(record.seconds for record in self.history)
-        return FailedIndividual(individual=self.individual, reason=reason, epoch=epoch, seconds=spent)
+        return FailedIndividual(individual=self.individual, reason=reason, cause=cause, epoch=epoch, seconds=spent)
 
     def _after_epoch(self, epoch: int, moment: Moment) -> tuple[Alpha, Mixtures]:
         """α as the strategy leaves it after an epoch, and what it says then."""

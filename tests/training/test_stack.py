@@ -10,9 +10,11 @@ import torch
 from factories import make_search_config_tiny
 from made_up_strategy import NAME, registered_strategy
 
+from medarts_ops.alpha import Mixtures
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import prepare_search_data
+from medarts_ops.errors import GenotypeError
 from medarts_ops.individual import (
     FailedIndividual,
     Hyperparameters,
@@ -21,6 +23,8 @@ from medarts_ops.individual import (
     TrainedIndividual,
 )
 from medarts_ops.populations import random_individual
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.strategies.darts import FirstOrderDarts
 from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
@@ -151,3 +155,34 @@ def test_seconds_of_a_group_are_shared_among_its_members():
     outcomes = trained(GROUP)
     seconds = {outcome.seconds for outcome in outcomes}
     assert len(seconds) == 1 and seconds.pop() > 0
+
+
+def test_whose_reading_is_no_architecture_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, read = trained(GROUP), FirstOrderDarts.genotype
+    assert isinstance(expected[1], TrainedIndividual)
+    spoiled = expected[1].alpha.normal.arrays["op_logits"]
+
+    def genotype(strategy: FirstOrderDarts, mixtures: Mixtures) -> Genotype:
+        weights = np.exp(spoiled - spoiled.max(axis=1, keepdims=True))
+        if np.allclose(mixtures.normal, weights / weights.sum(axis=1, keepdims=True), atol=1e-6):
+            raise GenotypeError("no cell has two inputs")
+        return read(strategy, mixtures)
+
+    monkeypatch.setattr(FirstOrderDarts, "genotype", genotype)
+    first, second, third = trained(GROUP)
+    assert isinstance(second, FailedIndividual)
+    last = CONFIG.stages[0].epochs - 1
+    assert (second.cause, second.epoch, second.reason) == ("crashed", last, "no cell has two inputs")
+    for got, want in ((first, expected[0]), (third, expected[2])):
+        assert isinstance(got, TrainedIndividual) and isinstance(want, TrainedIndividual)
+        assert (got.alpha, got.genotype) == (want.alpha, want.genotype)
+
+
+@pytest.mark.parametrize("dropped", [1.0, -0.1, float("nan")])
+def test_a_skip_dropout_that_is_no_probability_fails_the_group_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, dropped: float
+) -> None:
+    monkeypatch.setattr(FirstOrderDarts, "skip_dropout", lambda strategy, place, epoch: dropped)
+    for outcome in trained(GROUP[:1]):
+        assert isinstance(outcome, FailedIndividual)
+        assert f"FirstOrderDarts gave {dropped} for the skip dropout of epoch 0: allowed is 0 ≤ p < 1" in outcome.reason
