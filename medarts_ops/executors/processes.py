@@ -38,10 +38,13 @@ class _Worker:
 
 
 class ProcessExecutor:
-    """`workers` processes of `threads` threads each, started when first needed and kept for the next stage."""
+    """`workers` processes of `threads` threads each, started when first needed and kept for the next stage.
+
+    A ConfigError if what this process registered can't be handed to them.
+    """
 
     def __init__(self, config: ResolvedSearchRuntime) -> None:
-        self._config = config
+        self._config, self._parts = config, registered()
         self._context = get_context("spawn")  # a forked CUDA or thread pool does not survive
         self._workers: list[_Worker] = []
 
@@ -88,7 +91,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._config, registered()), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._config, self._parts), daemon=True)
         process.start()
         theirs.close()  # so that the worker's death closes the pipe
         worker = _Worker(process, ours)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from medarts_ops.tasks import Progress, Result, Task, Who
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Carries out tasks somewhere, with its own runtime; results come as they finish, in any order.
 

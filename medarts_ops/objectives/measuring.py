@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 from medarts_ops.config import Direction, ParaAugConfig
+from medarts_ops.errors import ConfigError
 from medarts_ops.individual import TrainedIndividual
 
 
@@ -45,3 +47,8 @@ class Objective:
     unit: str = ""
     is_count: bool = False
     of_counted_network: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            allowed = " and ".join(get_args(Direction))
+            raise ConfigError(f"an objective's direction is {self.direction!r}: allowed are {allowed}")

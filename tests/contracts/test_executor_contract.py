@@ -288,3 +288,9 @@ def test_an_evaluation_whose_worker_dies_is_an_outcome_and_the_next_goes_on(eval
     assert isinstance(failed, FailedEvaluation) and failed.cause == "crashed"
     assert failed.reason == "evaluation max_pool_3x3: its worker process died with exit code -9"
     assert isinstance(good, TrainedGenotype) and told(good.result) == told(evaluated[1]["sep_conv_3x3"])
+
+
+def test_what_a_factory_gives_that_is_no_executor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXECUTORS.built_in, "local", lambda runtime: None)
+    with pytest.raises(ConfigError, match="executor 'local' gives a NoneType: allowed is what has run and close"):
+        build_executor(make_search_runtime(workers=1).model_copy(update={"executor": "local"}))

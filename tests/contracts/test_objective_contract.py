@@ -99,3 +99,8 @@ def test_an_individual_that_an_objective_can_not_measure_has_failed(monkeypatch,
     configs = [ObjectiveConfig(), ObjectiveConfig(name="odd")]
     outcome = evaluate_individual(make_trained(), configs, CONTEXT)
     assert isinstance(outcome, FailedIndividual) and outcome.cause == "crashed" and reason in outcome.reason
+
+
+def test_a_direction_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="direction is 'sideways': allowed are maximize and minimize"):
+        Objective(lambda trained, context: 1.0, "sideways", "gives one")  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from factories import make_alpha, make_genotype, make_search_config_tiny, make_trained
+from factories import make_alpha, make_genotype, make_search_config_tiny, make_search_runtime, make_trained
 
 from medarts_ops.config import ObjectiveConfig, ProposalsConfig, SearchConfig
 from medarts_ops.errors import ConfigError, DataError, SearchError
@@ -19,7 +19,7 @@ from medarts_ops.individual import (
     Outcome,
     SearchResult,
 )
-from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
@@ -357,3 +357,13 @@ def test_an_interrupt_on_a_full_disk_is_still_an_interrupt(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         run_search(make_search_config_tiny(), tmp_path)
     assert "could not be told: journal can't be written" in caplog.text
+
+
+def test_what_workers_can_not_import_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medarts_ops.registry._registered", {"medarts_ops.objectives": {"mine": lambda: 1.0}})
+    config = make_search_config_tiny().model_copy(update={"runtime": make_search_runtime(workers=2)})
+    with pytest.raises(ConfigError, match="can't be handed to worker processes"):
+        run_search(config, str(tmp_path))
+    assert not (tmp_path / JOURNAL_NAME).exists()
