@@ -9,7 +9,7 @@ import click
 
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json
-from medarts_ops.errors import ExportError
+from medarts_ops.errors import ExportError, os_errors_as
 
 
 @click.command(short_help="A search as one page of HTML, with pictures.")
@@ -45,14 +45,9 @@ def command(places: Places, *, search: str, output: Path | None, opens: bool, as
     report, store = search_report(search, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
     path = Path(f"{report.search_id}.html") if output is None else output
     page = report_html(report)
-    try:
-        with whole_file(path) as file:
-            file.write(page.encode())
-    except OSError as error:
-        raise ExportError(
-            f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another file by "
-            "--output"
-        ) from error
+    remedy = "free some space or name another file by --output"
+    with os_errors_as(ExportError, f"{str(path)!r} can't be written", remedy), whole_file(path) as file:
+        file.write(page.encode())
     store.log_text(report.run_id, REPORT, page)
     if as_json:
         print_json({"search_id": report.search_id, "run_id": report.run_id, "file": str(path), "state": report.state})

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from medarts_ops.errors import ExportError, MedartsError, unknown_name
+from medarts_ops.errors import ExportError, MedartsError, os_errors_as, unknown_name
 from medarts_ops.export.loaded import (
     MAX_METADATA,
     METADATA,
@@ -64,15 +64,11 @@ def export_network(network: TrainedNetwork, path: Path, format: Format) -> Expor
         raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
     require(format)
     content = _CONTENTS[format](network)
-    try:
-        with whole_file(path) as file:
-            file.write(content)
-            file.flush()
-            difference = largest_difference(network, read_network(Path(file.name), format), str(path))
-    except OSError as error:
-        raise ExportError(
-            f"{str(path)!r} can't be written ({error.strerror or error}): free some space or name another folder"
-        ) from error
+    wrong, remedy = f"{str(path)!r} can't be written", "free some space or name another folder"
+    with os_errors_as(ExportError, wrong, remedy), whole_file(path) as file:
+        file.write(content)
+        file.flush()
+        difference = largest_difference(network, read_network(Path(file.name), format), str(path))
     return Exported(path, format, difference, len(content))
 
 
@@ -103,10 +99,8 @@ def read_network(path: Path, format: Format) -> LoadedNetwork:
         ExportError: no such file, too large, no exported network, or one that contradicts its own description.
     """
     require(format)
-    try:
+    with os_errors_as(ExportError, f"{str(path)!r} can't be read", "name an exported file"):
         size = path.stat().st_size
-    except OSError as error:
-        raise ExportError(f"{str(path)!r} can't be read ({error.strerror or error}): name an exported file") from error
     if not path.is_file() or size > MAX_BYTES:
         raise ExportError(f"{str(path)!r} is no file of at most {MAX_BYTES:,} bytes: name an exported file")
     try:

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from medarts_ops.errors import MedartsError, SearchError
+from medarts_ops.errors import MedartsError, SearchError, os_errors_as
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationFinished, EvaluationStarted
 from medarts_ops.value import Value
@@ -60,33 +60,26 @@ def earlier_events(folder: Path) -> tuple[EvaluationEvent, ...]:
 
 def write_started(folder: Path, started: EvaluationStarted) -> None:
     """Write how an evaluation begins; a SearchError if the disk is full or the folder can't be written."""
-    _write(folder / STARTED, _StartedFile(started=started))
+    write_whole(folder / STARTED, _StartedFile(started=started).model_dump_json().encode())
 
 
 def write_result(folder: Path, result: EvaluationResult) -> None:
     """Write what came of an evaluation; raises as `write_started`."""
-    _write(folder / RESULT, _ResultFile(result=result))
+    write_whole(folder / RESULT, _ResultFile(result=result).model_dump_json().encode())
 
 
-def unwritable(path: Path, error: Exception) -> SearchError:
-    reason = str(error).splitlines()[0]
-    return SearchError(f"{str(path)!r} can't be written ({reason}); free some space or mend the folder, then resume")
-
-
-def _write(path: Path, content: Value) -> None:
-    try:
-        with whole_file(path) as file:
-            file.write(content.model_dump_json().encode())
-    except OSError as error:
-        raise unwritable(path, error) from error
+def write_whole(path: Path, content: bytes) -> None:
+    """Write one of these files, whole or not at all; raises as `write_started`."""
+    wrong, remedy = f"{str(path)!r} can't be written", "free some space or mend the folder, then resume"
+    with os_errors_as(SearchError, wrong, remedy), whole_file(path) as file:
+        file.write(content)
 
 
 def _read(path: Path, kind: type[File]) -> File:
+    with os_errors_as(SearchError, f"{str(path)!r} can't be read", "no evaluation began here"):
+        content = path.read_bytes()
     try:
-        return kind.model_validate_json(path.read_bytes())
-    except OSError as error:
-        reason = error.strerror or error
-        raise SearchError(f"{str(path)!r} can't be read ({reason}): no evaluation began here") from error
+        return kind.model_validate_json(content)
     except (ValidationError, MedartsError) as error:
         raise SearchError(
             f"{str(path)!r} is not what this release writes ({str(error).splitlines()[0][:120]}); resume with the "

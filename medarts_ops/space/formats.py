@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from medarts_ops.errors import GenotypeError, unknown_name
+from medarts_ops.errors import GenotypeError, os_errors_as, unknown_name
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Edges, Genotype
 from medarts_ops.space.search_space import MAX_NODES, N_INPUTS
 
@@ -57,12 +57,11 @@ def genotype_from_data(data: Any) -> Genotype:
 
 def read_genotype(path: Path) -> Genotype:
     """Read a genotype from a UTF-8 file in any form that `parse_genotype` accepts; a GenotypeError names the file."""
-    try:
+    with os_errors_as(GenotypeError, f"genotype file {str(path)!r} can't be read", "check the path"):
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or error
-        raise GenotypeError(f"genotype file {str(path)!r} can't be read: {reason}; check the path") from error
+            content = file.read(MAX_BYTES + 1)
+    try:
+        text = content.decode("utf-8-sig")
     except ValueError as error:
         raise GenotypeError(f"genotype file {str(path)!r} is no UTF-8 text: allowed is {ACCEPTED}") from error
     try:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult, FailureCause
-from medarts_ops.journal.evaluation_folder import unwritable
+from medarts_ops.journal.evaluation_folder import write_whole
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import Task
 from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.workplace import Workplace
 from medarts_ops.value import Value, identity_of
-from medarts_ops.whole_file import whole_file
 
 
 class EvaluationBegun(Value):
@@ -115,8 +115,6 @@ def train_genotype(
 
 
 def _save_weights(training: SupervisedTraining, path: Path) -> None:
-    try:
-        with whole_file(path) as file:
-            training.save_weights(file)
-    except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
-        raise unwritable(path, error) from error
+    content = BytesIO()  # torch's writer to a file raises a RuntimeError on a full disk
+    training.save_weights(content)
+    write_whole(path, content.getvalue())
