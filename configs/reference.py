@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_writing import shown
 from medarts_ops.objectives.registry import OBJECTIVES
+from medarts_ops.space.search_space import OPERATIONS, PRIMITIVES
+from medarts_ops.strategies.registry import STRATEGIES
 
 Schema = Mapping[str, Any]
 
@@ -28,6 +30,22 @@ Naming one is enough, `--set 'objectives=[accuracy, latency]'`; `direction` over
 | objective | better | what it is |
 |---|---|---|"""
 
+STRATEGIES_INTRODUCTION = """
+## Strategies
+
+`--set strategy.name=NAME`; their settings stand above. More are added as [extending.md](extending.md) says.
+
+| strategy | what it is |
+|---|---|"""
+
+OPERATIONS_INTRODUCTION = """
+## Operations
+
+What `space.primitives` may name, in any order; `none` is an edge that is left out.
+
+| operation | of the DARTS space, the default |
+|---|---|"""
+
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "pattern": "like"}
 
 
@@ -47,7 +65,14 @@ def settings_reference() -> str:
         rows = _rows(schema, schema["$defs"], "", {})
         parts.append(f"## {title}\n\n{_table(rows)}")
     objectives = [f"| `{name}` | {data.direction} | {data.description} |" for name, data in OBJECTIVES.built_in.items()]
-    return "\n".join([*parts, OBJECTIVES_INTRODUCTION, *objectives, ""])
+    strategies = [f"| `{name}` | {_first_line(settings)} |" for name, settings in STRATEGIES.built_in.items()]
+    operations = [f"| `{name}` | {'yes' if name in PRIMITIVES else ''} |" for name in OPERATIONS]
+    tables = [OBJECTIVES_INTRODUCTION, *objectives, STRATEGIES_INTRODUCTION, *strategies]
+    return "\n".join([*parts, *tables, OPERATIONS_INTRODUCTION, *operations, ""])
+
+
+def _first_line(part: type) -> str:
+    return (part.__doc__ or "").strip().partition("\n")[0]
 
 
 def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iterator[_Row]:
@@ -66,8 +91,6 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
 
 def _rows_of_strategies() -> Iterator[_Row]:
     """What each strategy has beside its name."""
-    from medarts_ops.strategies.registry import STRATEGIES  # loads torch
-
     for name in STRATEGIES.names():
         for row in _rows(STRATEGIES.get(name).model_json_schema(), {}, "strategy.", {}):
             if row.path != "strategy.name":

@@ -44,9 +44,10 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
     width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
     figure = new_figure(width, height, f"architecture parameters α of {name}")
     scale = (float(min(map(np.min, mixtures))), float(max(map(np.max, mixtures))))
+    said = "framed: the genotype; β: weight of the edge" if weighed else "framed: the genotype"
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
         axes = axes_at(figure, left + number * (left + wide), BOTTOM, wide, high, cell)
-        axes.set_title(f"{title} (framed: the genotype)", fontsize=TEXT_SIZE, color=INK)
+        axes.set_title(f"{title} ({said})", fontsize=TEXT_SIZE, color=INK)
         image = _heat_map(axes, by_cell[cell], space, scale, weighed=weighed)
         _frame_chosen(axes, genotype, cell, space)
     bar = axes_at(figure, width - RIGHT + 0.15, BOTTOM, 0.14, high, "bar")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DartsSettings(StrategySettings):
-    """The settings of strategy `darts`."""
+    """DARTS (Liu et al., 2019), in first or second order."""
 
     order: Literal["first", "second"] = setting(
         "first", "ours", "first (ξ=0) or second order; the cost that the paper compares with is first-order DARTS"

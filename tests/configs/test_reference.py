@@ -9,6 +9,8 @@ import pytest
 from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search, resolved_table
 from medarts_ops.configs.reference import settings_reference
 from medarts_ops.objectives.registry import OBJECTIVES
+from medarts_ops.space.search_space import OPERATIONS
+from medarts_ops.strategies.registry import STRATEGIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -32,6 +34,13 @@ def test_every_objective_is_on_it_with_its_natural_direction() -> None:
     page = settings_reference().split("## Objectives\n")[1]
     for name, data in OBJECTIVES.built_in.items():
         assert f"| `{name}` | {data.direction} | {data.description} |" in page.splitlines()
+
+
+def test_every_strategy_and_every_operation_is_on_it() -> None:
+    page = settings_reference()
+    strategies, operations = page.split("## Strategies\n")[1].split("## Operations\n")
+    assert all(f"| `{name}` | " in strategies for name in STRATEGIES.built_in)
+    assert [f"| `{name}` | " in operations for name in OPERATIONS] == [True] * len(OPERATIONS)
 
 
 def test_bounds_and_a_groups_own_defaults_are_said() -> None:
