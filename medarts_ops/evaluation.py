@@ -38,7 +38,7 @@ def run_evaluation(
     genotype: Genotype,
     *,
     dataset: ImageDataset | None = None,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     observers: Sequence[EvaluationObserver] = (),
     executor: Executor | None = None,
 ) -> EvaluationResult:
@@ -54,6 +54,7 @@ def run_evaluation(
     Raises:
         MedartsError: bad settings, bad data, or a loss that diverged.
     """
+    folder = None if folder is None else Path(folder)
     resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     parameters = count_parameters(
@@ -70,7 +71,7 @@ def run_evaluation(
 
 
 def resume_evaluation(
-    folder: Path, *, observers: Sequence[EvaluationObserver] = (), executor: Executor | None = None
+    folder: str | Path, *, observers: Sequence[EvaluationObserver] = (), executor: Executor | None = None
 ) -> EvaluationResult:
     """Go on with an evaluation after its last whole epoch; the start and the epochs so far are told once more.
 
@@ -82,6 +83,7 @@ def resume_evaluation(
         DataError: the images are not those that it began with.
         MedartsError: as for `run_evaluation`.
     """
+    folder = Path(folder)
     with resumed_job(EVALUATION, folder, observers) as job:
         started, finished = job.journal.started, job.journal.find(EvaluationFinished)
         if finished is not None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
-from medarts_ops.errors import SearchError
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
-from medarts_ops.journal.job import Job, check_images, new_job, resumed_job
+from medarts_ops.journal.job import Job, check_images, check_search_goes_on, new_job, resumed_job
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStarted
 from medarts_ops.proposers import FixedProposer, Proposer
@@ -26,7 +25,7 @@ _logger = logging.getLogger(__name__)
 
 def run_search(
     config: SearchConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     data: SearchData | None = None,
     proposer: Proposer | None = None,
@@ -46,6 +45,7 @@ def run_search(
     Raises:
         MedartsError: bad settings, bad data, or a stage without any survivor.
     """
+    folder = Path(folder)
     resolved, data = resolve_search_config(config, data)
     started = SearchStarted(search_id=folder.name, config=resolved, dataset=data.summary)
     with new_job(SEARCH, folder, observers) as job:
@@ -53,7 +53,7 @@ def run_search(
 
 
 def resume_search(
-    folder: Path,
+    folder: str | Path,
     *,
     proposer: Proposer | None = None,
     executor: Executor | None = None,
@@ -72,10 +72,10 @@ def resume_search(
         DataError: the images are not those that the search began with.
         MedartsError: as for `run_search`.
     """
+    folder = Path(folder)
     with resumed_job(SEARCH, folder, observers) as job:
         started = job.journal.started
-        if job.journal.find(SearchFinished) is not None:
-            raise SearchError(f"search {folder.name!r} is finished: there is nothing to resume; see `medarts show`")
+        check_search_goes_on(job.journal)
         data = prepare_search_data(started.config)
         check_images(f"search {folder.name!r}", started.dataset, data.summary)
         return _carry_out(job, folder, started, data, proposer, executor)

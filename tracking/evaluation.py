@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.errors import ConfigError, RunError, SearchError
+from medarts_ops.errors import ConfigError, RunError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
+from medarts_ops.journal.folder import check_job_name, fresh_name
+from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import EvaluationEvent, EvaluationObserver
 from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.reading.contents import genotype_of
-from medarts_ops.tracking.reading.jobs import job_in
+from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
 from medarts_ops.tracking.recorders import EvaluationRecorder, Place, evaluation_recorder, write_place
 from medarts_ops.tracking.stores.opening import open_store
-from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 
 
 class TrackedEvaluation(NamedTuple):
@@ -46,7 +45,7 @@ def tracked_evaluation(
     genotype: Genotype | None = None,
     name: str | None = None,
     tracking_uri: str | None = None,
-    work_dir: Path = Path("medarts-work"),
+    work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
@@ -60,17 +59,13 @@ def tracked_evaluation(
         run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained, by its id or
             as `find_evaluated` gave it; or
         genotype: one given by hand. One of the two.
-        name: the evaluation's id: its folder and its MLflow run; made of dataset and time if None.
-        tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
-        work_dir: where the evaluation's folder is made.
+        name, tracking_uri, work_dir, observers: as for `tracked_search`, but for studies.
         pictures: log pictures, and the report of the search anew, too.
-        observers: told of every event, after MLflow.
 
     Raises:
         ConfigError: both or none of `run_id` and `genotype`, or a bad name.
         RunError: no such run, one of the wrong kind, or one that has no genotype yet.
-        SearchError: the name is taken.
-        MedartsError: bad settings, data or store, or a loss that diverged.
+        MedartsError: bad settings, data or store, a name that is taken, or a loss that diverged.
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
@@ -78,25 +73,17 @@ def tracked_evaluation(
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     dataset = load_dataset(config.dataset)
-    place = Place()
-    if run_id is None:
-        store = open_store(tracking_uri)
-    else:
-        found = run_id if isinstance(run_id, Evaluated) else find_evaluated(run_id, tracking_uri=tracking_uri)
+    if genotype is None:
+        found = run_id if isinstance(run_id, Evaluated) else find_evaluated(str(run_id), tracking_uri=tracking_uri)
         store, (genotype, place) = found.store, _stored_genotype(found)
-    assert genotype is not None
-    if store.runs_with(store.experiment_id(), EVALUATION_TAG, name):
-        raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
-    folder = create_job_folder(work_dir, name)
-    write_place(folder, place)
-    recorder = evaluation_recorder(store, folder, pictures=pictures)
-    patient = PatientObserver[EvaluationEvent](recorder.observer)
-    try:
+    else:
+        store, place = open_store(tracking_uri), Place()
+    check_name_is_free(store, "evaluation", name)
+    with new_folder(Path(work_dir), name) as folder:
+        write_place(folder, place)
+        recorder = evaluation_recorder(store, folder, pictures=pictures)
+        patient = PatientObserver[EvaluationEvent](recorder.observer)
         result = run_evaluation(resolved, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
-    except BaseException:
-        if job_in(work_dir, name) is None:
-            shutil.rmtree(folder, ignore_errors=True)  # nothing began that could be resumed
-        raise
     return finished_evaluation(result, name, recorder, patient.waiting)
 
 

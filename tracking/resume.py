@@ -39,7 +39,7 @@ def resumed_search(
     *,
     tracking_uri: str | None = None,
     storage: str | None = None,
-    work_dir: Path = Path("medarts-work"),
+    work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[SearchObserver] = (),
 ) -> TrackedSearch:
@@ -60,7 +60,7 @@ def resumed_search(
         RunError: no such run.
         MedartsError: as for `tracked_search`.
     """
-    job = find_job(search, tracking_uri=tracking_uri, work_dir=work_dir)
+    job = find_job(search, tracking_uri=tracking_uri, work_dir=Path(work_dir))
     if job.kind != "search":
         raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
     store = job.opened_store()
@@ -89,7 +89,7 @@ def resumed_evaluation(
     evaluation: str | Job,
     *,
     tracking_uri: str | None = None,
-    work_dir: Path = Path("medarts-work"),
+    work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
@@ -106,7 +106,7 @@ def resumed_evaluation(
         RunError: no such run.
         MedartsError: as for `tracked_evaluation`.
     """
-    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=Path(work_dir))
     if job.kind != "evaluation":
         raise SearchError(f"{job.name!r} is a search: `resumed_search` goes on with it")
     if not job.is_here:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from optuna.storages import BaseStorage
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import SearchResult
-from medarts_ops.journal.folder import check_job_name, create_job_folder, fresh_name
+from medarts_ops.journal.folder import check_job_name, fresh_name
+from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import SearchEvent, SearchObserver
 from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import run_search
+from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.recorders import SearchRecorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
-
-if TYPE_CHECKING:
-    from medarts_ops.tracking.stores.run_store import RunStore
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def tracked_search(
     name: str | None = None,
     tracking_uri: str | None = None,
     storage: str | None = None,
-    work_dir: Path = Path("medarts-work"),
+    work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[SearchObserver] = (),
 ) -> TrackedSearch:
@@ -74,24 +74,13 @@ def tracked_search(
     resolved, data = resolve_search_config(config)
     store = open_store(tracking_uri)
     studies = open_study_storage(storage)
-    _check_name_is_free(search_id, store, studies)
-    folder = create_job_folder(work_dir, search_id)
-    try:
+    check_name_is_free(store, "search", search_id)
+    _check_studies_are_free(search_id, studies)
+    with new_folder(Path(work_dir), search_id) as folder:
         recorder = search_recorder(store, studies, folder, resolved, data.summary, pictures=pictures)
-    except BaseException:
-        folder.rmdir()
-        raise
-    patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
-    try:
-        result = run_search(resolved, folder, data=data, proposer=proposer, observers=(patient, *observers))
-    except BaseException:
-        if patient.waiting:  # a search that ends by an error has no result that could say it
-            _logger.warning(
-                "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
-                "directory",
-                *(patient.waiting, search_id, search_id),
-            )
-        raise
+        patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
+        with _warning_of_what_waits(search_id, patient):
+            result = run_search(resolved, folder, data=data, proposer=proposer, observers=(patient, *observers))
     return finished_search(result, recorder, patient.waiting)
 
 
@@ -101,9 +90,22 @@ def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int
     return TrackedSearch(result, mlflow.run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
 
 
-def _check_name_is_free(search_id: str, store: RunStore, studies: BaseStorage) -> None:
-    """A search of an older one's name would go on in its runs and take its proposals and stage records for its own."""
-    if store.runs_of_search(store.experiment_id(), search_id):
-        raise SearchError(f"name {search_id!r} is taken in this tracking store; choose another name")
+@contextmanager
+def _warning_of_what_waits(search_id: str, patient: PatientObserver[SearchEvent]) -> Iterator[None]:
+    """A search that ends by an error has no result that could say it."""
+    try:
+        yield
+    except BaseException:
+        if patient.waiting:
+            _logger.warning(
+                "%d events of search %s wait in its journal: run `medarts sync %s` with this search's stores and work "
+                "directory",
+                *(patient.waiting, search_id, search_id),
+            )
+        raise
+
+
+def _check_studies_are_free(search_id: str, studies: BaseStorage) -> None:
+    """A search of an older one's name would take its proposals and stage records for its own."""
     if studies_of_search(studies, search_id):
         raise SearchError(f"name {search_id!r} is taken in this study storage; choose another name")

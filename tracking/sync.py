@@ -59,14 +59,7 @@ def sync_job(
         StoreError: a store is away; syncing again goes on where it failed.
         ConfigError: a bad name or address.
     """
-    check_job_name(name)
-    folder = work_dir / name
-    kind = job_in(work_dir, name)
-    if kind is None:
-        known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}") if kind_in(path.parent)]
-        if not known:
-            raise SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
-        raise SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")
+    folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store, started = open_store(tracking_uri), journal.started
@@ -82,3 +75,15 @@ def sync_job(
         tell_again(journal, folder, [recorder.observer])
         *_, (_, last) = events = journal.events()
         return SyncedJob(kind, name, recorder.mlflow.run_id, recorder.mlflow.experiment_id, len(events), last.job_state)
+
+
+def _kind_of(work_dir: Path, name: str) -> JobKind:
+    """What kind of job that name has; raises as `sync_job`."""
+    check_job_name(name)
+    kind = job_in(work_dir, name)
+    if kind is not None:
+        return kind
+    known = [path.parent.name for path in work_dir.glob(f"*/{JOURNAL_NAME}") if kind_in(path.parent)]
+    if not known:
+        raise SearchError(f"no search has a journal in {str(work_dir)!r}; name another folder by --work-dir")
+    raise SearchError(f"{unknown_name('search', name, known)}; its folder is named by --work-dir")

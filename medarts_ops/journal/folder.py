@@ -39,7 +39,10 @@ def create_job_folder(work_dir: Path, name: str) -> Path:
         try:
             folder.mkdir()
         except FileExistsError as error:
-            raise SearchError(f"name {name!r} is taken: {str(folder)!r} exists; choose another name") from error
+            raise SearchError(
+                f"name {name!r} is taken: {str(folder)!r} exists; choose another name, or remove that folder if it "
+                "is of no use to you"
+            ) from error
     return folder
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Generic, Self
 
 from medarts_ops.errors import DataError, MedartsError, SearchError
+from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import DatasetSummary, Event, FanOut, Observer
+from medarts_ops.observers import DatasetSummary, Event, FanOut, Observer, SearchEvent, SearchFinished, SearchStarted
 
 _logger = logging.getLogger(__name__)
 
@@ -85,10 +87,21 @@ def resumed_job(
             yield job
 
 
+@contextmanager
+def new_folder(work_dir: Path, name: str) -> Iterator[Path]:
+    """The folder that `create_job_folder` makes; gone again if the block fails before a job began in it."""
+    folder = create_job_folder(work_dir, name)
+    try:
+        yield folder
+    except BaseException:
+        if kind_in(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def kind_in(folder: Path) -> str | None:
-    named = kind_of_journal(folder)
-    earlier = (kind.name for kind in KINDS.values() if kind.earlier_file and (folder / kind.earlier_file).is_file())
-    return next(earlier, None) if named is None else named
+    earlier = (kind.name for kind in KINDS.values() if kind.has_earlier_file(folder))
+    return kind_of_journal(folder) or next(earlier, None)
 
 
 def read_journal(folder: Path, kind: JobKind[Event, Started]) -> Journal[Event, Started]:
@@ -107,6 +120,12 @@ def is_unfinished(folder: Path) -> bool:
         return all(event.job_state != "finished" for _, event in read_journal(folder, KINDS[held]).events())
     except MedartsError:
         return True
+
+
+def check_search_goes_on(journal: Journal[SearchEvent, SearchStarted]) -> None:
+    """Refuse, by a SearchError, to go on with a search that is finished."""
+    if journal.find(SearchFinished) is not None:
+        raise SearchError(f"search {journal.name!r} is finished: there is nothing to resume; see `medarts show`")
 
 
 def tell_again(journal: Journal[Event, Started], folder: Path, observers: Sequence[Observer[Event]]) -> None:

@@ -147,14 +147,17 @@ class Journal(Generic[Event, Started]):
 
 
 def kind_of_journal(folder: Path) -> str | None:
-    """The kind of a folder's journal, if any; a search's where the header can't be read, of which opening says more."""
+    """The kind of a folder's journal, if any.
+
+    Where the header can't be read, of which opening says more, the files beside it tell; or else it is a search's.
+    """
     try:
         with (folder / JOURNAL_NAME).open("rb") as file:
             header = json.loads(file.readline(10_000))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
-        return SEARCH.name
+        return next((kind.name for kind in KINDS.values() if kind.has_earlier_file(folder)), SEARCH.name)
     kind = header.get("kind") if isinstance(header, dict) else None
     return kind if isinstance(kind, str) and kind in KINDS else SEARCH.name
 

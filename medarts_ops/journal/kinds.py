@@ -39,6 +39,9 @@ class JobKind(Generic[Event, Started]):
     earlier_file: str | None = None
     earlier_events: Callable[[Path], tuple[Event, ...]] = lambda folder: ()
 
+    def has_earlier_file(self, folder: Path) -> bool:
+        return self.earlier_file is not None and (folder / self.earlier_file).is_file()
+
 
 SEARCH: JobKind[SearchEvent, SearchStarted] = JobKind(
     "search", "a search", TypeAdapter(SearchEvent), SearchStarted, SearchStopped

@@ -10,7 +10,17 @@ from factories import make_dataset_summary
 from pydantic import Field, TypeAdapter
 
 from medarts_ops.errors import DataError, SearchError
-from medarts_ops.journal.job import check_images, is_unfinished, kind_in, new_job, read_journal, resumed_job, tell_again
+from medarts_ops.journal.evaluation_folder import STARTED
+from medarts_ops.journal.job import (
+    check_images,
+    is_unfinished,
+    kind_in,
+    new_folder,
+    new_job,
+    read_journal,
+    resumed_job,
+    tell_again,
+)
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind
 from medarts_ops.journal.lock import job_lock
@@ -168,3 +178,17 @@ def test_other_images_are_refused_by_name() -> None:
     check_images("search 'mine'", began, began)
     with pytest.raises(DataError, match="search 'mine' began with other images: .*or start a new search"):
         check_images("search 'mine'", began, began.model_copy(update={"fingerprint": "f"}))
+
+
+def test_the_folder_of_a_job_that_never_began_is_gone_again(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="stop"), new_folder(tmp_path, "mine") as folder:
+        (folder / "lock").touch()
+        raise SearchError("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_whose_journal_can_not_be_read_is_told_by_the_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL_NAME).write_bytes(b"\0\xff torn")
+    assert kind_in(tmp_path) == "search"
+    (tmp_path / STARTED).write_text("{}")
+    assert kind_in(tmp_path) == "evaluation"

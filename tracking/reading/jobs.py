@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from medarts_ops.errors import RunError
+from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal import job as jobs
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.tracking.reading.relations import search_of
@@ -89,6 +89,12 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
             f"or tell this one of it with `medarts sync {job.name}`"
         )
     return runs[0]
+
+
+def check_name_is_free(store: RunStore, kind: JobKind, name: str) -> None:
+    """Refuse, by a SearchError, the name of an older job: a new one would go on in its runs."""
+    if store.runs_with(store.experiment_id(), JOBS[kind].name_tag, name):
+        raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
 
 
 def job_in(work_dir: Path, name: str) -> JobKind | None:

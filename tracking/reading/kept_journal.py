@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal.folder import using_work_dir
+from medarts_ops.journal.job import check_search_goes_on
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.whole_file import whole_file
@@ -25,11 +26,12 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
     """Make the folder of a search in `work_dir`, and give it, from the copy of its journal that its run keeps.
 
     Raises:
-        SearchError: as for `copied_journal`, and before the folder is made; or it can't be.
+        SearchError: as for `copied_journal`, or a finished search, and before the folder is made; or it can't be.
         StoreError: the store failed.
     """
     folder = work_dir / name
     with copied_journal(store, run_id, work_dir, name) as file:
+        check_search_goes_on(Journal.open(file.parent, SEARCH))
         with using_work_dir(work_dir):
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / JOURNAL_NAME) as restored:

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.hyperparameters import HYPERPARAMETERS
-from medarts_ops.individual import StageResult
+from medarts_ops.individual import Individual, StageResult
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
 INDIVIDUAL = "individual"
@@ -36,25 +36,16 @@ def record_stage(
     Raises:
         StoreError: the storage failed.
     """
-    members = [ranked.trained.individual for ranked in result.ranked] + [failed.individual for failed in result.failed]
-    told: list[tuple[TrialState, list[float] | None, dict[str, object]]] = [
-        (
-            TrialState.COMPLETE,
-            [ranked.evaluated.objectives[objective.name] for objective in config.objectives],
-            {"genotype_hash": ranked.trained.genotype.identity, "front": ranked.front},
-        )
-        for ranked in result.ranked
-    ]
-    told += [(TrialState.FAIL, None, {"cause": failed.cause, "reason": failed.reason}) for failed in result.failed]
+    told = _told(result, config)
     distributions = {
-        name: _holding([getattr(member.hyperparameters, name) for member in members]) for name in HYPERPARAMETERS
+        name: _holding([getattr(member.hyperparameters, name) for member, *_ in told]) for name in HYPERPARAMETERS
     }
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
         name_objectives(study, config.objectives)
         study.set_user_attr("mlflow_run_id", stage_run_id)
         recorded = {trial.user_attrs.get(INDIVIDUAL) for trial in study.get_trials(deepcopy=False)}
-        for member, (state, values, attributes) in zip(members, told, strict=True):
+        for member, state, values, attributes in told:
             if member.id not in recorded:
                 trial = create_trial(
                     state=state,
@@ -64,6 +55,26 @@ def record_stage(
                     user_attrs={INDIVIDUAL: member.id, "mlflow_run_id": run_id_of(member.id), **attributes},
                 )
                 study.add_trial(trial)
+
+
+_Told = tuple[Individual, TrialState, list[float] | None, dict[str, object]]
+
+
+def _told(result: StageResult, config: ResolvedSearchConfig) -> list[_Told]:
+    """What becomes of each individual: state, values in the objectives' order, and attributes of its trial."""
+    ranked: list[_Told] = [
+        (
+            each.trained.individual,
+            TrialState.COMPLETE,
+            [each.evaluated.objectives[objective.name] for objective in config.objectives],
+            {"genotype_hash": each.trained.genotype.identity, "front": each.front},
+        )
+        for each in result.ranked
+    ]
+    failed: list[_Told] = [
+        (each.individual, TrialState.FAIL, None, {"cause": each.cause, "reason": each.reason}) for each in result.failed
+    ]
+    return ranked + failed
 
 
 def _holding(values: Sequence[float]) -> BaseDistribution:

@@ -63,7 +63,7 @@ def failing(run_id: str, file: Path) -> None:
 
 
 def test_a_restored_journal_is_the_one_that_was_kept(store: RunStore, run_id: str, tmp_path: Path) -> None:
-    write_journal(tmp_path / "work", "mine", EVENTS)
+    write_journal(tmp_path / "work", "mine", EVENTS[:-1])
     original = tmp_path / "work" / "mine" / JOURNAL_NAME
     store.log_file(run_id, original)
     folder = restore_journal(store, run_id, tmp_path / "elsewhere", "mine")
@@ -111,3 +111,12 @@ def test_a_journal_above_the_limit_is_not_fetched(
     store.log_file(run_id, tmp_path / JOURNAL_NAME)
     with pytest.raises(SearchError, match="keeps no journal to go on from"):
         restore_journal(store, run_id, tmp_path / "elsewhere", "mine")
+
+
+def test_a_finished_search_is_not_restored_to_go_on(store: RunStore, run_id: str, tmp_path: Path) -> None:
+    assert EVENTS[-1].job_state == "finished"
+    write_journal(tmp_path / "work", "mine", EVENTS)
+    store.log_file(run_id, tmp_path / "work" / "mine" / JOURNAL_NAME)
+    with pytest.raises(SearchError, match="'mine' is finished: there is nothing to resume"):
+        restore_journal(store, run_id, tmp_path / "elsewhere", "mine")
+    assert not (tmp_path / "elsewhere").exists()
