@@ -55,11 +55,10 @@ def tracked_evaluation(
     the run's artifact `weights.pt`, a state dict. A store that goes away later stops nothing.
 
     Args:
-        config: all settings.
         run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained, by its id or
             as `find_evaluated` gave it; or
         genotype: one given by hand. One of the two.
-        name, tracking_uri, work_dir, observers: as for `tracked_search`, but for studies.
+        config, name, tracking_uri, work_dir, observers: as for `tracked_search`, but for studies.
         pictures: log pictures, and the report of the search anew, too.
 
     Raises:
@@ -69,10 +68,9 @@ def tracked_evaluation(
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
-    resolved = resolve_evaluate_config(config)
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
-    dataset = load_dataset(config.dataset)
+    resolved, dataset = resolve_evaluate_config(config), load_dataset(config.dataset)
     if genotype is None:
         found = run_id if isinstance(run_id, Evaluated) else find_evaluated(str(run_id), tracking_uri=tracking_uri)
         store, (genotype, place) = found.store, _stored_genotype(found)
