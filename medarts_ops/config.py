@@ -111,7 +111,12 @@ class AugmentConfig(Settings):
     )
     flip: bool = setting(True, "DARTS", "random horizontal flip")
     cutout: int = setting(
-        0, "DARTS", "side of the square that cutout blanks; 0 is off (8 at 16×16 in paper IV.D)", ge=0, le=MAX_SIDE
+        0,
+        "DARTS",
+        "side of the square that cutout blanks, an odd one less by 1, so that 1 blanks nothing (DARTS's rounding); "
+        "0 is off (8 at 16×16 in paper IV.D)",
+        ge=0,
+        le=MAX_SIDE,
     )
 
 

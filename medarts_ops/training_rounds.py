@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +17,12 @@ from medarts_ops.individual import (
     FailedIndividual,
     Individual,
     Measured,
+    Outcome,
     RankedIndividual,
     TrainedIndividual,
 )
 from medarts_ops.objectives.measuring import MeasuringContext
-from medarts_ops.objectives.registry import evaluate_individual
+from medarts_ops.objectives.registry import are_timed, evaluate_individual
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, StageStarted
 from medarts_ops.tasks import TrainingTask
 
@@ -99,7 +100,10 @@ class TrainingRounds:
         self._tell(IndividualFinished(outcome=outcome))
 
     def _train_once(self, tasks: Sequence[TrainingTask], measured: dict[str, Measured], *, may_retry: bool) -> None:
-        for outcome in self._executor.run(tasks, self._on_epoch):
+        outcomes: Iterable[Outcome] = self._executor.run(tasks, self._on_epoch)
+        if self._config.runtime.workers > 1 and are_timed(self._config.objectives):
+            outcomes = list(outcomes)  # a clock is read when nothing trains beside it
+        for outcome in outcomes:
             name = outcome.individual.id
             if name in measured:
                 continue  # one of a stack that was trained again for another member's sake

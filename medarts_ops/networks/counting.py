@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -37,7 +39,7 @@ def count_macs(
 def forward_milliseconds(
     genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, resolution: tuple[int, int]
 ) -> float:
-    """Median milliseconds of a batch-1 forward pass in eval mode on the CPU, without auxiliary head."""
+    """Median milliseconds of a batch-1 forward pass in eval mode on one CPU thread, without auxiliary head."""
     warm_up, repeats = 2, 7
     with torch.random.fork_rng(devices=[]):  # random weights do for timing; the global state is left alone
         network = DerivedNetwork(
@@ -45,12 +47,23 @@ def forward_milliseconds(
         ).eval()
     images = torch.zeros(1, in_channels, *resolution)
     times: list[float] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         for _ in range(warm_up + repeats):
             started = time.perf_counter()
             network(images)
             times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[warm_up:])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch computes by one thread inside; the process has its own number again behind."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _on_meta(

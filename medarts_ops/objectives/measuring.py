@@ -38,6 +38,7 @@ class Objective:
         unit: "%" is of shares, "M" of counts; any other stands behind the value as it is.
         is_count: whether it is shown to the last digit where one network stands alone.
         of_counted_network: whether it is the full-size network's, whose size the report says beside it.
+        is_timed: whether a clock measures it, which wants a machine on which nothing trains meanwhile.
     """
 
     measure: Measure
@@ -47,6 +48,7 @@ class Objective:
     unit: str = ""
     is_count: bool = False
     of_counted_network: bool = False
+    is_timed: bool = False
 
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):

@@ -14,7 +14,7 @@ from medarts_ops.registry import Registry
 
 PARA_AUG = "para_aug: weights of the full-size network (paper, where more count as better)"
 MACS = "multiply-adds of one image through that network (ours)"
-LATENCY = "milliseconds of one image through that network on a CPU thread (ours)"
+LATENCY = "milliseconds of one image through that network on one CPU thread, a median (ours)"
 
 # What counts and times networks needs torch, which only a measurement loads: commands that show values do without.
 
@@ -38,7 +38,7 @@ def macs(trained: TrainedIndividual, context: MeasuringContext) -> float:
 
 
 def latency(trained: TrainedIndividual, context: MeasuringContext) -> float:
-    """Milliseconds of one image through that network, on a CPU thread (ours); a measurement, so not repeatable."""
+    """Milliseconds of one image through that network, on one CPU thread (ours); a measurement, so not repeatable."""
     from medarts_ops.networks.counting import forward_milliseconds
 
     return forward_milliseconds(trained.genotype, resolution=context.resolution, **_counted_network(context))
@@ -58,7 +58,7 @@ OBJECTIVES = Registry(
         "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", "acc_valid", "%"),
         "params": Objective(params, "maximize", PARA_AUG, "para_aug", "M", is_count=True, of_counted_network=True),
         "macs": Objective(macs, "minimize", MACS, "multiply-adds", "M", of_counted_network=True),
-        "latency": Objective(latency, "minimize", LATENCY, unit="ms", of_counted_network=True),
+        "latency": Objective(latency, "minimize", LATENCY, unit="ms", of_counted_network=True, is_timed=True),
     },
     part_type=Objective,
 )
@@ -71,6 +71,11 @@ def resolve_objectives(configs: Sequence[ObjectiveConfig]) -> tuple[ResolvedObje
         ResolvedObjective(name=config.name, direction=config.direction or objective.direction)
         for config, objective in zip(configs, known, strict=True)
     )
+
+
+def are_timed(configs: Sequence[ObjectiveConfig]) -> bool:
+    """Whether one of them is measured by a clock."""
+    return any(OBJECTIVES.get(config.name).is_timed for config in configs)
 
 
 def evaluate_individual(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
 from factories import make_genotype, make_trained
+from torch import nn
 
 from medarts_ops.config import ObjectiveConfig, ParaAugConfig
 from medarts_ops.errors import ConfigError
@@ -76,6 +78,32 @@ def test_params_is_the_size_of_the_full_evaluation_network():
     evaluated = evaluate_individual(trained, [ObjectiveConfig(name="params")], FULL_SIZE)
     assert evaluated.objectives == {"params": 3_349_342}
     assert count_parameters(trained.genotype, cells=20, channels=36, n_classes=10, in_channels=3) == 3_349_342
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_latency_is_one_threads_and_the_process_has_its_own_number_again(breaks_off):
+    threads: list[int] = []
+
+    def look(module: nn.Module, inputs: object) -> None:
+        threads.append(torch.get_num_threads())
+        if breaks_off:
+            raise MemoryError("the network does not fit")
+
+    with nn.modules.module.register_module_forward_pre_hook(look):
+        outcome = evaluate_individual(
+            make_trained(genotype=make_genotype()), [ObjectiveConfig(name="latency")], CONTEXT
+        )
+    assert isinstance(outcome, FailedIndividual) == breaks_off
+    assert set(threads) == {1} and torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("objective", ["params", "macs"])

@@ -337,6 +337,32 @@ def test_other_objectives_and_directions_are_measured(tmp_path):
     assert list(measured) == ["accuracy", "macs", "latency"] and all(value > 0 for value in measured.values())
 
 
+@pytest.mark.parametrize(
+    ("workers", "objective", "waits"), [(2, "latency", True), (2, "macs", False), (1, "latency", False)]
+)
+def test_a_clock_is_read_when_no_other_process_trains_any_more(tmp_path, workers, objective, waits):
+    config = make_search_config_tiny()
+    config = config.model_copy(
+        update={
+            "objectives": (ObjectiveConfig(), ObjectiveConfig(name=objective)),
+            "runtime": config.runtime.model_copy(update={"workers": workers}),
+        }
+    )
+    listener = Listener()
+    told_while_training: list[int] = []
+
+    class Watching(ScriptedExecutor):
+        def run(self, tasks: Sequence[TrainingTask], on_epoch: EpochCallback) -> Iterator[Outcome]:
+            before = len(listener.events)
+            for outcome in super().run(tasks, on_epoch):
+                yield outcome
+                told_while_training.append(len(listener.events) - before)
+
+    run_search(config, tmp_path, executor=Watching(SCRIPT), observers=[listener])
+    assert any(told_while_training) != waits
+    assert sum(isinstance(event, IndividualFinished) for event in listener.events) == len(SCRIPT)
+
+
 def test_the_stored_config_has_no_auto_left(real):
     folder, _, _ = real
     first = json.loads((folder / "journal.jsonl").read_text().splitlines()[1])["event"]
