@@ -124,6 +124,11 @@ class DerivedNetwork(nn.Module):
             self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes)
         self.classifier = nn.Linear(widths[-1], n_classes)
 
+    @property
+    def least_batch(self) -> int:
+        """Images that a training step needs: the auxiliary head's last norm sees one value of each, and takes two."""
+        return 1 if self.auxiliary_after is None else 2
+
     def forward(
         self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor | None]:

@@ -15,7 +15,7 @@ from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.proxy import channel_statistics
-from medarts_ops.errors import TrainingDiverged
+from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.seeds import Stream, integer_seed
@@ -38,6 +38,11 @@ class SupervisedTraining:
                 n_classes=dataset.n_classes,
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
+            )
+        if config.batch < network.least_batch:
+            raise ConfigError(
+                f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
+                f"takes {network.least_batch} images a step or more; raise batch or set auxiliary.weight=0"
             )
         self.network = runtime.place(network)
         self._optimizer = torch.optim.SGD(
@@ -69,7 +74,7 @@ class SupervisedTraining:
         drop = self._config.drop_path * epoch / self._config.epochs
         self.network.train()
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
-        for indices in batch_order(len(self._train), self._config.batch, self._order):
+        for indices in batch_order(len(self._train), self._config.batch, self._order, self.network.least_batch):
             batch = self._train.augmented(indices, self._augmentation, self._augment_stream)
             loss, right = self.step(batch, drop)
             loss_sum += loss * len(indices)

@@ -21,6 +21,13 @@ def test_an_epoch_visits_each_image_once() -> None:
     assert torch.equal(torch.cat(_order(101, 10)).sort().values, torch.arange(101))
 
 
+def test_a_last_batch_that_is_too_small_joins_the_one_before() -> None:
+    generator = torch.Generator().manual_seed(0)
+    assert [len(batch) for batch in batch_order(97, 48, generator, least=2)] == [48, 49]
+    assert [len(batch) for batch in batch_order(98, 48, generator, least=2)] == [48, 48, 2]
+    assert [len(batch) for batch in batch_order(1, 48, generator, least=2)] == [1]
+
+
 def test_the_order_is_the_generators() -> None:
     assert torch.equal(torch.cat(_order(50, 7)), torch.cat(_order(50, 7)))
     assert not torch.equal(torch.cat(_order(50, 7)), torch.cat(_order(50, 7, seed=1)))

@@ -122,10 +122,11 @@ def test_odd_resolutions_one_channel_and_many_classes_train(side, channels, clas
     assert 0 <= outcome.valid_accuracy <= 1
 
 
-def test_halves_of_different_length_use_every_weight_image():
-    data = image_data(8, 1, 3)
+@pytest.mark.parametrize("batch", [5, 1])
+def test_halves_of_different_length_use_every_weight_image(batch):
+    data = image_data(8, 1, 3)  # of the smallest size: a batch of one image has four values a channel
     uneven = StageData(**{**vars(data), "alpha_indices": data.alpha_indices[:5], "valid_indices": data.alpha_indices})
-    assert isinstance(train(with_stage(make_search_config_tiny(), batch=5), uneven), TrainedIndividual)
+    assert isinstance(train(with_stage(make_search_config_tiny(), batch=batch), uneven), TrainedIndividual)
 
 
 def test_a_diverging_loss_fails_the_individual_and_names_it():

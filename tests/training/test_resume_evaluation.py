@@ -12,8 +12,9 @@ import pytest
 import torch
 from factories import make_evaluate_config_tiny, make_genotype
 
+from medarts_ops.config import AuxiliaryConfig
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.errors import DataError, SearchError
+from medarts_ops.errors import ConfigError, DataError, SearchError
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
@@ -81,6 +82,24 @@ def test_stopped_at_any_event_and_resumed_it_ends_as_if_it_never_was(tmp_path, w
     assert isinstance(listener.events[0], EvaluationStarted)
     epochs = [event.record.epoch for event in listener.events if isinstance(event, EvaluationEpochFinished)]
     assert epochs == [0, 1, 2]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4], ids=["without a head", "with one"])
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_last_batch_of_one_image_trains_and_resumes(tmp_path, weight, at):
+    update = {"batch": 89, "auxiliary": AuxiliaryConfig(weight=weight)}
+    config = CONFIG.model_copy(update=update | {"dataset": CONFIG.dataset.model_copy(update={"test_share": 0.9})})
+    assert len(load_dataset(config.dataset).train) % config.batch == 1
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation(config, GENOTYPE, folder=tmp_path, observers=[Interrupt(at)])
+    assert told(resume_evaluation(tmp_path)) == told(run_evaluation(config, GENOTYPE))
+
+
+def test_batches_of_one_image_are_refused_where_the_heads_norm_would_see_one_value(tmp_path):
+    config = CONFIG.model_copy(update={"batch": 1, "auxiliary": AuxiliaryConfig()})
+    with pytest.raises(ConfigError, match=r"batch is 1 and auxiliary.weight 0.4: .* 2 images a step or more; raise"):
+        run_evaluation(config, GENOTYPE, folder=tmp_path)
+    assert kind_in(tmp_path) is None
 
 
 def test_it_begins_with_the_mean_and_std_of_its_images(tmp_path):
