@@ -90,6 +90,8 @@ class SearchProgress:
                 self._config = event.config
                 self._work = WorkLeft(event.config, event.dataset.n_train)
                 self._board.say(_search_line(event))
+                for remark in event.dataset.remarks:
+                    self._board.say(remark)
             case observers.StageStarted():
                 self._stage_started(event)
             case observers.PopulationBorn():
@@ -161,6 +163,8 @@ class EvaluationProgress:
                     f"({dataset.test_source}); {config.cells} cells, {config.channels} channels, "
                     f"{event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on {config.runtime.device}"
                 )
+                for remark in dataset.remarks:
+                    self._board.say(remark)
             case observers.EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
                 done = record.epoch + 1

@@ -72,12 +72,15 @@ def plan(config: SearchConfig, as_json: bool) -> None:
     from medarts_ops.resolving import resolve_search_config
 
     resolved, data = resolve_search_config(config)
-    progress_console().print("timing a few steps of each stage")
+    console = progress_console()
+    for remark in data.summary.remarks:
+        console.print(remark, soft_wrap=True)
+    console.print("timing a few steps of each stage")
     estimate = estimate_of(resolved, data, PLANNED_STEPS)
     disk = sum(stage.images.nbytes for stage in data.stages)
     if as_json:
         print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": resolved.model_dump(mode="json")})
         return
-    console = results_console()
-    print_estimate(console, resolved, estimate)
-    console.print(f"\non disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")
+    results = results_console()
+    print_estimate(results, resolved, estimate)
+    results.print(f"\non disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")

@@ -95,8 +95,11 @@ class DatasetSummary(Value):
     """A dataset in words and numbers: what a reader of a run needs to trust or repeat it.
 
     `resolution` is height × width of the images as loaded; `search_resolution` what the supernet sees (D_low).
-    `test_source` says where the test set comes from. `fingerprint` is a hash of images and labels.
+    `test_source` says where the test set comes from. `fingerprint` is a hash of images and labels. `remarks` are
+    sentences on what was left out of them: files that are no images, or what a small class costs D_sample.
     """
+
+    without_effect = frozenset({"remarks"})
 
     name: str
     class_names: tuple[str, ...]
@@ -107,6 +110,7 @@ class DatasetSummary(Value):
     search_resolution: tuple[int, int] | None
     test_source: str
     fingerprint: str
+    remarks: tuple[str, ...] = ()
 
 
 class SearchStarted(JobEvent):

@@ -59,6 +59,8 @@ class LabelledImages:
 class LoadedDataset:
     """What a loader found: `test` is None where the dataset brings no test set, else `test_source` names it.
 
+    `remarks` are sentences on what the loader passed over.
+
     Raises:
         DataError: fewer than two classes, a class without training images, a test label without a class,
             or test images of another shape.
@@ -68,6 +70,7 @@ class LoadedDataset:
     train: LabelledImages
     test: LabelledImages | None
     test_source: str
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_classes(self.class_names, self.train, self.test)
@@ -82,6 +85,7 @@ class ImageDataset:
     train: LabelledImages
     test: LabelledImages
     test_source: str
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_classes(self.class_names, self.train, self.test)
@@ -122,6 +126,7 @@ class ImageDataset:
             search_resolution=search_resolution,
             test_source=self.test_source,
             fingerprint=self.fingerprint,
+            remarks=self.remarks,
         )
 
 

@@ -19,6 +19,9 @@ Sampling = Literal["balanced", "stratified"]
 LEAST_PER_CLASS = 2
 """One image of each class for the weight half and one for the α half."""
 
+WORTH_SAYING = 0.1
+"""The part of the images from which on it is said that the largest balanced sample leaves them out (ours)."""
+
 _PIXELS_PER_CHUNK = 2**22
 
 
@@ -52,6 +55,19 @@ def sample_indices(
         return np.flatnonzero(ranks < size // len(class_names))
     turn = np.where(ranks < LEAST_PER_CLASS, -1.0, (ranks + 0.5) / counts[labels])
     return np.sort(np.lexsort((ranks, labels, turn))[:size])
+
+
+def limit_of_shares(labels: Indices, sampling: Sampling, class_names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence if the rarest class keeps many of the images out of even the largest D_sample, or none."""
+    counts = np.bincount(labels, minlength=len(class_names))
+    rarest, largest = int(counts.argmin()), int(counts.min()) * len(class_names)
+    if sampling != "balanced" or largest > (1 - WORTH_SAYING) * len(labels):
+        return ()
+    return (
+        f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images, and a balanced D_sample takes no "
+        f"more of any class: {largest:,} of {len(labels):,} at most, of which stages take their shares; add images to "
+        f"{class_names[rarest]!r}, or set dataset.sampling=stratified",
+    )
 
 
 def low_resolution(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -141,8 +157,9 @@ def _sample_size(images: int | float, counts: Indices, sampling: Sampling, class
     n, rarest = len(class_names), int(counts.argmin())
     rarity = f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images"
     unit, units = (n, int(counts[rarest])) if sampling == "balanced" else (1, int(counts.sum()))
-    if sampling == "stratified" and counts[rarest] < LEAST_PER_CLASS:
-        raise DataError(f"{rarity}: D_sample needs {LEAST_PER_CLASS} of each class; add images or drop the class")
+    if counts[rarest] < LEAST_PER_CLASS:
+        needed = f"D_sample needs {LEAST_PER_CLASS} of each class, one for each half"
+        raise DataError(f"{rarity}: {needed}; add images to it (a held-out test takes some) or drop the class")
     # 0.29 · 100 is 28.999… in floating point and means 29.
     size = unit * (images // unit if isinstance(images, int) else int(images * units + 1e-9))
     if size < LEAST_PER_CLASS * n:
@@ -156,7 +173,7 @@ def _sample_size(images: int | float, counts: Indices, sampling: Sampling, class
         if sampling == "balanced":
             raise DataError(
                 f"D_sample of {images:,} images takes {size // n:,} of each of {n} classes: {rarity}; {remedy}, "
-                "or dataset.sampling=stratified"
+                f"add images to {class_names[rarest]!r}, or set dataset.sampling=stratified"
             )
         raise DataError(
             f"D_sample of {size:,} images is more than the {units:,} training images ({rarity}, the fewest): {remedy}"

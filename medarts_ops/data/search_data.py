@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medarts_ops.config import SearchConfig
-from medarts_ops.data.proxy import channel_statistics, search_images
+from medarts_ops.data.proxy import channel_statistics, limit_of_shares, search_images
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.stage_data import StageData, prepare_stage_data
 from medarts_ops.observers import DatasetSummary
@@ -29,4 +29,8 @@ def prepare_search_data(config: SearchConfig) -> SearchData:
     statistics = channel_statistics(train.images)
     stages = tuple(prepare_stage_data(train, dataset.class_names, stage, config, statistics) for stage in config.stages)
     height, width = train.images.shape[1:3]
-    return SearchData(summary=dataset.summary((height, width)), stages=stages)
+    summary = dataset.summary((height, width))
+    if any(isinstance(stage.images, float) for stage in config.stages):
+        limit = limit_of_shares(train.labels, config.dataset.sampling, dataset.class_names)
+        summary = summary.model_copy(update={"remarks": (*summary.remarks, *limit)})
+    return SearchData(summary=summary, stages=stages)

@@ -131,7 +131,19 @@ def prepare_stage_data(
         missing = np.flatnonzero(np.bincount(sample.labels[indices], minlength=len(class_names)) == 0)
         if missing.size:
             raise DataError(
-                f"stage {stage.name!r}: the {role} has no image of class {class_names[missing[0]]!r}; raise the "
-                "stage's images to 2 a class or more (3 with ranking_split=holdout)"
+                f"stage {stage.name!r}: the {role} has no image of class {class_names[missing[0]]!r}; "
+                f"{_for_more_of(int(missing[0]), sample, train, config, class_names)}, to 2 a class or more (3 with "
+                "ranking_split=holdout)"
             )
     return StageData(sample.images, sample.labels, weight, alpha, valid, *statistics, n_classes=len(class_names))
+
+
+def _for_more_of(
+    label: int, sample: LabelledImages, train: LabelledImages, config: SearchConfig, class_names: Sequence[str]
+) -> str:
+    """What to do for a sample with more images of a class."""
+    available = np.bincount(train.labels)
+    limiting = int(available.argmin()) if config.dataset.sampling == "balanced" else label
+    if np.count_nonzero(sample.labels == label) < available[limiting]:
+        return "raise the stage's images"
+    return f"add images to class {class_names[limiting]!r}, which has {available[limiting]:,} training images"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from medarts_ops.data.proxy import (
     channel_statistics,
+    limit_of_shares,
     low_resolution,
     sample_indices,
     single_image_class,
@@ -117,6 +118,29 @@ def test_a_stratified_sample_needs_two_images_of_each_class() -> None:
     labels = np.array([0, 0, 0, 1])
     with pytest.raises(DataError, match="class 'bee' has 1 training images: D_sample needs 2"):
         sample_indices(labels, 1.0, "stratified", _rng(), NAMES[:2])
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "stratified"])
+def test_a_class_with_one_training_image_asks_for_images_and_not_for_a_larger_sample(sampling: str) -> None:
+    with pytest.raises(DataError, match="class 'ant' has 1 training images: .*; add images to it") as refused:
+        sample_indices(np.array([0, 1]), 1.0, sampling, _rng(), NAMES[:2])  # type: ignore[arg-type]
+    assert "raise" not in str(refused.value)
+
+
+def test_a_class_that_limits_shares_is_named_with_its_number_and_what_is_left_out() -> None:
+    labels = np.repeat([0, 1], [160, 2])
+    (said,) = limit_of_shares(labels, "balanced", NAMES[:2])
+    assert said.startswith("class 'bee' has 2 training images") and ": 4 of 162 at most" in said
+    assert said.endswith("add images to 'bee', or set dataset.sampling=stratified")
+    assert limit_of_shares(labels, "stratified", NAMES[:2]) == ()
+    assert limit_of_shares(np.repeat([0, 1], [100, 90]), "balanced", NAMES[:2]) == ()
+
+
+def test_a_stratified_sample_of_a_very_uneven_set_has_every_class_in_both_halves() -> None:
+    labels = np.repeat([0, 1], [160, 2])
+    sample = sample_indices(labels, 0.5, "stratified", _rng(), NAMES[:2])
+    assert _counts(labels, sample) == [79, 2]
+    assert [_counts(labels[sample], half)[1] for half in stratified_halves(labels[sample], _rng())] == [1, 1]
 
 
 def test_both_halves_hold_every_class_of_a_class_sorted_dataset() -> None:

@@ -91,6 +91,14 @@ def test_a_half_without_a_class_is_an_error_that_names_both() -> None:
         _prepare(stage, stages=(stage,), ranking_split="holdout")
 
 
+def test_a_half_without_a_class_of_which_no_more_can_be_drawn_asks_for_images() -> None:
+    stage = StageConfig(name="init", images=1.0, population=1)
+    few = _train().take(np.r_[0:9, 30:32])  # nine ants, two bees
+    config = SearchConfig(stages=(stage,), ranking_split="holdout")
+    with pytest.raises(DataError, match=r"add images to class 'bee', which has 2 training images, to 2 a class"):
+        prepare_stage_data(few, ("ant", "bee"), stage, config, channel_statistics(few.images))
+
+
 def test_too_few_images_in_a_class_names_it() -> None:
     stage = StageConfig(name="init", images=10_000, population=1)
     with pytest.raises(DataError, match="class 'ant' has 30 .*largest that works is 120"):
