@@ -20,6 +20,7 @@ from medarts_ops.settings import (
     MAX_CHANNELS,
     MAX_EPOCHS,
     MAX_INDIVIDUALS,
+    MAX_PIXELS,
     MAX_ROUNDS,
     MAX_SIDE,
     Settings,
@@ -34,10 +35,19 @@ Direction = Literal["maximize", "minimize"]
 class DatasetConfig(Settings):
     """Which images, and how the search approximates them (paper III.C.2)."""
 
+    without_effect = frozenset({"max_pixels"})
+
     name: str = setting("digits", "ours", "digits, cifar10, cifar100, folder or npz")
     data: str | None = setting(None, "ours", "folder or file that holds the images; downloads go there too")
     resolution: int | None = setting(
         None, "ours", "resize every image to this side; empty keeps the images' own", ge=8, le=MAX_SIDE
+    )
+    max_pixels: int = setting(
+        200_000_000,
+        "ours",
+        "folder: larger images are refused; each pixel takes four bytes",
+        ge=64,
+        le=MAX_PIXELS,
     )
     test_share: float = setting(0.2, "ours", "held out as test set, by class, where the data bring none", gt=0, lt=1)
     sampling: Literal["balanced", "stratified"] = setting(

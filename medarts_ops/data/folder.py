@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset, required_data
-from medarts_ops.data.image_files import EXTENSIONS, read_images
+from medarts_ops.data.folder_tree import images_below, in_words, loose_images, subfolders
+from medarts_ops.data.image_files import read_images
+from medarts_ops.data.image_formats import EXAMPLES
 from medarts_ops.errors import DataError
+from medarts_ops.quantities import counted
 
 PARTS = ("train", "val", "test")
 
@@ -22,7 +26,8 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     """Read `data/CLASS/…` or `data/train/CLASS/…` with optional val/ and test/ beside train/.
 
     A class is a subfolder's name, in sorted order; images may lie deeper inside. val/ joins the training
-    images, or serves as test set where test/ is absent. Hidden files and other extensions are passed over.
+    images, or serves as test set where test/ is absent. What is passed over is counted in the remarks, but for hidden
+    files and folders and those that systems make (`folder_tree.py`).
 
     Raises:
         ConfigError: `data` is missing, or images above 64×64 without a resolution.
@@ -32,20 +37,44 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
     if not root.is_dir():
         raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
-    parts = {
-        name: {path.name: _image_files(path) for path in _subfolders(folder)}
-        for name, folder in _part_folders(root).items()
-    }
+    folders = _part_folders(root)
+    passed_over: Counter[str] = Counter()
+    parts = {name: _class_files(folder, passed_over) for name, folder in folders.items()}
     class_names = tuple(parts["train"])
     _check_parts(root, parts)
     training, testing, source = _roles(parts)
     labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
     n_train = len(labelled)
     labelled += [pair for part in testing for pair in _labelled(part, class_names)]
-    images = read_images([path for path, _ in labelled], config.resolution)
+    images = read_images(
+        [path for path, _ in labelled],
+        config.resolution,
+        config.max_pixels,
+        if_larger=f"scale it down, or raise dataset.max_pixels, which is {config.max_pixels:,}",
+    )
     labels = np.array([label for _, label in labelled], np.int64)
     test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
-    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source)
+    remarks = (*in_words(passed_over), *_beside_class_folders(root, folders))
+    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
+
+
+def _class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
+    """The images of each class folder; adds to `passed_over` what else lies there."""
+    found: ClassFiles = {}
+    for path in subfolders(folder):
+        found[path.name], others = images_below(path)
+        passed_over.update(others)
+    return found
+
+
+def _beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[str]:
+    """Sentences on images and folders that are in no class."""
+    loose = sum(map(loose_images, {root, *folders.values()}))
+    if loose:
+        yield f"{counted(loose, 'image')} passed over, outside of the class folders"
+    others = [path.name for path in subfolders(root) if path not in folders.values()]
+    if root not in folders.values() and others:
+        yield f"folders passed over beside train/: {', '.join(map(repr, others))}"
 
 
 def _part_folders(root: Path) -> dict[str, Path]:
@@ -53,8 +82,8 @@ def _part_folders(root: Path) -> dict[str, Path]:
 
     A class may be called "train" (beside "bus"): only a train/ with folders inside is a part.
     """
-    names = [path.name for path in _subfolders(root)]
-    if "train" in names and _subfolders(root / "train"):
+    names = [path.name for path in subfolders(root)]
+    if "train" in names and subfolders(root / "train"):
         for name in {"valid", "validation"}.intersection(names):
             raise DataError(f"{str(root)!r} holds {name}/ beside train/: allowed are val/ and test/; rename it to val/")
         return {part: root / part for part in PARTS if part in names}
@@ -66,21 +95,14 @@ def _part_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
-
-
 def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
-    extensions = " ".join(sorted(EXTENSIONS))
     for part, classes in parts.items():
         where = repr(str(root if len(parts) == 1 else root / part))
         if not any(classes.values()):
-            raise DataError(f"{where} holds no images in class folders: allowed are {extensions} in one folder a class")
+            raise DataError(
+                f"{where} holds no images in class folders: allowed are {EXAMPLES} and others that Pillow "
+                "reads, in one folder a class"
+            )
         foreign = sorted(set(classes) - set(parts["train"]))
         if foreign:
             raise DataError(
@@ -92,7 +114,7 @@ def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
     for name, files in parts["train"].items():
         if not files:
             raise DataError(
-                f"class {name!r} in {str(root)!r} has no images: add some ({extensions}) or remove the folder"
+                f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
             )
 
 

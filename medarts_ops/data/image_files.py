@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,17 +14,21 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.data.resolution import check_affordable
+from medarts_ops.data.image_formats import formats
+from medarts_ops.data.resolution import SMALLEST_SIDE, check_affordable
 from medarts_ops.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"))
+    from PIL.ImageFile import ImageFile
 
 GRAY_16_BIT = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 GRAYSCALE = frozenset(("1", "L", "LA"))
 COLOUR = frozenset(("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"))
+
+LARGE = 89_478_485
+"""Pixels from which on images are decoded one at a time, and JPEGs at a fraction of their size: Pillow's own limit,
+so that whatever was read when that was ours still gives the same bits."""
 
 _TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
 
@@ -37,37 +42,55 @@ class _Header:
     is_grayscale: bool
 
 
-def read_images(paths: Sequence[Path], resolution: int | tuple[int, int] | None) -> NDArray[np.uint8]:
+def read_images(
+    paths: Sequence[Path], resolution: int | tuple[int, int] | None, max_pixels: int, *, if_larger: str
+) -> NDArray[np.uint8]:
     """Decode `paths` into `[image, height, width, channel]`, in their order.
 
     One channel when all files are grayscale, else three. Palettes and CMYK become RGB, an alpha channel is
-    dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied, of an
-    animation the first frame is taken. With a `resolution`, a square's side or height and width, each image is
-    resized to it (PIL LANCZOS, the aspect ratio is not kept).
+    dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied where it can be
+    read, of an animation the first frame is taken. With a `resolution`, a square's side or height and width, each image
+    is resized to it (PIL LANCZOS, the aspect ratio is not kept).
 
     Raises:
         DataError: files that can't be decoded (the first is named, all are counted), a pixel format without
-            an 8-bit meaning, a decompression bomb, or mixed sizes without a resolution.
+            an 8-bit meaning, one of more than `max_pixels`, for which `if_larger` says what to do, or mixed sizes
+            without a resolution.
         ConfigError: images larger than 64×64 without a resolution.
     """
-    from PIL import Image
-
-    # catch_warnings is process-wide, so it is set here once, around the pool, and not in the threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        headers = list(pool.map(partial(_attempt, _read_header), paths))
-        _refuse_unreadable(paths, headers, pool)
+    size = (resolution, resolution) if isinstance(resolution, int) else resolution
+    with _pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
+        headers = list(pool.map(partial(_attempt, partial(_read_header, size_counts=size is None)), paths))
+        _refuse_unreadable(paths, headers, if_larger, pool)
         known = [header for header in headers if isinstance(header, _Header)]
         channels = 1 if all(header.is_grayscale for header in known) else 3
-        size = (resolution, resolution) if isinstance(resolution, int) else resolution
         height, width = size or _common_size(paths, known, channels)
         images = np.empty((len(paths), height, width, channels), np.uint8)
 
         def fill(index: int) -> None:
             images[index] = _decode(paths[index], (height, width), channels)
 
-        _refuse_unreadable(paths, list(pool.map(partial(_attempt, fill), range(len(paths)))), pool=None)
+        _refuse_unreadable(paths, _attempt_each(fill, range(len(paths)), known, pool), if_larger, pool=None)
     return images
+
+
+@contextmanager
+def _pixels_up_to(limit: int) -> Iterator[None]:
+    """Pillow refuses to open larger images inside, and says nothing of metadata that it can't read.
+
+    Both are the process's, so they are set once, around the threads.
+    """
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")  # reads EXIF, too
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = limit
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _attempt(read: Callable[[T], object], item: T) -> object:
@@ -78,36 +101,74 @@ def _attempt(read: Callable[[T], object], item: T) -> object:
         return error
 
 
-def _refuse_unreadable(paths: Sequence[Path], results: Sequence[object], pool: ThreadPoolExecutor | None) -> None:
+def _attempt_each(
+    read: Callable[[T], object], items: Sequence[T], headers: Sequence[object], pool: ThreadPoolExecutor
+) -> list[object]:
+    """An attempt at each of the images with these headers.
+
+    Large ones are read in this thread, one after the other: in several, each would keep memory for the largest.
+    """
+    are_large = [isinstance(header, _Header) and header.height * header.width > LARGE for header in headers]
+    others = [
+        None if is_large else pool.submit(_attempt, read, item) for item, is_large in zip(items, are_large, strict=True)
+    ]
+    return [
+        _attempt(read, item) if other is None else other.result() for item, other in zip(items, others, strict=True)
+    ]
+
+
+def _refuse_unreadable(
+    paths: Sequence[Path], results: Sequence[object], if_larger: str, pool: ThreadPoolExecutor | None
+) -> None:
     """Raise if a result is unreadable; with a `pool` the other files are decoded too, so that the count is whole."""
+    from PIL import Image
+
     if not any(isinstance(result, Exception) for result in results):
         return
     if pool is not None:
-        decoded = pool.map(partial(_attempt, _load), paths)
+        decoded = _attempt_each(_can_be_decoded, list(paths), results, pool)
         results = [
             early if isinstance(early, Exception) else late for early, late in zip(results, decoded, strict=True)
         ]
     failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
     reason = str(first).partition("\n")[0] or type(first).__name__
+    remedy = "replace or remove them"
+    if isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        size, remedy = reason.partition(" exceeds")[0], if_larger  # what follows may be double the limit that was set
+        reason = f"{size}: as large as a decompression bomb"
     raise DataError(
-        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): "
-        "replace or remove them"
+        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): {remedy}"
     )
 
 
-def _read_header(path: Path) -> _Header:
-    from PIL import ExifTags, Image
+def _open(path: Path) -> ImageFile:
+    from PIL import Image
 
-    with Image.open(path) as image:
+    return Image.open(path, formats=formats())
+
+
+def _read_header(path: Path, *, size_counts: bool) -> _Header:
+    """Where the size doesn't count it may be that of an image that lies on its side."""
+    with _open(path) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
         if not is_grayscale and image.mode not in COLOUR:
             raise ValueError(f"pixel format {image.mode!r} has no 8-bit meaning; save it as 8-bit grayscale or RGB")
         width, height = image.size
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
-        if width != height and image.getexif().get(ExifTags.Base.Orientation, 1) in _TRANSPOSING_ORIENTATIONS:
+        if size_counts and width != height and _orientation(image) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
         return _Header(height, width, is_grayscale)
+
+
+def _orientation(image: Image) -> object:
+    """EXIF's number for how an image lies; 1, upright, where its metadata can't be read."""
+    from PIL import ExifTags
+
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # any, of a broken block
+        return 1
 
 
 def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: int) -> tuple[int, int]:
@@ -122,26 +183,45 @@ def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: in
     return first.height, first.width
 
 
-def _load(path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        image.load()
+def _can_be_decoded(path: Path) -> None:
+    _decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
 
 
 def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
+    from PIL.Image import Resampling
 
-    with Image.open(path) as opened:
-        upright = ImageOps.exif_transpose(opened)
+    with _open(path) as opened:
+        if opened.width * opened.height > LARGE:
+            opened.draft(None, (2 * max(size), 2 * max(size)))  # of a JPEG an eighth of each side, or less, is enough
+        opened.load()
+        upright = _upright(opened)
         # The transposed copy has forgotten its file format.
         image = _scaled_to_8_bit(upright) if _is_16_bit(opened) else upright
         if image.mode in ("P", "PA"):
             image = image.convert("RGBA")  # a transparent palette converted straight to RGB makes Pillow warn
-        image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != size[::-1]:
-        image = image.resize(size[::-1], Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(*size, channels)
+        mode = "L" if channels == 1 else "RGB"
+        if image.mode != mode:
+            image = image.convert(mode)
+        if image.size != size[::-1]:
+            image = image.resize(size[::-1], Resampling.LANCZOS)
+        return np.asarray(image).reshape(*size, channels)
+
+
+def _upright(image: Image) -> Image:
+    """The image turned and mirrored as EXIF says. Pillow's `exif_transpose` fails where it can't write EXIF anew."""
+    from PIL.Image import Transpose
+
+    methods = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    orientation = _orientation(image)
+    return image.transpose(methods[orientation]) if isinstance(orientation, int) and orientation in methods else image
 
 
 def _is_16_bit(image: Image) -> bool:

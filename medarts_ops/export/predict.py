@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medarts_ops.config import DatasetConfig
 from medarts_ops.data.image_files import read_images
 from medarts_ops.errors import ConfigError, ExportError
 from medarts_ops.export.formats import format_of, read_network
@@ -81,7 +82,7 @@ def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArr
     """Image files as a network wants them: [image, channel, height, width], float32 in 0…255; else a DataError."""
     from PIL import Image
 
-    images = read_images(paths, description.resolution)
+    images = read_images(paths, description.resolution, DatasetConfig().max_pixels, if_larger="scale it down")
     if images.shape[3] < description.in_channels:
         images = np.repeat(images, 3, axis=3)
     elif images.shape[3] > description.in_channels:  # a grey image is the same through RGB and back

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from medarts_ops.config import DatasetConfig
+from medarts_ops.data import image_files
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, DataError
@@ -33,8 +35,8 @@ def _classes(root: Path, *names: str, n: int = 2, **size: int) -> Path:
     return root
 
 
-def _load(root: Path, resolution: int | None = None) -> ImageDataset:
-    return load_dataset(DatasetConfig(name="folder", data=str(root), resolution=resolution))
+def _load(root: Path, resolution: int | None = None, **settings: Any) -> ImageDataset:
+    return load_dataset(DatasetConfig(name="folder", data=str(root), resolution=resolution, **settings))
 
 
 def test_class_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
@@ -109,7 +111,10 @@ def test_hidden_files_other_files_and_case_do_not_matter(tmp_path: Path) -> None
     assert (len(dataset.train) + len(dataset.test), dataset.n_classes) == (5, 2)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".webp", ".ppm", ".tif", ".jpg"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".png", ".bmp", ".gif", ".webp", ".ppm", ".tif", ".jpg", ".jfif", ".JPE", ".avif", ".jp2", ".tga", ".qoi"],
+)
 def test_every_format_is_decoded_as_pil_does(tmp_path: Path, suffix: str) -> None:
     for part in ("train", "test"):
         for name in ("cat", "dog"):
@@ -117,6 +122,68 @@ def test_every_format_is_decoded_as_pil_does(tmp_path: Path, suffix: str) -> Non
     with Image.open(tmp_path / "test" / "cat" / f"0{suffix}") as image:
         expected = np.asarray(image.convert("RGB"))
     assert np.array_equal(_load(tmp_path).test.images[0], expected)
+
+
+def test_a_file_without_an_ending_is_an_image_by_its_content(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog")
+    (tmp_path / "cat" / "0.png").rename(tmp_path / "cat" / "IMG_0001")
+    (tmp_path / "cat" / "LICENSE").write_text("P5, no image\n")
+    (tmp_path / "cat" / "Makefile").write_bytes(b"")
+    dataset = _load(tmp_path)
+    assert len(dataset.train) + len(dataset.test) == 4
+    assert dataset.remarks == ("2 files passed over, being no images that Pillow reads: 2 without an ending",)
+
+
+def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog")
+    _classes(tmp_path / "test", "cat", "dog", n=1)
+    for name in (
+        "train/cat/1.heic",
+        "train/dog/2.HEIC",
+        "test/dog/deeper/x.txt",
+        "test/dog/a.\x1b[1m",
+        "train/cat/.DS_Store",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0")
+    (tmp_path / "train" / "cat" / "gone.png").symlink_to("nowhere")
+    _write(tmp_path / "loose.png", _pixels(0))
+    (tmp_path / "unsorted").mkdir()
+    kinds = "2 .heic, 1 .txt, 1 broken or special, 1 with odd endings"
+    assert _load(tmp_path).summary(None).remarks == (
+        f"5 files passed over, being no images that Pillow reads: {kinds}",
+        "1 image passed over, outside of the class folders",
+        "folders passed over beside train/: 'unsorted'",
+    )
+
+
+def test_folders_of_systems_and_hidden_ones_are_no_classes_and_hold_no_images(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", "@eaDir", "__MACOSX", ".git", ".ipynb_checkpoints")
+    _classes(tmp_path / "cat", "@eaDir", "__MACOSX", ".thumbnails")
+    dataset = _load(tmp_path)
+    assert (dataset.class_names, len(dataset.train) + len(dataset.test)) == (("cat", "dog"), 4)
+    assert dataset.remarks == ()
+
+
+def test_linked_folders_are_followed_and_every_file_is_taken_once(tmp_path: Path) -> None:
+    root = _classes(tmp_path / "images", "cat", "dog")
+    _classes(tmp_path / "elsewhere", "more", n=3)
+    _write(tmp_path / "elsewhere" / "birds" / "0.png", _pixels(0))
+    _write(tmp_path / "elsewhere" / "birds" / "1.png", _pixels(1))
+    (root / "emu").symlink_to(tmp_path / "elsewhere" / "birds")
+    (root / "cat" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    for name, target in (
+        ("a", root / "cat"),
+        ("b", root),
+        ("c", tmp_path / "elsewhere" / "more"),
+        ("d", "d"),
+        ("e", "/"),
+    ):
+        (root / "cat" / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "birds" / "up").symlink_to(root)
+    dataset = _load(root)
+    labels = np.concatenate([dataset.train.labels, dataset.test.labels])
+    assert (dataset.class_names, np.bincount(labels).tolist()) == (("cat", "dog", "emu"), [5, 2, 2])
 
 
 def _load_one(root: Path, pixels: np.ndarray, mode: str | None = None, suffix: str = ".png", **options: Any) -> Any:
@@ -177,6 +244,23 @@ def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path: Path) -> None:
     assert np.array_equal(loaded, np.rot90(lying, -1))
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize(
+    "block",
+    [b"no EXIF", b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\xff\xff\xff\xff", b"Exif\0\0II*\0\xff\xff\xff\xff"],
+)
+def test_an_orientation_that_can_not_be_read_is_none(tmp_path: Path, suffix: str, block: bytes) -> None:
+    pixels = np.full((9, 12, 3), 200, np.uint8)
+    assert np.abs(_load_one(tmp_path, pixels, suffix=suffix, exif=block).astype(int) - pixels).max() < 3
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_is_none(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(_load_one(tmp_path, _pixels(0), exif=exif), _pixels(0))
+
+
 def test_corrupt_images_are_named_and_all_of_them_counted(tmp_path: Path) -> None:
     _classes(tmp_path, "cat", "dog", n=4)
     whole = (tmp_path / "cat" / "1.png").read_bytes()
@@ -195,12 +279,36 @@ def test_a_torn_image_with_a_whole_header_is_found_by_decoding(tmp_path: Path) -
         _load(tmp_path)
 
 
-def test_a_decompression_bomb_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("side", [20, 30])  # Pillow warns of one, and refuses what is twice too large
+def test_a_decompression_bomb_is_named_with_the_setting_that_lets_it_in(tmp_path: Path, side: int) -> None:
     _classes(tmp_path, "cat", "dog")
-    _write(tmp_path / "cat" / "vast.png", _pixels(1, height=20, width=20))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    with pytest.raises(DataError, match="1 of 5 images .*vast.png.*decompression bomb"):
-        _load(tmp_path, resolution=16)
+    _write(tmp_path / "cat" / "vast.png", _pixels(1, height=side, width=side))
+    before = Image.MAX_IMAGE_PIXELS
+    refused = rf"1 of 5 images .*vast.png.*{side**2} pixels.*decompression bomb.*raise dataset.max_pixels, which is 300"
+    with pytest.raises(DataError, match=refused):
+        _load(tmp_path, resolution=16, max_pixels=300)
+    assert len(_load(tmp_path, resolution=16, max_pixels=side * side).train) == 3
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_photo_beyond_pillows_own_limit_is_read_without_holding_all_of_a_jpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(image_files, "LARGE", 10_000)
+    levels = np.linspace(0, 255, 512).astype(np.uint8)
+    photo = np.stack([np.tile(levels, (256, 1))] * 3, axis=2)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _classes(tmp_path / "train", "cat", "dog")
+    _write(tmp_path / "test" / "cat" / f"0{suffix}", photo, exif=exif)
+    drafts: list[object] = []
+    draft = JpegImageFile.draft
+    monkeypatch.setattr(JpegImageFile, "draft", lambda *words: drafts.append(draft(*words)))
+    loaded = _load(tmp_path, resolution=16).test.images[0].astype(int)
+    expected = np.asarray(Image.fromarray(np.rot90(photo, -1)).resize((16, 16), Image.Resampling.LANCZOS)).astype(int)
+    assert np.abs(loaded - expected).max() < 6
+    assert drafts == ([("RGB", (0, 0, 64.0, 32.0))] if suffix == ".jpg" else [])
 
 
 def test_mixed_sizes_ask_for_a_resolution_with_two_examples(tmp_path: Path) -> None:

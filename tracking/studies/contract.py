@@ -19,6 +19,7 @@ _DIFFERS_FREELY = {
     "dataset.name": "the fingerprint says which images they are",
     "dataset.data": "as dataset.name",
     "dataset.resolution": "the fingerprint and the resolution that is seen follow from it",
+    "dataset.max_pixels": "which images are refused, not what they are",
     "dataset.test_share": "the fingerprint follows from it",
     "min_survivors": "whether a search goes on, not what an individual comes to",
     "retries": "an individual that is trained again comes to the same",
