@@ -6,19 +6,23 @@ import fcntl
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
+from urllib.parse import urlsplit
 
 import sqlalchemy
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from medarts_ops.errors import ConfigError, StoreError, os_errors_as
 
 SQLITE = "sqlite:///"
+SQLITE_DRIVER = "sqlite+pysqlite"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
 
 PROBE_SECONDS = 10
@@ -45,28 +49,57 @@ def database_address(given: str | None, file_name: str) -> str | None:
         ConfigError: no file, or a database in memory, which nobody could open afterwards.
     """
     if given is None:
-        return SQLITE + (Path.cwd() / file_name).as_posix()
+        return sqlite_address(Path.cwd() / file_name)
     scheme, separator, rest = given.partition("://")
-    if scheme_of(given) == "sqlite":
-        file, question_mark, options = given.removeprefix("sqlite://").removeprefix("/").partition("?")
-        if not file or file == ":memory:":
+    if scheme_of(given) in ("sqlite", SQLITE_DRIVER):
+        url = make_url(SQLITE + rest.removeprefix("/"))
+        if not url.database or url.database == ":memory:":
             raise ConfigError(f"{given!r} names no file: allowed is {SQLITE}<path of a .db file>")
-        return SQLITE + Path(file).resolve().as_posix() + question_mark + options
+        return sqlite_address(Path(url.database).resolve(), url.query)
     if scheme_of(given) not in POSTGRES_SCHEMES:
         return None
+    if given.count("@") > 1:  # SQLAlchemy takes the first for the end of the password, and shows the rest of it
+        raise ConfigError(f"address {without_password(given)!r} has more than one @: write one in a password as %40")
     # SQLAlchemy 2.0 reads a bare `postgresql://` as psycopg2, 2.1 as psycopg: naming the driver works with both.
     bare = scheme == "postgresql" and find_spec("psycopg2") is not None
     return f"{scheme}+psycopg2{separator}{rest}" if bare else given
 
 
+def sqlite_address(file: Path, options: Mapping[str, str | Sequence[str]] = MappingProxyType({})) -> str:
+    """The address of a SQLite file, whatever the folders on its way are called.
+
+    A path that would be read as another one, for a `%2F` or a `?` in it, is quoted, and so is a brace, which Optuna
+    takes for a template's. Such an address names the driver: MLflow makes the folder of one that does not, unread.
+
+    Raises:
+        ConfigError: SQLAlchemy 2.0 has no address for a path with a `?`.
+    """
+    path = file.as_posix()
+    built = URL.create(SQLITE_DRIVER, database=path, query=dict(options)).render_as_string(hide_password=False)
+    plain = SQLITE + path
+    if make_url(plain).database == path and not re.search("[{}]", path):
+        _, question_mark, shown_options = built.partition("?")
+        return plain + question_mark + shown_options
+    if make_url(built).database != path:
+        raise ConfigError(f"SQLAlchemy {sqlalchemy.__version__} can't open {path!r}: update it, or use another folder")
+    return built
+
+
 def sqlite_file(address: str) -> Path | None:
     """The file of a SQLite address; None for every other kind."""
-    return Path(address.removeprefix(SQLITE).partition("?")[0]) if address.startswith(SQLITE) else None
+    return Path(make_url(address).database or "") if scheme_of(address) in ("sqlite", SQLITE_DRIVER) else None
 
 
 def without_password(address: str) -> str:
-    """The address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", address)
+    """The address as it may be shown: what may be of a password, up to the last @, is hidden."""
+    hidden = re.sub(r"(://[^:/?@]*):.*@", r"\1:***@", address, flags=re.DOTALL)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden)
+
+
+def without_user(address: str) -> str:
+    """The address of a server without user and password."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @contextmanager
@@ -145,7 +178,7 @@ def _server_for_itself(address: str) -> Iterator[None]:
         engine = sqlalchemy.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
     except ModuleNotFoundError as error:
         raise StoreError(f"no driver for {shown}: {error}; install medarts-ops[postgres]") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:  # ValueError: a port that is no number
         raise StoreError(f"can't read the address {shown!r}: {first_line(error)}") from error
     try:
         # The lock is the connection's; a transaction left open meanwhile would make others' DDL wait.

@@ -14,7 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import ConfigError, StoreError
-from medarts_ops.tracking.stores.databases import SQLITE, database_address, first_line, opening, without_password
+from medarts_ops.tracking.stores.databases import (
+    SQLITE,
+    database_address,
+    first_line,
+    opening,
+    sqlite_file,
+    without_password,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +46,7 @@ def open_study_storage(url: str | None) -> BaseStorage:
             f"can't keep studies in {without_password(str(url))!r}: allowed are {SQLITE}<file> and "
             "postgresql://user:password@host/database"
         )
-    waiting = {"timeout": LOCK_SECONDS} if address.startswith(SQLITE) else {"connect_timeout": LOCK_SECONDS}
+    waiting = {"timeout": LOCK_SECONDS} if sqlite_file(address) is not None else {"connect_timeout": LOCK_SECONDS}
     _logger.info("the study storage is %s", without_password(address))
     with opening(address):
         try:
