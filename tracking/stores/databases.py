@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import re
+import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +23,8 @@ from sqlalchemy.pool import NullPool
 
 from medarts_ops.errors import ConfigError, StoreError, os_errors_as
 
+_logger = logging.getLogger(__name__)
+
 SQLITE = "sqlite:///"
 SQLITE_DRIVER = "sqlite+pysqlite"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
@@ -30,6 +34,9 @@ PROBE_SECONDS = 10
 
 OPENING_SECONDS = 120
 """How long an opening waits for others of the same database; MLflow's tables take seconds, on a busy machine more."""
+
+LOCKED_SECONDS = 60
+"""How long a SQLite file that another process writes to is tried again; a write takes far less."""
 
 OPENING_KEY = int.from_bytes(b"medarts")
 """Number of the advisory lock that stands for opening a database on its server."""
@@ -111,7 +118,7 @@ def opening(address: str) -> Iterator[None]:
     on a file of its own, `.<name>.lock`, which stays: whoever removed it could leave two with a lock each.
 
     A missing SQLite file and its folder are created. Takes ten seconds where the database can't be reached, and
-    waits up to OPENING_SECONDS for other processes.
+    waits up to OPENING_SECONDS for other processes that open it, and up to LOCKED_SECONDS for one that locks it.
 
     Raises:
         StoreError: can't be reached, opened or written, or others took too long; one line.
@@ -130,7 +137,7 @@ def _file_for_itself(file: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(file, error) from error
     with lock:
-        _wait_for(lambda: _try_file_lock(lock, file), str(file))
+        _wait_for(lambda: _try_file_lock(lock, file), *_being_opened(str(file)))
         _check_sqlite(file)
         yield
 
@@ -145,25 +152,40 @@ def _try_file_lock(lock: IO[str], file: Path) -> bool:
     return True
 
 
-def _wait_for(lock: Callable[[], bool], shown: str) -> None:
-    end = time.monotonic() + OPENING_SECONDS
+def _wait_for(lock: Callable[[], bool], seconds: float, taken: str, remedy: str) -> None:
+    end = time.monotonic() + seconds
     while not lock():
         if time.monotonic() > end:
-            raise StoreError(
-                f"another process has been opening the database {shown} for {OPENING_SECONDS:g} s: end it, or wait "
-                "and try again"
-            )
+            raise StoreError(f"{taken} for {seconds:g} s: {remedy}")
         time.sleep(0.02)
 
 
+def _being_opened(shown: str) -> tuple[float, str, str]:
+    """For how long an opening is waited for, and what is said of one that never ends."""
+    return OPENING_SECONDS, f"another process has been opening the database {shown}", "end it, or wait and try again"
+
+
 def _check_sqlite(file: Path) -> None:
+    taken = f"another process has locked the database {file}"
+    remedy = f"`fuser -v {shlex.quote(str(file))}` shows which; end it, or wait and try again"
+    if not _try_to_write(file):
+        _logger.warning("%s: waiting up to %g s for it", taken, LOCKED_SECONDS)
+        _wait_for(lambda: _try_to_write(file), LOCKED_SECONDS, taken, remedy)
+
+
+def _try_to_write(file: Path) -> bool:
+    """Whether the database can be written now; False where another process has locked it."""
     try:
-        with closing(sqlite3.connect(file, timeout=PROBE_SECONDS, isolation_level=None)) as connection:
+        # SQLite waits without hearing Ctrl-C.
+        with closing(sqlite3.connect(file, timeout=1, isolation_level=None)) as connection:
             # Taking the write lock reads the header and fails on a read-only file, without changing anything.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # above are bits that say more
+            return False
         raise _unwritable(file, error) from error
+    return True
 
 
 def _unwritable(file: Path, error: Exception) -> StoreError:
@@ -186,7 +208,7 @@ def _server_for_itself(address: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         raise _unreachable(shown, error) from error
     with connection:
-        _wait_for(lambda: _try_server_lock(connection, shown), shown)
+        _wait_for(lambda: _try_server_lock(connection, shown), *_being_opened(shown))
         yield
 
 

@@ -66,7 +66,8 @@ def study_errors() -> Iterator[None]:
     try:
         yield
     except (OptunaError, SQLAlchemyError) as error:
-        raise StoreError(f"the study storage failed: {first_line(error)}") from error
+        # Optuna says of every write that failed that its data may have been invalid; SQLite says that it is locked.
+        raise StoreError(f"the study storage failed: {first_line(error.__cause__ or error)}") from error
 
 
 def open_study(storage: BaseStorage, name: str, objectives: Sequence[ResolvedObjective]) -> optuna.Study:
