@@ -141,8 +141,14 @@ class Places:
 
     @property
     def named_store(self) -> str | None:
-        """The store, if a following command has to name it."""
-        return self.tracking_uri if "tracking_uri" in self.given else None
+        """The store, if a following command has to name it, as it may be shown."""
+        return self.shown("tracking_uri") if "tracking_uri" in self.given else None
+
+    def shown(self, field: str) -> str:
+        """A place as it may be shown, without a password."""
+        from medarts_ops.tracking.stores.databases import without_password
+
+        return without_password(str(getattr(self, field)))
 
 
 def _place(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -65,8 +64,9 @@ def pages_of(uri: str) -> str | None:
     """
     if not uri.startswith(("http://", "https://")):
         return None
-    parts = urlsplit(os.environ.get(PAGES_VARIABLE) or uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    from medarts_ops.tracking.stores.databases import without_user
+
+    return without_user(os.environ.get(PAGES_VARIABLE) or uri)
 
 
 def served_pages(tracking_uri: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import pickle
+import shutil
 import tarfile
 import warnings
 from pathlib import Path
@@ -31,8 +32,7 @@ def load_cifar(config: DatasetConfig) -> LoadedDataset:
         with warnings.catch_warnings():
             # The archives were pickled by Python 2; NumPy 2.4 warns of their dtype's align=0.
             warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
-            train = source(root, train=True, download=True)
-            test = source(root, train=False, download=False)
+            train, test = _parts(source, root)
     except (OSError, RuntimeError, http.client.HTTPException, tarfile.TarError, EOFError, pickle.PickleError) as error:
         if config.data is None:
             with contextlib.suppress(OSError):
@@ -45,6 +45,32 @@ def load_cifar(config: DatasetConfig) -> LoadedDataset:
     return LoadedDataset(
         tuple(train.classes), _labelled(train), test=_labelled(test), test_source="the dataset's own test set"
     )
+
+
+def _parts(source: Any, root: str) -> tuple[Any, Any]:
+    """Training and test set in the folder, fetched into it unless they are there."""
+    try:
+        return source(root, train=True), source(root, train=False)
+    except RuntimeError:  # not there, or not whole
+        _fetch(source, Path(root).expanduser())
+    return source(root, train=True), source(root, train=False)
+
+
+def _fetch(source: Any, root: Path) -> None:
+    # torchvision unpacks an archive without a filter, of which Python 3.12 warns; we want a few files of it anyway.
+    from torchvision.datasets.utils import download_url
+
+    download_url(source.url, root, source.filename, source.tgz_md5)
+    folder = root / source.base_folder
+    folder.mkdir(exist_ok=True)
+    names = {name for name, _ in (*source.train_list, *source.test_list)} | {source.meta["filename"]}
+    wanted = {f"{source.base_folder}/{name}" for name in names}
+    with tarfile.open(root / source.filename) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.name in wanted else None
+            if content is not None:
+                with (root / member.name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
 
 
 def _labelled(part: Any) -> LabelledImages:

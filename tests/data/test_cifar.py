@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torchvision.datasets.cifar as torchvision_cifar
+import torchvision.datasets.utils as torchvision_utils
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from medarts_ops.config import DatasetConfig
@@ -74,21 +75,23 @@ def test_without_data_the_folder_is_data_in_the_working_directory(
 
 
 def test_an_archive_in_the_folder_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (torchvision_cifar, __import__("torchvision.datasets.utils", fromlist=["utils"])):
+    for module in (torchvision_cifar, torchvision_utils):
         monkeypatch.setattr(module, "check_integrity", _is_there)
     _write_fake(tmp_path / "unpacked", CIFAR10, 10)
     with tarfile.open(tmp_path / CIFAR10.filename, "w:gz") as archive:
         archive.add(tmp_path / "unpacked" / CIFAR10.base_folder, CIFAR10.base_folder)
+        archive.add(__file__, "../outside.py")
     assert len(load_dataset(DatasetConfig(name="cifar10", data=str(tmp_path))).test) == N_PER_FILE
+    assert not (tmp_path.parent / "outside.py").exists()
 
 
 @pytest.mark.parametrize("error", [urllib.error.URLError("no route"), RuntimeError("File not found or corrupted.")])
 def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def make_folder_and_fail(_: str, download_root: str, **__: Any) -> None:
-        Path(download_root).mkdir()
+    def make_folder_and_fail(_: str, root: Path, *__: Any) -> None:
+        root.mkdir()
         raise error
 
-    monkeypatch.setattr(torchvision_cifar, "download_and_extract_archive", make_folder_and_fail)
+    monkeypatch.setattr(torchvision_utils, "download_url", make_folder_and_fail)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"--data DIR with .*'cifar-10-batches-py' .*--dataset npz"):
         load_dataset(DatasetConfig(name="cifar10"))

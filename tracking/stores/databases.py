@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import re
+import shlex
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
+from urllib.parse import urlsplit
 
 import sqlalchemy
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from medarts_ops.errors import ConfigError, StoreError, os_errors_as
 
+_logger = logging.getLogger(__name__)
+
 SQLITE = "sqlite:///"
+SQLITE_DRIVER = "sqlite+pysqlite"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
 
 PROBE_SECONDS = 10
@@ -26,6 +34,9 @@ PROBE_SECONDS = 10
 
 OPENING_SECONDS = 120
 """How long an opening waits for others of the same database; MLflow's tables take seconds, on a busy machine more."""
+
+LOCKED_SECONDS = 60
+"""How long a SQLite file that another process writes to is tried again; a write takes far less."""
 
 OPENING_KEY = int.from_bytes(b"medarts")
 """Number of the advisory lock that stands for opening a database on its server."""
@@ -45,28 +56,57 @@ def database_address(given: str | None, file_name: str) -> str | None:
         ConfigError: no file, or a database in memory, which nobody could open afterwards.
     """
     if given is None:
-        return SQLITE + (Path.cwd() / file_name).as_posix()
+        return sqlite_address(Path.cwd() / file_name)
     scheme, separator, rest = given.partition("://")
-    if scheme_of(given) == "sqlite":
-        file, question_mark, options = given.removeprefix("sqlite://").removeprefix("/").partition("?")
-        if not file or file == ":memory:":
+    if scheme_of(given) in ("sqlite", SQLITE_DRIVER):
+        url = make_url(SQLITE + rest.removeprefix("/"))
+        if not url.database or url.database == ":memory:":
             raise ConfigError(f"{given!r} names no file: allowed is {SQLITE}<path of a .db file>")
-        return SQLITE + Path(file).resolve().as_posix() + question_mark + options
+        return sqlite_address(Path(url.database).resolve(), url.query)
     if scheme_of(given) not in POSTGRES_SCHEMES:
         return None
+    if given.count("@") > 1:  # SQLAlchemy takes the first for the end of the password, and shows the rest of it
+        raise ConfigError(f"address {without_password(given)!r} has more than one @: write one in a password as %40")
     # SQLAlchemy 2.0 reads a bare `postgresql://` as psycopg2, 2.1 as psycopg: naming the driver works with both.
     bare = scheme == "postgresql" and find_spec("psycopg2") is not None
     return f"{scheme}+psycopg2{separator}{rest}" if bare else given
 
 
+def sqlite_address(file: Path, options: Mapping[str, str | Sequence[str]] = MappingProxyType({})) -> str:
+    """The address of a SQLite file, whatever the folders on its way are called.
+
+    A path that would be read as another one, for a `%2F` or a `?` in it, is quoted, and so is a brace, which Optuna
+    takes for a template's. Such an address names the driver: MLflow makes the folder of one that does not, unread.
+
+    Raises:
+        ConfigError: SQLAlchemy 2.0 has no address for a path with a `?`.
+    """
+    path = file.as_posix()
+    built = URL.create(SQLITE_DRIVER, database=path, query=dict(options)).render_as_string(hide_password=False)
+    plain = SQLITE + path
+    if make_url(plain).database == path and not re.search("[{}]", path):
+        _, question_mark, shown_options = built.partition("?")
+        return plain + question_mark + shown_options
+    if make_url(built).database != path:
+        raise ConfigError(f"SQLAlchemy {sqlalchemy.__version__} can't open {path!r}: update it, or use another folder")
+    return built
+
+
 def sqlite_file(address: str) -> Path | None:
     """The file of a SQLite address; None for every other kind."""
-    return Path(address.removeprefix(SQLITE).partition("?")[0]) if address.startswith(SQLITE) else None
+    return Path(make_url(address).database or "") if scheme_of(address) in ("sqlite", SQLITE_DRIVER) else None
 
 
 def without_password(address: str) -> str:
-    """The address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", address)
+    """The address as it may be shown: what may be of a password, up to the last @, is hidden."""
+    hidden = re.sub(r"(://[^:/?@]*):.*@", r"\1:***@", address, flags=re.DOTALL)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden)
+
+
+def without_user(address: str) -> str:
+    """The address of a server without user and password."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @contextmanager
@@ -78,7 +118,7 @@ def opening(address: str) -> Iterator[None]:
     on a file of its own, `.<name>.lock`, which stays: whoever removed it could leave two with a lock each.
 
     A missing SQLite file and its folder are created. Takes ten seconds where the database can't be reached, and
-    waits up to OPENING_SECONDS for other processes.
+    waits up to OPENING_SECONDS for other processes that open it, and up to LOCKED_SECONDS for one that locks it.
 
     Raises:
         StoreError: can't be reached, opened or written, or others took too long; one line.
@@ -97,7 +137,7 @@ def _file_for_itself(file: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(file, error) from error
     with lock:
-        _wait_for(lambda: _try_file_lock(lock, file), str(file))
+        _wait_for(lambda: _try_file_lock(lock, file), *_being_opened(str(file)))
         _check_sqlite(file)
         yield
 
@@ -112,25 +152,40 @@ def _try_file_lock(lock: IO[str], file: Path) -> bool:
     return True
 
 
-def _wait_for(lock: Callable[[], bool], shown: str) -> None:
-    end = time.monotonic() + OPENING_SECONDS
+def _wait_for(lock: Callable[[], bool], seconds: float, taken: str, remedy: str) -> None:
+    end = time.monotonic() + seconds
     while not lock():
         if time.monotonic() > end:
-            raise StoreError(
-                f"another process has been opening the database {shown} for {OPENING_SECONDS:g} s: end it, or wait "
-                "and try again"
-            )
+            raise StoreError(f"{taken} for {seconds:g} s: {remedy}")
         time.sleep(0.02)
 
 
+def _being_opened(shown: str) -> tuple[float, str, str]:
+    """For how long an opening is waited for, and what is said of one that never ends."""
+    return OPENING_SECONDS, f"another process has been opening the database {shown}", "end it, or wait and try again"
+
+
 def _check_sqlite(file: Path) -> None:
+    taken = f"another process has locked the database {file}"
+    remedy = f"`fuser -v {shlex.quote(str(file))}` shows which; end it, or wait and try again"
+    if not _try_to_write(file):
+        _logger.warning("%s: waiting up to %g s for it", taken, LOCKED_SECONDS)
+        _wait_for(lambda: _try_to_write(file), LOCKED_SECONDS, taken, remedy)
+
+
+def _try_to_write(file: Path) -> bool:
+    """Whether the database can be written now; False where another process has locked it."""
     try:
-        with closing(sqlite3.connect(file, timeout=PROBE_SECONDS, isolation_level=None)) as connection:
+        # SQLite waits without hearing Ctrl-C.
+        with closing(sqlite3.connect(file, timeout=1, isolation_level=None)) as connection:
             # Taking the write lock reads the header and fails on a read-only file, without changing anything.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # above are bits that say more
+            return False
         raise _unwritable(file, error) from error
+    return True
 
 
 def _unwritable(file: Path, error: Exception) -> StoreError:
@@ -145,7 +200,7 @@ def _server_for_itself(address: str) -> Iterator[None]:
         engine = sqlalchemy.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": PROBE_SECONDS})
     except ModuleNotFoundError as error:
         raise StoreError(f"no driver for {shown}: {error}; install medarts-ops[postgres]") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:  # ValueError: a port that is no number
         raise StoreError(f"can't read the address {shown!r}: {first_line(error)}") from error
     try:
         # The lock is the connection's; a transaction left open meanwhile would make others' DDL wait.
@@ -153,7 +208,7 @@ def _server_for_itself(address: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         raise _unreachable(shown, error) from error
     with connection:
-        _wait_for(lambda: _try_server_lock(connection, shown), shown)
+        _wait_for(lambda: _try_server_lock(connection, shown), *_being_opened(shown))
         yield
 
 

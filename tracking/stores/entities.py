@@ -35,7 +35,9 @@ def store_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, json.JSONDecodeError) as error:  # the last: a proxy's own page
         hint = "; run `mlflow db upgrade <tracking URI>`" if "out-of-date database schema" in str(error) else ""
-        raise StoreError(f"the tracking store {without_password(uri)} failed: {first_line(error)}{hint}") from error
+        shown = without_password(uri)
+        said = first_line(error).replace(uri, shown)  # MLflow names the whole address of a request that failed
+        raise StoreError(f"the tracking store {shown} failed: {said}{hint}") from error
 
 
 def finite_metrics(values: Mapping[str, float], step: int, milliseconds: int) -> list[Metric]:

@@ -11,8 +11,10 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from medarts_ops.errors import ConfigError, MedartsError, StoreError, os_errors_as
 from medarts_ops.tracking.stores.databases import (
@@ -21,8 +23,10 @@ from medarts_ops.tracking.stores.databases import (
     database_address,
     opening,
     scheme_of,
+    sqlite_address,
     sqlite_file,
     without_password,
+    without_user,
 )
 from medarts_ops.whole_file import sync_folder
 
@@ -97,7 +101,7 @@ def _make_tables(file: Path) -> None:
     partial = file.with_name(f".{file.name}.partial")
     with os_errors_as(StoreError, f"can't make the database {file}", "name another file"):
         partial.unlink(missing_ok=True)
-        RunStore(SQLITE + partial.as_posix(), None).check()
+        RunStore(sqlite_address(partial), None).check()
         partial.replace(file)
         # What SQLite writes from now on is on disk at once; so must be the name it is written under.
         sync_folder(file.parent)
@@ -115,12 +119,12 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
     given = str(tracking_uri)
     scheme = scheme_of(given)
     if scheme in ("http", "https"):
-        return given.rstrip("/")
+        return _server_address(given)
     if scheme in ("", "file"):
         path = Path(given.removeprefix("file:").removeprefix("//") or ".").resolve()
         file = path if path.suffix in (".db", ".sqlite", ".sqlite3") else path / "mlflow.db"
         raise ConfigError(
-            f"tracking URI {given!r} is a plain path, which MLflow no longer writes: use {SQLITE + file.as_posix()!r}"
+            f"tracking URI {given!r} is a plain path, which MLflow no longer writes: use {sqlite_address(file)!r}"
         )
     raise ConfigError(
         f"tracking URI {without_password(given)!r} has an unknown kind: allowed are {SQLITE}<file>, postgresql:// and "
@@ -128,10 +132,25 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
     )
 
 
+def _server_address(given: str) -> str:
+    parts = urlsplit(given)
+    try:
+        readable = parts.port is None or "@" in parts.netloc or "@" not in given
+    except ValueError:  # raised where the port is no number
+        readable = False
+    if not readable:
+        raise ConfigError(
+            f"tracking URI {without_password(given)!r} can't be read: write an / or # in a password as %2F or %23, "
+            "and a port in digits"
+        )
+    return given.rstrip("/")
+
+
 def _check_answers(uri: str) -> None:
     shown = without_password(uri)
     try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=PROBE_SECONDS):
+        # urllib reads a user and a password as a part of the host; that the server answers, it says to everybody.
+        with urllib.request.urlopen(f"{without_user(uri)}/health", timeout=PROBE_SECONDS):
             return
     except urllib.error.HTTPError:
         return  # it answers; whether it is MLflow, the client finds out
@@ -139,7 +158,7 @@ def _check_answers(uri: str) -> None:
         if isinstance(error.reason, ssl.SSLError):
             return  # MLflow has its own settings for certificates
         raise StoreError(f"can't reach the tracking server {shown}: {error.reason}; is it up?") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise StoreError(f"can't reach the tracking server {shown}: {error}; is it up?") from error
 
 

@@ -14,7 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import ConfigError, StoreError
-from medarts_ops.tracking.stores.databases import SQLITE, database_address, first_line, opening, without_password
+from medarts_ops.tracking.stores.databases import (
+    SQLITE,
+    database_address,
+    first_line,
+    opening,
+    sqlite_file,
+    without_password,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +46,7 @@ def open_study_storage(url: str | None) -> BaseStorage:
             f"can't keep studies in {without_password(str(url))!r}: allowed are {SQLITE}<file> and "
             "postgresql://user:password@host/database"
         )
-    waiting = {"timeout": LOCK_SECONDS} if address.startswith(SQLITE) else {"connect_timeout": LOCK_SECONDS}
+    waiting = {"timeout": LOCK_SECONDS} if sqlite_file(address) is not None else {"connect_timeout": LOCK_SECONDS}
     _logger.info("the study storage is %s", without_password(address))
     with opening(address):
         try:
@@ -59,7 +66,8 @@ def study_errors() -> Iterator[None]:
     try:
         yield
     except (OptunaError, SQLAlchemyError) as error:
-        raise StoreError(f"the study storage failed: {first_line(error)}") from error
+        # Optuna says of every write that failed that its data may have been invalid; SQLite says that it is locked.
+        raise StoreError(f"the study storage failed: {first_line(error.__cause__ or error)}") from error
 
 
 def open_study(storage: BaseStorage, name: str, objectives: Sequence[ResolvedObjective]) -> optuna.Study:

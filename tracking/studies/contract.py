@@ -59,10 +59,9 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
     """
     stored = study.user_attrs.get(CONTRACT)
     if stored is None:
-        if study.get_trials(deepcopy=False):
-            raise ConfigError(
-                f"study {study.study_name!r} holds trials of something else: set proposals.study to another name"
-            )
+        theirs = _what_is_not_ours(study, contract)
+        if theirs is not None:
+            raise ConfigError(f"study {study.study_name!r} {theirs}: set proposals.study to another name")
         study.set_user_attr(CONTRACT, json.dumps(contract, sort_keys=True))
         return
     # A setting that an older release did not store it did not have, and it worked as the default does. Objectives are a
@@ -75,3 +74,18 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
         raise ConfigError(
             f"study {study.study_name!r} belongs to other settings: {shown}; set proposals.study to another name"
         )
+
+
+def _what_is_not_ours(study: optuna.Study, contract: dict[str, object]) -> str | None:
+    """What shows that a study without a contract is somebody else's; None where nothing does, as in a new one."""
+    if study.get_trials(deepcopy=False):
+        return "holds trials of something else"
+    directions = [direction.name.lower() for direction in study.directions]
+    names = study.metric_names
+    objectives = {key: value for key, value in contract.items() if key.startswith("objectives.")}
+    ours = {part: [value for key, value in objectives.items() if key.endswith(part)] for part in ("name", "direction")}
+    if directions != ours["direction"]:
+        return f"has the directions {directions} of something else, not {ours['direction']}"
+    if names is not None and names != ours["name"]:
+        return f"has the values {names} of something else, not {ours['name']}"
+    return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -91,6 +93,40 @@ def test_a_lock_that_can_not_be_written_is_reported_in_one_line(address: str, tm
         with opening(address):
             pass
     assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@pytest.mark.parametrize("opener", [open_store, open_study_storage])
+def test_a_database_that_stays_locked_is_said_to_be_with_how_to_find_who_holds_it(
+    opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "LOCKED_SECONDS", 0.1)
+    file = tmp_path / "the x.db"
+    said = rf"another process has locked the database {file} for 0\.1 s: `fuser -v '{file}'` shows which"
+    with locked(file), pytest.raises(StoreError, match=said):
+        opener(f"sqlite:///{file}")
+
+
+def test_a_database_that_is_locked_for_a_while_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file, opened = tmp_path / "x.db", threading.Event()
+
+    def second() -> None:
+        with opening(f"sqlite:///{file}"):
+            opened.set()
+
+    thread = threading.Thread(target=second)
+    with locked(file):
+        thread.start()
+        assert not opened.wait(1.2)
+        assert "another process has locked the database" in caplog.text and "waiting up to 60 s" in caplog.text
+    assert opened.wait(10)
+    thread.join()
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import pytest
 from medarts_ops.errors import ConfigError, RunError, StoreError
 from medarts_ops.tracking.reading.links import comparison_link
 from medarts_ops.tracking.stores import opening as store_module
+from medarts_ops.tracking.stores.databases import sqlite_address
 from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -117,13 +118,15 @@ DIES_AT_AN_INDEX = (
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_while_it_makes_the_tables_leaves_no_half_of_them(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder = tmp_path / "why?"
+    uri = sqlite_address(folder / "mlflow.db")
     command = [sys.executable, "-c", DIES_AT_AN_INDEX, uri]
     helpers = {**os.environ, "PYTHONPATH": str(Path(kills.__file__).parent)}
     assert subprocess.run(command, env=helpers).returncode == -signal.SIGKILL
     store = open_store(uri)
     assert store.find_run(start_run(store)).name == "search-a"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    assert sorted(path.name for path in folder.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_store_with_runs_is_opened_as_it_is(store: RunStore) -> None:

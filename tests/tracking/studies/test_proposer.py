@@ -206,6 +206,28 @@ def test_a_study_of_someone_else_is_refused(storage: BaseStorage) -> None:
         proposer_on(storage, "search-a", config_with(study="theirs"))
 
 
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "minimize"], ["maximize"] * 3])
+def test_an_empty_study_of_someone_else_is_refused_for_its_directions(
+    storage: BaseStorage, directions: list[str]
+) -> None:
+    study = optuna.create_study(study_name="theirs", storage=storage, directions=directions)
+    with pytest.raises(
+        ConfigError, match=r"has the directions \['.*\] of something else, not \['maximize', 'maximize'\]"
+    ):
+        proposer_on(storage, "search-a", config_with(study="theirs"))
+    assert (study.user_attrs, study.metric_names) == ({}, None)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_an_empty_study_is_taken_unless_its_values_have_others_names(storage: BaseStorage) -> None:
+    study = optuna.create_study(study_name="made before", storage=storage, directions=["maximize", "maximize"])
+    study.set_metric_names(["recall", "cost"])
+    with pytest.raises(ConfigError, match=r"has the values \['recall', 'cost'\] of something else"):
+        proposer_on(storage, "search-a", config_with(study="made before"))
+    study.set_metric_names(["accuracy", "params"])
+    proposer_on(storage, "search-a", config_with(study="made before")).propose(0, 2)
+
+
 def test_an_empty_space_gives_everyone_the_configs_values(storage: BaseStorage) -> None:
     proposer = make_proposer(make_search_config_tiny(), "search-a", storage, make_dataset_summary())
     assert isinstance(proposer, FixedProposer)
