@@ -14,27 +14,29 @@ from pydantic import ValidationError
 
 from medarts_ops.errors import MedartsError, SearchError, os_errors_as
 from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind, Started
+from medarts_ops.journal.lines import is_json, sealed, unsealed, whole_lines
 from medarts_ops.observers import Event, JobEvent
 from medarts_ops.value import Value
 from medarts_ops.whole_file import whole_file
 
 JOURNAL_NAME = "journal.jsonl"
-VERSION = 2
+VERSION = 3
+WITHOUT_DIGESTS = (1, 2)  # the versions of earlier releases
 MAX_BYTES = 2**30  # a journal is read whole; an individual of 50 epochs takes about a third of a megabyte of it
 Found = TypeVar("Found", bound=JobEvent)
 
 
 class _SearchHeader(Value):
-    """What releases that knew searches alone read, too."""
+    """The header of the releases that knew searches alone."""
 
-    format: Literal["medarts-journal"] = "medarts-journal"
-    version: Literal[1] = 1
+    format: Literal["medarts-journal"]
+    version: Literal[1]
     search_id: str
 
 
 class _Header(Value):
     format: Literal["medarts-journal"] = "medarts-journal"
-    version: Literal[2] = 2
+    version: Literal[2, 3] = 3
     kind: str
     name: str
 
@@ -48,9 +50,12 @@ class _Entry(Value):
 class Journal(Generic[Event, Started]):
     """One job's events, numbered from 0, each key once.
 
-    `journal.jsonl` holds a header line and then a JSON line per event, each on disk (fsync) before `record` returns.
-    Events come back exactly as they went in: α bit for bit, infinite crowding distances too. Only one process writes,
-    and it notices when another one did. In memory alone until `keep_in`.
+    `journal.jsonl` holds a header line and then a JSON line per event, each on disk (fsync) before `record` returns,
+    and each with a digest of all so far: what comes back is what went in, α bit for bit, infinite crowding distances
+    too, or an error. Only one process writes, and it notices when another one did. In memory alone until `keep_in`.
+
+    A journal of an earlier release has no digests. It is read as it is, and written anew with them before the next
+    event is: there is one form to write, and that release refuses it as of a newer version.
     """
 
     def __init__(self, kind: JobKind[Event, Started], name: str, events: Sequence[Event] = ()) -> None:
@@ -58,6 +63,7 @@ class Journal(Generic[Event, Started]):
         self._events = list(events)
         self._numbers = {event.key: n for n, event in enumerate(events)}
         self._path: Path | None = None
+        self._digest: str | None = None  # the last line's; None while the file has none, or there is no file
         self._end = self._size = 0  # where the next line goes; of the file: beyond `_end` if its last line is torn
 
     def keep_in(self, folder: Path) -> None:
@@ -68,29 +74,32 @@ class Journal(Generic[Event, Started]):
         path = folder / JOURNAL_NAME
         if path.exists():
             raise SearchError(f"{str(path)!r} exists: {self.kind.with_article} keeps one journal; resume it instead")
-        header = _SearchHeader(search_id=self.name) if self.kind.name == SEARCH.name else None
-        lines = [_line(header or _Header(kind=self.kind.name, name=self.name))]
-        lines += [_line(_Entry(n=n, key=event.key, event=event)) for n, event in self.events()]
-        with _writing(path), whole_file(path) as file:
-            file.writelines(lines)
-        self._path, self._end = path, sum(map(len, lines))
-        self._size = self._end
+        self._write_whole(path)
 
     @classmethod
     def open(cls, folder: Path, kind: JobKind[Event, Started]) -> Journal[Event, Started]:
         """Read the journal of an earlier job. A torn last line, left by a crash, is dropped.
 
+        A line that has its line end was written whole: where its digest is wrong, it was changed later.
+
         Raises:
             SearchError: there is no journal, it is another program's, a newer version's or of another kind, it has
-                more than `MAX_BYTES`, or a line before the last is corrupt.
+                more than `MAX_BYTES`, or a line is corrupt; without digests, one before the last.
         """
         path = folder / JOURNAL_NAME
         with os_errors_as(SearchError, f"journal {str(path)!r} can't be read", "check the path and the disk"):
             content = _read(path)
-        lines = _whole_lines(content)
-        name = _read_header(path, lines, kind.name)
-        journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(lines[1:])])
-        journal._path, journal._end, journal._size = path, sum(map(len, lines)), len(content)
+        lines = whole_lines(content)
+        version, name = _read_header(path, lines, kind.name)
+        digest: str | None = None
+        if version in WITHOUT_DIGESTS:
+            lines = lines if is_json(lines[-1]) else lines[:-1]
+            told = lines
+        else:
+            told, digest = _unsealed(path, lines)
+        journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(told[1:])])
+        journal._path, journal._digest = path, digest
+        journal._end, journal._size = sum(map(len, lines)), len(content)
         return journal
 
     @property
@@ -110,7 +119,7 @@ class Journal(Generic[Event, Started]):
             return self._numbers[event.key]
         n = len(self._events)
         if self._path is not None:
-            self._append(self._path, _line(_Entry(n=n, key=event.key, event=event)))
+            self._append(self._path, _Entry(n=n, key=event.key, event=event))
         self._events.append(event)
         self._numbers[event.key] = n
         return n
@@ -124,14 +133,25 @@ class Journal(Generic[Event, Started]):
         found = None if n is None else self._events[n]
         return found if isinstance(found, kind) else None
 
-    def _append(self, path: Path, line: bytes) -> None:
+    def _write_whole(self, path: Path) -> None:
+        lines, digest = [], ""
+        entries = [_Entry(n=n, key=event.key, event=event) for n, event in self.events()]
+        for value in (_Header(kind=self.kind.name, name=self.name), *entries):
+            line, digest = sealed(value, digest)
+            lines.append(line)
+        with _writing(path), whole_file(path) as file:
+            file.writelines(lines)
+        self._path, self._digest = path, digest
+        self._end = self._size = sum(map(len, lines))
+
+    def _append(self, path: Path, entry: _Entry) -> None:
+        with _writing(path):
+            self._check_size(path, path.stat().st_size)
+        if self._digest is None:
+            self._write_whole(path)
+        line, digest = sealed(entry, self._digest or "")
         with _writing(path), path.open("r+b", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != self._size:
-                raise SearchError(
-                    f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
-                    f"writes this {self.kind.name}; end one of the two, then resume"
-                )
+            self._check_size(path, os.fstat(file.fileno()).st_size)
             try:
                 file.truncate(self._end)
                 file.seek(self._end)
@@ -143,7 +163,14 @@ class Journal(Generic[Event, Started]):
                 self._size = self._end
                 raise
         self._end += len(line)
-        self._size = self._end
+        self._size, self._digest = self._end, digest
+
+    def _check_size(self, path: Path, size: int) -> None:
+        if size != self._size:
+            raise SearchError(
+                f"{str(path)!r} has {size} bytes where this process left {self._size}: another process "
+                f"writes this {self.kind.name}; end one of the two, then resume"
+            )
 
 
 def kind_of_journal(folder: Path) -> str | None:
@@ -160,10 +187,6 @@ def kind_of_journal(folder: Path) -> str | None:
         return next((kind.name for kind in KINDS.values() if kind.has_earlier_file(folder)), SEARCH.name)
     kind = header.get("kind") if isinstance(header, dict) else None
     return kind if isinstance(kind, str) and kind in KINDS else SEARCH.name
-
-
-def _line(value: Value) -> bytes:
-    return value.model_dump_json().encode() + b"\n"
 
 
 def _write_through(file: FileIO, line: bytes) -> None:
@@ -185,46 +208,43 @@ def _read(path: Path) -> bytes:
         return file.read(size)
 
 
-def _whole_lines(content: bytes) -> list[bytes]:
-    """Lines with their line ends, without a torn last one: one without line end, or one that is no JSON."""
-    *whole, _ = content.split(b"\n")
-    if whole and not _is_json(whole[-1]):
-        whole.pop()
-    return [line + b"\n" for line in whole]
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _read_header(path: Path, lines: list[bytes], kind: str) -> str:
-    """The name of the job."""
+def _read_header(path: Path, lines: list[bytes], kind: str) -> tuple[int, str]:
+    """The version of the journal and the name of the job."""
     if not lines:
         raise SearchError(f"{str(path)!r} has no header: its {kind} never began; start it anew under another name")
-    header = json.loads(lines[0]) if _is_json(lines[0]) else None
+    header = json.loads(lines[0]) if is_json(lines[0]) else None
     if not isinstance(header, dict) or header.get("format") != "medarts-journal":
         raise SearchError(f"{str(path)!r} is no journal of {KINDS[kind].with_article}; check the path")
-    if header.get("version") not in (1, VERSION):
+    version = header.get("version")
+    if version not in (*WITHOUT_DIGESTS, VERSION):
         raise SearchError(
-            f"{str(path)!r} is of version {header.get('version')!r:.40}: this release reads versions 1 to {VERSION}; "
+            f"{str(path)!r} is of version {version!r:.40}: this release reads versions 1 to {VERSION}; "
             "resume with the release that wrote it"
         )
     try:
-        if header["version"] == 1:
+        if version == 1:
             read = _Header(kind=SEARCH.name, name=_SearchHeader.model_validate(header).search_id)
         else:
-            read = _Header.model_validate(header)
+            read = _Header.model_validate_json(lines[0] if version == 2 else _unsealed(path, lines[:1])[0][0])
     except ValidationError as error:
-        raise _corrupt(path, 1, error) from error
+        raise _corrupt(path, 1, _named(error)) from error
     if read.kind != kind:
         raise SearchError(
             f"{str(path)!r} is of a job of kind {read.kind!r:.40}: expected is {KINDS[kind].with_article}"
         )
-    return read.name
+    return int(version), read.name
+
+
+def _unsealed(path: Path, lines: list[bytes]) -> tuple[list[bytes], str]:
+    """The lines without their digests, and the last of these."""
+    found, digest = [], ""
+    for number, line in enumerate(lines, start=1):
+        opened = unsealed(line, digest)
+        if opened is None:
+            raise _corrupt(path, number, "its digest is wrong: it was changed, or lines were moved, doubled or removed")
+        found.append(opened[0])
+        digest = opened[1]
+    return found, digest
 
 
 def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> Event:
@@ -233,7 +253,7 @@ def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) 
         entry = _Entry.model_validate_json(line)
         event = kind.events.validate_python(entry.event)
     except (ValidationError, MedartsError) as error:
-        raise _corrupt(path, number, error) from error
+        raise _corrupt(path, number, _named(error)) from error
     if entry.n != n or entry.key != event.key:
         raise SearchError(
             f"{str(path)!r} line {number} is corrupt: got event {entry.n!r:.40} ({entry.key!r:.100}), expected event "
@@ -242,14 +262,17 @@ def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) 
     return event
 
 
-def _corrupt(path: Path, number: int, error: ValidationError | MedartsError) -> SearchError:
-    reason = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        reason = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+def _named(error: ValidationError | MedartsError) -> str:
+    if isinstance(error, MedartsError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+
+
+def _corrupt(path: Path, number: int, reason: str) -> SearchError:
+    cut = ", or cut it before that line to repeat what follows" if number > 1 else ""
     return SearchError(
-        f"{str(path)!r} line {number} is corrupt ({' '.join(reason.split())[:200]}); restore the file from a copy, "
-        "or cut it before that line to repeat what follows"
+        f"{str(path)!r} line {number} is corrupt ({' '.join(reason.split())[:200]}); restore the file from a copy{cut}"
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from factories import make_alpha, make_epoch_record, make_individual, make_search_events
-from journals import new_journal
+from journals import new_journal, without_digests
 
+import medarts_ops.journal.journal
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.journal import JOURNAL_NAME, MAX_BYTES, Journal
 from medarts_ops.journal.kinds import SEARCH
@@ -35,6 +37,14 @@ def journal(tmp_path: Path) -> SearchJournal:
     for event in EVENTS:
         made.record(event)
     return made
+
+
+@pytest.fixture
+def older(journal: SearchJournal, tmp_path: Path) -> Path:
+    """The same as a release before digests left it."""
+    path = tmp_path / JOURNAL_NAME
+    path.write_bytes(without_digests(path.read_bytes()))
+    return path
 
 
 def read(folder: Path) -> list[SearchEvent]:
@@ -79,7 +89,8 @@ def test_numbers_count_from_zero_and_an_absent_key_finds_nothing(journal: Search
 
 def test_every_line_is_json_under_a_header(journal: SearchJournal, tmp_path: Path) -> None:
     header, *lines = map(json.loads, (tmp_path / JOURNAL_NAME).read_text().splitlines())
-    assert header == {"format": "medarts-journal", "version": 1, "search_id": "search-test"}
+    named = {"format": "medarts-journal", "version": 3, "kind": "search", "name": "search-test"}
+    assert header == named | {"digest": header["digest"]}
     assert [(line["n"], line["key"]) for line in lines] == [(n, event.key) for n, event in journal.events()]
 
 
@@ -90,11 +101,22 @@ def test_a_held_key_is_not_written_again(journal: SearchJournal, tmp_path: Path)
     assert (tmp_path / JOURNAL_NAME).read_bytes() == before
 
 
+TORN = [b'{"n": 9, "key', b'{"n": 9}', b"\0" * 64 + b"\n", b'{"n": 9' + b"\0" * 64 + b"\n", b"a\rb", b"x" * 4096]
+
+
 @pytest.mark.usefixtures("journal")
-@pytest.mark.parametrize(
-    "tail", [b'{"n": 9, "key', b'{"n": 9}', b'{"n": 9, "key\n', b"\0" * 64 + b"\n", b"a\rb", b"x" * 4096]
-)
+@pytest.mark.parametrize("tail", TORN)
 def test_a_torn_tail_is_dropped_and_the_next_event_takes_its_place(tmp_path: Path, tail: bytes) -> None:
+    _drops_the_tail(tmp_path, tail)
+
+
+@pytest.mark.usefixtures("older")
+@pytest.mark.parametrize("tail", [*TORN, b'{"n": 9, "key\n'])
+def test_of_an_older_journal_too_even_one_with_a_line_end(tmp_path: Path, tail: bytes) -> None:
+    _drops_the_tail(tmp_path, tail)
+
+
+def _drops_the_tail(tmp_path: Path, tail: bytes) -> None:
     with (tmp_path / JOURNAL_NAME).open("ab") as file:
         file.write(tail)
     reopened = Journal.open(tmp_path, SEARCH)
@@ -102,6 +124,88 @@ def test_a_torn_tail_is_dropped_and_the_next_event_takes_its_place(tmp_path: Pat
     later = EpochFinished(individual_id="init-09", record=make_epoch_record())
     assert [reopened.record(event) for event in (STOPPED, later)] == [len(EVENTS), len(EVENTS) + 1]
     assert read(tmp_path) == [*EVENTS, STOPPED, later]
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("tail", [b'{"n": 9, "key\n', b"{}\n", b"\n"])
+def test_a_last_line_that_was_written_whole_and_changed_later_is_corrupt(tmp_path: Path, tail: bytes) -> None:
+    with (tmp_path / JOURNAL_NAME).open("ab") as file:
+        file.write(tail)
+    with pytest.raises(SearchError, match=f"line {len(EVENTS) + 2} is corrupt .its digest.*cut it before that line"):
+        Journal.open(tmp_path, SEARCH)
+
+
+def test_no_byte_of_a_journal_can_be_changed_unnoticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = new_journal(tmp_path, "s")
+    events = (EVENTS[1], STOPPED)
+    for event in events:
+        made.record(event)
+    path = tmp_path / JOURNAL_NAME
+    whole = path.read_bytes()
+    line_of = [whole[:at].count(b"\n") + 1 for at in range(len(whole))]
+    content = bytearray(whole)
+    monkeypatch.setattr(medarts_ops.journal.journal, "_read", lambda path: bytes(content))
+    for at, byte in enumerate(whole[:-1]):
+        for content[at] in {byte ^ 1, byte ^ 0x80, ord("0"), ord("1"), ord("\n"), 0} - {byte}:
+            refused = f"line {line_of[at]} is corrupt" if line_of[at] > 1 else "is corrupt|no journal|of version"
+            with pytest.raises(SearchError, match=refused):
+                Journal.open(tmp_path, SEARCH)
+        content[at] = byte
+    content[-1] = ord(" ")  # without its end the last line is one that a crash cut
+    assert read(tmp_path) == list(events[:-1])
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    ("mixed", "first_wrong"),
+    [
+        (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], 4),
+        (lambda lines: [*lines[:3], *lines[4:]], 4),
+        (lambda lines: [*lines[:4], *lines[3:]], 5),
+        (lambda lines: lines[1:], 1),
+        (lambda lines: [*lines, lines[-1]], len(EVENTS) + 2),
+    ],
+    ids=["swapped", "removed", "doubled", "beheaded", "last-doubled"],
+)
+def test_lines_that_were_moved_removed_or_doubled_are_found(
+    tmp_path: Path, mixed: Callable[[list[bytes]], list[bytes]], first_wrong: int
+) -> None:
+    path = tmp_path / JOURNAL_NAME
+    path.write_bytes(b"".join(mixed(path.read_bytes().splitlines(keepends=True))))
+    refused = "no journal" if first_wrong == 1 else f"line {first_wrong} is corrupt"
+    with pytest.raises(SearchError, match=refused):
+        Journal.open(tmp_path, SEARCH)
+
+
+def test_a_journal_that_is_cut_between_lines_goes_on_there(journal: SearchJournal, tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL_NAME
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:6]))
+    reopened = Journal.open(tmp_path, SEARCH)
+    for event in EVENTS[5:]:
+        reopened.record(event)
+    assert path.read_bytes() == whole
+
+
+def test_an_older_journal_is_read_and_gets_its_digests_with_the_next_event(older: Path, tmp_path: Path) -> None:
+    before = older.read_bytes()
+    reopened = Journal.open(tmp_path, SEARCH)
+    assert [event for _, event in reopened.events()] == list(EVENTS) and older.read_bytes() == before
+    reopened.record(STOPPED)
+    (tmp_path / "fresh").mkdir()
+    fresh = new_journal(tmp_path / "fresh", "search-test")
+    for event in (*EVENTS, STOPPED):
+        fresh.record(event)
+    assert older.read_bytes() == (tmp_path / "fresh" / JOURNAL_NAME).read_bytes()
+
+
+def test_an_older_journal_that_another_process_writes_is_left_alone(older: Path, tmp_path: Path) -> None:
+    first, second = Journal.open(tmp_path, SEARCH), Journal.open(tmp_path, SEARCH)
+    first.record(STOPPED)
+    before = older.read_bytes()
+    with pytest.raises(SearchError, match="another process"):
+        second.record(STOPPED)
+    assert older.read_bytes() == before
 
 
 def test_a_crash_at_any_byte_loses_the_last_event_only(journal: SearchJournal, tmp_path: Path) -> None:
@@ -133,13 +237,17 @@ def test_opening_alone_leaves_a_torn_file_as_it_is(journal: SearchJournal, tmp_p
         b'{"n":1,"key":"stage_started/0","event":{"kind":"search_stopped","reason":"","interrupted":true}}\n',
     ],
 )
-def test_a_corrupt_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path, line: bytes) -> None:
+@pytest.mark.parametrize("form", ["journal", "older"])
+def test_a_corrupt_line_in_the_middle_is_an_error_that_names_it(
+    request: pytest.FixtureRequest, tmp_path: Path, form: str, line: bytes
+) -> None:
+    request.getfixturevalue(form)
     replace_line(tmp_path, 2, line)
     with pytest.raises(SearchError, match="line 3 is corrupt"):
         Journal.open(tmp_path, SEARCH)
 
 
-@pytest.mark.usefixtures("journal")
+@pytest.mark.usefixtures("older")
 def test_an_impossible_genotype_in_the_file_is_a_corrupt_line_too(tmp_path: Path) -> None:
     content = (tmp_path / JOURNAL_NAME).read_bytes()
     (tmp_path / JOURNAL_NAME).write_bytes(content.replace(b'"sep_conv_3x3",0', b'"sep_conv_3x4",0'))
@@ -152,9 +260,10 @@ def test_an_impossible_genotype_in_the_file_is_a_corrupt_line_too(tmp_path: Path
     ("header", "message"),
     [
         (
-            b'{"format": "medarts-journal", "version": 3, "search_id": "s"}\n',
-            "version 3: this release reads versions 1",
+            b'{"format": "medarts-journal", "version": 4, "kind": "search", "name": "s"}\n',
+            "version 4: this release reads versions 1 to 3; resume with the release that wrote it",
         ),
+        (b'{"format": "medarts-journal", "version": 3, "kind": "search", "name": "s"}\n', "line 1 is corrupt"),
         (b'{"format": "medarts-journal", "version": 2, "search_id": "s"}\n', "line 1 is corrupt"),
         (b'{"format": "medarts-journal", "version": 2, "kind": "evaluation", "name": "s"}\n', "expected is a search"),
         (b'{"format": "other", "version": 1}\n', "no journal"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from factories import make_evaluate_config_tiny, make_genotype
+from journals import without_digests
 
 from medarts_ops.config import AuxiliaryConfig
 from medarts_ops.data.registry import load_dataset
@@ -159,7 +160,9 @@ def test_its_journal_holds_every_event_and_its_files_say_the_same(tmp_path):
     assert [event.seen_from(tmp_path) for _, event in journal.events()] == listener.events
     assert read_evaluation(tmp_path) == (journal.started, result)
     header = (tmp_path / JOURNAL_NAME).read_text().splitlines()[0]
-    assert header == f'{{"format":"medarts-journal","version":2,"kind":"evaluation","name":"{tmp_path.name}"}}'
+    assert header.startswith(
+        f'{{"format":"medarts-journal","version":3,"kind":"evaluation","name":"{tmp_path.name}","digest":"'
+    )
     with pytest.raises(SearchError, match="of a job of kind 'evaluation': expected is a search"):
         Journal.open(tmp_path, SEARCH)
 
@@ -226,7 +229,7 @@ def test_one_that_is_finished_is_told_again_and_not_trained(tmp_path, whole):
 def test_other_images_are_refused(tmp_path):
     stopped(tmp_path, 2)
     path = tmp_path / JOURNAL_NAME
-    path.write_text(path.read_text().replace('"fingerprint":"', '"fingerprint":"0'))
+    path.write_bytes(without_digests(path.read_bytes()).replace(b'"fingerprint":"', b'"fingerprint":"0'))
     with pytest.raises(DataError, match="began with other images"):
         resume_evaluation(tmp_path)
 
