@@ -63,6 +63,7 @@ NOTE_TAG = "mlflow.note.content"  # the text on top of a run's page
 
 CONTRACT = "medarts.contract"  # of a study of proposals: the settings that its values depend on
 PROPOSAL = "medarts.proposal"  # of a trial: `<search id>/<round>/<place in the round>`, which it was proposed for
+DRAWN_ROUND = "medarts.round"  # of a study, with `/<search id>/<round>` behind it: the round's proposals, all at once
 
 # Keys of runs within a job, whose own has the job's kind for a key
 

@@ -7,26 +7,18 @@ costs its own task, and a new one takes its place.
 from __future__ import annotations
 
 import contextlib
-import logging
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Literal
+from typing import Any
 
 from medarts_ops.config_runtime import ResolvedSearchRuntime
-from medarts_ops.errors import MedartsError, SearchError, named
-from medarts_ops.executors.local import LocalExecutor
-from medarts_ops.registry import register_again, registered
+from medarts_ops.executors.worker import Message, work
+from medarts_ops.registry import registered
 from medarts_ops.tasks import Progress, Result, Task, Who
-
-_logger = logging.getLogger(__name__)
-
-# What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`.
-Message = tuple[Literal["progress", "result", "error", "done"], Any]
 
 
 @dataclass
@@ -91,7 +83,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._config, self._parts), daemon=True)
+        process = self._context.Process(target=work, args=(theirs, self._config, self._parts), daemon=True)
         process.start()
         theirs.close()  # so that the worker's death closes the pipe
         worker = _Worker(process, ours)
@@ -122,31 +114,3 @@ class ProcessExecutor:
         self._workers.remove(worker)
         died = f"its worker process died with exit code {worker.process.exitcode}"
         return [] if worker.task is None else worker.task.failures("crashed", died, worker.results)
-
-
-def _work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) -> None:
-    """A worker's life: carry out what comes through the pipe until it is told to end, or the driver is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
-    executor: LocalExecutor | None = None
-
-    def send(kind: str, content: object) -> None:
-        connection.send((kind, content))
-
-    with contextlib.suppress(EOFError, ConnectionError):  # the driver is gone
-        while (task := connection.recv()) is not None:
-            try:
-                if executor is None:
-                    register_again(parts)
-                    executor = LocalExecutor(config)
-                for result in executor.run([task], lambda *progress: send("progress", progress)):
-                    send("result", result)
-                send("done", None)
-            except MedartsError as error:
-                send("error", error)
-            except ConnectionError:
-                raise
-            except Exception as error:
-                # Outside training: such as images that the device has no memory for.
-                _logger.warning("worker process: %s", error, exc_info=error)
-                remedy = "its log shows where; mend that and resume the search"
-                send("error", SearchError(f"a worker process broke off ({named(error)}): {remedy}"))

@@ -1,4 +1,4 @@
-"""Proposals for the initial individuals by Optuna's NSGA-II, asked for and told by the driving process alone."""
+"""Proposals for the initial individuals by Optuna's NSGA-II, drawn and told by the driving process alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.samplers import BaseGASampler, NSGAIISampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -19,10 +18,8 @@ from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.tracking.artifacts.shapes import failure_tags
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 from medarts_ops.tracking.studies.contract import hold_to_contract, study_contract
-from medarts_ops.tracking.vocabulary import PROPOSAL
-
-SMALLEST_POPULATION = 2
-"""NSGA-II needs two parents, and so does Optuna's sampler."""
+from medarts_ops.tracking.studies.drawn_round import DrawnTrial, draw_round, drawn_from_json, drawn_to_json
+from medarts_ops.tracking.vocabulary import DRAWN_ROUND, PROPOSAL
 
 
 def make_proposer(
@@ -37,7 +34,8 @@ def make_proposer(
 class OptunaProposer:
     """Proposes hyperparameters in rounds and learns from what came of them (algorithm.md section 7).
 
-    A round that was asked for is in the study: asking again, from a resumed search too, gives the same answer.
+    A round is drawn whole and written into the study at once, and then becomes trials. So a search that was killed
+    anywhere in between goes on with the same proposals, whatever other searches did to a shared study meanwhile.
     A hyperparameter outside `proposals.space` takes the config's own value.
 
     The config's own hyperparameters (DARTS's, unless they were changed) are the first proposal of round 0, unless
@@ -54,15 +52,16 @@ class OptunaProposer:
         self._storage = storage
         self._search_id = search_id
         self._config = config
+        self._contract = study_contract(config, dataset)
         self._unproposed = Hyperparameters.from_config(config)
         self._space: dict[str, BaseDistribution] = {
             name: FloatDistribution(limits.low, limits.high, log=True)
             for name, limits in config.proposals.space.items()
         }
-        with study_errors():
-            study = self._study()
-            hold_to_contract(study, study_contract(config, dataset))
-            name_objectives(study, config.objectives)
+        self._agreed = False
+        if config.proposals.study is not None:  # others filled it, maybe: a refusal comes before the search begins
+            with study_errors():
+                self._study()
 
     @property
     def study_name(self) -> str:
@@ -72,11 +71,16 @@ class OptunaProposer:
     def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
         """The hyperparameters of the `n` individuals of this round, in the individuals' order."""
         with study_errors():
-            asked = self._trials(self._study(), round)
-            if len(asked) < n:
-                self._ask(round, len(asked), n)
-                asked = self._trials(self._study(), round)
-        proposed = [{name: float(trial.params[name]) for name in self._space} for trial in asked[:n]]
+            study = self._study()
+            asked = self._trials(study, round)
+            missing = [place for place in range(n) if place not in asked]
+            if missing:
+                self._end_unnamed_trials(study)
+                drawn = self._drawn(study, round, n)
+                for place in missing:
+                    study.add_trial(drawn[place].as_running(self._space, {PROPOSAL: self._key(round, place)}))
+                asked = self._trials(study, round)
+        proposed = [{name: float(asked[place].params[name]) for name in self._space} for place in range(n)]
         return tuple(self._unproposed.model_copy(update=values) for values in proposed)
 
     def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
@@ -88,64 +92,71 @@ class OptunaProposer:
         recorded all the same, though Optuna breeds from none that it did not propose.
 
         Raises:
-            SearchError: another number of outcomes than of proposals.
+            SearchError: fewer outcomes than proposals.
         """
         with study_errors():
             study = self._study()
             asked = self._trials(study, round)
-            if not asked:
-                for place, outcome in enumerate(outcomes):
-                    study.add_trial(self._told_trial(round, place, outcome))
-                return
-            if len(asked) != len(outcomes):
+            if len(asked) > len(outcomes):
                 raise SearchError(
                     f"round {round} has {len(outcomes)} outcomes: allowed are its {len(asked)} proposals'"
                 )
-            study_id = self._storage.get_study_id_from_name(self.study_name)
-            for trial, outcome in zip(asked, outcomes, strict=True):
-                if trial.state == TrialState.RUNNING:
+            for place, outcome in enumerate(outcomes):
+                trial = asked.get(place)
+                if trial is None:
+                    study.add_trial(self._told_trial(round, place, outcome))
+                elif trial.state == TrialState.RUNNING:
                     state, values, attributes = self._verdict(outcome)
-                    trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
                     for key, value in attributes.items():  # a finished trial takes no more
-                        self._storage.set_trial_user_attr(trial_id, key, value)
+                        self._storage.set_trial_user_attr(self._trial_id(trial), key, value)
                     study.tell(trial.number, values, state=state)
 
-    def _ask(self, round: int, first: int, n: int) -> None:
-        study = self._study()
-        ranges = self._config.proposals.space.items()
-        fits = all(limits.low <= getattr(self._unproposed, name) <= limits.high for name, limits in ranges)
-        if round == 0 and first == 0 and fits:
-            study.enqueue_trial({name: getattr(self._unproposed, name) for name in self._space}, skip_if_exists=True)
-        # A sampler's random numbers restart at its seed, so a round that was cut short while it was asked for goes
-        # on with another seed than it began with; otherwise its proposals would repeat.
-        seed = integer_seed(self._config.seed, round, first, Stream.PROPOSALS) & 0xFFFFFFFF
-        study.sampler = NSGAIISampler(population_size=self._population_size(study, n), seed=seed)
-        for place in range(first, n):
-            study.ask(self._space).set_user_attr(PROPOSAL, f"{self._round_key(round)}{place}")
+    def _drawn(self, study: Study, round: int, n: int) -> Sequence[DrawnTrial]:
+        """The round as it was drawn when it was first asked for; drawn now, and written down, if it never was."""
+        key = f"{DRAWN_ROUND}/{self._search_id}/{round}"
+        drawn = drawn_from_json(study.user_attrs.get(key, "[]"))
+        if len(drawn) < n:
+            own = {name: getattr(self._unproposed, name) for name in self._space}
+            ranges = self._config.proposals.space.items()
+            fits = all(limits.low <= own[name] <= limits.high for name, limits in ranges)
+            this_round = self._trials(study, round).values()
+            others = [trial for trial in study.get_trials() if trial.number not in {each.number for each in this_round}]
+            seed = integer_seed(self._config.seed, round, 0, Stream.PROPOSALS) & 0xFFFFFFFF
+            first = own if round == 0 and fits else None
+            drawn = draw_round(others, study.directions, self._space, n, seed=seed, first=first)
+            study.set_user_attr(key, drawn_to_json(drawn))
+        return drawn
 
-    def _population_size(self, study: Study, n: int) -> int:
-        """How many complete trials the last generation has, `n` if there is none.
+    def _end_unnamed_trials(self, study: Study) -> None:
+        """Fail what an earlier release left behind, which asked first and then said what for.
 
-        The sampler opens a generation once the last one holds `population_size` complete trials, and counts only
-        trials that it sampled itself: neither an enqueued trial nor a failed one. With the round's own size, one of
-        those would keep the next round in the same generation, and so at random.
+        In a shared study such a trial may be another search's, and about to be named.
         """
-        reader: BaseGASampler = NSGAIISampler(population_size=SMALLEST_POPULATION)
-        generation, size = 0, 0
-        while last := reader.get_population(study, generation):
-            generation, size = generation + 1, len(last)
-        return max(size or n, SMALLEST_POPULATION)
+        if self._config.proposals.study is None:
+            for trial in study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING)):
+                if PROPOSAL not in trial.user_attrs:
+                    self._storage.set_trial_state_values(self._trial_id(trial), TrialState.FAIL)
 
     def _study(self) -> Study:
-        return open_study(self._storage, self.study_name, self._config.objectives)
+        study = open_study(self._storage, self.study_name, self._config.objectives)
+        if not self._agreed:
+            hold_to_contract(study, self._contract)
+            name_objectives(study, self._config.objectives)
+            self._agreed = True
+        return study
 
-    def _round_key(self, round: int) -> str:
-        return f"{self._search_id}/{round}/"
+    def _key(self, round: int, place: object = "") -> str:
+        return f"{self._search_id}/{round}/{place}"
 
-    def _trials(self, study: Study, round: int) -> list[FrozenTrial]:
-        key = self._round_key(round)
-        trials = [trial for trial in study.get_trials() if str(trial.user_attrs.get(PROPOSAL, "")).startswith(key)]
-        return sorted(trials, key=lambda trial: int(trial.user_attrs[PROPOSAL].removeprefix(key)))
+    def _trials(self, study: Study, round: int) -> dict[int, FrozenTrial]:
+        """The trials of a round by their places in it."""
+        key = self._key(round)
+        named = ((str(trial.user_attrs.get(PROPOSAL, "")), trial) for trial in study.get_trials())
+        return {int(name.removeprefix(key)): trial for name, trial in named if name.startswith(key)}
+
+    def _trial_id(self, trial: FrozenTrial) -> int:
+        study_id = self._storage.get_study_id_from_name(self.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
 
     def _verdict(self, outcome: Measured) -> tuple[TrialState, list[float] | None, dict[str, str]]:
         """The state, the values and the user attributes of an outcome's trial."""
@@ -164,5 +175,5 @@ class OptunaProposer:
             values=values,
             params={name: getattr(individual.hyperparameters, name) for name in self._space},
             distributions=self._space,
-            user_attrs={PROPOSAL: f"{self._round_key(round)}{place}"} | attributes,
+            user_attrs={PROPOSAL: self._key(round, place)} | attributes,
         )
