@@ -11,7 +11,16 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
-from medarts_ops.cli.output import print_csv, print_facts, print_json, print_table, results_console, run_json, table
+from medarts_ops.cli.output import (
+    print_csv,
+    print_facts,
+    print_json,
+    print_line,
+    print_table,
+    results_console,
+    run_json,
+    table,
+)
 from medarts_ops.cli.ui import print_link, served_pages
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, percent
@@ -181,9 +190,9 @@ def _print_by_value(console: Console, letters: Sequence[str], lines: Lines) -> N
         who: dict[str, list[str]] = {}
         for letter, text in zip(letters, texts, strict=True):
             who.setdefault(text, []).append(letter)
-        console.print(label)
+        print_line(console, label)
         for text, having in who.items():
-            console.print(f"  {' '.join(having)}: {text}")
+            print_line(console, f"  {' '.join(having)}: {text}")
 
 
 def _number(name: str, value: float | None) -> str:

@@ -10,6 +10,7 @@ import click
 
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
+from medarts_ops.cli.visible import echo, visible
 from medarts_ops.quantities import counted
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_
     ) as planned:
         _warn(planned, places.work_dir)
         if not yes and not _is_wanted(planned):
-            click.echo("nothing was deleted", err=True)
+            echo("nothing was deleted", err=True)
             ctx.exit(1)
         deleted = planned.carry_out()
     if as_json:
@@ -73,13 +74,13 @@ def _somebody_is_there() -> bool:
 
 def _warn(planned: Deletion, work_dir: Path) -> None:
     for name in planned.away:
-        click.echo(
+        echo(
             f"warning: {name!r} is marked as running and has no folder in {str(work_dir)!r} that could tell whether "
             "it is: if it is at work elsewhere, end it first",
             err=True,
         )
     if planned.twins:
-        click.echo(
+        echo(
             f"warning: {', '.join(planned.twins)} has the same search name: studies and folder of that name stay",
             err=True,
         )
@@ -87,14 +88,14 @@ def _warn(planned: Deletion, work_dir: Path) -> None:
 
 def _is_wanted(planned: Deletion) -> bool:
     run = planned.run
-    click.echo(f"Of {run.kind} {run.name} ({run.run_id}) go for good:\n{_what_goes(planned)}", err=True)
+    echo(f"Of {run.kind} {visible(run.name)} ({run.run_id}) go for good:\n{_what_goes(planned)}", err=True)
     return click.confirm("Delete all that?", err=True)
 
 
 def _what_goes(planned: Deletion) -> str:
     runs = [counted(count, kind) for kind, count in planned.counts.items()]
     lines = [f"{counted(len(planned.runs), 'run')} with artifacts: {', '.join(runs)}"]
-    lines += [f"study {name}" for name in planned.studies]
+    lines += [f"study {visible(name)}" for name in planned.studies]
     lines += [f"folder {folder}" for folder in planned.folders]
     if planned.folders:
         lines.append(f"{size(planned.folder_bytes)} in {counted(len(planned.folders), 'folder')}")
@@ -103,7 +104,7 @@ def _what_goes(planned: Deletion) -> str:
 
 def _print_deleted(planned: Deletion, deleted: Deleted) -> None:
     console, run = results_console(), planned.run
-    console.print(f"deleted {run.kind} {run.name} ({run.run_id}):\n{_what_goes(planned)}")
+    console.print(f"deleted {run.kind} {visible(run.name)} ({run.run_id}):\n{_what_goes(planned)}")
     if deleted.artifacts_left:
         console.print(
             f"The artifacts of {counted(len(deleted.artifacts_left), 'run')} are not in a folder of this store: "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -14,7 +13,12 @@ from typing import Any, NoReturn
 import click
 
 from medarts_ops.cli.next_command import resume_line
+from medarts_ops.cli.streams import LastingStream, lasting_streams
+from medarts_ops.cli.visible import VisibleLines, echo
 from medarts_ops.errors import MedartsError, unknown_name
+
+OUTPUT_LOST = 74
+"""The exit code, sysexits' EX_IOERR, of a command that did its work and could not print what came of it."""
 
 VERBS = {
     "search": "Find an architecture by multi-stage evolution (the paper's main job).",
@@ -96,7 +100,7 @@ class VerbGroup(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
-            click.echo(f"error: {_said(error)}; see `medarts --help`", err=True)
+            echo(f"error: {_said(error)}; see `medarts --help`", err=True)
             raise click.exceptions.Exit(error.exit_code) from error
 
 
@@ -116,8 +120,10 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other: give one of them")
+    lines = logging.StreamHandler()  # to stderr
+    lines.setFormatter(VisibleLines())
+    logging.basicConfig(handlers=[lines])
     if verbose:
-        logging.basicConfig(format="%(message)s")  # to stderr; warnings go there without it, too
         logging.getLogger("medarts_ops").setLevel(logging.INFO)
 
 
@@ -128,10 +134,11 @@ def main() -> NoReturn:
         number = signal.Signals.__members__.get(name)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _terminate)
+    stdout = lasting_streams()
     try:
         medarts.main(prog_name="medarts", standalone_mode=True)
     except SystemExit as leaving:
-        sys.exit(_flushed(leaving.code))
+        sys.exit(leaving.code or _lost(stdout))
     raise AssertionError("click's standalone mode always exits")
 
 
@@ -149,11 +156,11 @@ def _kept(ctx: click.Context) -> str:
 
 def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
     if ctx.params["debug"]:
-        traceback.print_exc()
-    click.echo(line, err=True)
+        echo(traceback.format_exc().rstrip(), err=True)
+    echo(line, err=True)
     to_resume = resume_line(ctx)
     if to_resume is not None:
-        click.echo(f"to go on: {to_resume}", err=True)
+        echo(f"to go on: {to_resume}", err=True)
     ctx.exit(exit_code)
 
 
@@ -163,10 +170,11 @@ def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(signal_number)
 
 
-def _flushed(exit_code: str | int | None) -> str | int | None:
-    """Writes out what stdout still holds; a reader that is gone (`| head`) is no error worth a traceback."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return exit_code
+def _lost(stdout: LastingStream | None) -> int:
+    """The exit code of a verb that did its work: not 0 where stdout did not take all that was to be said of it."""
+    failure = None if stdout is None else stdout.failure()
+    if failure is None:
+        return 0
+    again = "what was done stays done: `medarts runs` lists it, `medarts show` shows it again"
+    echo(f"error: the result can't be written to stdout: {failure.strerror}; {again}", err=True)
+    return OUTPUT_LOST

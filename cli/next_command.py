@@ -9,6 +9,7 @@ import click
 
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import command_line
+from medarts_ops.cli.visible import echo
 from medarts_ops.quantities import counted
 
 _RESUME_LINE = "medarts_ops.cli.next_command"
@@ -45,7 +46,7 @@ def tell_what_waits(places: Places, name: str, waiting: int) -> None:
     """Where a store was away to the end, say what is in the work directory only, and what brings it over."""
     if waiting:
         line = job_line(places, "sync", name)
-        click.echo(
+        echo(
             f"{counted(waiting, 'event')} wait in the work directory: a store is away; once it is back, run: {line}",
             err=True,
         )

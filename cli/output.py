@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.tree import Tree
 
+from medarts_ops.cli.visible import VisibleConsole, visible
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
@@ -32,27 +33,31 @@ PIPE_WIDTH = 1000
 
 def results_console() -> Console:
     """Where results go: stdout, at the terminal's width, or unbroken into a pipe or file."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False, soft_wrap=True)
+    return VisibleConsole(width=None if sys.stdout.isatty() else PIPE_WIDTH, soft_wrap=True)
 
 
 def progress_console() -> Console:
     """Where progress goes: stderr, or nowhere under `medarts --quiet`."""
     ctx = click.get_current_context(silent=True)
     quiet = ctx is not None and bool(ctx.find_root().params.get("quiet"))
-    return Console(stderr=True, highlight=False, markup=False, quiet=quiet)
+    return VisibleConsole(stderr=True, quiet=quiet)
 
 
 def print_json(value: Any) -> None:
-    """Writes `value` as JSON. NaN and infinity are refused: they are no JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Writes `value` as JSON in ASCII, which no terminal obeys. NaN and infinity are refused: they are no JSON."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Writes rows as CSV under these columns; None and NaN are empty fields."""
+    """Writes rows as CSV under these columns; None and NaN are empty fields.
+
+    Text is made visible, and what a spreadsheet would run as a formula begins with an apostrophe.
+    """
     import pandas as pd
 
     # As objects: in a column of numbers one missing value would make 3 to 3.0.
     frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    frame = frame.map(_csv_cell).rename(columns=_csv_cell)
     click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
@@ -68,6 +73,7 @@ def table(*columns: str, numbers: Sequence[str] = (), folding: Sequence[str] = (
 def print_table(console: Console, made: Table) -> None:
     """Writes a table. A terminal too narrow for it breaks whole lines: no name or number is torn or cut."""
     for column in made.columns:
+        column._cells = [visible(str(cell)) for cell in column.cells]  # rich offers no other way to a finished row
         if column.no_wrap:
             column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
     _print_uncut(console, made)
@@ -75,14 +81,20 @@ def print_table(console: Console, made: Table) -> None:
 
 def print_tree(console: Console, made: Tree) -> None:
     """Writes a tree; the terminal breaks lines that are too long for it."""
+    _label_visibly(made)
     _print_uncut(console, made)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Writes one line, whatever line breaks are in what it says."""
+    console.print(visible(text))
 
 
 def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
     """Writes (label, value) pairs, the values one below the other."""
     longest = max(len(label) for label, _ in facts)
     for label, value in facts:
-        console.print(f"{label:<{longest}}  {value}")
+        print_line(console, f"{label:<{longest}}  {value}")
 
 
 def command_line(*words: str, tracking_uri: str | None = None) -> str:
@@ -154,7 +166,7 @@ def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | N
     """An empty line, and the commands that make sense now, to copy."""
     console.print("\nNext:")
     for words in commands:
-        console.print(f"  {command_line(*words, tracking_uri=tracking_uri)}")
+        print_line(console, f"  {command_line(*words, tracking_uri=tracking_uri)}")
 
 
 def search_json(found: TrackedSearch) -> dict[str, Any]:
@@ -232,6 +244,26 @@ def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]
 def _json_number(value: float) -> float | str:
     """JSON has no infinity: it travels as the word that our values use, too."""
     return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(str(value), value)
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value.startswith(("=", "+", "-", "@")) and not _is_number(value) else visible(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _label_visibly(tree: Tree) -> None:
+    tree.label = visible(str(tree.label))
+    for below in tree.children:
+        _label_visibly(below)
 
 
 def _print_uncut(console: Console, made: Table | Tree) -> None:

@@ -9,6 +9,7 @@ import click
 
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json
+from medarts_ops.cli.visible import echo
 from medarts_ops.errors import ExportError, os_errors_as
 
 
@@ -52,6 +53,6 @@ def command(places: Places, *, search: str, output: Path | None, opens: bool, as
     if as_json:
         print_json({"search_id": report.search_id, "run_id": report.run_id, "file": str(path), "state": report.state})
     else:
-        click.echo(str(path))
+        echo(str(path))
     if opens:
         webbrowser.open(path.resolve().as_uri())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
-from medarts_ops.cli.output import print_csv, print_json, results_console, run_json
+from medarts_ops.cli.output import print_csv, print_json, print_line, results_console, run_json
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
 from medarts_ops.tracking.vocabulary import DATASET_TAG, HOURS, TEST_ERROR
@@ -103,9 +103,10 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
             lowest = min(row["test_errors"], key=_nan_last)
             results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
         started = row["started"][:16].replace("T", " ")
-        console.print(f"{row['run_id']}  {row['name']}\n  {started} UTC, {row['dataset']}, {row['status']}")
+        print_line(console, f"{row['run_id']}  {row['name']}")
+        print_line(console, f"  {started} UTC, {row['dataset']}, {row['status']}")
         if results:
-            console.print(f"  {', '.join(results)}")
+            print_line(console, f"  {', '.join(results)}")
 
 
 def _print_given(store: RunStore, shown: int | None) -> None:
@@ -118,7 +119,8 @@ def _print_given(store: RunStore, shown: int | None) -> None:
         error = run.metrics.get(TEST_ERROR)
         result = "" if error is None else f", test error {percent(error)}"
         started = f"{run.started:%Y-%m-%d %H:%M} UTC"
-        console.print(f"{run.run_id}  {run.name}\n  {started}, {run.tags.get(DATASET_TAG)}, {run.status}{result}")
+        print_line(console, f"{run.run_id}  {run.name}")
+        print_line(console, f"  {started}, {run.tags.get(DATASET_TAG)}, {run.status}{result}")
 
 
 def _nan_last(value: float) -> tuple[bool, float]:

@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.tree import Tree
 
 from medarts_ops.cli.options import Places, json_option, places_options
-from medarts_ops.cli.output import print_facts, print_json, print_next, print_tree, results_console, run_json
+from medarts_ops.cli.output import (
+    print_facts,
+    print_json,
+    print_line,
+    print_next,
+    print_tree,
+    results_console,
+    run_json,
+)
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
@@ -98,7 +106,7 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
         if rows:
             console.print(f"\n{heading}")
             for row in rows:
-                console.print(f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
+                print_line(console, f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
     if shown["lineage"]:
         console.print("\nLineage, from the individual back to its random ancestors")
         print_tree(console, lineage_tree(shown["lineage"]))

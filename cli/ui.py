@@ -14,6 +14,7 @@ from rich.console import Console
 
 from medarts_ops.cli.options import Places, places_options
 from medarts_ops.cli.output import command_line
+from medarts_ops.cli.visible import echo
 from medarts_ops.errors import StoreError
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ def command(places: Places, *, port: int) -> None:
     served = pages_of(uri)
     link = best_link(open_store(uri, create=False), served or f"http://{LOCAL}:{port}")
     if served is not None:
-        click.echo(link)
+        echo(link)
         return
     if _is_taken(port):
         raise StoreError(
             f"port {port} is in use: give another by --port, or, if that is this store's MLflow, open {link}"
         )
-    click.echo("MLflow starts in about ten seconds; Ctrl-C ends it. Compare individuals at", err=True)
-    click.echo(link)
+    echo("MLflow starts in about ten seconds; Ctrl-C ends it. Compare individuals at", err=True)
+    echo(link)
     serve(uri, port)
 
 

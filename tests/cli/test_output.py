@@ -6,11 +6,12 @@ import io
 import json
 from typing import NamedTuple
 
+import pytest
 from factories import make_failed, make_individual, make_ranked, make_stage_result, make_trained
 from rich.console import Console
 from rich.tree import Tree
 
-from medarts_ops.cli.output import command_line, print_search, print_tree, search_json
+from medarts_ops.cli.output import command_line, print_csv, print_search, print_tree, search_json
 from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, SearchResult, StageResult
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -118,3 +119,9 @@ def test_json_is_strict_and_names_every_run() -> None:
     assert data["best"]["crowding_distance"] == "Infinity"
     assert data["stages"][0]["ranked"][1]["crowding_distance"] == 0.5
     assert data["stages"][0]["failed"] == [{"individual": "init-02", "reason": "loss is NaN", "epoch": 0}]
+
+
+def test_csv_runs_no_formula_and_keeps_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"=name": "=cmd|' /C calc'!A0", "text": "@sum(1)", "number": "-1e-3", "negative": -2, "minus": "-x"}
+    print_csv([row], list(row))
+    assert capsys.readouterr().out == "'=name,text,number,negative,minus\n'=cmd|' /C calc'!A0,'@sum(1),-1e-3,-2,'-x\n"

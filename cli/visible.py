@@ -1,0 +1,69 @@
+"""Text on its way to people: what a terminal would obey instead of showing is written out."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+
+import click
+from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
+from rich.style import Style
+from rich.text import Text
+
+
+def visible(text: str, *, line_breaks: bool = False) -> str:
+    r"""`text` with an escape such as `\x1b` in the place of each character that shows nothing by itself.
+
+    These are controls (C0 and C1), what turns the direction of writing, lone surrogates (the bytes of a file's name
+    that are no UTF-8) and line breaks, so that a value keeps to its line. With `line_breaks`, "\n" stays.
+    """
+    if text.isprintable():
+        return text
+    kept = "\n" if line_breaks else ""
+    return "".join(letter if letter in kept or _shows(letter) else _escape(letter) for letter in text)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Writes a line or several, made visible, to stdout or stderr."""
+    click.echo(visible(text, line_breaks=True), err=err)
+
+
+class VisibleConsole(Console):
+    """A console for text of others: made visible, in letters that the stream has, and neither markup nor `:emoji:`."""
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False, soft_wrap: bool = False, width: int | None = None):
+        super().__init__(
+            stderr=stderr, quiet=quiet, soft_wrap=soft_wrap, width=width, highlight=False, markup=False, emoji=False
+        )
+
+    def render_str(
+        self,
+        text: str,
+        *,
+        style: str | Style = "",
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        emoji: bool | None = None,
+        markup: bool | None = None,
+        highlight: bool | None = None,
+        highlighter: HighlighterType | None = None,
+    ) -> Text:
+        """The text as it is printed; escapes count in the widths of a table."""
+        held = visible(text, line_breaks=True).encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return Text(held, style=style, justify=justify, overflow=overflow)
+
+
+class VisibleLines(logging.Formatter):
+    """Log records as their message alone, made visible."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the traceback where there is one."""
+        return visible(super().format(record), line_breaks=True)
+
+
+def _shows(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of all widths are no danger
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
