@@ -37,6 +37,11 @@ def image_volumes() -> set[str]:
     return set(json.loads(value))
 
 
+def in_memory(service: dict[str, Any]) -> dict[str, str]:
+    """The folders that a service has in memory, with their options."""
+    return {place: options for place, _, options in (each.partition(":") for each in service["tmpfs"])}
+
+
 def test_compose_can_read_it() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
@@ -61,12 +66,28 @@ def test_every_port_is_published_on_loopback_only() -> None:
     assert not any(service.get("network_mode") for service in services().values())
 
 
-def test_nobody_is_root_but_the_postgres_image_at_its_start() -> None:
+def test_nobody_is_root() -> None:
     assert set(services()) - set(of_our_image()) == {"postgres"}
     (user,) = [step["value"] for step in image().structure if step["instruction"] == "USER"]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
-    for service in of_our_image().values():
-        assert not {"user", "privileged", "cap_add", "security_opt"} & set(service)
+    assert not any("user" in service for service in of_our_image().values())
+    assert services()["postgres"]["user"] == "postgres"  # before the image's entrypoint, which would begin as root
+
+
+def test_no_service_has_a_capability_gains_a_privilege_or_changes_its_image() -> None:
+    for service in services().values():
+        assert (service["cap_drop"], service["read_only"]) == (["ALL"], True)
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert not {"privileged", "cap_add", "devices"} & set(service)
+
+
+def test_what_is_written_outside_of_volumes_is_in_memory_and_anybodys() -> None:
+    home = image().envs["HOME"]
+    assert Path(image().envs["MPLCONFIGDIR"]).is_relative_to(home)
+    for name, service in services().items():
+        places = in_memory(service)
+        assert {"/tmp", "/var/run/postgresql" if name == "postgres" else home} <= set(places)
+        assert all(options == "mode=1777" for place, options in places.items() if place not in image_volumes())
 
 
 def test_mlflow_and_optuna_have_a_database_each_that_is_made_at_the_first_start() -> None:
@@ -120,7 +141,7 @@ def test_volumes_lie_where_the_image_has_a_folder_of_its_user_and_none_is_left_w
     for service in of_our_image().values():
         mounts = dict(mount.split(":")[::-1] for mount in service["volumes"])
         assert set(mounts.values()) <= named
-        assert {*mounts, *service.get("tmpfs", [])} == image_volumes()
+        assert {*mounts, *in_memory(service)} == image_volumes() | {"/tmp", image().envs["HOME"]}
 
 
 def test_artifacts_are_served_from_a_volume_of_their_own() -> None:
