@@ -29,6 +29,13 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             partial.unlink(missing_ok=True)
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what processes that were killed in a `whole_file` left in a folder and below; nobody else writes there."""
+    for partial in folder.rglob(".*.partial"):
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """So that a renaming, too, outlives a loss of power; not every platform opens folders."""
     with contextlib.suppress(OSError):

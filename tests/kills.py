@@ -1,4 +1,4 @@
-"""A tracked search or evaluation in a process of its own that kills itself at a chosen call: a power loss to order."""
+"""A tracked search in a process of its own that kills itself at a chosen call: a power loss to order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import signal
 from collections.abc import Callable
 from functools import wraps
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_search_config_tiny
 
 from medarts_ops.config import (
     ProposalsConfig,
@@ -72,29 +73,44 @@ def stores(folder: Path) -> dict[str, Any]:
     }
 
 
+HEAVY = [
+    "medarts_ops.tracking.resume",
+    "medarts_ops.tracking.stores.run_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "optuna.storages._rdb.storage",
+    "alembic.command",
+    "sklearn.datasets",
+    "torch._dynamo",  # which the first optimizer imports
+]
+"""What a job imports on its way, and what takes longer than the job."""
+
+
 def exit_code_of(function: Callable[..., None], *arguments: Any) -> int | None:
     """Run `function` in a fresh process that has the heavy imports behind it, and say how it ended."""
+    return in_child(function, *arguments)[0]
+
+
+def in_child(function: Callable[..., Any], *arguments: Any) -> tuple[int | None, Any]:
+    """As `exit_code_of`, and what the function gave, None if its process did not live to say it."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "medarts_ops.tracking.search", "medarts_ops.tracking.evaluation"])
-    process = context.Process(target=function, args=arguments)
+    context.set_forkserver_preload(HEAVY)
+    hear, say = context.Pipe(duplex=False)
+    process = context.Process(target=_say, args=(say, function, arguments))
     process.start()
+    say.close()
+    try:
+        said = hear.recv()
+    except EOFError:
+        said = None
+    hear.close()
     process.join()
-    return process.exitcode
+    return process.exitcode, said
 
 
-EVALUATED = make_genotype("sep_conv_3x3", nodes=2)
+def _say(say: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # MLflow checks itself where it sees that, and takes longer
+    said = function(*arguments)
+    say.send(said)
+
+
 EVALUATION = make_evaluate_config_tiny()
-
-
-def evaluate_in(folder: Path, target: str | None, at: int, after: bool) -> None:
-    """Run the evaluation `mine` with store and work directory in `folder`; die on the way if a target is named."""
-    import torch
-
-    from medarts_ops.tracking.evaluation import tracked_evaluation
-
-    torch.set_num_threads(1)
-    if target is not None:
-        die_at_call(target, at, after=after)
-    place = stores(folder)
-    place.pop("storage")
-    tracked_evaluation(EVALUATION, genotype=EVALUATED, name="mine", pictures=False, **place)

@@ -15,6 +15,7 @@ from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import DatasetSummary, Event, FanOut, Observer, SearchEvent, SearchFinished, SearchStarted
+from medarts_ops.whole_file import remove_partial_files
 
 _logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ def resumed_job(
     """The job that began in `folder`, this process's alone meanwhile; SearchError if there is none to be read."""
     with job_lock(folder):
         journal = read_journal(folder, kind)
+        remove_partial_files(folder)
         if not (folder / JOURNAL_NAME).exists():
             journal.keep_in(folder)
         with Job(journal, folder, observers) as job:
@@ -125,7 +127,8 @@ def is_unfinished(folder: Path) -> bool:
 def check_search_goes_on(journal: Journal[SearchEvent, SearchStarted]) -> None:
     """Refuse, by a SearchError, to go on with a search that is finished."""
     if journal.find(SearchFinished) is not None:
-        raise SearchError(f"search {journal.name!r} is finished: there is nothing to resume; see `medarts show`")
+        remedy = f"see `medarts show`, and if a store lacks its end, `medarts sync {journal.name}` tells it"
+        raise SearchError(f"search {journal.name!r} is finished: there is nothing to resume; {remedy}")
 
 
 def tell_again(journal: Journal[Event, Started], folder: Path, observers: Sequence[Observer[Event]]) -> None:

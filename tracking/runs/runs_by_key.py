@@ -54,6 +54,7 @@ class RunsByKey:
 
     def _take_over(self, run: StoredRun) -> None:
         self._ids[run.tags[vocabulary.KEY_TAG]] = run.run_id
+        self._store.remove_half_sent(run.run_id)
         stopped = run.tags.get(vocabulary.STOPPED_TAG) == "true"
         if run.status in ("FINISHED", "FAILED", "KILLED") and not stopped:
             return

@@ -20,9 +20,9 @@ def delete_run(client: MlflowClient, run_id: str, *, artifacts_are_local: bool) 
     info = client.get_run(run_id).info
     root = None
     if artifacts_are_local:
-        root = _local_path(client.get_experiment(info.experiment_id).artifact_location)
+        root = local_path(client.get_experiment(info.experiment_id).artifact_location)
     # What is removed is the run's own folder where MLflow puts it, whatever else the database says.
-    inside = root is not None and _local_path(info.artifact_uri) == root / run_id / "artifacts"
+    inside = root is not None and local_path(info.artifact_uri) == root / run_id / "artifacts"
     if root is not None and inside and (root / run_id).exists():
         shutil.rmtree(root / run_id)
     _delete_models(client, run_id, str(info.experiment_id), root)
@@ -36,12 +36,13 @@ def _delete_models(client: MlflowClient, run_id: str, experiment_id: str, root: 
     while models := list(client.search_logged_models([experiment_id], mine)):  # a page at a time
         for model in models:
             place = None if root is None else root / "models" / model.model_id
-            if place is not None and _local_path(model.artifact_location) == place / "artifacts" and place.exists():
+            if place is not None and local_path(model.artifact_location) == place / "artifacts" and place.exists():
                 shutil.rmtree(place)
             client.delete_logged_model(model.model_id)
 
 
-def _local_path(uri: str) -> Path | None:
+def local_path(uri: str) -> Path | None:
+    """The folder of this machine that an artifact's address means, if it is one."""
     parts = urlsplit(uri)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(unquote(parts.path))

@@ -22,7 +22,8 @@ from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path,
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
 from medarts_ops.tracking.stores.experiments import experiment_id
-from medarts_ops.tracking.stores.run_deletion import delete_run
+from medarts_ops.tracking.stores.half_sent import remove_half_sent
+from medarts_ops.tracking.stores.run_deletion import delete_run, local_path
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
 from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
@@ -155,6 +156,15 @@ class RunStore:
         """Let an ended run go on."""
         with store_errors(self.uri):
             self._client.update_run(run_id, "RUNNING")
+
+    def remove_half_sent(self, run_id: str) -> None:
+        """Remove what a process that was killed while it sent an artifact left of it; a server minds its own."""
+        if self._artifact_root is None:
+            return
+        with store_errors(self.uri):
+            place = local_path(self._client.get_run(run_id).info.artifact_uri)
+            if place is not None and place.is_relative_to(self._artifact_root):
+                remove_half_sent(place)
 
     def delete_run(self, run_id: str) -> bool:
         """Delete a run, its artifacts and models; says whether the artifacts are gone (`run_deletion.delete_run`)."""

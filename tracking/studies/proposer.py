@@ -119,8 +119,8 @@ class OptunaProposer:
             own = {name: getattr(self._unproposed, name) for name in self._space}
             ranges = self._config.proposals.space.items()
             fits = all(limits.low <= own[name] <= limits.high for name, limits in ranges)
-            this_round = self._trials(study, round).values()
-            others = [trial for trial in study.get_trials() if trial.number not in {each.number for each in this_round}]
+            of_this_round = {trial.number for trial in self._trials(study, round).values()}
+            others = [trial for trial in study.get_trials() if trial.number not in of_this_round]
             seed = integer_seed(self._config.seed, round, 0, Stream.PROPOSALS) & 0xFFFFFFFF
             first = own if round == 0 and fits else None
             drawn = draw_round(others, study.directions, self._space, n, seed=seed, first=first)

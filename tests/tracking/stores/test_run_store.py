@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import kills
 import pytest
@@ -239,3 +240,13 @@ def test_the_comparison_link_asks_for_a_flat_list_with_charts() -> None:
     assert link.startswith("http://localhost:5000/#/experiments/1/runs?workflowType=machine_learning")
     assert "compareRunsMode=CHART" in link and "orderByKey=metrics.%60accuracy%60&orderByAsc=false" in link
     assert "searchFilter=tags.%60medarts.kind%60%3D%27individual%27%20and%20tags.%60medarts.search_id%60" in link
+
+
+def test_what_a_killed_process_left_of_an_artifact_is_removed_and_nothing_else(store: RunStore, tmp_path: Path) -> None:
+    run_id = start_run(store)
+    store.log_text(run_id, "folder/whole.txt", "whole")
+    place = Path(unquote(urlsplit(store._client.get_run(run_id).info.artifact_uri).path))
+    (place / ".artifact.uploading.3snp1lws").write_text("ha")
+    (place / "folder" / ".artifact.uploading.abc").write_text("")
+    store.remove_half_sent(run_id)
+    assert [path.name for path in place.rglob("*") if path.is_file()] == ["whole.txt"]
