@@ -14,10 +14,10 @@ from medarts_ops.quantities import counted
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, name: str, as_json: bool) -> None:
-    """Tell MLflow and Optuna what the journal of a search or an evaluation holds and they do not.
+    """Compare MLflow and Optuna with the journal of a search or an evaluation, and write what they lack.
 
-    For one whose store was away when it ended, or whose store was lost: an empty one is filled anew. One that was cut
-    off is brought as far as it came. Doing it twice changes nothing.
+    For one whose store was away when it ended, or lost something: runs that were deleted are restored, an empty store
+    is filled anew. One that was cut off is brought as far as it came. Doing it twice changes nothing.
 
     \b
     Examples:
@@ -33,5 +33,11 @@ def command(places: Places, *, name: str, as_json: bool) -> None:
         told = synced._asdict()
         print_json({f"{told.pop('kind')}_id": told.pop("name"), **told})
         return
-    held = f"the stores hold all {counted(synced.events, 'event')}"
-    results_console().print(f"{synced.kind} {synced.name} ({synced.state}): {held}\nrun id  {synced.run_id}")
+    written = [counted(n, what.replace("_", " ").removesuffix("s")) for what, n in synced.written.items()]
+    lacked = f"{', '.join(written)} written" if written else "nothing was missing"
+    held = f"the stores hold all {counted(synced.events, 'event')}; {lacked}"
+    console = results_console()
+    console.print(f"{synced.kind} {synced.name} ({synced.state}): {held}")
+    for lost in synced.lost:
+        console.print(f"lost    {lost}: neither the store nor the work directory has it")
+    console.print(f"run id  {synced.run_id}")

@@ -26,6 +26,7 @@ from medarts_ops.observers import (
     EvaluationObserver,
     EvaluationStarted,
 )
+from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.genotype import EvaluationBegun, EvaluationProgress, EvaluationTask, FailedEvaluation
@@ -121,6 +122,7 @@ def _carry_out(
                 if folder is not None and not (folder / STARTED).exists():
                     write_started(folder, begun)
                 job.begin(begun)
+                job.notify(process_started(begun.config, begun.dataset))
             case EvaluationEpoch():
                 job.notify(EvaluationEpochFinished(record=progress))
 

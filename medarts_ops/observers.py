@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.individual import (
@@ -66,6 +66,19 @@ class JobStopped(JobEvent):
     def key(self) -> str:
         """What makes the event unique within its job; the first stop has no number there."""
         return self.key_at(*[self.number] * (self.number > 0))
+
+
+class ProcessStarted(JobEvent):
+    """A process begins to work on the job, or to go on with it.
+
+    `record` is what it takes to get its bits again, as JSON of `reproducibility.py`, whose version says how it is read;
+    `name` is its file's, which tells starts apart by their second.
+    """
+
+    place = ("name",)
+    kind: Literal["process_started"] = "process_started"
+    name: Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z\.json$")]
+    record: dict[str, JsonValue]
 
 
 Event = TypeVar("Event", bound=JobEvent)
@@ -180,6 +193,7 @@ class SearchStopped(JobStopped):
 
 SearchEvent = Annotated[
     SearchStarted
+    | ProcessStarted
     | StageStarted
     | PopulationBorn
     | EpochFinished
@@ -238,7 +252,8 @@ class EvaluationStopped(JobStopped):
 
 
 EvaluationEvent = Annotated[
-    EvaluationStarted | EvaluationEpochFinished | EvaluationFinished | EvaluationStopped, Field(discriminator="kind")
+    EvaluationStarted | ProcessStarted | EvaluationEpochFinished | EvaluationFinished | EvaluationStopped,
+    Field(discriminator="kind"),
 ]
 
 EvaluationObserver = Observer[EvaluationEvent]  # someone who is told what happens in an evaluation

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
-from medarts_ops.observers import DatasetSummary
+from medarts_ops.observers import DatasetSummary, ProcessStarted
 from medarts_ops.provenance import git_commit, git_is_dirty, installed_version
 from medarts_ops.training.runtime import Gpu, Numerics, Runtime
 from medarts_ops.value import Value
@@ -86,6 +86,12 @@ def reproducibility_record(
         git_commit=git_commit(),
         git_dirty=git_is_dirty(),
     )
+
+
+def process_started(config: ResolvedSearchConfig | ResolvedEvaluateConfig, dataset: DatasetSummary) -> ProcessStarted:
+    """The event that this process begins to work on a job; raises as `reproducibility_record`."""
+    record = reproducibility_record(config, dataset)
+    return ProcessStarted(name=record.file_name, record=record.model_dump(mode="json"))
 
 
 def _cpu_name() -> str | None:

@@ -16,6 +16,7 @@ from medarts_ops.journal.job import Job, check_images, check_search_goes_on, new
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStarted
 from medarts_ops.proposers import FixedProposer, Proposer
+from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import multi_stage_search
 from medarts_ops.training_rounds import Known, TrainingRounds
@@ -94,6 +95,7 @@ def _carry_out(
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config))
     with closing(executor or build_executor(config.runtime)) as executor:
         job.begin(started)
+        job.notify(process_started(config, data.summary))
         known = Known.from_events([event for _, event in job.journal.events()])
         rounds = TrainingRounds(config, folder, data, executor, known, job.notify)
         stages = multi_stage_search(config, proposer, rounds, job.notify)

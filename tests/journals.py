@@ -13,7 +13,7 @@ from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import SearchEvent, SearchStarted
+from medarts_ops.observers import ProcessStarted, SearchEvent, SearchStarted
 from medarts_ops.tracking.vocabulary import PICTURES
 from medarts_ops.tracking.vocabulary import RECORDS as FOLDER
 
@@ -56,6 +56,11 @@ def make_proposed_events(name: str = "search-test") -> tuple[SearchEvent, ...]:
     space = ProposalsConfig(space={"alpha_lr": RangeConfig(low=3e-4, high=6e-3)})
     config = started.config.model_copy(update={"proposals": space})
     return started.model_copy(update={"config": config}), *others
+
+
+def make_process_started() -> ProcessStarted:
+    """A process that began to work on a search."""
+    return ProcessStarted(name="20260101T120000Z.json", record={"kind": "search", "packages": {"torch": "2.14.1"}})
 
 
 def held_of(store: RunStore, name: str) -> dict[str, dict[str, Any]]:

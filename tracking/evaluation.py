@@ -22,6 +22,7 @@ from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
 from medarts_ops.tracking.recorders import EvaluationRecorder, Place, evaluation_recorder, write_place
 from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.vocabulary import INDIVIDUAL_TAG, SEARCH_TAG
 
 
 class TrackedEvaluation(NamedTuple):
@@ -102,4 +103,5 @@ def _stored_genotype(evaluated: Evaluated) -> tuple[Genotype, Place]:
             f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
             f"searches, stages and individuals: `medarts resume {search.name}` goes on with one that was stopped"
         )
-    return found, Place(evaluates=individual.run_id, parent_run_id=search.run_id)
+    names = {"search": search.tags.get(SEARCH_TAG), "individual": individual.tags.get(INDIVIDUAL_TAG)}
+    return found, Place(evaluates=individual.run_id, parent_run_id=search.run_id, **names)

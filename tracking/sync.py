@@ -1,7 +1,8 @@
-"""Telling MLflow and Optuna what a job's journal holds: after an outage, or into stores that were lost."""
+"""Comparing MLflow and Optuna with a job's journal, and writing what they lack: after an outage, or a loss."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +20,19 @@ from medarts_ops.tracking.recorders import (
     evaluation_recorder,
     search_recorder,
 )
+from medarts_ops.tracking.runs.completed_store import CompletedStore
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.studies.told_trials import trials_of, written_trials
 from medarts_ops.tracking.vocabulary import JobKind
 
 
 class SyncedJob(NamedTuple):
-    """A job that the stores hold as its journal does; `state` is how the journal ends."""
+    """A job that the stores hold as its journal does; `state` is how the journal ends.
+
+    `written` is how much of what the stores lacked, such as 14 `artifacts`; empty if nothing was missing. `lost` names
+    what they lack and the job's folder does not have either.
+    """
 
     kind: JobKind
     name: str
@@ -33,6 +40,8 @@ class SyncedJob(NamedTuple):
     experiment_id: str
     events: int
     state: JobState
+    written: Mapping[str, int]
+    lost: tuple[str, ...]
 
 
 def sync_job(
@@ -43,11 +52,11 @@ def sync_job(
     storage: str | None = None,
     pictures: bool = True,
 ) -> SyncedJob:
-    """Tell the stores all events of a job's journal; what they hold already stays as it is.
+    """Compare the stores with a job's journal, and write what they lack; what they hold already stays as it is.
 
-    A job that did not end is synced as far as it came, and its open runs stay open. Runs that are made here begin
-    now, not when the job began. A job that is at work tells its stores by itself and is left to it: two that write
-    the same runs would double them.
+    A run that was deleted is restored; one that is gone for good is made anew, with today's date, and what names it is
+    set right. A job that did not end is synced as far as it came, and its open runs stay open. A job that is at work
+    tells its stores by itself and is left to it: two that write the same runs would double them.
 
     Args:
         work_dir: where the job has its folder, by its `name`.
@@ -63,18 +72,23 @@ def sync_job(
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store, started = open_store(tracking_uri), journal.started
+        completed = CompletedStore(store)
         recorder: SearchRecorder | EvaluationRecorder
         match kind:
             case "search":
-                studies = open_study_storage(storage)
+                studies, config = open_study_storage(storage), started.config
+                before = trials_of(studies, name, config)
                 recorder = search_recorder(
-                    store, studies, folder, started.config, started.dataset, pictures=pictures, reopens=False
+                    store, studies, folder, config, started.dataset, pictures=pictures, completed=completed
                 )
+                tell_again(journal, folder, [recorder.observer])
+                completed.written["trials"] = written_trials(before, trials_of(studies, name, config))
             case "evaluation":
-                recorder = evaluation_recorder(store, folder, pictures=pictures, reopens=False)
-        tell_again(journal, folder, [recorder.observer])
-        *_, (_, last) = events = journal.events()
-        return SyncedJob(kind, name, recorder.mlflow.run_id, recorder.mlflow.experiment_id, len(events), last.job_state)
+                recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
+                tell_again(journal, folder, [recorder.observer])
+    *_, (_, last) = events = journal.events()
+    runs, written, lost = recorder.mlflow, dict(+completed.written), tuple(completed.lost)
+    return SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
 
 
 def _kind_of(work_dir: Path, name: str) -> JobKind:

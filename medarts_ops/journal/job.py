@@ -14,7 +14,16 @@ from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import DatasetSummary, Event, FanOut, Observer, SearchEvent, SearchFinished, SearchStarted
+from medarts_ops.observers import (
+    DatasetSummary,
+    Event,
+    FanOut,
+    Observer,
+    ProcessStarted,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+)
 from medarts_ops.whole_file import remove_partial_files
 
 _logger = logging.getLogger(__name__)
@@ -30,13 +39,16 @@ class Job(Generic[Event, Started]):
         self._is_at_work = False
 
     def begin(self, started: Event) -> None:
-        """Tell how it begins: as the journal has it where it went on from one."""
+        """Tell how it begins, and who worked on it: as the journal has it where it went on from one."""
         if self.journal.find(self.journal.kind.started) is None:
             self.journal.record(started)
             if self.folder is not None:
                 self.journal.keep_in(self.folder)
         self._is_at_work = True
         self._tell(self.journal.started)
+        for _, event in self.journal.events():
+            if isinstance(event, ProcessStarted):
+                self._tell(event)
 
     def notify(self, event: Event) -> None:
         """Record an event, once, and tell it."""

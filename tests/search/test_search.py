@@ -124,7 +124,16 @@ def test_events_come_in_the_order_of_the_algorithm(real):
     kinds = [event.kind for event in listener.events]
     stage = ["stage_started", "population_born"]
     one = ["epoch_finished", "individual_finished"]
-    expected = ["search_started", *stage, *one * 3, "stage_finished", *stage, *one * 3, "stage_finished"]
+    expected = [
+        "search_started",
+        "process_started",
+        *stage,
+        *one * 3,
+        "stage_finished",
+        *stage,
+        *one * 3,
+        "stage_finished",
+    ]
     assert kinds == [*expected, *stage, *one, "stage_finished", "search_finished"]
 
 

@@ -114,7 +114,7 @@ def test_it_begins_with_the_mean_and_std_of_its_images(tmp_path):
 
 def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, whole, caplog):
     caplog.set_level("INFO")
-    stopped(tmp_path, 4)
+    stopped(tmp_path, 5)
     path = tmp_path / STARTED
     as_earlier_releases(tmp_path)
     older = re.sub(r',"mean":\[[^]]*\],"std":\[[^]]*\]', "", path.read_text())
@@ -131,7 +131,7 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
 
 def test_one_that_an_earlier_release_began_goes_on_from_its_checkpoint_and_has_a_journal_then(tmp_path, whole, caplog):
     caplog.set_level("INFO")
-    stopped(tmp_path, 4)
+    stopped(tmp_path, 5)
     as_earlier_releases(tmp_path)
     assert kind_in(tmp_path) == "evaluation" and is_unfinished(tmp_path)
     with pytest.raises(SearchError, match="holds an evaluation already; resume it instead"):

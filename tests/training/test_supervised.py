@@ -44,7 +44,7 @@ def test_an_evaluation_learns_and_tells_every_epoch():
     assert result.test_error == result.history[-1].test_error
     assert result.best_test_error == min(record.test_error for record in result.history)
     kinds = [event.kind for event in listener.events]
-    assert kinds == ["evaluation_started", *["evaluation_epoch_finished"] * 4, "evaluation_finished"]
+    assert kinds == ["evaluation_started", "process_started", *["evaluation_epoch_finished"] * 4, "evaluation_finished"]
 
 
 def test_the_parameters_are_those_without_the_auxiliary_head():

@@ -13,7 +13,7 @@ from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.job_observer import JobObserver
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.runs.run_writer import RunWriter
 
 
 class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
@@ -25,7 +25,7 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
 
     def __init__(
         self,
-        store: RunStore,
+        store: RunWriter,
         evaluation_id: str,
         *,
         evaluates: str | None,

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from medarts_ops.errors import RunError
 from medarts_ops.individual import EpochRecord, EvaluationEpoch
-from medarts_ops.observers import EvaluationStarted, Event, JobStopped, SearchStarted
+from medarts_ops.observers import EvaluationStarted, Event, JobStopped, ProcessStarted, SearchStarted
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.runs_by_key import RunsByKey
 from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
-    from medarts_ops.reproducibility import ReproducibilityRecord
-    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.runs.run_writer import RunWriter
 
 Started = TypeVar("Started", SearchStarted, EvaluationStarted)
 
@@ -26,8 +25,8 @@ class JobObserver(ABC, Generic[Event, Started]):
     """Writes a job's events into a tracking store.
 
     An event may be told twice, to a new observer too: runs are found by the job's name, ended ones are left alone, and
-    no metric is doubled. So a resumed job goes on in its own runs, stopped ones too: they are set to running again,
-    unless `reopens` is off because the job does not go on.
+    no metric is doubled. So a resumed job goes on in its own runs, stopped ones too: they are set to running again.
+    Where the job does not go on, `reopens` is off: `store` is a `CompletedStore`, and ended runs get what they lack.
 
     An event that is told again by this process keeps the time stamp of its metrics: MLflow, which would keep both
     points, takes equal ones for one, even those that a store wrote although its answer was lost. What an earlier
@@ -37,11 +36,10 @@ class JobObserver(ABC, Generic[Event, Started]):
         StoreError: the store failed; telling the event again makes up for it.
     """
 
-    def __init__(self, store: RunStore, kind: JobKind, *, reopens: bool) -> None:
+    def __init__(self, store: RunWriter, kind: JobKind, *, reopens: bool) -> None:
         self.experiment_id = store.experiment_id()
         self._store, self._kind, self._reopens = store, kind, reopens
         self._begun: tuple[Started, RunsByKey] | None = None
-        self._record: ReproducibilityRecord | None = None
         self._event: Event | None = None
         self._milliseconds = 0
 
@@ -69,14 +67,19 @@ class JobObserver(ABC, Generic[Event, Started]):
         """Take note of one event."""
         if event is not self._event:
             self._event, self._milliseconds = event, int(time.time() * 1000)
-        if not isinstance(event, JobStopped):
-            self._write(event)
-        elif self._begun is not None:
-            self._runs.stop_all("KILLED" if event.interrupted else "FAILED", event.reason)
+        match event:
+            case JobStopped() if self._begun is not None:
+                self._runs.stop_all("KILLED" if event.interrupted else "FAILED", event.reason)
+            case ProcessStarted() if self._runs.is_open(self.run_id):  # a resumed run has several records
+                self._store.log_json(self.run_id, f"{vocabulary.RECORDS}/{event.name}", event.record)
+            case JobStopped() | ProcessStarted():
+                pass
+            case _:
+                self._write(event)
 
     @abstractmethod
     def _write(self, event: Event) -> None:
-        """Write down an event that does not stop the job."""
+        """Write down an event of one kind of job."""
 
     def _begin(
         self,
@@ -104,18 +107,7 @@ class JobObserver(ABC, Generic[Event, Started]):
             self._store.log_json(run_id, vocabulary.CONFIG, shapes.plain(event.config))
             self._store.log_json(run_id, vocabulary.DATASET, shapes.plain(event.dataset))
             self._store.log_dataset(run_id, event.dataset, dataset_is_for)
-            if self._reopens:  # whoever only tells what happened elsewhere did not make it
-                self._log_reproducibility(run_id, event)
         return run_id
-
-    def _log_reproducibility(self, run_id: str, event: Started) -> None:
-        """Log this process's record as `reproducibility/<when it started>.json`; a resumed run has several."""
-        from medarts_ops.reproducibility import reproducibility_record
-
-        if self._record is None:
-            self._record = reproducibility_record(event.config, event.dataset)
-        path = f"{vocabulary.RECORDS}/{self._record.file_name}"
-        self._store.log_json(run_id, path, self._record.model_dump(mode="json"))
 
     def _log_epoch(self, run_id: str, record: EpochRecord | EvaluationEpoch) -> None:
         if self._runs.is_open(run_id) and record.epoch > self._runs.last_epochs.get(run_id, -1):

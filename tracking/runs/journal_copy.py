@@ -10,7 +10,7 @@ from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStopped, StageFinished
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.runs.run_writer import RunWriter
 
 WORTH_COPYING = (IndividualFinished, StageFinished, SearchFinished, SearchStopped)
 """Events that no checkpoint in the work directory could bring back as cheaply."""
@@ -25,7 +25,7 @@ class JournalCopy:
         StoreError: the store failed; telling the event again makes up for it.
     """
 
-    def __init__(self, store: RunStore, folder: Path, run_id: Callable[[], str]) -> None:
+    def __init__(self, store: RunWriter, folder: Path, run_id: Callable[[], str]) -> None:
         self._store, self._file, self._run_id = store, folder / JOURNAL_NAME, run_id
         self._copied = -1
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from medarts_ops.pictures.figures import Draw
     from medarts_ops.pictures.parameters import EvaluatedSize
     from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+    from medarts_ops.tracking.runs.run_writer import RunWriter
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
-    from medarts_ops.tracking.stores.run_store import RunStore
 
 LARGEST = 1e15
 """Parameters beyond which a number is somebody's mistake: MLflow keeps infinity as a finite one."""
@@ -29,7 +29,7 @@ Contents = Mapping[str, Callable[[], bytes]]
 _logger = logging.getLogger(__name__)
 
 
-def log_pictures(store: RunStore, run_id: str, pictures: Contents) -> None:
+def log_pictures(store: RunWriter, run_id: str, pictures: Contents) -> None:
     """Make and log those pictures that a run does not have yet.
 
     Nothing ends for a picture, and nothing waits for it: one that can't be drawn, or that the store does not take, is
@@ -54,7 +54,7 @@ class SearchPictures:
     An event may be told twice: a picture that is there is not drawn again. `runs` was told the event before.
     """
 
-    def __init__(self, store: RunStore, runs: MlflowSearchObserver) -> None:
+    def __init__(self, store: RunWriter, runs: MlflowSearchObserver) -> None:
         self._store, self._runs = store, runs
 
     def notify(self, event: SearchEvent) -> None:
@@ -90,7 +90,7 @@ class SearchPictures:
 
 
 def log_evaluation_pictures(
-    store: RunStore, evaluation: MlflowEvaluationObserver, name: str, event: EvaluationFinished
+    store: RunWriter, evaluation: MlflowEvaluationObserver, name: str, event: EvaluationFinished
 ) -> None:
     """Draw what an evaluation's run lacks, as `log_pictures` does; `evaluation` was told the event before."""
     from medarts_ops.pictures.figures import drawn_png
@@ -106,7 +106,7 @@ def log_evaluation_pictures(
     log_pictures(store, evaluation.run_id, pictures)
 
 
-def evaluated_sizes(store: RunStore, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:
+def evaluated_sizes(store: RunWriter, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:
     """The finished evaluations on the same images, oldest first; without those whose numbers are none."""
     from medarts_ops.pictures.parameters import EvaluatedSize
 

@@ -10,20 +10,25 @@ from medarts_ops.tracking.reading.search_report import report_of
 from medarts_ops.tracking.vocabulary import REPORT
 
 if TYPE_CHECKING:
+    from medarts_ops.tracking.runs.completed_store import CompletedStore
     from medarts_ops.tracking.stores.run_store import RunStore
 
 _logger = logging.getLogger(__name__)
 
 
-def renew_report(store: RunStore, run_id: str, work_dir: Path) -> None:
+def renew_report(store: RunStore, run_id: str, work_dir: Path, completed: CompletedStore | None = None) -> None:
     """Log the report of a search, by its run's id, as things stand.
+
+    To a `completed` store only if it lacks the report, or lacked something that the report may tell.
 
     Nothing ends for a report: one that can't be made, or that the store does not take, is named in a warning.
     """
     from medarts_ops.report.page import report_html
 
     try:
+        if completed is not None and not completed.written and REPORT in completed.artifacts_in(run_id, ""):
+            return
         page = report_html(report_of(store, store.find_run(run_id), work_dir))
-        store.log_text(run_id, REPORT, page)
+        (completed or store).log_text(run_id, REPORT, page)
     except Exception as error:  # a plotting library has errors of its own
         _logger.warning("the report of search %s is not logged: %s; try `medarts report %s`", run_id, error, run_id)

@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
 from medarts_ops.tracking import vocabulary
-from medarts_ops.tracking.stores.stored_run import StoredRun
+from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
 from medarts_ops.tracking.vocabulary import JobKind, RunKind, RunStatus
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.runs.run_writer import RunWriter
 
 
 class RunsByKey:
     """The runs of one search or evaluation; those that an earlier, stopped process left behind are taken over.
 
-    `reopens` says whether the job goes on: its stopped runs are then set to running again. Otherwise they are
-    completed, and stay stopped unless an event ends them for good.
+    `reopens` says whether the job goes on: its stopped runs are then set to running again. Otherwise all runs are
+    completed, ended ones too, by a store that leaves alone what is there; deleted ones are restored, and stopped ones
+    stay so unless an event ends them for good.
 
     Attributes:
         were_there: whether an earlier process made some of the runs.
-        last_epochs: the last epoch that is in the store, by run id; a run without any has none, or -1.
+        last_epochs: the last epoch that is in the store, by run id; a run without any, or one that is completed, has
+            none, or -1.
     """
 
     def __init__(
-        self, store: RunStore, experiment_id: str, kind: JobKind, job_id: str, *, reopens: bool = True
+        self, store: RunWriter, experiment_id: str, kind: JobKind, job_id: str, *, reopens: bool = True
     ) -> None:
         self._store = store
         self._experiment_id = experiment_id
@@ -42,12 +44,17 @@ class RunsByKey:
         self._in_doubt: set[str] = set()
         self.last_epochs: dict[str, int] = {}
         self._reopens = reopens
+        self._parents: set[str | None] = set()
         self._find()
         self.were_there = bool(self._ids)
+        self._deleted: list[StoredRun] = []
+        if not reopens:
+            self._deleted = store.runs_with(experiment_id, self._tag, job_id, deleted=True)
 
     def _find(self, key: str | None = None) -> None:
         """Take over the runs that the store has and this does not know, or only the one for `key`."""
         for run in self._store.runs_with(self._experiment_id, self._tag, self._job_id):
+            self._parents.add(run.parent_run_id)
             found = run.tags.get(vocabulary.KEY_TAG)
             if found is not None and found not in self._ids and key in (found, None):
                 self._take_over(run)
@@ -64,15 +71,16 @@ class RunsByKey:
             ]
         if self._reopens:
             self._store.reopen(run.run_id)
-            self._forget_the_stop(run.run_id)
+            self.forget_the_stop(run.run_id)
         self._open.add(run.run_id)
         if not run.params:
             self._without_params.add(run.run_id)
-        if run.kind in vocabulary.TRAINED_KINDS:
+        if self._reopens and run.kind in vocabulary.TRAINED_KINDS:
             # Every epoch has its seconds; a loss that is no number is not stored.
             self.last_epochs[run.run_id] = max(self._store.steps(run.run_id, vocabulary.EPOCH_SECONDS), default=-1)
 
-    def _forget_the_stop(self, run_id: str) -> None:
+    def forget_the_stop(self, run_id: str) -> None:
+        """Take off a run what says that its job stopped."""
         if run_id in self._stopped:
             self._store.delete_tags(run_id, self._stopped[run_id])
             del self._stopped[run_id]
@@ -105,16 +113,22 @@ class RunsByKey:
         tags: Mapping[str, str],
         params: Mapping[str, object],
     ) -> str:
-        """The run for a key; created unless it exists.
+        """The run for a key; created unless it exists, or was deleted and can be restored.
 
         A call that failed may have made the run all the same, so the next one looks for it.
         """
+        tags = {self._tag: self._job_id, vocabulary.KEY_TAG: key, **tags}
         if key in self._in_doubt:
             self._find(key)
             self._in_doubt.discard(key)
+        if key not in self._ids:
+            self._restore(key, parent_run_id, params)
         if key in self._ids:
             run_id = self._ids[key]
-            if run_id in self._without_params:
+            if not self._reopens:
+                below = {} if parent_run_id is None else {vocabulary.PARENT_TAG: parent_run_id}
+                self._store.set_tags(run_id, {vocabulary.KIND_TAG: kind, **tags, **below})
+            if run_id in self._without_params or not self._reopens:
                 self._store.log_params(run_id, params)
                 self._without_params.discard(run_id)
             return run_id
@@ -124,7 +138,7 @@ class RunsByKey:
             kind=kind,
             name=name,
             parent_run_id=parent_run_id,
-            tags={self._tag: self._job_id, vocabulary.KEY_TAG: key, **tags},
+            tags=tags,
             params=params,
         )
         self._in_doubt.discard(key)
@@ -132,14 +146,33 @@ class RunsByKey:
         self._open.add(run_id)
         return run_id
 
+    def _restore(self, key: str, parent_run_id: str | None, params: Mapping[str, object]) -> None:
+        """Take back the run for a key that somebody deleted: what lies below it and what names it is right again.
+
+        A job of the same name may have been deleted before, and this one begun anew. So a restored run lies below a run
+        of this job, or has runs of it below it, or else is the newest; and it was made with the same parameters.
+        """
+        told = {name: str(value)[:LONGEST_PARAM] for name, value in params.items()}
+        found = [
+            run
+            for run in self._deleted
+            if run.tags.get(vocabulary.KEY_TAG) == key
+            and run.parent_run_id == parent_run_id
+            and all(told.get(name, value) == value for name, value in run.params.items())
+        ]
+        if found:
+            run = max(found, key=lambda run: (run.run_id in self._parents, run.started))
+            self._store.restore(run.run_id)
+            self._take_over(run)
+
     def is_open(self, run_id: str) -> bool:
-        """Whether the run was not ended yet."""
-        return run_id in self._open
+        """Whether the run is written to: it was not ended yet, or it is completed."""
+        return run_id in self._open or not self._reopens
 
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run for good."""
         self._store.finish(run_id, status)
-        self._forget_the_stop(run_id)
+        self.forget_the_stop(run_id)
         self._open.discard(run_id)
 
     def stop_all(self, status: RunStatus, reason: str) -> None:

@@ -23,13 +23,13 @@ from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.job_observer import JobObserver
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.stores.run_store import RunStore
+    from medarts_ops.tracking.runs.run_writer import RunWriter
 
 
 class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
     """Writes a search's events into a tracking store, as a `JobObserver` does."""
 
-    def __init__(self, store: RunStore, *, reopens: bool = True) -> None:
+    def __init__(self, store: RunWriter, *, reopens: bool = True) -> None:
         super().__init__(store, "search", reopens=reopens)
         self._stage_images: dict[int, int] = {}
         self._first_stage: StageResult | None = None
@@ -109,6 +109,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
             return
         match event.outcome:
             case FailedIndividual(epoch=epoch):
+                self._runs.forget_the_stop(run_id)  # its reason is replaced
                 at = {} if epoch is None else {vocabulary.FAILED_EPOCH_TAG: str(epoch)}
                 self._store.set_tags(run_id, shapes.failure_tags(event.outcome) | at)
                 self._runs.finish(run_id, "FAILED")

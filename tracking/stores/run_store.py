@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import RunError
@@ -25,10 +25,8 @@ from medarts_ops.tracking.stores.experiments import experiment_id
 from medarts_ops.tracking.stores.half_sent import remove_half_sent
 from medarts_ops.tracking.stores.run_deletion import delete_run, local_path
 from medarts_ops.tracking.stores.source_tags import source_tags
-from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
+from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, LONGEST_TAG, StoredRun
 from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
-
-LONGEST_TAG = 8000
 
 
 class RunStore:
@@ -142,10 +140,10 @@ class RunStore:
             parent = None if len(target.parts) == 1 else str(target.parent)
             self._client.log_artifact(run_id, str(file), parent)
 
-    def artifacts_in(self, run_id: str, folder: str) -> set[str]:
-        """The paths of the artifacts in a folder of the run; none where there is no such folder."""
+    def artifacts_in(self, run_id: str, folder: str) -> dict[str, int | None]:
+        """The paths of the artifacts in a folder of the run, with their bytes; none where there is no such folder."""
         with store_errors(self.uri):
-            return {info.path for info in self._client.list_artifacts(run_id, folder)}
+            return {info.path: info.file_size for info in self._client.list_artifacts(run_id, folder)}
 
     def finish(self, run_id: str, status: vocabulary.RunStatus) -> None:
         """End a run."""
@@ -165,6 +163,11 @@ class RunStore:
             place = local_path(self._client.get_run(run_id).info.artifact_uri)
             if place is not None and place.is_relative_to(self._artifact_root):
                 remove_half_sent(place)
+
+    def restore(self, run_id: str) -> None:
+        """Bring a deleted run back, as it was."""
+        with store_errors(self.uri):
+            self._client.restore_run(run_id)
 
     def delete_run(self, run_id: str) -> bool:
         """Delete a run, its artifacts and models; says whether the artifacts are gone (`run_deletion.delete_run`)."""
@@ -225,16 +228,18 @@ class RunStore:
         """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
         return self.runs_with(experiment_id, SEARCH_TAG, search_id)
 
-    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[StoredRun]:
-        """The runs with this value of a tag, oldest first."""
-        return self._matching([experiment_id], {tag: value})
+    def runs_with(self, experiment_id: str, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]:
+        """The runs with this value of a tag, oldest first; only those that were deleted, if asked."""
+        return self._matching([experiment_id], {tag: value}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
 
     def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
         tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
         return self._matching([run.experiment_id], tags)
 
-    def _matching(self, experiment_ids: list[str], tags: Mapping[str, str]) -> list[StoredRun]:
+    def _matching(
+        self, experiment_ids: list[str], tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY
+    ) -> list[StoredRun]:
         if any("'" in value for value in tags.values()):
             return []  # a filter can't quote it, and no run of ours has such a tag
         condition = " and ".join(f"tags.`{key}`='{value}'" for key, value in tags.items())
@@ -243,7 +248,7 @@ class RunStore:
         with store_errors(self.uri):
             while True:
                 page = self._client.search_runs(
-                    experiment_ids, condition, order_by=["attributes.start_time ASC"], page_token=token
+                    experiment_ids, condition, view, order_by=["attributes.start_time ASC"], page_token=token
                 )
                 found += [stored_run(run) for run in page]
                 token = page.token

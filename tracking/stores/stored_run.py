@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-LONGEST_PARAM = 6000
-"""Characters of a parameter that are kept."""
+LONGEST_PARAM, LONGEST_TAG = 6000, 8000
+"""Characters of a parameter and of a tag that are kept."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
@@ -14,6 +15,7 @@ from medarts_ops.individual import Individual, StageResult
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
 INDIVIDUAL = "individual"
+RUN = "mlflow_run_id"
 WIDEST_LOW = 1e-6
 WIDEST_HIGH = 1.0
 
@@ -27,6 +29,9 @@ def record_stage(
     stage_run_id: str,
 ) -> None:
     """Write the stage into the study `<search id>/<stage name>`: one trial for each individual, once.
+
+    A study whose trials name other runs, because the runs were lost and made anew, is made anew, too: a finished trial
+    takes no other attribute.
 
     Stages train for different lengths, so each has a study of its own and its `best_trials` are front 0. Trials carry
     the individual's id, its MLflow run, genotype hash and front as user attributes, failed ones cause and reason.
@@ -42,8 +47,11 @@ def record_stage(
     }
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
+        if _names_others(study, {member.id: run_id_of(member.id) for member, *_ in told}):
+            optuna.delete_study(study_name=study.study_name, storage=storage)
+            study = open_study(storage, study.study_name, config.objectives)
         name_objectives(study, config.objectives)
-        study.set_user_attr("mlflow_run_id", stage_run_id)
+        study.set_user_attr(RUN, stage_run_id)
         recorded = {trial.user_attrs.get(INDIVIDUAL) for trial in study.get_trials(deepcopy=False)}
         for member, state, values, attributes in told:
             if member.id not in recorded:
@@ -52,9 +60,15 @@ def record_stage(
                     values=values,
                     params=member.hyperparameters.model_dump(),
                     distributions=distributions,
-                    user_attrs={INDIVIDUAL: member.id, "mlflow_run_id": run_id_of(member.id), **attributes},
+                    user_attrs={INDIVIDUAL: member.id, RUN: run_id_of(member.id), **attributes},
                 )
                 study.add_trial(trial)
+
+
+def _names_others(study: optuna.Study, run_ids: dict[str, str]) -> bool:
+    """Whether a trial names another run than its individual's."""
+    attributes = [trial.user_attrs for trial in study.get_trials(deepcopy=False)]
+    return any(each.get(RUN) != run_ids.get(each.get(INDIVIDUAL, ""), each.get(RUN)) for each in attributes)
 
 
 _Told = tuple[Individual, TrialState, list[float] | None, dict[str, object]]

@@ -17,8 +17,10 @@ from medarts_ops.observers import (
     IndividualFinished,
     SearchEvent,
     SearchFinished,
+    SearchStarted,
     SearchStopped,
 )
+from medarts_ops.reproducibility import process_started
 from medarts_ops.tracking.artifacts.shapes import read_genotype
 from medarts_ops.tracking.runs.job_observer import epoch_metrics
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
@@ -241,8 +243,11 @@ def test_an_individual_that_was_never_born_is_named(tell: Tell, events: Events) 
 def test_each_process_that_works_on_a_search_leaves_its_reproducibility_record(
     store: RunStore, tell: Tell, events: Events
 ) -> None:
-    observer = tell(events[:5])
-    (entry,) = store._client.list_artifacts(observer.run_id, "reproducibility")
-    record = store.read_json_artifact(observer.run_id, entry.path)
+    first = events[0]
+    assert isinstance(first, SearchStarted)
+    process = process_started(first.config, first.dataset)
+    observer = tell((first, process, *events[1:5], process.model_copy(update={"name": "20260101T120000Z.json"})))
+    assert len(store.artifacts_in(observer.run_id, "reproducibility")) == 2
+    record = store.read_json_artifact(observer.run_id, f"reproducibility/{process.name}")
     assert (record["kind"], record["seed"]) == ("search", 0)
     assert record["packages"]["torch"]
