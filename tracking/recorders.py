@@ -26,6 +26,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
+from medarts_ops.tracking.reading.jobs import home_of
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
 from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures
@@ -101,6 +102,7 @@ def search_recorder(
         ConfigError: the study of its proposals was filled under other settings.
         StoreError: a store failed.
     """
+    store = home_of(store, "search", folder.name)
     mlflow = MlflowSearchObserver(store, reopens=reopens)
     proposer = make_proposer(config, folder.name, studies, dataset)
 
@@ -126,6 +128,7 @@ def evaluation_recorder(store: RunStore, folder: Path, *, pictures: bool, reopen
         StoreError: the store failed.
     """
     place = read_place(folder)
+    store = home_of(store, "evaluation", folder.name, place.parent_run_id)
     mlflow = MlflowEvaluationObserver(
         store, folder.name, evaluates=place.evaluates, parent_run_id=place.parent_run_id, reopens=reopens
     )

@@ -40,6 +40,7 @@ def sync_job(
     name: str,
     *,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     storage: str | None = None,
     pictures: bool = True,
 ) -> SyncedJob:
@@ -51,7 +52,7 @@ def sync_job(
 
     Args:
         work_dir: where the job has its folder, by its `name`.
-        tracking_uri, storage: as for `tracked_search`; an evaluation has no studies.
+        tracking_uri, experiment, storage: as for `tracked_search`; an evaluation has no studies.
         pictures: draw those that the runs lack, too.
 
     Raises:
@@ -62,7 +63,7 @@ def sync_job(
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        store, started = open_store(tracking_uri), journal.started
+        store, started = open_store(tracking_uri, experiment=experiment), journal.started
         recorder: SearchRecorder | EvaluationRecorder
         match kind:
             case "search":
