@@ -28,6 +28,7 @@ from medarts_ops.observers import (
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
 from medarts_ops.tracking import vocabulary
+from medarts_ops.tracking.reading.jobs import home_of
 from medarts_ops.tracking.runs.completed_store import CompletedStore
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
@@ -110,6 +111,7 @@ def search_recorder(
         ConfigError: the study of its proposals was filled under other settings.
         StoreError: a store failed.
     """
+    store = home_of(store, "search", folder.name)
     writer = completed or store
     mlflow = MlflowSearchObserver(writer, reopens=completed is None)
     proposer = make_proposer(config, folder.name, studies, dataset)
@@ -139,7 +141,9 @@ def evaluation_recorder(
         SearchError: the folder does not say where the evaluation's run belongs.
         StoreError: the store failed.
     """
-    place, writer = read_place(folder), completed or store
+    place = read_place(folder)
+    store = home_of(store, "evaluation", folder.name, place.parent_run_id)
+    writer = completed or store
     if completed is not None:
         place = place_in(completed, place)
     evaluates, parent = place.evaluates, place.parent_run_id
@@ -167,7 +171,7 @@ def place_in(store: CompletedStore, place: Place) -> Place:
         return place
     runs = {
         run.tags.get(vocabulary.KEY_TAG): run.run_id
-        for run in store.runs_with(store.experiment_id(), vocabulary.SEARCH_TAG, place.search)
+        for run in store.runs_with(None, vocabulary.SEARCH_TAG, place.search)
     }
     if "search" not in runs:
         _logger.warning("search %s has no run here: `medarts sync` it first, then this again", place.search)

@@ -13,11 +13,12 @@ from medarts_ops.journal.journal import JOURNAL_NAME
 from medarts_ops.journal.kinds import KINDS
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import JobState
-from medarts_ops.tracking.reading.jobs import job_in
+from medarts_ops.tracking.reading.jobs import home_of, job_in
 from medarts_ops.tracking.recorders import (
     EvaluationRecorder,
     SearchRecorder,
     evaluation_recorder,
+    read_place,
     search_recorder,
 )
 from medarts_ops.tracking.runs.completed_store import CompletedStore
@@ -49,6 +50,7 @@ def sync_job(
     name: str,
     *,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     storage: str | None = None,
     pictures: bool = True,
 ) -> SyncedJob:
@@ -60,7 +62,7 @@ def sync_job(
 
     Args:
         work_dir: where the job has its folder, by its `name`.
-        tracking_uri, storage: as for `tracked_search`; an evaluation has no studies.
+        tracking_uri, experiment, storage: as for `tracked_search`; an evaluation has no studies.
         pictures: draw those that the runs lack, too.
 
     Raises:
@@ -71,7 +73,8 @@ def sync_job(
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        store, started = open_store(tracking_uri), journal.started
+        store, started = open_store(tracking_uri, experiment=experiment), journal.started
+        store = home_of(store, kind, name, read_place(folder).parent_run_id if kind == "evaluation" else None)
         completed = CompletedStore(store)
         recorder: SearchRecorder | EvaluationRecorder
         match kind:

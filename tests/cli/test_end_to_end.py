@@ -25,6 +25,7 @@ from refusals import VARIABLES
 from medarts_ops.cli.main import medarts
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 
 RUN_MAIN = "from medarts_ops.cli.main import main; main()"
 SMALL = ("--set", "cells=3", "--set", "channels=2", "--set", "epochs=1", "--set", "runtime.threads=1")
@@ -141,10 +142,11 @@ def test_alpha_is_inherited_bit_for_bit_through_the_store(place: Place, runs: di
 
 
 def test_optuna_holds_proposals_and_stages_whose_best_trials_are_front_0(place: Place, runs: dict[str, Run]) -> None:
-    names = optuna.get_all_study_names(place.storage)
+    storage = open_study_storage(place.storage)
+    names = optuna.get_all_study_names(storage)
     assert set(names) == {f"digits-1/{name}" for name in ("proposals", "init", "mid", "final")}
     for name in names:
-        study = optuna.load_study(study_name=name, storage=place.storage)
+        study = optuna.load_study(study_name=name, storage=storage)
         assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
         if not name.endswith("proposals"):
             front = {trial.user_attrs["individual"] for trial in study.trials if trial.user_attrs["front"] == 0}

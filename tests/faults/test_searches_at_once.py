@@ -22,6 +22,7 @@ from medarts_ops.observers import SearchFinished
 from medarts_ops.tracking.resume import resumed_search
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.vocabulary import PROPOSAL
 
 TIMED = ("seconds", "hours", "images_per_second", "mlflow.note.content")  # notes say hours
@@ -63,7 +64,7 @@ def products_of(folder: Path, name: str) -> dict[str, Any]:
 
 
 def trials_of(folder: Path, study: str) -> list[Any]:
-    found = optuna.load_study(study_name=study, storage=stores(folder)["storage"]).trials
+    found = optuna.load_study(study_name=study, storage=open_study_storage(stores(folder)["storage"])).trials
     told = ("individual", "front", "genotype_hash", PROPOSAL)
     return [
         (trial.number, trial.state.name, trial.params, trial.values, {key: trial.user_attrs.get(key) for key in told})
@@ -72,7 +73,7 @@ def trials_of(folder: Path, study: str) -> list[Any]:
 
 
 def studies_of(folder: Path) -> set[str]:
-    return set(optuna.study.get_all_study_names(stores(folder)["storage"]))
+    return set(optuna.study.get_all_study_names(open_study_storage(stores(folder)["storage"])))
 
 
 def everything_of(folder: Path, name: str) -> Any:

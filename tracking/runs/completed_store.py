@@ -56,7 +56,7 @@ class CompletedStore:
         """As the store."""
         return self._store.experiment_id()
 
-    def runs_with(self, experiment_id: str, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]:
+    def runs_with(self, experiment_id: str | None, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]:
         """As the store; the runs are known from here on."""
         runs = self._store.runs_with(experiment_id, tag, value, deleted=deleted)
         for run in runs:

@@ -6,11 +6,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import ConfigError, StoreError
@@ -46,11 +48,14 @@ def open_study_storage(url: str | None) -> BaseStorage:
             f"can't keep studies in {without_password(str(url))!r}: allowed are {SQLITE}<file> and "
             "postgresql://user:password@host/database"
         )
-    waiting = {"timeout": LOCK_SECONDS} if sqlite_file(address) is not None else {"connect_timeout": LOCK_SECONDS}
+    engine: dict[str, Any] = {"connect_args": {"connect_timeout": LOCK_SECONDS}}
+    if sqlite_file(address) is not None:
+        # Without a pool, which nobody would close, a connection is closed after the call that needed it.
+        engine = {"connect_args": {"timeout": LOCK_SECONDS}, "poolclass": NullPool}
     _logger.info("the study storage is %s", without_password(address))
     with opening(address):
         try:
-            return RDBStorage(address, engine_kwargs={"connect_args": waiting})
+            return RDBStorage(address, engine_kwargs=engine)
         except (OptunaError, SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
             shown = without_password(address)
             raise StoreError(f"can't open the study storage {shown}: {first_line(error)}") from error
