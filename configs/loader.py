@@ -178,9 +178,10 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
 
 
 def _set_by(changed_by: Mapping[str, str], path: str) -> str:
-    """The layer that set the setting at `path`, or a group above it by a name alone."""
-    while path and path not in changed_by:
-        path = path.rpartition(".")[0]
+    """The layer that set the setting at `path`; a name may have stood for its whole group, and that in a list."""
+    above, _, last = path.rpartition(".")
+    if path not in changed_by and (last == "name" or last.isdigit()):
+        return _set_by(changed_by, above)
     return changed_by.get(path, "default")
 
 

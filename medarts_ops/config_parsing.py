@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -107,13 +107,19 @@ def _explained(model: type[BaseModel], parts: list[str], detail: ErrorDetails) -
     if detail["type"] == "string_pattern_mismatch" and field is not None:
         allowed = field.description or ""  # it says in words what the pattern says
     elif detail["type"] in _ALLOWED:
-        allowed = _ALLOWED[detail["type"]].format(**detail.get("ctx", {}))
+        allowed = _ALLOWED[detail["type"]].format(**_limits(detail))
     else:
         message = detail["msg"].removeprefix("Value error, ")
         return f"{message[0].lower()}{message[1:]}", []
     groups = ", ".join(_fields_at(model, parts)) if detail["type"] in ("dict_type", "model_type") else ""
     null = ["null"] if field is not None and type(None) in get_args(field.annotation) else []
     return "allowed is ", [f"{allowed}: {groups}" if groups else allowed, *null]
+
+
+def _limits(detail: ErrorDetails) -> dict[str, Any]:
+    """What an error says of its bounds; a bound of a fraction that is whole is written as such."""
+    known = detail.get("ctx", {})
+    return {name: f"{value:g}" if isinstance(value, float) else value for name, value in known.items()}
 
 
 def _cut(text: str) -> str:
@@ -125,25 +131,28 @@ def _names_a_union_member(part: int | str) -> bool:
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    for part in path:
-        if part.isdigit():
-            continue
-        found = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
-        if found is None:
-            return list(HYPERPARAMETERS) if part == "space" else []
-        model = found
-    return list(model.model_fields)
+    """The settings of a group, or of each in a list; none below what is no group."""
+    field = _field_at(model, path)
+    if path and not path[-1].isdigit() and field is not None and get_origin(field.annotation) is dict:
+        return list(HYPERPARAMETERS)
+    found = _group_at(model, path)
+    return [] if found is None else list(found.model_fields)
 
 
 def _field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
     """The field of a setting; None for an entry of a list, or below what is no group."""
-    *way, last = path or [""]
+    above = _group_at(model, path[:-1])
+    return None if above is None or not path else above.model_fields.get(path[-1])
+
+
+def _group_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
     found: type[BaseModel] | None = model
-    for part in way:
-        if part.isdigit() or found is None:
+    for part in path:
+        if part.isdigit() or part in HYPERPARAMETERS:  # an entry of a list, or of the one mapping that is no group
             continue
-        found = _model_in(found.model_fields[part].annotation) if part in found.model_fields else None
-    return None if found is None else found.model_fields.get(last)
+        field = None if found is None else found.model_fields.get(part)
+        found = None if field is None else _model_in(field.annotation)
+    return found
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

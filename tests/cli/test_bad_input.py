@@ -52,6 +52,14 @@ def test_a_wrong_setting_is_a_usage_error(words: list[str], message: str, here: 
     assert_refused(invoke("search", *words), 2, message)
 
 
+@pytest.mark.parametrize(("name", "code"), [("../up", 2), ("", 2), ("taken", 1)])
+def test_a_dry_run_refuses_the_names_that_the_search_refuses(name: str, code: int, here: Path) -> None:
+    (here / "work" / "taken").mkdir(parents=True)
+    told = [invoke("search", "--work-dir", "work", "--name", name, *more) for more in ([], ["--dry-run"])]
+    assert [result.exit_code for result in told] == [code, code]
+    assert told[0].stderr == told[1].stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
