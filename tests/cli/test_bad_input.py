@@ -104,6 +104,22 @@ def test_reading_makes_no_store(words: Sequence[str], here: Path) -> None:
     assert not list(here.iterdir())
 
 
+def test_in_a_folder_whose_name_is_no_utf_8_one_line_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "f\udce9").mkdir()
+    monkeypatch.chdir(here / "f\udce9")
+    for words in (["search"], ["runs"], ["search", "--tracking-uri", "sqlite:///x.db"]):
+        assert_refused(invoke(*words), 2, "is not in UTF-8")
+    assert not list(Path.cwd().iterdir())
+
+
+def test_files_whose_names_are_no_utf_8_are_read_and_written(here: Path) -> None:
+    (here / "\udce9.yaml").write_text("search: {seed: 7}")
+    shown = invoke("config", "show", "--config", "\udce9.yaml", "--json")
+    assert (shown.exit_code, '"value": 7' in shown.stdout) == (0, True)
+    (here / "\udce9.json").write_text("{}")
+    assert_refused(invoke("evaluate", "--genotype", "\udce9.json", "--dataset", "digits"), 1, r"\udce9.json")
+
+
 def test_a_work_directory_below_a_file_is_refused(here: Path) -> None:
     (here / "work").touch()
     assert_refused(invoke("search", "--work-dir", "work/below"), 1, "name a folder that can be written")

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from medarts_ops.errors import ConfigError, StoreError, os_errors_as
+from medarts_ops.errors import ConfigError, StoreError, check_is_utf8, os_errors_as
 
 SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
@@ -42,21 +42,26 @@ def database_address(given: str | None, file_name: str) -> str | None:
     None as `given` is the file of that name in the current folder. Gives None for an address of another kind.
 
     Raises:
-        ConfigError: no file, or a database in memory, which nobody could open afterwards.
+        ConfigError: no file, one whose path is not UTF-8, or a database in memory, which nobody could open afterwards.
     """
     if given is None:
-        return SQLITE + (Path.cwd() / file_name).as_posix()
+        return _file_address(Path.cwd() / file_name)
     scheme, separator, rest = given.partition("://")
     if scheme_of(given) == "sqlite":
         file, question_mark, options = given.removeprefix("sqlite://").removeprefix("/").partition("?")
         if not file or file == ":memory:":
             raise ConfigError(f"{given!r} names no file: allowed is {SQLITE}<path of a .db file>")
-        return SQLITE + Path(file).resolve().as_posix() + question_mark + options
+        return _file_address(Path(file).resolve()) + question_mark + options
     if scheme_of(given) not in POSTGRES_SCHEMES:
         return None
     # SQLAlchemy 2.0 reads a bare `postgresql://` as psycopg2, 2.1 as psycopg: naming the driver works with both.
     bare = scheme == "postgresql" and find_spec("psycopg2") is not None
     return f"{scheme}+psycopg2{separator}{rest}" if bare else given
+
+
+def _file_address(file: Path) -> str:
+    check_is_utf8(str(file), "the path of the database", ConfigError)
+    return SQLITE + file.as_posix()
 
 
 def sqlite_file(address: str) -> Path | None:
