@@ -15,7 +15,11 @@ from medarts_ops.quantities import percent
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes for each image.")
-@click.option("--trusted", is_flag=True, help="Load a .pt2 file, which can run whatever its maker put into it.")
+@click.option(
+    "--trusted",
+    is_flag=True,
+    help="MODEL is your own: load a .pt2, which can run whatever its maker put into it, or one beyond the limits.",
+)
 @json_option
 def command(*, model: Path, images: tuple[Path, ...], top: int, trusted: bool, as_json: bool) -> None:
     """Classify IMAGES with MODEL, a file that `medarts export` wrote.

@@ -12,7 +12,7 @@ from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
 from medarts_ops.configs.presets import read_settings_file
-from medarts_ops.journal.folder import fresh_name
+from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
@@ -44,12 +44,13 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     """
     request = config_request(ctx)
     config = resolve_search(request).config
+    name = fresh_name("search", config.dataset.name) if name is None else name
+    check_name_is_free_in(places.work_dir, name)
     if dry_run:
         plan(config, as_json)
         return
     from medarts_ops.tracking.search import tracked_search
 
-    name = fresh_name("search", config.dataset.name) if name is None else name
     with resumable(places, name), ProgressBoard(progress_console()) as board:
         found = tracked_search(
             config,

@@ -75,7 +75,7 @@ def resolve_evaluate(request: Request) -> Resolved[EvaluateConfig]:
 def resolved_table(config: SearchConfig | EvaluateConfig, changed_by: Mapping[str, str]) -> list[SettingRow]:
     """All settings of `config` in the model's order; `changed_by` is what resolving the config gave."""
     return [
-        SettingRow(path, value, changed_by.get(path, "default"), origin, description)
+        SettingRow(path, value, _set_by(changed_by, path), origin, description)
         for path, value, origin, description in settings_of(config)
     ]
 
@@ -175,6 +175,14 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
         config = config.model_copy(update={"dataset": dataset})
         changed_by["dataset.data"] = DATA_VARIABLE
     return Resolved(config, changed_by)
+
+
+def _set_by(changed_by: Mapping[str, str], path: str) -> str:
+    """The layer that set the setting at `path`; a name may have stood for its whole group, and that in a list."""
+    above, _, last = path.rpartition(".")
+    if path not in changed_by and (last == "name" or last.isdigit()):
+        return _set_by(changed_by, above)
+    return changed_by.get(path, "default")
 
 
 def _settings_file(request: Request) -> SettingsFile:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages
@@ -72,7 +72,16 @@ class SpaceConfig(Settings):
         return self
 
 
-class StrategyConfig(Settings):
+class NamedSettings(Settings):
+    """Settings of something with a name, which may stand for all of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_the_name(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given
+
+
+class StrategyConfig(NamedSettings):
     """How α is improved within one individual: a name, and settings that the strategy of that name knows.
 
     Read from a file or a journal it holds whatever was given; `strategy_settings` makes the strategy's own of it.
@@ -130,16 +139,11 @@ class AugmentConfig(Settings):
     )
 
 
-class ObjectiveConfig(Settings):
+class ObjectiveConfig(NamedSettings):
     """One objective of the selection (paper III.C.3)."""
 
     name: str = setting("accuracy", "paper", "registered objective")
     direction: Direction | None = setting(None, "ours", "which way is better; empty is the objective's natural one")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _may_be_its_name(cls, given: object) -> object:
-        return {"name": given} if isinstance(given, str) else given
 
 
 class ResolvedObjective(ObjectiveConfig):
@@ -214,6 +218,11 @@ class SearchConfig(Settings):
     para_aug: ParaAugConfig = ParaAugConfig()
     proposals: ProposalsConfig = ProposalsConfig()
     runtime: SearchRuntimeConfig = SearchRuntimeConfig()
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _may_be_one(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     def progress(self, stage: int, epoch: int) -> float:
         """The share, in 0…1, of the search's epochs that are over when this epoch (from 0) of this stage begins."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from medarts_ops.errors import ConfigError
@@ -16,6 +17,31 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_EXPLAINED = 10
 MAX_SHOWN = 200  # characters of a wrong value that a message repeats
+
+
+_ALLOWED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "string_unicode": "text in UTF-8",
+    "string_too_long": "text of at most {max_length} characters",
+    "tuple_type": "a list",
+    "dict_type": "a group of settings",
+    "model_type": "a group of settings",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+}
+"""What a setting may be, by pydantic's name of the error; it has words of its own, which are for programmers."""
 
 
 def parse_config(model: type[Model], settings: Mapping[str, Any], place: str = "") -> Model:
@@ -28,31 +54,72 @@ def parse_config(model: type[Model], settings: Mapping[str, Any], place: str = "
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        lines = list(dict.fromkeys(_explain(model, detail, place) for detail in error.errors(include_url=False)))
+        lines = _lines(model, error.errors(include_url=False), place)
         further = [f"and {len(lines) - MAX_EXPLAINED} more"] if len(lines) > MAX_EXPLAINED else []
         raise ConfigError("; ".join(lines[:MAX_EXPLAINED] + further)) from error
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails, within: str) -> str:
-    place, forbidden = detail["loc"], detail["type"] == "extra_forbidden"
-    wrong_key = not forbidden and place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
+def _lines(model: type[BaseModel], details: Sequence[ErrorDetails], within: str) -> list[str]:
+    """A line for each wrong setting: where one may be this or that, pydantic has an error for each."""
+    told: dict[str, list[str]] = {}
+    shown: dict[str, str] = {}
+    for detail in details:
+        parts, unknown = _place(detail)
+        path = ".".join([within, *parts] if within else parts) or "config"
+        if unknown is not None:
+            told.setdefault(_unknown(model, parts, unknown, within), [])
+            continue
+        message, allowed = _explained(model, parts, detail)
+        line = f"{path}: {message}"
+        told.setdefault(line, []).extend(allowed)
+        got = detail["input"]
+        is_single = not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing"
+        shown[line] = f", got {_cut(repr(got))}" if is_single else ""
+    return [f"{line}{', or '.join(dict.fromkeys(allowed))}{shown.get(line, '')}" for line, allowed in told.items()]
+
+
+def _place(detail: ErrorDetails) -> tuple[list[str], str | None]:
+    """The path of a setting; where the key itself is wrong, that of its group, and the key."""
+    place = detail["loc"]
+    wrong_key = place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
     place = place[:-1] if wrong_key else place
+    is_unknown = wrong_key or detail["type"] == "extra_forbidden"
     # Union members add parts such as "constrained-int" to the path; an unknown key is the user's word, even `int`.
-    unknown = place[-1:] if wrong_key or forbidden else ()
-    parts = [str(part) for part in place[: len(place) - len(unknown)] if not _names_a_union_member(part)]
-    parts += map(str, unknown)
-    above = [within] if within else []
-    path = ".".join(above + parts) or "config"
-    if unknown:
-        allowed = list(HYPERPARAMETERS) if wrong_key else _fields_at(model, parts[:-1])
-        near = difflib.get_close_matches(parts[-1], allowed, n=1)
-        hint = f"; did you mean {'.'.join([*above, *parts[:-1], near[0]])!r}?" if near else ""
-        return f"unknown setting {_cut(path)!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
-    message = detail["msg"].removeprefix("Value error, ")
-    got = detail["input"]
-    is_single = not isinstance(got, Mapping | BaseModel) and detail["type"] != "missing"
-    shown = f", got {_cut(repr(got))}" if is_single else ""
-    return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+    last = [place[-1]] if is_unknown else []
+    parts = [str(part) for part in place[: len(place) - len(last)] if not _names_a_union_member(part)]
+    return parts, str(last[0]) if is_unknown else None
+
+
+def _unknown(model: type[BaseModel], parts: list[str], unknown: str, within: str) -> str:
+    above = [within, *parts] if within else parts
+    allowed = _fields_at(model, parts)
+    near = difflib.get_close_matches(unknown, allowed, n=1)
+    hint = f"; did you mean {'.'.join([*above, near[0]])!r}?" if near else ""
+    path = _cut(".".join([*above, unknown]))
+    return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
+
+
+def _explained(model: type[BaseModel], parts: list[str], detail: ErrorDetails) -> tuple[str, list[str]]:
+    """The beginning of a line, and what the setting may be, which the line goes on with."""
+    field = _field_at(model, parts)
+    if detail["type"] == "missing":
+        return "is missing: give it", []
+    if detail["type"] == "string_pattern_mismatch" and field is not None:
+        allowed = field.description or ""  # it says in words what the pattern says
+    elif detail["type"] in _ALLOWED:
+        allowed = _ALLOWED[detail["type"]].format(**_limits(detail))
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+        return f"{message[0].lower()}{message[1:]}", []
+    groups = ", ".join(_fields_at(model, parts)) if detail["type"] in ("dict_type", "model_type") else ""
+    null = ["null"] if field is not None and type(None) in get_args(field.annotation) else []
+    return "allowed is ", [f"{allowed}: {groups}" if groups else allowed, *null]
+
+
+def _limits(detail: ErrorDetails) -> dict[str, Any]:
+    """What an error says of its bounds; a bound of a fraction that is whole is written as such."""
+    known = detail.get("ctx", {})
+    return {name: f"{value:g}" if isinstance(value, float) else value for name, value in known.items()}
 
 
 def _cut(text: str) -> str:
@@ -64,14 +131,28 @@ def _names_a_union_member(part: int | str) -> bool:
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """The settings of a group, or of each in a list; none below what is no group."""
+    field = _field_at(model, path)
+    if path and not path[-1].isdigit() and field is not None and get_origin(field.annotation) is dict:
+        return list(HYPERPARAMETERS)
+    found = _group_at(model, path)
+    return [] if found is None else list(found.model_fields)
+
+
+def _field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
+    """The field of a setting; None for an entry of a list, or below what is no group."""
+    above = _group_at(model, path[:-1])
+    return None if above is None or not path else above.model_fields.get(path[-1])
+
+
+def _group_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    found: type[BaseModel] | None = model
     for part in path:
-        if part.isdigit():
+        if part.isdigit() or part in HYPERPARAMETERS:  # an entry of a list, or of the one mapping that is no group
             continue
-        found = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
-        if found is None:
-            return list(HYPERPARAMETERS) if part == "space" else []
-        model = found
-    return list(model.model_fields)
+        field = None if found is None else found.model_fields.get(part)
+        found = None if field is None else _model_in(field.annotation)
+    return found
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -23,7 +23,9 @@ from medarts_ops.settings import (
 class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
-    name: str = setting("init", "paper", "the stage's name", pattern=r"^[a-z0-9_]+$", max_length=40)
+    name: str = setting(
+        "init", "paper", "the stage's name: small letters, digits and _", pattern=r"^[a-z0-9_]+$", max_length=40
+    )
     cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
     channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
     epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)

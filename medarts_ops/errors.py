@@ -71,6 +71,14 @@ def os_errors_as(kind: type[MedartsError], wrong: str, remedy: str) -> Iterator[
         raise kind(f"{wrong}: {error.strerror or error}; {remedy}") from error
 
 
+def check_is_utf8(text: str, what: str, kind: type[MedartsError]) -> None:
+    """Refuse the name of a file or folder that is no UTF-8: journals and stores are text, and can't keep it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise kind(f"{what} {text!r} is not in UTF-8, as journals and stores keep their text: rename it") from error
+
+
 def named(error: BaseException) -> str:
     """An error of anybody's code in one line: its type and what it says."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

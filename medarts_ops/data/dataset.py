@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.config import DatasetConfig
-from medarts_ops.errors import ConfigError, DataError
+from medarts_ops.errors import ConfigError, DataError, check_is_utf8
 from medarts_ops.observers import DatasetSummary
 
 ALLOWED_CHANNELS = (1, 3)
@@ -140,6 +140,8 @@ def required_data(config: DatasetConfig, what: str) -> str:
 def _check_classes(class_names: tuple[str, ...], train: LabelledImages, test: LabelledImages | None) -> None:
     if len(class_names) < 2:
         raise DataError(f"the dataset has one class, {list(class_names)}: allowed are two or more")
+    for name in class_names:
+        check_is_utf8(name, "the class name", DataError)
     highest = max(int(part.labels.max()) for part in (train, test) if part is not None)
     if highest >= len(class_names):
         raise DataError(f"a label is {highest}: allowed are 0 to {len(class_names) - 1}, one for each class name")

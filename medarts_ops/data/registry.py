@@ -12,7 +12,7 @@ from medarts_ops.data.folder import load_folder
 from medarts_ops.data.npz import load_npz
 from medarts_ops.data.proxy import single_image_class, stratified_split
 from medarts_ops.data.resolution import check_affordable, check_large_enough, lanczos
-from medarts_ops.errors import DataError
+from medarts_ops.errors import DataError, check_is_utf8
 from medarts_ops.registry import Registry
 from medarts_ops.seeds import Stream, random_generator
 
@@ -38,6 +38,7 @@ def load_dataset(config: DatasetConfig) -> ImageDataset:
         ConfigError: an unknown name, `data` missing or out of place, or large images without a resolution.
         DataError: the images can't be read, are smaller than 8×8, or do not suffice for a test set.
     """
+    check_is_utf8(config.data or "", "dataset.data", DataError)
     loaded = DATASETS.get(config.name)(config)
     train = _at_resolution(loaded.train, config.resolution)
     if loaded.test is not None:

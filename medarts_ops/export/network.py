@@ -18,6 +18,7 @@ from medarts_ops.data.resolution import SMALLEST_SIDE
 from medarts_ops.errors import DataError, ExportError, MedartsError, SearchError
 from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluation
 from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.networks.layout import STEM_MULTIPLIER
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
 from medarts_ops.space.genotype import Genotype
@@ -26,6 +27,9 @@ from medarts_ops.value import Value
 
 AUXILIARY = "auxiliary_head."
 """How the names of the weights begin that help in training only."""
+
+MAX_CLASS_NAME = 1_000
+"""Characters of a class's name."""
 
 Given = TypeVar("Given")
 Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=MAX_SIDE)]
@@ -58,10 +62,20 @@ class NetworkDescription(Value):
                 f"mean has {len(self.mean)} numbers and std {len(self.std)}: allowed is one for each of "
                 f"{self.in_channels} channels"
             )
+        longest = max(map(len, self.class_names))
+        if longest > MAX_CLASS_NAME:
+            raise ValueError(f"a class has a name of {longest:,} characters: allowed are {MAX_CLASS_NAME:,}")
         nodes = max(self.genotype.n_nodes("normal"), self.genotype.n_nodes("reduce"))
         if nodes > MAX_NODES:
             raise ValueError(f"a cell has {nodes} nodes: allowed are {MAX_NODES}")
         return self
+
+    @property
+    def values_an_image(self) -> int:
+        """Numbers in the largest feature map that goes from cell to cell, of one image."""
+        height, width = self.resolution
+        outputs = len(self.genotype.normal_concat), len(self.genotype.reduce_concat)
+        return height * width * self.channels * max(STEM_MULTIPLIER, *outputs)
 
 
 class ClassifyingNetwork(nn.Module):
@@ -154,6 +168,12 @@ def trained_network(description: NetworkDescription, weights: Mapping[str, Tenso
     Raises:
         ExportError: a weight is missing, unknown, or of another shape or type than the network's.
     """
+    cells = len({name.split(".")[1] for name in weights if name.startswith("cells.")})
+    if cells < description.cells:  # said before any is built: a thousand take their time
+        raise ExportError(
+            f"{source!r} holds other weights than its genotype asks for: cell {cells} is absent and must be one of "
+            f"{description.cells}; export the evaluation again"
+        )
     sizes = description.model_dump(include={"cells", "channels", "in_channels"})
     with torch.device("meta"):
         network = DerivedNetwork(description.genotype, n_classes=len(description.class_names), auxiliary=False, **sizes)

@@ -22,6 +22,13 @@ def check_job_name(name: str) -> None:
         )
 
 
+def check_name_is_free_in(work_dir: Path, name: str) -> None:
+    """Refuse, before anything else is tried, a name that is not allowed (ConfigError) or taken there (SearchError)."""
+    check_job_name(name)
+    if (work_dir / name).exists():
+        raise _taken(work_dir / name)
+
+
 def fresh_name(verb: str, dataset: str) -> str:
     """A job's name: the time for people, and two random bytes for jobs that start in the same second on one store."""
     return f"{verb}-{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -39,11 +46,15 @@ def create_job_folder(work_dir: Path, name: str) -> Path:
         try:
             folder.mkdir()
         except FileExistsError as error:
-            raise SearchError(
-                f"name {name!r} is taken: {str(folder)!r} exists; choose another name, or remove that folder if it "
-                "is of no use to you"
-            ) from error
+            raise _taken(folder) from error
     return folder
+
+
+def _taken(folder: Path) -> SearchError:
+    return SearchError(
+        f"name {folder.name!r} is taken: {str(folder)!r} exists; choose another name, or remove that folder if it is "
+        "of no use to you"
+    )
 
 
 def using_work_dir(work_dir: Path) -> AbstractContextManager[None]:

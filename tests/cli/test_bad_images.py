@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from refusals import assert_refused, invoke
+from refusals import VARIABLES, assert_refused, invoke
 
 
 def folder_without_images(root: Path) -> str:
@@ -48,6 +48,12 @@ def folder_of_small_images(root: Path) -> str:
     return "the network would see 4×4 images: allowed are 8×8 or more"
 
 
+def folder_of_a_class_that_is_no_utf_8(root: Path) -> str:
+    save_images(root / "cats", 9)
+    save_images(root / "d\udce9gs", 9)  # how Python has the byte E9, which is é in Latin-1
+    return "the class name 'd\\udce9gs' is not in UTF-8"
+
+
 def no_folder(root: Path) -> str:
     root.rmdir()
     return "which is no folder"
@@ -69,6 +75,7 @@ def save_images(folder: Path, n: int, side: int = 16) -> None:
         folder_of_mixed_sizes,
         folder_with_a_rare_class,
         folder_of_small_images,
+        folder_of_a_class_that_is_no_utf_8,
     ],
 )
 def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str], here: Path) -> None:
@@ -77,6 +84,19 @@ def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str
     assert_refused(
         invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8"), 1, message
     )
+
+
+def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> None:
+    for name in ("cats", "dogs"):
+        (here / "d\udce9").mkdir(exist_ok=True)
+        save_images(here / "d\udce9" / name, 9)
+    for words, environment in ((["--data", "d\udce9"], {}), ([], {"MEDARTS_DATA_DIR": "d\udce9"})):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("refusals.VARIABLES", [name for name in VARIABLES if name not in environment])
+            for variable, value in environment.items():
+                patch.setenv(variable, value)
+            result = invoke("search", "--dataset", "folder", *words)
+        assert_refused(result, 1, "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it")
 
 
 IMAGES, LABELS = np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2

@@ -25,16 +25,16 @@ SKIPS = '[["skip_connect", 0], ["skip_connect", 1]]'
         (["--preset", "cifar1O"], "did you mean 'cifar10'?"),
         (["--set", "stages.0.epoch=2"], "unknown setting 'stages.0.epoch'"),
         (["--set", "stages.0.epoch=2"], "did you mean 'stages.0.epochs'?"),
-        (["--set", "weights.lr=-1"], "weights.lr: input should be greater than 0, got -1"),
+        (["--set", "weights.lr=-1"], "weights.lr: allowed is more than 0, got -1"),
         (["--set", "stages.7.epochs=2"], "allowed are 0 to 2"),
-        (["--set", "stages.0.cells=2"], "stages.0.cells: input should be greater than or equal to 3, got 2"),
-        (["--set", "stages.0.population=0"], "stages.0.population: input should be greater than or equal to 1, got 0"),
+        (["--set", "stages.0.cells=2"], "stages.0.cells: allowed is 3 or more, got 2"),
+        (["--set", "stages.0.population=0"], "stages.0.population: allowed is 1 or more, or null, got 0"),
         (["--set", STAGES % (5, 0)], "stages.1.survivors is 5: stage 'a' has 4 individuals"),
         (["--set", STAGES % (2, 3)], "stages.1.children is 3: 2 survivors give at most 2 crossover children"),
         (["--set", "objectives.1.name=parms"], "did you mean 'params'?"),
         (["--set", "strategy.name=dart"], "did you mean 'darts'?"),
         (["--set", "space.primitives=[none, sep_conv_3x4]"], "did you mean 'sep_conv_3x3'?"),
-        (["--seed", "-1"], "seed: input should be greater than or equal to 0, got -1"),
+        (["--seed", "-1"], "seed: allowed is 0 or more, got -1"),
         (["--device", "gpu"], "runtime.device: "),
         (["--device", "cuda:99"], "runtime.device is 'cuda:99'"),
         (["--config", "missing.yaml"], "config file 'missing.yaml' can't be read"),
@@ -50,6 +50,14 @@ SKIPS = '[["skip_connect", 0], ["skip_connect", 1]]'
 )
 def test_a_wrong_setting_is_a_usage_error(words: list[str], message: str, here: Path) -> None:
     assert_refused(invoke("search", *words), 2, message)
+
+
+@pytest.mark.parametrize(("name", "code"), [("../up", 2), ("", 2), ("taken", 1)])
+def test_a_dry_run_refuses_the_names_that_the_search_refuses(name: str, code: int, here: Path) -> None:
+    (here / "work" / "taken").mkdir(parents=True)
+    told = [invoke("search", "--work-dir", "work", "--name", name, *more) for more in ([], ["--dry-run"])]
+    assert [result.exit_code for result in told] == [code, code]
+    assert told[0].stderr == told[1].stderr
 
 
 @pytest.mark.parametrize(
@@ -94,6 +102,22 @@ def test_reading_makes_no_store(words: Sequence[str], here: Path) -> None:
     (here / "mlflow.db").unlink()
     assert_refused(invoke(*words), 1, "run `medarts search` first")
     assert not list(here.iterdir())
+
+
+def test_in_a_folder_whose_name_is_no_utf_8_one_line_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "f\udce9").mkdir()
+    monkeypatch.chdir(here / "f\udce9")
+    for words in (["search"], ["runs"], ["search", "--tracking-uri", "sqlite:///x.db"]):
+        assert_refused(invoke(*words), 2, "is not in UTF-8")
+    assert not list(Path.cwd().iterdir())
+
+
+def test_files_whose_names_are_no_utf_8_are_read_and_written(here: Path) -> None:
+    (here / "\udce9.yaml").write_text("search: {seed: 7}")
+    shown = invoke("config", "show", "--config", "\udce9.yaml", "--json")
+    assert (shown.exit_code, '"value": 7' in shown.stdout) == (0, True)
+    (here / "\udce9.json").write_text("{}")
+    assert_refused(invoke("evaluate", "--genotype", "\udce9.json", "--dataset", "digits"), 1, r"\udce9.json")
 
 
 def test_a_work_directory_below_a_file_is_refused(here: Path) -> None:

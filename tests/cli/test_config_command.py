@@ -84,7 +84,7 @@ def test_a_machines_data_folder_is_not_for_digits() -> None:
         (["--config", "none.yaml"], "config file 'none.yaml' can't be read"),
         (["--set", "stages.0.epoch=2"], "did you mean 'stages.0.epochs'?"),
         (["--set", "stages.9.epochs=2"], "allowed are 0 to 2"),
-        (["--seed", "-1"], "seed: input should be greater than or equal to 0, got -1"),
+        (["--seed", "-1"], "seed: allowed is 0 or more, got -1"),
         (["--device", "gpu"], "runtime.device: "),
         (["--amp", "fp8"], "runtime.amp: "),
         (["--resolution", "4"], "dataset.resolution: "),

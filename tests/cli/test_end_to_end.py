@@ -180,6 +180,23 @@ def test_evaluate_takes_a_search_a_stage_and_an_individual(
     assert trained["run_id"] in place.invoke("show", "digits-1").stdout
 
 
+def test_export_takes_the_newest_evaluation_of_what_a_search_or_an_individual_found(
+    place: Place, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    other = runs["init-00"].info.run_id
+    place.json("evaluate", "digits-1", *SMALL, "--name", "first")
+    place.json("evaluate", "digits-1", *SMALL, "--name", "newest")
+    place.json("evaluate", other, *SMALL, "--name", "others")
+    for given, name in (("digits-1", "newest"), (runs["stage-final"].info.run_id, "newest"), (other, "others")):
+        exported = place.invoke("export", given, "--output", str(tmp_path / "net.pt2"), "--json")
+        assert json.loads(exported.stdout)["evaluation"] == name
+        assert f"exporting {name}, the newest finished evaluation of what " in exported.stderr
+    words = ("export", runs["init-03"].info.run_id, "--tracking-uri", place.uri)
+    refused = CliRunner(env=dict.fromkeys(VARIABLES)).invoke(medarts, words)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert "is of kind individual, which trains no network to keep" in refused.stderr
+
+
 @pytest.mark.parametrize("name", ["DARTS_V2", "AmoebaNet"])
 def test_a_published_genotype_is_evaluated_on_its_own(name: str, place: Place) -> None:
     result = place.invoke("evaluate", "--genotype", name, "--dataset", "digits", *SMALL, "--json")

@@ -15,6 +15,7 @@ from medarts_ops.configs.loader import (
     named_preset,
     resolve_evaluate,
     resolve_search,
+    resolved_table,
 )
 from medarts_ops.errors import ConfigError
 
@@ -130,16 +131,16 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
         ("dataset.nam=x", r"unknown setting 'dataset.nam': .* did you mean 'dataset.name'\?"),
         ("alfa.lr=1", r"unknown setting 'alfa': .* did you mean 'alpha'\?"),
         ("proposals.space.alpha_l.low=1", r"unknown setting 'proposals.space.alpha_l': .*'proposals.space.alpha_lr'"),
-        ("stages.0.epochs=0", r"^stages.0.epochs: .* greater than or equal to 1, got 0"),
-        ("stages.0.cells=2", r"^stages.0.cells: .* greater than or equal to 3, got 2"),
-        ("stages.0.population=0", r"^stages.0.population: .* greater than or equal to 1, got 0"),
+        ("stages.0.epochs=0", r"^stages.0.epochs: .* 1 or more(, or null)?, got 0"),
+        ("stages.0.cells=2", r"^stages.0.cells: .* 3 or more(, or null)?, got 2"),
+        ("stages.0.population=0", r"^stages.0.population: .* 1 or more(, or null)?, got 0"),
         ("stages.1.survivors=9", r"^stages.1.survivors is 9: stage 'init' has 6 individuals, allowed are 1 to 6"),
         ("stages.1.children=7", r"^stages.1.children is 7: 3 survivors give at most 6"),
         ("stages.3.epochs=1", r"^stages.3.epochs: stages is a list, got index '3', allowed are 0 to 2"),
         ("weights.momentum=1", r"^weights.momentum: .* less than 1, got 1"),
         ("weights.lr=inf", r"^weights.lr: .* finite number, got 'inf'"),
-        ("dataset.resolution=4", r"^dataset.resolution: .* greater than or equal to 8, got 4"),
-        *((f"{path}={10**17}", rf"^{path}: .* less than or equal to \d+, got {10**17}") for path in SIZES),
+        ("dataset.resolution=4", r"^dataset.resolution: .* 8 or more(, or null)?, got 4"),
+        *((f"{path}={10**17}", rf"^{path}: .* \d+ or less(, or (null|'auto'))?, got {10**17}") for path in SIZES),
         ("dataset.name=mnist", r"^dataset.name: unknown dataset 'mnist'"),
         ("runtime.device=gpu", r"^runtime.device: .* got 'gpu'"),
         ("runtime.amp=fp8", r"^runtime.amp: .* got 'fp8'"),
@@ -155,7 +156,7 @@ def test_a_bad_setting_is_named_by_its_path(assignment: str, message: str) -> No
 
 @pytest.mark.parametrize("path", ["cells", "channels", "epochs", "batch", "dataset.resolution", "runtime.threads"])
 def test_an_evaluation_of_absurd_size_is_refused(path: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{path}: .* less than or equal to \d+, got {10**17}"):
+    with pytest.raises(ConfigError, match=rf"^{path}: .* \d+ or less(, or (null|'auto'))?, got {10**17}"):
         load_evaluate_config(sets=[f"{path}={10**17}"])
 
 
@@ -241,3 +242,10 @@ def test_another_dataset_takes_nothing_from_the_stored_search(request_for: Reque
     config = resolve_evaluate(after_search(request_for, "cifar10", CIFAR10)).config
     assert (config.preset, config.dataset.name) == ("cifar100", "cifar100")
     assert (config.dataset.data, config.dataset.test_share) == (None, 0.2)
+
+
+def test_a_name_alone_is_laid_to_the_layer_that_gave_it() -> None:
+    resolved = resolve_search(Request(sets=["objectives=[accuracy, {name: macs}]", "strategy=darts"]))
+    rows = {row.path: row.changed_by for row in resolved_table(*resolved)}
+    assert [rows[f"{path}.name"] for path in ("strategy", "objectives.0", "objectives.1")] == ["--set"] * 3
+    assert rows["strategy.order"] == rows["objectives.1.direction"] == "default"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ConfigError, DataError, ExportError
 from medarts_ops.export.formats import export_network
-from medarts_ops.export.loaded import LoadedNetwork
+from medarts_ops.export.loaded import METADATA, LoadedNetwork
 from medarts_ops.export.names import FORMATS
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
 from medarts_ops.export.predict import classify, load_network, read_pixels
@@ -167,6 +168,83 @@ def test_a_pt2_file_is_loaded_only_where_it_is_trusted(exported, monkeypatch):
     monkeypatch.setattr(torch.export, "load", load)
     with pytest.raises(ExportError, match="can run anything when it is loaded"):
         load_network(exported["pt2"].path)
+
+
+def foreign(path: Path, network: TrainedNetwork, weights: dict[str, torch.Tensor] | None = None, **change) -> Path:
+    """A safetensors file that says something else of itself than `network` does, or holds other weights."""
+    from safetensors.torch import save_file
+
+    description = network.description.model_copy(update=change)
+    weights = network.module.network.state_dict() if weights is None else weights
+    save_file(weights, path, metadata={METADATA: description.model_dump_json()})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("resolution", "wrong"), [((4096, 4096), "for an image: allowed"), ((1500, 1500), "in 30 cells")]
+)
+def test_a_file_that_asks_for_endless_memory_or_time_is_refused_unless_it_is_trusted(resolution, wrong, tmp_path):
+    genotype = make_genotype(nodes=1)
+    derived = DerivedNetwork(genotype, cells=30, channels=2, n_classes=3, in_channels=1, auxiliary=False)
+    description = make_network((8, 8), 1).description.model_copy(update={"cells": 30})
+    small = trained_network(description, derived.state_dict(), source="made up")
+    path = foreign(tmp_path / "small.safetensors", small, resolution=resolution)
+    with pytest.raises(ExportError, match=rf"takes images of {resolution[0]}×.*{wrong}"):
+        load_network(path)
+    assert load_network(path, trusted=True).description.resolution == resolution
+
+
+def test_large_images_are_looked_at_a_few_at_a_time(tmp_path):
+    loaded = LoadedNetwork(
+        make_network((1024, 1024), 3).description,
+        "onnx",
+        lambda images: seen.append(len(images)) or np.eye(3, dtype=np.float32)[: len(images)],
+    )
+    seen: list[int] = []
+    classify(loaded, [save(noise(9, 9), tmp_path / f"{number}.png") for number in range(3)])
+    assert seen == [2, 1]
+
+
+def test_cells_that_a_file_only_promises_are_never_built(network, tmp_path, monkeypatch):
+    path = foreign(tmp_path / "a.safetensors", network, cells=1000)
+    monkeypatch.setattr("medarts_ops.export.network.DerivedNetwork", None)
+    with pytest.raises(ExportError, match="cell 3 is absent and must be one of 1000"):
+        load_network(path)
+
+
+def test_a_class_name_of_a_megabyte_is_refused(network, tmp_path):
+    path = foreign(tmp_path / "a.safetensors", network, class_names=("x" * 500_000, "y"))
+    with pytest.raises(ExportError, match="a class has a name of 500,000 characters: allowed are 1,000"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_answer_that_is_not_finite_is_an_error(value, network, tmp_path, image_files):
+    trained = network.module.network.state_dict()
+    weights = {name: torch.full_like(of, value) if of.is_floating_point() else of for name, of in trained.items()}
+    loaded = load_network(foreign(tmp_path / "a.safetensors", network, weights))
+    with pytest.raises(ExportError, match="the network's answer to '.*0.png' is not finite"):
+        classify(loaded, image_files[:1])
+
+
+def refusing(images):
+    raise RuntimeError("Got invalid dimensions\nfor input")
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (refusing, "the network can't be run .RuntimeError: Got invalid dimensions for input"),
+        (lambda images: np.zeros((1, 10), np.float32), r"answers with float32 \[1, 10\]: allowed is .* \[2, 10\]"),
+        (lambda images: np.zeros((2, 10), np.int64), r"answers with int64 \[2, 10\]"),
+        (lambda images: np.full((2, 10), "a"), "answers with <U1"),
+        (lambda images: None, "answers with object"),
+    ],
+)
+def test_a_network_that_answers_otherwise_than_it_says_is_an_error(logits, message, network, image_files):
+    with pytest.raises(ExportError, match=message) as caught:
+        classify(LoadedNetwork(network.description, "onnx", logits), image_files[:2])
+    assert "\n" not in str(caught.value)
 
 
 def test_an_ending_of_no_format_is_refused(tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.errors import RunError
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, WEIGHTS
-from medarts_ops.tracking.reading.jobs import Job, find_job
+from medarts_ops.tracking.reading.jobs import Job, find_job, run_of_job
+from medarts_ops.tracking.reading.relations import chosen_individual, chosen_run_id
+from medarts_ops.tracking.stores.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from medarts_ops.export.network import TrainedNetwork
@@ -17,8 +19,15 @@ MAX_BYTES = 2 * 2**30
 """Of each file that is fetched: weights of a network that an exported file could not hold are not worth fetching."""
 
 
+class FoundEvaluation(NamedTuple):
+    """An evaluation, and the search, stage or individual that was named instead, if it was taken for such a run."""
+
+    job: Job
+    taken_for: StoredRun | None
+
+
 def evaluated_network(
-    evaluation: str,
+    evaluation: str | Job,
     *,
     tracking_uri: str | None = None,
     experiment: str | None = None,
@@ -26,24 +35,49 @@ def evaluated_network(
 ) -> TrainedNetwork:
     """The network that an evaluation trained, without auxiliary head and drop path.
 
-    `evaluation` is its name, or its run's id. The store is not asked where the evaluation's folder is in `work_dir`.
+    `evaluation` is what `find_evaluation` takes. The store is not asked where the evaluation's folder is in `work_dir`.
 
     Raises:
-        RunError: no such run, a search, or an evaluation whose run keeps no weights.
+        RunError: as for `find_evaluation`, or an evaluation whose run keeps no weights.
         MedartsError: as for `read_trained_network`.
     """
-    return network_of(evaluation_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir))
+    found = find_evaluation(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
+    return network_of(found.job)
 
 
-def evaluation_job(evaluation: str, *, tracking_uri: str | None, experiment: str | None = None, work_dir: Path) -> Job:
-    """The evaluation that a name or a run id means; as `find_job`, and a RunError if it is a search."""
+def find_evaluation(
+    evaluation: str | Job, *, tracking_uri: str | None, experiment: str | None = None, work_dir: Path
+) -> FoundEvaluation:
+    """The evaluation that a name or a run id means; one that was found already is given back.
+
+    A search, a stage or an individual means the newest finished evaluation of what was found: of the best individual,
+    or of that one.
+
+    Raises:
+        RunError: as for `find_job`, or nothing was evaluated yet of what a search, stage or individual found.
+        StoreError: the store can't be reached.
+    """
     job = find_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
-    if job.kind != "evaluation":
+    if isinstance(evaluation, Job) or job.kind == "evaluation":
+        return FoundEvaluation(job, None)
+    store = job.opened_store()
+    search = run_of_job(store, job)
+    named = search if evaluation in (job.name, search.run_id) else store.find_run(evaluation)
+    individual = chosen_individual(store, named)
+    finished = [
+        run
+        for run in store.children(search, "evaluation")
+        if run.status == "FINISHED" and individual is not None and chosen_run_id(run) == individual.run_id
+    ]
+    if not finished:
         raise RunError(
-            f"{evaluation!r} is a search, which trains no network to keep: evaluate it first, or give one of the "
-            f"evaluations that `medarts show {evaluation}` lists"
+            f"{evaluation!r} is of kind {named.kind}, which trains no network to keep, and nothing that it found has a "
+            f"finished evaluation: call `medarts evaluate {evaluation}` first, or give one of the evaluations that "
+            f"`medarts show {search.run_id}` lists"
         )
-    return job
+    return FoundEvaluation(
+        find_job(finished[-1].run_id, tracking_uri=tracking_uri, work_dir=work_dir, store=store), named
+    )
 
 
 def network_of(job: Job) -> TrainedNetwork:

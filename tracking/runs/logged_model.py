@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.errors import ExportError, MedartsError
 from medarts_ops.provenance import installed_version
-from medarts_ops.tracking.reading.evaluated_network import evaluation_job, network_of
-from medarts_ops.tracking.reading.jobs import run_of_job
+from medarts_ops.tracking.reading.evaluated_network import find_evaluation, network_of
+from medarts_ops.tracking.reading.jobs import Job, run_of_job
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 
@@ -45,13 +45,13 @@ class LoggedNetwork(NamedTuple):
 
 
 def log_network(
-    evaluation: str,
+    evaluation: str | Job,
     *,
     tracking_uri: str | None = None,
     experiment: str | None = None,
     work_dir: Path = Path("medarts-work"),
 ) -> LoggedNetwork:
-    """Log the network that an evaluation, by name or run id, trained as a model whose source is its run.
+    """Log the network that an evaluation, given as to `find_evaluation`, trained as a model whose source is its run.
 
     It is a torch.export archive that runs on a CPU, takes any number of images as floats in 0…255, [image, channel,
     height, width], and normalises them itself; its metadata hold the network's description under `medarts`. It is
@@ -59,12 +59,13 @@ def log_network(
     Every call logs a model of its own.
 
     Raises:
-        RunError: no such run, a search, or an evaluation that the store does not know.
+        RunError: as for `find_evaluation`, or an evaluation that the store does not know.
         ExportError: what came back from the store differs from the network by more than rounding; the model is deleted.
         StoreError: the store failed; no model is left that could be taken for one, but for a store that is gone.
         MedartsError: as for `read_trained_network`.
     """
-    job = evaluation_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
+    found = find_evaluation(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
+    job = found.job
     store = job.opened_store()
     run = run_of_job(store, job)
     network = network_of(job)

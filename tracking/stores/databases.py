@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from medarts_ops.errors import ConfigError, StoreError, os_errors_as
+from medarts_ops.errors import ConfigError, StoreError, check_is_utf8, os_errors_as
 
 _logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def database_address(given: str | None, file_name: str) -> str | None:
     None as `given` is the file of that name in the current folder. Gives None for an address of another kind.
 
     Raises:
-        ConfigError: no file, or a database in memory, which nobody could open afterwards.
+        ConfigError: no file, one whose path is not UTF-8, or a database in memory, which nobody could open afterwards.
     """
     if given is None:
         return sqlite_address(Path.cwd() / file_name)
@@ -79,9 +79,10 @@ def sqlite_address(file: Path, options: Mapping[str, str | Sequence[str]] = Mapp
     takes for a template's. Such an address names the driver: MLflow makes the folder of one that does not, unread.
 
     Raises:
-        ConfigError: SQLAlchemy 2.0 has no address for a path with a `?`.
+        ConfigError: the path is not UTF-8, or has a `?`, for which SQLAlchemy 2.0 has no address.
     """
     path = file.as_posix()
+    check_is_utf8(path, "the path of the database", ConfigError)
     built = URL.create(SQLITE_DRIVER, database=path, query=dict(options)).render_as_string(hide_password=False)
     plain = SQLITE + path
     if make_url(plain).database == path and not re.search("[{}]", path):
