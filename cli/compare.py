@@ -80,7 +80,8 @@ def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: boo
 def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
     """A comparison as plain data: the runs in order, and lists in that order where they differ.
 
-    `genotypes` compares those that have one, in the order of its `run_ids`; null where fewer than two have.
+    `genotypes` compares those that have one, in the order of its `run_ids`; null where fewer than two have. A run's
+    `problems` are lines that say what of it can't be read.
     """
     differences = _genotype_differences(compared)
     return {
@@ -94,6 +95,7 @@ def comparison_json(compared: Comparison, link: str | None) -> dict[str, Any]:
                 "metrics": dict(run.run.metrics),
                 "hours": run.hours,
                 "genotype": None if run.genotype is None else run.genotype.model_dump(mode="json"),
+                "problems": list(run.problems),
             }
             for run in compared.runs
         ],
@@ -119,6 +121,9 @@ def print_comparison(console: Console, compared: Comparison) -> None:
         for run in (each.run for each in compared.runs)
     ]
     print_facts(console, list(zip(letters, described, strict=True)))
+    for letter, compared_run in zip(letters, compared.runs, strict=True):
+        for problem in compared_run.problems:
+            console.print(f"{letter}: {problem}")
     differing, equal = compared.differing_settings, counted(compared.equal_settings, "setting")
     settings = {
         key: tuple(NOTHING if value is None else str(value) for value in values)
@@ -147,7 +152,8 @@ def run_letter(place: int) -> str:
 def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
     without = [letter for letter, run in zip(letters, compared.runs, strict=True) if run.genotype is None]
     if without:
-        console.print(f"\nNo genotype yet: {', '.join(without)}")
+        said = "No genotype" if any(run.problems for run in compared.runs) else "No genotype yet"
+        console.print(f"\n{said}: {', '.join(without)}")
     differences = _genotype_differences(compared)
     if differences is None:
         return
@@ -217,6 +223,7 @@ def _csv_row(compared: ComparedRun) -> dict[str, Any]:
         "search_run_id": compared.search_run_id,
         "hours": compared.hours,
         "genotype": None if compared.genotype is None else format_darts(compared.genotype),
+        "problems": "; ".join(compared.problems) or None,
         **{f"params.{key}": run.params[key] for key in sorted(run.params)},
         **{f"metrics.{key}": metrics[key] for key in sorted(metrics)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +23,7 @@ SHOWN = 20
 
 OF_RUN = ("run_id", "name", "status", "started", "ended", "experiment_id")
 CSV_FIRST = (*OF_RUN, "experiment", "dataset", "preset", "seed", "best_run_id")
-CSV_LAST = ("hours", "evaluations", "lowest_test_error")
+CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems")
 
 
 @click.command()
@@ -34,7 +34,7 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error")
 @csv_option
 @json_option
 def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -> None:
-    """List the searches in the store, newest first, and what came of them; then evaluations of given genotypes.
+    """List the searches in the store, newest first, and what came of them; then evaluations that belong to none.
 
     \b
     Examples:
@@ -50,7 +50,11 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     shown = limit or (None if as_csv else SHOWN)
     experiments = store.experiment_names()
-    found = [_row(store, run, experiments) for run in store.searches()[:shown]]
+    searches, evaluations = store.searches(shown), store.all_of_kind("evaluation")
+    below: dict[str | None, list[StoredRun]] = {}
+    for evaluation in reversed(evaluations):
+        below.setdefault(evaluation.parent_run_id, []).append(evaluation)
+    found = [_row(store, run, below.get(run.run_id, []), experiments) for run in searches]
     if not found:
         store.check_none_is_deleted()
     if as_csv:
@@ -60,18 +64,25 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
         print_json(without_nan(found))
     else:
         _print_runs(found)
-        _print_given(store, shown, experiments)
+        deleted = {search.run_id for search in store.deleted_searches()}
+        alone = {
+            "Evaluations of given genotypes": [run for run in evaluations if run.parent_run_id is None],
+            "Evaluations whose search was deleted": [run for run in evaluations if run.parent_run_id in deleted],
+        }
+        for heading, runs in alone.items():
+            _print_evaluations(heading, runs[:shown], experiments)
 
 
-def _row(store: RunStore, run: StoredRun, experiments: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    store: RunStore, run: StoredRun, evaluations: Sequence[StoredRun], experiments: Mapping[str, str]
+) -> dict[str, Any]:
+    """A search with its evaluations, oldest first; `problems` says what of it can't be read."""
     from medarts_ops.tracking.reading.contents import objective_names, objectives_of
+    from medarts_ops.tracking.reading.problems import unless_unreadable
     from medarts_ops.tracking.reading.relations import chosen_run_id
 
-    errors = [
-        evaluation.metrics[TEST_ERROR]
-        for evaluation in store.children(run, "evaluation")
-        if evaluation.status == "FINISHED" and TEST_ERROR in evaluation.metrics
-    ]
+    problems: list[str] = []
+    names = unless_unreadable(problems, lambda: objective_names(store, run)) if run.status == "FINISHED" else None
     described = run_json(run)
     return {
         **{key: described[key] for key in OF_RUN},
@@ -80,9 +91,14 @@ def _row(store: RunStore, run: StoredRun, experiments: Mapping[str, str]) -> dic
         "preset": run.params.get("preset"),
         "seed": run.params.get("seed"),
         "best_run_id": chosen_run_id(run),
-        "objectives": objectives_of(run, objective_names(store, run)) if run.status == "FINISHED" else {},
+        "objectives": objectives_of(run, names or ()),
         "hours": run.metrics.get(HOURS),
-        "test_errors": errors,
+        "test_errors": [
+            evaluation.metrics[TEST_ERROR]
+            for evaluation in evaluations
+            if evaluation.status == "FINISHED" and TEST_ERROR in evaluation.metrics
+        ],
+        "problems": problems,
     }
 
 
@@ -93,6 +109,7 @@ def _csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
         **{f"objectives.{name}": value for name, value in row["objectives"].items()},
         "evaluations": len(errors),
         "lowest_test_error": min(errors, key=_nan_last) if errors else None,
+        "problems": "; ".join(row["problems"]) or None,
     }
 
 
@@ -113,15 +130,16 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
         print_line(console, f"  {started} UTC, {row['dataset']}, {row['status']}{place}")
         if results:
             print_line(console, f"  {', '.join(results)}")
+        for problem in row["problems"]:
+            print_line(console, f"  {problem}")
 
 
-def _print_given(store: RunStore, shown: int | None, experiments: Mapping[str, str]) -> None:
-    """Evaluations that belong to no search, since their genotype was given."""
-    given = [run for run in store.all_of_kind("evaluation") if run.parent_run_id is None][:shown]
+def _print_evaluations(heading: str, evaluations: Sequence[StoredRun], experiments: Mapping[str, str]) -> None:
+    """Evaluations that no search lists."""
     console = results_console()
-    if given:
-        console.print("\nEvaluations of given genotypes")
-    for run in given:
+    if evaluations:
+        console.print(f"\n{heading}")
+    for run in evaluations:
         error = run.metrics.get(TEST_ERROR)
         result = _elsewhere(experiments.get(run.experiment_id))
         result += "" if error is None else f", test error {percent(error)}"

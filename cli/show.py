@@ -70,16 +70,18 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
-    filled for a search.
+    filled for a search. `problems` are lines that say what can't be read of all this: the rest is there.
     """
     from medarts_ops.tracking.reading.contents import genotype_of, objective_names
+    from medarts_ops.tracking.reading.problems import unless_unreadable
     from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
 
-    search = search_of(store, run)
-    names = () if search is None else objective_names(store, search)
-    individual = chosen_individual(store, run)
-    genotype = genotype_of(store, run)
-    ancestors = {} if individual is None else ancestry(store, individual)
+    problems: list[str] = []
+    search = unless_unreadable(problems, lambda: search_of(store, run))
+    names = None if search is None else unless_unreadable(problems, lambda: objective_names(store, search))
+    individual = unless_unreadable(problems, lambda: chosen_individual(store, run))
+    genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
+    ancestors = {} if individual is None else ancestry(store, individual, problems)
     children = store.children(run) if run.kind == "search" else []
     below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
     return {
@@ -89,9 +91,10 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "metrics": dict(run.metrics),
         "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
-        "lineage": [_individual_row(entry.run, entry.parents, names) for entry in ancestors.values()],
+        "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
         "stages": [each for each in below if each["kind"] == "stage"],
         "evaluations": [each for each in below if each["kind"] == "evaluation"],
+        "problems": problems,
     }
 
 
@@ -102,6 +105,10 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
     told = shown | times
     facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
     print_facts(console, facts + _results(shown) + list(shown["hyperparameters"].items()))
+    if shown["problems"]:
+        console.print("\nWhat can't be read")
+        for problem in shown["problems"]:
+            console.print(f"  {problem}")
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
             console.print(f"\n{heading}")
@@ -118,7 +125,7 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
 def lineage_tree(lineage: list[dict[str, Any]]) -> Tree:
     """The first of `lineage` as root, each individual's parents below it; one met again is not unfolded twice.
 
-    Below `DEEPEST_GENERATION` nothing is drawn: a line says so.
+    A parent that `lineage` lacks is named by its run id. Below `DEEPEST_GENERATION` nothing is drawn: a line says so.
     """
     rows = {row["run_id"]: row for row in lineage}
     root = Tree(_label(lineage[0]))
@@ -133,6 +140,8 @@ def lineage_tree(lineage: list[dict[str, Any]]) -> Tree:
         elif len(line) > DEEPEST_GENERATION:
             tree.add("and so on: --json lists them all")
             line.pop()
+        elif parent not in rows:
+            tree.add(f"{parent} (can't be read)")
         elif parent in unfolded:
             tree.add(f"{_label(rows[parent])} (as above)")
         else:

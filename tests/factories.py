@@ -12,6 +12,7 @@ from medarts_ops.config import (
     AugmentConfig,
     AuxiliaryConfig,
     DatasetConfig,
+    EvaluateConfig,
     ParaAugConfig,
     ResolvedEvaluateConfig,
     ResolvedObjective,
@@ -27,6 +28,7 @@ from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
     EvaluationEpoch,
+    EvaluationResult,
     FailedIndividual,
     Hyperparameters,
     Individual,
@@ -39,6 +41,9 @@ from medarts_ops.individual import (
 from medarts_ops.observers import (
     DatasetSummary,
     EpochFinished,
+    EvaluationEpochFinished,
+    EvaluationFinished,
+    EvaluationStarted,
     IndividualFinished,
     PopulationBorn,
     SearchEvent,
@@ -47,6 +52,7 @@ from medarts_ops.observers import (
     StageFinished,
     StageStarted,
 )
+from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import DartsSettings
@@ -346,3 +352,16 @@ def make_search_events(search_id: str = "search-test") -> tuple[SearchEvent, ...
     """What a search of one stage with two good individuals and a failed one tells its observers, in order."""
     config = make_search_config_tiny().model_copy(update={"space": SpaceConfig()})  # the space of their α
     return make_events(config, make_stages(config, [FIRST_STAGE]), search_id)
+
+
+def make_evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished, EvaluationFinished]:
+    """What an evaluation of one epoch tells its observers, in order."""
+    record, genotype = make_evaluation_epoch(), make_genotype()
+    result = EvaluationResult(genotype=genotype, parameters=123456, history=(record,), seconds=10.0)
+    started = EvaluationStarted(
+        config=resolve_evaluate_config(EvaluateConfig(epochs=1)),
+        genotype=genotype,
+        parameters=123456,
+        dataset=make_dataset_summary(),
+    )
+    return started, EvaluationEpochFinished(record=record), EvaluationFinished(result=result)

@@ -10,18 +10,13 @@ import pytest
 from factories import (
     FIRST_STAGE,
     Outcome,
-    make_dataset_summary,
-    make_evaluation_epoch,
+    make_evaluation_events,
     make_events,
-    make_genotype,
     make_stages,
     make_two_stages_config,
 )
 
-from medarts_ops.config import EvaluateConfig
-from medarts_ops.individual import EvaluationResult
-from medarts_ops.observers import EvaluationEpochFinished, EvaluationFinished, EvaluationStarted, SearchEvent
-from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.observers import SearchEvent
 
 
 class StoredSearch(NamedTuple):
@@ -54,7 +49,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
     evaluation = MlflowEvaluationObserver(
         store, "evaluate-test", evaluates=run_ids["final-02"], parent_run_id=search.run_id
     )
-    for told in _evaluation_events():
+    for told in make_evaluation_events():
         evaluation.notify(told)
     return StoredSearch(uri, run_ids | {"evaluation": evaluation.run_id})
 
@@ -71,16 +66,3 @@ def _search_events() -> tuple[SearchEvent, ...]:
     config = make_two_stages_config()
     last = (Outcome(0.91, 2e6), Outcome(0.85, 3e6), Outcome(0.95, 4e6))
     return make_events(config, make_stages(config, [FIRST_STAGE, last], seconds=(9.0, 4491.0)), "search-told")
-
-
-def _evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished, EvaluationFinished]:
-    record = make_evaluation_epoch()
-    genotype = make_genotype()
-    result = EvaluationResult(genotype=genotype, parameters=123456, history=(record,), seconds=10.0)
-    started = EvaluationStarted(
-        config=resolve_evaluate_config(EvaluateConfig(epochs=1)),
-        genotype=genotype,
-        parameters=123456,
-        dataset=make_dataset_summary(),
-    )
-    return started, EvaluationEpochFinished(record=record), EvaluationFinished(result=result)

@@ -49,14 +49,14 @@ def test_ancestors_in_a_circle_are_each_found_once(store: RunStore) -> None:
     first, second = start(store, "individual"), start(store, "individual")
     store.set_tags(first, {PARENTS_TAG: f"{second},{first}"})
     store.set_tags(second, {PARENTS_TAG: f",{first},,"})
-    found = ancestry(store, store.find_run(first))
+    found = ancestry(store, store.find_run(first), [])
     assert {name: entry.parents for name, entry in found.items()} == {first: (second, first), second: (first,)}
 
 
 def test_a_parent_that_is_named_and_not_given_by_its_run_id_is_found_all_the_same(store: RunStore) -> None:
     search, child = start(store, "search"), start(store, "individual")
     store.set_tags(child, {PARENTS_TAG: "edited"})
-    found = ancestry(store, store.find_run(child))
+    found = ancestry(store, store.find_run(child), [])
     assert (found[child].parents, list(found)) == ((search,), [child, search])
 
 

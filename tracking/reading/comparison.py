@@ -12,7 +12,8 @@ from medarts_ops.errors import RunError
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.reading.contents import genotype_of, objective_names, objectives_of
-from medarts_ops.tracking.reading.relations import chosen_individual, search_of
+from medarts_ops.tracking.reading.problems import unless_unreadable
+from medarts_ops.tracking.reading.relations import KnownRuns, chosen_individual, known_relations, search_of
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import CPU_HOURS, GPU_HOURS, HOURS, HYPERVOLUME, JOB_OF_RUN, SECONDS
 
@@ -37,13 +38,14 @@ class ComparedRun:
     """One of the runs.
 
     `objectives` are those of the individual that a search, stage or individual stands for: empty for an evaluation,
-    and before there is one. `genotype` is None before the run has one.
+    and before there is one. `genotype` is None before the run has one. `problems` says what of all this can't be read.
     """
 
     run: StoredRun
     search_run_id: str | None
     objectives: Mapping[str, float]
     genotype: Genotype | None
+    problems: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -108,7 +110,7 @@ def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
     """
     if len(given) < 2:
         raise RunError(f"a comparison takes two runs at least: got {len(given)}; see `medarts runs`")
-    runs = [store.find_run(name) for name in given]
+    runs = store.find_runs(given)
     ids = [run.run_id for run in runs]
     twice = [run for run in runs if ids.count(run.run_id) > 1]
     if twice:
@@ -121,19 +123,29 @@ def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
         raise RunError(
             f"only runs of one kind have the same settings and metrics: got {listed}; compare like with like"
         )
-    return Comparison(tuple(_compared(store, run) for run in runs))
+    known = known_relations(store, runs)
+    return Comparison(tuple(_compared(store, run, known) for run in runs))
 
 
-def _compared(store: RunStore, run: StoredRun) -> ComparedRun:
-    search = search_of(store, run)
-    individual = chosen_individual(store, run) if JOB_OF_RUN.get(run.kind) == "search" else None
-    names = () if search is None or individual is None else objective_names(store, search)
+def _compared(store: RunStore, run: StoredRun, known: KnownRuns) -> ComparedRun:
+    problems: list[str] = []
+    search = unless_unreadable(problems, lambda: search_of(known, run))
+    objectives: dict[str, float] | None = None
+    if search is not None and JOB_OF_RUN.get(run.kind) == "search":
+        objectives = unless_unreadable(problems, lambda: _objectives(store, run, search, known))
+    genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
     return ComparedRun(
         run=run,
         search_run_id=None if search is None else search.run_id,
-        objectives={} if individual is None else objectives_of(individual, names),
-        genotype=genotype_of(store, run),
+        objectives=objectives or {},
+        genotype=genotype,
+        problems=tuple(problems),
     )
+
+
+def _objectives(store: RunStore, run: StoredRun, search: StoredRun, known: KnownRuns) -> dict[str, float]:
+    individual = chosen_individual(known, run)
+    return {} if individual is None else objectives_of(individual, objective_names(store, search))
 
 
 def as_setting(text: str) -> Setting:

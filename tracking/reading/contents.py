@@ -47,8 +47,14 @@ class StoredSettings(_Stored):
 
 
 def objective_names(store: RunStore, search: StoredRun) -> tuple[str, ...]:
-    """The objectives of a search, which are metrics of its individuals' runs."""
-    return tuple(objective.name for objective in stored_settings(store, search).objectives)
+    """The objectives of a search, which are metrics of its individuals' runs; as for `stored_settings`.
+
+    Its parameters name them; a run that lacks those is asked for its `config.json`.
+    """
+    names: list[str] = []
+    while (name := search.params.get(f"objectives.{len(names)}.name")) is not None:
+        names.append(name)
+    return tuple(names) or tuple(objective.name for objective in stored_settings(store, search).objectives)
 
 
 def stored_settings(store: RunStore, search: StoredRun) -> StoredSettings:

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from medarts_ops.errors import RunError
+from medarts_ops.tracking.reading.problems import unless_unreadable
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import BEST_TAG, JOB_OF_RUN, JOBS, PARENTS_TAG, RunKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
+
+
+class Runs(Protocol):
+    """Where runs are found: a store, or what is known of it."""
+
+    def find_run(self, given: str) -> StoredRun:
+        """As a store's."""
+
+
+class KnownRuns:
+    """Runs that were read already, and the store for all others; each is asked for once."""
+
+    def __init__(self, store: RunStore, runs: Iterable[StoredRun]) -> None:
+        self._store, self._known = store, {run.run_id: run for run in runs}
+
+    def find_run(self, given: str) -> StoredRun:
+        """As a store's."""
+        if given not in self._known:
+            self._known[given] = self._store.find_run(given)
+        return self._known[given]
+
+    def fetch(self, run_ids: Iterable[str]) -> list[StoredRun]:
+        """Read those of the runs that are not known, together; gives them, but for those that are not there."""
+        found = self._store.with_ids([run_id for run_id in run_ids if run_id not in self._known])
+        self._known |= found
+        return list(found.values())
 
 
 class Ancestor(NamedTuple):
@@ -22,7 +49,7 @@ class Ancestor(NamedTuple):
     parents: tuple[str, ...]
 
 
-def search_of(store: RunStore, run: StoredRun) -> StoredRun | None:
+def search_of(store: Runs, run: StoredRun) -> StoredRun | None:
     """The search that a run belongs to, itself if it is one; None for an evaluation of a given genotype."""
     return _followed(store, run, "search", lambda passed: passed.parent_run_id)
 
@@ -52,7 +79,7 @@ def find_evaluated(run_id: str, *, tracking_uri: str | None, experiment: str | N
     return Evaluated(store.within(search.experiment_id), run, search)
 
 
-def chosen_individual(store: RunStore, run: StoredRun) -> StoredRun | None:
+def chosen_individual(store: Runs, run: StoredRun) -> StoredRun | None:
     """The individual that a run stands for: itself, the best of its stage or search, or the one it evaluates.
 
     None where there is none yet, or an evaluation was given its genotype by hand.
@@ -61,7 +88,7 @@ def chosen_individual(store: RunStore, run: StoredRun) -> StoredRun | None:
 
 
 def _followed(
-    store: RunStore, run: StoredRun, kind: RunKind, named_by: Callable[[StoredRun], str | None]
+    store: Runs, run: StoredRun, kind: RunKind, named_by: Callable[[StoredRun], str | None]
 ) -> StoredRun | None:
     """The first run of a kind, from `run` on to whatever each names; None where one names none."""
     passed: list[str] = []
@@ -83,21 +110,39 @@ def chosen_run_id(run: StoredRun) -> str | None:
     return run.tags.get(BEST_TAG if job is None else JOBS[job].chosen_tag)
 
 
-def ancestry(store: RunStore, run: StoredRun) -> dict[str, Ancestor]:
+def known_relations(store: RunStore, runs: Sequence[StoredRun]) -> KnownRuns:
+    """The runs with those that `search_of` and `chosen_individual` find for them, in as many questions as steps."""
+    known, waiting = KnownRuns(store, runs), list(runs)
+    while waiting:
+        named = [(chosen_run_id(run), run.parent_run_id) for run in waiting]
+        waiting = known.fetch([run_id for pair in named for run_id in pair if run_id])
+    return known
+
+
+def ancestry(store: RunStore, run: StoredRun, problems: list[str]) -> dict[str, Ancestor]:
     """An individual and all its ancestors by run id, nearest first, back to random individuals.
 
-    Every parent of every entry is an entry, whatever somebody wrote into the tags: a circle is followed once.
+    A generation is asked for together. A parent that is not there is no entry: `problems` says so. Whatever somebody
+    wrote into the tags, a circle is followed once.
     """
-    known = {run.run_id: run}
+    known = KnownRuns(store, [run])
     found: dict[str, Ancestor] = {}
-    waiting = deque([run])
-    while waiting:
-        current = waiting.popleft()
-        if current.run_id in found:
-            continue
-        named = filter(None, current.tags.get(PARENTS_TAG, "").split(","))
-        parents = [known[parent] if parent in known else store.find_run(parent) for parent in named]
-        known |= {parent.run_id: parent for parent in parents}
-        found[current.run_id] = Ancestor(current, tuple(parent.run_id for parent in parents))
-        waiting += parents
+    generation = [run]
+    while generation:
+        named = {each.run_id: _parents_of(each) for each in generation}
+        known.fetch(parent for parents in named.values() for parent in parents)
+        following: dict[str, StoredRun] = {}
+        for each in generation:
+            parents: list[str] = []
+            for parent in named[each.run_id]:
+                read = unless_unreadable(problems, partial(known.find_run, parent))
+                parents.append(parent if read is None else read.run_id)
+                if read is not None:
+                    following[read.run_id] = read
+            found[each.run_id] = Ancestor(each, tuple(parents))
+        generation = [each for each in following.values() if each.run_id not in found]
     return found
+
+
+def _parents_of(run: StoredRun) -> list[str]:
+    return list(filter(None, run.tags.get(PARENTS_TAG, "").split(",")))

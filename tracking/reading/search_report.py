@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from medarts_ops.alpha import Alpha
-from medarts_ops.errors import RunError, SearchError
+from medarts_ops.errors import MedartsError, RunError, SearchError
 from medarts_ops.individual import EvaluatedIndividual, StageResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
@@ -159,7 +159,7 @@ def _evaluation(store: RunStore, run: StoredRun, individuals: Mapping[str, str])
             for file in (STARTED, RESULT):
                 store.download(run.run_id, file, folder, MAX_ARTIFACT_BYTES)
             started, result = read_evaluation(folder)
-        except (RunError, SearchError) as error:
+        except MedartsError as error:
             _logger.warning("evaluation %s is left out of the report: %s", run.run_id, error)
             return None
     if result is None or not result.history:
@@ -173,8 +173,8 @@ def _first_record(store: RunStore, run: StoredRun) -> ReproducibilityRecord | No
     """How the search's first process came to its numbers; None where the run has no record that can be read."""
     from medarts_ops.reproducibility import ReproducibilityRecord
 
-    paths = sorted(store.artifacts_in(run.run_id, vocabulary.RECORDS))
     try:
+        paths = sorted(store.artifacts_in(run.run_id, vocabulary.RECORDS))
         return ReproducibilityRecord.model_validate(store.read_json_artifact(run.run_id, paths[0])) if paths else None
-    except (ValidationError, RunError):
+    except (ValidationError, MedartsError):
         return None

@@ -8,12 +8,12 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, RunTag, ViewType
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import RunError
@@ -25,6 +25,7 @@ from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
 from medarts_ops.tracking.stores.half_sent import remove_half_sent
 from medarts_ops.tracking.stores.run_deletion import delete_run, local_path
+from medarts_ops.tracking.stores.run_queries import RUN_ID, RUN_NAME, equals, matching_runs, one_of, tag_is, tag_is_not
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, LONGEST_TAG, StoredRun
 from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
@@ -214,9 +215,22 @@ class RunStore:
             raise RunError(f"run {given} ({found.name}) is not of medarts: it has no tag {KIND_TAG}")
         return found
 
+    def find_runs(self, given: Sequence[str]) -> list[StoredRun]:
+        """The runs that `find_run` gives for each of these, those given by id asked for together; raises as it does."""
+        by_id = self.with_ids(given)
+        return [by_id[each] if each in by_id else self.find_run(each) for each in given]
+
+    def with_ids(self, run_ids: Iterable[str]) -> dict[str, StoredRun]:
+        """Those of our runs that are there, by their ids, asked for together."""
+        condition = one_of(RUN_ID, run_ids)
+        found = [] if condition is None else self._everywhere(condition)
+        return {run.run_id: run for run in found if run.kind}
+
     def _job_named(self, name: str) -> StoredRun:
-        jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
-        named = [run for run in jobs if run.name == name]
+        # Of parts there may be thousands of one name.
+        parts = [tag_is_not(KIND_TAG, part) for words in JOBS.values() for part in words.parts]
+        runs = self._everywhere(equals(RUN_NAME, name), *parts)[::-1]
+        named = [run for kind in JOBS for run in runs if run.kind == kind and run.name == name]
         named = [run for run in named if run.kind == named[0].kind]  # a search goes before an evaluation
         if len(named) == 1:
             return named[0]
@@ -224,6 +238,7 @@ class RunStore:
             ids = ", ".join(run.run_id for run in named)
             raise RunError(f"{len(named)} runs are named {name!r}: give one of the run ids {ids}")
         self.check_none_is_deleted(name)
+        jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
         known = [run.name for run in jobs] + [run.run_id for run in jobs]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -232,13 +247,17 @@ class RunStore:
             f"evaluation{hint}"
         )
 
-    def searches(self) -> list[StoredRun]:
-        """All searches of the store, newest first."""
-        return self.all_of_kind("search")
+    def searches(self, newest: int | None = None) -> list[StoredRun]:
+        """All searches of the store, newest first, or only so many of them."""
+        return self.all_of_kind("search", newest)
 
-    def all_of_kind(self, kind: vocabulary.RunKind) -> list[StoredRun]:
-        """All runs of one kind in the store, newest first."""
-        return self._matching([*self.experiment_names()], {KIND_TAG: kind})[::-1]
+    def all_of_kind(self, kind: vocabulary.RunKind, newest: int | None = None) -> list[StoredRun]:
+        """All runs of one kind in the store, newest first, or only so many of them."""
+        return self._everywhere(tag_is(KIND_TAG, kind), newest=newest)[::-1]
+
+    def deleted_searches(self) -> list[StoredRun]:
+        """The searches that were deleted and can be restored, newest first."""
+        return self._everywhere(tag_is(KIND_TAG, "search"), deleted=True)[::-1]
 
     def check_none_is_deleted(self, name: str | None = None) -> None:
         """Refuse, by a StoreError, to know no job, or none of that name, where a deleted experiment has one."""
@@ -252,35 +271,27 @@ class RunStore:
         return self.runs_with(experiment_id, SEARCH_TAG, search_id)
 
     def runs_with(self, experiment_id: str | None, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]:
-        """The runs with this value of a tag, oldest first; None is wherever jobs are looked for.
+        """The runs with this value of a tag, oldest first; only those that were deleted, if asked.
 
-        Only those that were deleted, if asked.
+        An experiment of None is wherever jobs are looked for.
         """
-        places = [*self.experiment_names()] if experiment_id is None else [experiment_id]
-        return self._matching(places, {tag: value}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
+        if experiment_id is None:
+            return self._everywhere(tag_is(tag, value), deleted=deleted)
+        return self._matching(experiment_id, tag_is(tag, value), deleted=deleted)
 
     def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
-        tags = {PARENT_TAG: run.run_id} if kind is None else {PARENT_TAG: run.run_id, KIND_TAG: kind}
-        return self._matching([run.experiment_id], tags)
+        of_kind = [] if kind is None else [tag_is(KIND_TAG, kind)]
+        return self._matching(run.experiment_id, tag_is(PARENT_TAG, run.run_id), *of_kind)
 
-    def _matching(
-        self, experiment_ids: list[str], tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY
-    ) -> list[StoredRun]:
-        if any("'" in value for value in tags.values()):
-            return []  # a filter can't quote it, and no run of ours has such a tag
-        condition = " and ".join(f"tags.`{key}`='{value}'" for key, value in tags.items())
-        found: list[StoredRun] = []
-        token: str | None = None
+    def _everywhere(self, *conditions: str | None, newest: int | None = None, deleted: bool = False) -> list[StoredRun]:
+        places = [*self.experiment_names()]
         with store_errors(self.uri):
-            while True:
-                page = self._client.search_runs(
-                    experiment_ids, condition, view, order_by=["attributes.start_time ASC"], page_token=token
-                )
-                found += [stored_run(run) for run in page]
-                token = page.token
-                if not token:
-                    return sorted(found, key=lambda run: (run.started, run.name))
+            return matching_runs(self._client, places, conditions, newest=newest, deleted=deleted)
+
+    def _matching(self, experiment_id: str, *conditions: str | None, deleted: bool = False) -> list[StoredRun]:
+        with store_errors(self.uri):
+            return matching_runs(self._client, [experiment_id], conditions, deleted=deleted)
 
     def read_json_artifact(self, run_id: str, path: str, max_bytes: int = MAX_ARTIFACT_BYTES) -> Any:
         """The data of a JSON artifact.

@@ -128,6 +128,29 @@ def test_an_evaluation_that_can_not_be_read_is_left_out_with_a_warning(
     assert caplog.messages[0].startswith(f"evaluation {evaluation} is left out of the report")
 
 
+def test_a_report_is_made_of_what_can_be_read(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store)
+    evaluation = store.create_run(
+        experiment_id=store.experiment_id(),
+        kind="evaluation",
+        name="linked",
+        parent_run_id=place.run_id,
+        tags={"medarts.evaluation_id": "linked"},
+        params={},
+    )
+    store.log_json(evaluation, "config.json", {})
+    store.finish(evaluation, "FINISHED")
+    whole = place.report()
+    store._client.delete_run(whole.run_ids["init-00"])
+    for run_id in (place.run_id, evaluation):
+        (config,) = tmp_path.glob(f"mlruns/medarts/{run_id}/artifacts/config.json")
+        config.unlink()
+        config.symlink_to("nothing")
+    left = {name: run_id for name, run_id in whole.run_ids.items() if name != "init-00"}
+    assert place.report() == replace(whole, run_ids=left)
+    assert left["init-01"] in page.report_html(place.report())
+
+
 def test_a_journal_whose_stage_never_began_is_refused(tmp_path: Path, store: RunStore) -> None:
     place = Place(tmp_path, store)
     without = [event for event in make_search_events("mine") if not isinstance(event, StageStarted)]
