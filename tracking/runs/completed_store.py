@@ -83,6 +83,10 @@ class CompletedStore:
         self.written["runs"] += 1
         return run_id
 
+    def remove_half_sent(self, run_id: str) -> None:
+        """As the store."""
+        self._store.remove_half_sent(run_id)
+
     def restore(self, run_id: str) -> None:
         """As the store."""
         self._store.restore(run_id)

@@ -16,7 +16,9 @@ class RunWriter(Protocol):
 
     def experiment_id(self) -> str: ...
 
-    def runs_with(self, experiment_id: str, tag: str, value: str, *, deleted: bool = False) -> list[StoredRun]: ...
+    def runs_with(
+        self, experiment_id: str | None, tag: str, value: str, *, deleted: bool = False
+    ) -> list[StoredRun]: ...
 
     def create_run(
         self,
@@ -28,6 +30,8 @@ class RunWriter(Protocol):
         tags: Mapping[str, str],
         params: Mapping[str, object],
     ) -> str: ...
+
+    def remove_half_sent(self, run_id: str) -> None: ...
 
     def restore(self, run_id: str) -> None: ...
 
