@@ -142,7 +142,6 @@ def evaluation_recorder(
         StoreError: the store failed.
     """
     place = read_place(folder)
-    store = home_of(store, "evaluation", folder.name, place.parent_run_id)
     writer = completed or store
     if completed is not None:
         place = place_in(completed, place)
@@ -158,6 +157,14 @@ def evaluation_recorder(
 
     observers: list[EvaluationObserver] = [mlflow, When(EvaluationFinished, draw)] if pictures else [mlflow]
     return EvaluationRecorder(FanOut[EvaluationEvent](observers), mlflow)
+
+
+def evaluation_home(store: RunStore, folder: Path) -> RunStore:
+    """The store for the experiment of the search that an evaluation which goes on belongs to, or of its own run.
+
+    Raises: as for `evaluation_recorder`.
+    """
+    return home_of(store, "evaluation", folder.name, read_place(folder).parent_run_id)
 
 
 def write_place(folder: Path, place: Place) -> None:

@@ -24,7 +24,7 @@ from medarts_ops.search import resume_search
 from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
 from medarts_ops.tracking.reading.jobs import Job, find_job
 from medarts_ops.tracking.reading.kept_journal import restore_journal
-from medarts_ops.tracking.recorders import evaluation_recorder, search_recorder
+from medarts_ops.tracking.recorders import evaluation_home, evaluation_recorder, search_recorder
 from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 
@@ -116,7 +116,7 @@ def resumed_evaluation(
             f"evaluation {job.name!r} has no folder in {str(job.work_dir)!r}, and no other place keeps its weights: "
             "--work-dir names where it was started, or evaluate again"
         )
-    store = job.opened_store(create=True)
+    store = evaluation_home(job.opened_store(create=True), job.folder)
     recorder = evaluation_recorder(store, job.folder, pictures=pictures)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     result = resume_evaluation(job.folder, observers=(patient, *observers))

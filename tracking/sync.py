@@ -17,8 +17,8 @@ from medarts_ops.tracking.reading.jobs import home_of, job_in
 from medarts_ops.tracking.recorders import (
     EvaluationRecorder,
     SearchRecorder,
+    evaluation_home,
     evaluation_recorder,
-    read_place,
     search_recorder,
 )
 from medarts_ops.tracking.runs.completed_store import CompletedStore
@@ -74,7 +74,7 @@ def sync_job(
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store, started = open_store(tracking_uri, experiment=experiment), journal.started
-        store = home_of(store, kind, name, read_place(folder).parent_run_id if kind == "evaluation" else None)
+        store = evaluation_home(store, folder) if kind == "evaluation" else home_of(store, kind, name)
         completed = CompletedStore(store)
         recorder: SearchRecorder | EvaluationRecorder
         match kind:

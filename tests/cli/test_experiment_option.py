@@ -14,7 +14,8 @@ from refusals import invoke
 from medarts_ops.cli.main import VERBS, medarts
 from medarts_ops.cli.next_command import job_line
 from medarts_ops.cli.options import Places
-from medarts_ops.tracking.recorders import Place, evaluation_recorder, write_place
+from medarts_ops.tracking.reading.relations import find_evaluated
+from medarts_ops.tracking.recorders import Place, evaluation_home, evaluation_recorder, write_place
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -81,7 +82,10 @@ def test_an_evaluation_goes_to_the_experiment_of_its_search(flowers: RunStore, t
     write_place(tmp_path, Place(evaluates=search.run_id, parent_run_id=search.run_id))
     elsewhere = flowers.within("elsewhere")
     for store in (flowers, elsewhere):
-        assert evaluation_recorder(store, tmp_path, pictures=False).mlflow.experiment_id == search.experiment_id
+        home = evaluation_home(store, tmp_path)
+        assert evaluation_recorder(home, tmp_path, pictures=False).mlflow.experiment_id == search.experiment_id
+    found = find_evaluated("mine", tracking_uri=None, experiment="flowers")
+    assert found.store.experiment_id() == search.experiment_id
 
 
 def test_a_name_in_two_experiments_is_told_apart_by_the_option(flowers: RunStore) -> None:
