@@ -54,7 +54,7 @@ def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: boo
     check_one_format(as_csv, as_json)
     if len(runs) < 2:
         raise click.UsageError(f"a comparison takes two runs at least: got {runs[0]!r} alone")
-    compared = compare_runs(open_store(places.tracking_uri, create=False), runs)
+    compared = compare_runs(open_store(places.tracking_uri, create=False, experiment=places.experiment), runs)
     if as_csv:
         rows = [_csv_row(run) for run in compared.runs]
         print_csv(rows, list(dict.fromkeys(key for row in rows for key in row)))

@@ -46,6 +46,7 @@ def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_
     with deletion_of(
         run_id,
         tracking_uri=places.tracking_uri,
+        experiment=places.experiment,
         storage=places.storage,
         work_dir=places.work_dir,
         keep_work_dir=keep_work_dir,

@@ -53,7 +53,7 @@ def command(
     if run_id is not None:
         from medarts_ops.tracking.reading import contents, relations
 
-        evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri)
+        evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri, experiment=places.experiment)
         stored = contents.stored_settings(evaluated.store, evaluated.search)
         request = after_search(request, stored.preset, stored.dataset.model_dump())
     elif named_preset(request, "evaluate") is None:
@@ -71,6 +71,7 @@ def command(
             genotype=genotype,
             name=name,
             tracking_uri=places.tracking_uri,
+            experiment=places.experiment,
             work_dir=places.work_dir,
             pictures=places.pictures,
             observers=(EvaluationProgress(board),),

@@ -61,7 +61,9 @@ def _write_file(evaluation: str, chosen: str | None, output: Path | None, places
     format = format_of(Path(f"x.{chosen}") if chosen else output or Path("x.pt2"))
     require(format)
     path = output or Path(f"{evaluation}.{format}")
-    network = evaluated_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
+    network = evaluated_network(
+        evaluation, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir
+    )
     written = export_network(network, path, format)
     if as_json:
         told = {"path": str(written.path), "format": written.format, "bytes": written.bytes}
@@ -79,7 +81,9 @@ def _log_model(evaluation: str, places: Places, as_json: bool) -> None:
     from medarts_ops.tracking.runs.logged_model import log_network
     from medarts_ops.tracking.stores.databases import without_password
 
-    logged = log_network(evaluation, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
+    logged = log_network(
+        evaluation, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir
+    )
     store = without_password(logged.tracking_uri)
     if as_json:
         told = {"model_uri": logged.model_uri, "format": MLFLOW, "run_id": logged.run_id, "tracking_uri": store}

@@ -36,7 +36,7 @@ def resume_line(ctx: click.Context) -> str | None:
 def job_line(places: Places, verb: str, name: str) -> str:
     """A command for a job that finds it: with the options that were given; the environment's are found again."""
     words = [verb, name]
-    for field in ("tracking_uri", "storage", "work_dir"):
+    for field in ("tracking_uri", "experiment", "storage", "work_dir"):
         words += [f"--{field.replace('_', '-')}", places.shown(field)] if field in places.given else []
     return command_line(*words)
 

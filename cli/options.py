@@ -17,7 +17,7 @@ from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Command = Callable[..., None]
-Place = Literal["tracking_uri", "storage", "work_dir", "pictures"]
+Place = Literal["tracking_uri", "experiment", "storage", "work_dir", "pictures"]
 
 SETTINGS = {
     "dataset": "dataset.name",
@@ -129,11 +129,13 @@ _PLACES = "medarts_ops.cli.options.places"
 class Places:
     """Where a command's runs, studies and folders are, and whether pictures are logged there.
 
-    `tracking_uri` and `storage` are None for those of the current folder. `given` are the fields that the command line
+    `tracking_uri` and `storage` are None for those of the current folder, `experiment` is for all that the store has,
+    and for our own where something new is made. `given` are the fields that the command line
     names: a following command has to, too; the environment's are found again.
     """
 
     tracking_uri: str | None = None
+    experiment: str | None = None
     storage: str | None = None
     work_dir: Path = Path("medarts-work")
     pictures: bool = True
@@ -168,6 +170,13 @@ _PLACE_OPTIONS = {
         show_envvar=True,
         help="MLflow store: sqlite:///file, postgresql://… or http(s)://…  [default: ./mlflow.db]",
     ),
+    "experiment": _place_option(
+        "--experiment",
+        metavar="NAME|ID",
+        envvar=["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"],
+        show_envvar=True,
+        help="MLflow experiment of the runs; a new job makes it.  [default: medarts for new jobs, all to look in]",
+    ),
     "storage": _place_option(
         "--storage",
         metavar="URL",
@@ -195,8 +204,12 @@ _PLACE_OPTIONS = {
 
 
 def places_options(*names: Place) -> Callable[[Command], Command]:
-    """Gives a command these options, and what they come to as its first argument, a `Places`."""
-    give = _giving(*(_PLACE_OPTIONS[name] for name in names))
+    """Gives a command these options, and what they come to as its first argument, a `Places`.
+
+    Whoever opens a tracking store is asked for an experiment, too.
+    """
+    wanted = {*names, "experiment"} if "tracking_uri" in names else {*names}
+    give = _giving(*(option for name, option in _PLACE_OPTIONS.items() if name in wanted))
     return lambda command: give(pass_meta_key(_PLACES)(command))
 
 

@@ -42,7 +42,9 @@ def command(places: Places, *, search: str, output: Path | None, opens: bool, as
     from medarts_ops.tracking.vocabulary import REPORT
     from medarts_ops.whole_file import whole_file
 
-    report, store = search_report(search, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
+    report, store = search_report(
+        search, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir
+    )
     path = Path(f"{report.search_id}.html") if output is None else output
     page = report_html(report)
     remedy = "free some space or name another file by --output"

@@ -30,7 +30,7 @@ def command(places: Places, *, job: str, as_json: bool) -> None:
     """
     from medarts_ops.tracking.reading.jobs import find_job
 
-    found = find_job(job, tracking_uri=places.tracking_uri, work_dir=places.work_dir)
+    found = find_job(job, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir)
     commands = JOB_COMMANDS[found.kind]
     with resumable(places, found.name):
         with ProgressBoard(progress_console()) as board:

@@ -55,6 +55,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             config,
             name=name,
             tracking_uri=places.tracking_uri,
+            experiment=places.experiment,
             storage=places.storage,
             work_dir=places.work_dir,
             pictures=places.pictures,

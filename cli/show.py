@@ -45,7 +45,7 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
     from medarts_ops.tracking.artifacts.files import without_nan
     from medarts_ops.tracking.stores.opening import open_store
 
-    store = open_store(places.tracking_uri, create=False)
+    store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     run = store.find_run(run_id)
     shown = describe_run(store, run)
     if as_json:

@@ -27,7 +27,12 @@ def command(places: Places, *, name: str, as_json: bool) -> None:
     from medarts_ops.tracking.sync import sync_job
 
     synced = sync_job(
-        places.work_dir, name, tracking_uri=places.tracking_uri, storage=places.storage, pictures=places.pictures
+        places.work_dir,
+        name,
+        tracking_uri=places.tracking_uri,
+        experiment=places.experiment,
+        storage=places.storage,
+        pictures=places.pictures,
     )
     if as_json:
         told = synced._asdict()

@@ -44,7 +44,8 @@ def command(places: Places, *, port: int) -> None:
 
     uri = resolve_tracking_uri(places.tracking_uri)
     served = pages_of(uri)
-    link = best_link(open_store(uri, create=False), served or f"http://{LOCAL}:{port}")
+    store = open_store(uri, create=False, experiment=places.experiment)
+    link = best_link(store, served or f"http://{LOCAL}:{port}")
     if served is not None:
         click.echo(link)
         return

@@ -10,7 +10,15 @@ from click.testing import CliRunner, Result
 
 from medarts_ops.cli.main import medarts
 
-VARIABLES = ("MEDARTS_TRACKING_URI", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "MEDARTS_DATA_DIR", "MEDARTS_DEBUG")
+VARIABLES = (
+    "MEDARTS_TRACKING_URI",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_EXPERIMENT_ID",
+    "OPTUNA_STORAGE",
+    "MEDARTS_DATA_DIR",
+    "MEDARTS_DEBUG",
+)
 """What would change a command behind a test's back."""
 
 

@@ -95,13 +95,19 @@ class Deletion:
 
 @contextmanager
 def deletion_of(
-    given: str, *, tracking_uri: str | None, storage: str | None, work_dir: Path, keep_work_dir: bool = False
+    given: str,
+    *,
+    tracking_uri: str | None,
+    experiment: str | None = None,
+    storage: str | None,
+    work_dir: Path,
+    keep_work_dir: bool = False,
 ) -> Iterator[Deletion]:
     """What would be deleted; nothing is before `carry_out`. While the block lasts, nobody else works on these jobs.
 
     Args:
         given: a run id, or the name of a search or an evaluation.
-        tracking_uri, storage: as for `tracked_search`; one that is not there is not made.
+        tracking_uri, experiment, storage: as for `tracked_search`; one that is not there is not made.
         work_dir: where the jobs' folders are.
         keep_work_dir: whether these stay.
 
@@ -110,8 +116,9 @@ def deletion_of(
         SearchError: a job is at work, named by pid and host; a folder of a job's name holds one of another kind.
         StoreError: a store can't be reached.
     """
-    store = open_store(tracking_uri, create=False)
+    store = open_store(tracking_uri, create=False, experiment=experiment)
     run = store.find_run(given)
+    store = store.within(None)  # a search may share name and studies with one in another experiment
     kind = _whole_job(store, run)
     twins = _twins(store, run)
     runs = _tree(store, run, kind, by_name=not twins)

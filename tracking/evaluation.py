@@ -45,6 +45,7 @@ def tracked_evaluation(
     genotype: Genotype | None = None,
     name: str | None = None,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
@@ -58,7 +59,8 @@ def tracked_evaluation(
         run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained, by its id or
             as `find_evaluated` gave it; or
         genotype: one given by hand. One of the two.
-        config, name, tracking_uri, work_dir, observers: as for `tracked_search`, but for studies.
+        config, name, tracking_uri, experiment, work_dir, observers: as for `tracked_search`, but for studies. What is
+            trained of a run goes to the experiment of its search, wherever that is.
         pictures: log pictures, and the report of the search anew, too.
 
     Raises:
@@ -72,10 +74,11 @@ def tracked_evaluation(
     check_job_name(name)
     resolved, dataset = resolve_evaluate_config(config), load_dataset(config.dataset)
     if genotype is None:
-        found = run_id if isinstance(run_id, Evaluated) else find_evaluated(str(run_id), tracking_uri=tracking_uri)
-        store, (genotype, place) = found.store, _stored_genotype(found)
+        if not isinstance(run_id, Evaluated):
+            run_id = find_evaluated(str(run_id), tracking_uri=tracking_uri, experiment=experiment)
+        store, (genotype, place) = run_id.store, _stored_genotype(run_id)
     else:
-        store, place = open_store(tracking_uri), Place()
+        store, place = open_store(tracking_uri, experiment=experiment), Place()
     check_name_is_free(store, "evaluation", name)
     with new_folder(Path(work_dir), name) as folder:
         write_place(folder, place)

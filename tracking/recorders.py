@@ -26,6 +26,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
+from medarts_ops.tracking.reading.jobs import home_of
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
 from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures
@@ -101,6 +102,7 @@ def search_recorder(
         ConfigError: the study of its proposals was filled under other settings.
         StoreError: a store failed.
     """
+    store = home_of(store, "search", folder.name)
     mlflow = MlflowSearchObserver(store, reopens=reopens)
     proposer = make_proposer(config, folder.name, studies, dataset)
 
@@ -137,6 +139,14 @@ def evaluation_recorder(store: RunStore, folder: Path, *, pictures: bool, reopen
 
     observers: list[EvaluationObserver] = [mlflow, When(EvaluationFinished, draw)] if pictures else [mlflow]
     return EvaluationRecorder(FanOut[EvaluationEvent](observers), mlflow)
+
+
+def evaluation_home(store: RunStore, folder: Path) -> RunStore:
+    """The store for the experiment of the search that an evaluation which goes on belongs to, or of its own run.
+
+    Raises: as for `evaluation_recorder`.
+    """
+    return home_of(store, "evaluation", folder.name, read_place(folder).parent_run_id)
 
 
 def write_place(folder: Path, place: Place) -> None:

@@ -24,7 +24,7 @@ from medarts_ops.search import resume_search
 from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
 from medarts_ops.tracking.reading.jobs import Job, find_job
 from medarts_ops.tracking.reading.kept_journal import restore_journal
-from medarts_ops.tracking.recorders import evaluation_recorder, search_recorder
+from medarts_ops.tracking.recorders import evaluation_home, evaluation_recorder, search_recorder
 from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 
@@ -38,6 +38,7 @@ def resumed_search(
     search: str | Job,
     *,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
@@ -50,7 +51,7 @@ def resumed_search(
 
     Args:
         search: the search's name, the id of its run or of one below it, or the job that was found.
-        tracking_uri, storage, work_dir: the places that it began with.
+        tracking_uri, experiment, storage, work_dir: the places that it began with.
         pictures: log pictures and the report, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
@@ -60,7 +61,7 @@ def resumed_search(
         RunError: no such run.
         MedartsError: as for `tracked_search`.
     """
-    job = find_job(search, tracking_uri=tracking_uri, work_dir=Path(work_dir))
+    job = find_job(search, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
     if job.kind != "search":
         raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
     store = job.opened_store()
@@ -89,6 +90,7 @@ def resumed_evaluation(
     evaluation: str | Job,
     *,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[EvaluationObserver] = (),
@@ -97,7 +99,7 @@ def resumed_evaluation(
 
     Args:
         evaluation: its name, its run's id, or the job that was found.
-        tracking_uri, work_dir: the places that it began with.
+        tracking_uri, experiment, work_dir: the places that it began with.
         pictures: log pictures, and the report of the search anew, too.
         observers: told of every event, after MLflow; of those that happened before, too.
 
@@ -106,7 +108,7 @@ def resumed_evaluation(
         RunError: no such run.
         MedartsError: as for `tracked_evaluation`.
     """
-    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=Path(work_dir))
+    job = find_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
     if job.kind != "evaluation":
         raise SearchError(f"{job.name!r} is a search: `resumed_search` goes on with it")
     if not job.is_here:
@@ -114,7 +116,7 @@ def resumed_evaluation(
             f"evaluation {job.name!r} has no folder in {str(job.work_dir)!r}, and no other place keeps its weights: "
             "--work-dir names where it was started, or evaluate again"
         )
-    store = job.opened_store(create=True)
+    store = evaluation_home(job.opened_store(create=True), job.folder)
     recorder = evaluation_recorder(store, job.folder, pictures=pictures)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     result = resume_evaluation(job.folder, observers=(patient, *observers))

@@ -47,6 +47,7 @@ def tracked_search(
     *,
     name: str | None = None,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
@@ -61,6 +62,7 @@ def tracked_search(
         config: all settings.
         name: the search's id: its folder, its MLflow run and its studies; made of dataset and time if None.
         tracking_uri: MLflow store; `sqlite:///mlflow.db` in the current folder if None.
+        experiment: MLflow's experiment, by its id or name; a new one is made. `medarts` if None.
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
         work_dir: where the search's folder is made.
         pictures: log pictures and the report, too; a second or two for each individual.
@@ -72,7 +74,7 @@ def tracked_search(
     search_id = fresh_name("search", config.dataset.name) if name is None else name
     check_job_name(search_id)
     resolved, data = resolve_search_config(config)
-    store = open_store(tracking_uri)
+    store = open_store(tracking_uri, experiment=experiment)
     studies = open_study_storage(storage)
     check_name_is_free(store, "search", search_id)
     _check_studies_are_free(search_id, studies)

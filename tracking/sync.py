@@ -16,6 +16,7 @@ from medarts_ops.tracking.reading.jobs import job_in
 from medarts_ops.tracking.recorders import (
     EvaluationRecorder,
     SearchRecorder,
+    evaluation_home,
     evaluation_recorder,
     search_recorder,
 )
@@ -40,6 +41,7 @@ def sync_job(
     name: str,
     *,
     tracking_uri: str | None = None,
+    experiment: str | None = None,
     storage: str | None = None,
     pictures: bool = True,
 ) -> SyncedJob:
@@ -51,7 +53,7 @@ def sync_job(
 
     Args:
         work_dir: where the job has its folder, by its `name`.
-        tracking_uri, storage: as for `tracked_search`; an evaluation has no studies.
+        tracking_uri, experiment, storage: as for `tracked_search`; an evaluation has no studies.
         pictures: draw those that the runs lack, too.
 
     Raises:
@@ -62,7 +64,7 @@ def sync_job(
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        store, started = open_store(tracking_uri), journal.started
+        store, started = open_store(tracking_uri, experiment=experiment), journal.started
         recorder: SearchRecorder | EvaluationRecorder
         match kind:
             case "search":
@@ -71,6 +73,7 @@ def sync_job(
                     store, studies, folder, started.config, started.dataset, pictures=pictures, reopens=False
                 )
             case "evaluation":
+                store = evaluation_home(store, folder)
                 recorder = evaluation_recorder(store, folder, pictures=pictures, reopens=False)
         tell_again(journal, folder, [recorder.observer])
         *_, (_, last) = events = journal.events()

@@ -21,6 +21,9 @@ TRAINED_KINDS: frozenset[RunKind] = frozenset({"individual", "evaluation"})
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 """MLflow's words for how a run stands."""
 
+EXPERIMENT = "medarts"
+"""The experiment that new jobs go to unless another is named."""
+
 # Tags of every run
 
 KIND_TAG = "medarts.kind"  # what the run stands for

@@ -149,7 +149,7 @@ def test_a_server_has_pages_to_link_to(compared: Compared, monkeypatch: pytest.M
     from medarts_ops.tracking.stores import opening
 
     opened = opening.open_store(compared.uri)
-    monkeypatch.setattr(opening, "open_store", lambda uri, create: opened)
+    monkeypatch.setattr(opening, "open_store", lambda uri, create, experiment: opened)
     words = ("compare", "search-0", "search-1", "--tracking-uri", "http://host:5000/")
     link = json.loads(invoke(*words, "--json").stdout)["link"]
     assert link.startswith("http://host:5000/#/compare-runs?runs=")

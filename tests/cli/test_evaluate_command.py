@@ -49,6 +49,7 @@ class FakeTracked(ModuleType):
         genotype: Genotype | None,
         name: str,
         tracking_uri: str | None,
+        experiment: str | None,
         work_dir: Path,
         pictures: bool,
         observers: tuple[Any, ...],

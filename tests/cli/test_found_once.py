@@ -58,9 +58,9 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     counts = Spied(Counter(), Counter())
     opens, finds, storage = RunStore.__init__, RunStore.find_run, study_storage.RDBStorage
 
-    def opening(self: RunStore, uri: str, artifact_root: Path | None) -> None:
+    def opening(self: RunStore, uri: str, artifact_root: Path | None, experiment: str | None = None) -> None:
         counts.opened["runs"] += 1
-        opens(self, uri, artifact_root)
+        opens(self, uri, artifact_root, experiment)
 
     def finding(self: RunStore, given: str) -> Any:
         run = finds(self, given)

@@ -47,12 +47,13 @@ class FakeTracked(ModuleType):
         *,
         name: str | None,
         tracking_uri: str | None,
+        experiment: str | None,
         storage: str | None,
         work_dir: Path,
         pictures: bool,
         observers: tuple[Any, ...],
     ) -> Found:
-        places = {"uri": tracking_uri, "storage": storage, "work_dir": work_dir}
+        places = {"uri": tracking_uri, "experiment": experiment, "storage": storage, "work_dir": work_dir}
         self.calls.append({"config": config, "name": name, "pictures": pictures, **places})
         if tracking_uri == "http://nobody":
             raise StoreError("can't reach the tracking store http://nobody: is the server up?")
@@ -99,10 +100,12 @@ def test_json_is_all_that_stdout_holds(tracked: FakeTracked) -> None:
 
 
 def test_options_reach_the_search(tracked: FakeTracked) -> None:
-    invoke("--dataset", "cifar10", "--name", "mine", "--seed", "7", "--work-dir", "w", "--storage", "sqlite:///o.db")
+    places = ("--work-dir", "w", "--storage", "sqlite:///o.db", "--experiment", "flowers")
+    invoke("--dataset", "cifar10", "--name", "mine", "--seed", "7", *places)
     call = tracked.calls[0]
     assert (call["config"].preset, call["config"].seed) == ("cifar10", 7)
     assert (call["name"], call["storage"], call["work_dir"]) == ("mine", "sqlite:///o.db", Path("w"))
+    assert call["experiment"] == "flowers"
 
 
 def test_our_own_variable_names_the_store_before_mlflows(tracked: FakeTracked) -> None:

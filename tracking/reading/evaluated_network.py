@@ -18,7 +18,11 @@ MAX_BYTES = 2 * 2**30
 
 
 def evaluated_network(
-    evaluation: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+    evaluation: str,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: Path = Path("medarts-work"),
 ) -> TrainedNetwork:
     """The network that an evaluation trained, without auxiliary head and drop path.
 
@@ -28,12 +32,12 @@ def evaluated_network(
         RunError: no such run, a search, or an evaluation whose run keeps no weights.
         MedartsError: as for `read_trained_network`.
     """
-    return network_of(evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir))
+    return network_of(evaluation_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir))
 
 
-def evaluation_job(evaluation: str, *, tracking_uri: str | None, work_dir: Path) -> Job:
+def evaluation_job(evaluation: str, *, tracking_uri: str | None, experiment: str | None = None, work_dir: Path) -> Job:
     """The evaluation that a name or a run id means; as `find_job`, and a RunError if it is a search."""
-    job = find_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    job = find_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
     if job.kind != "evaluation":
         raise RunError(
             f"{evaluation!r} is a search, which trains no network to keep: evaluate it first, or give one of the "

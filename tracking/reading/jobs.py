@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Job:
     """A search or an evaluation that was found: whoever goes on from here looks for nothing again.
 
-    `name` is its folder's, if that is in `work_dir`. `store`, of the address `tracking_uri`, is given where it was
-    opened to find the job, and `run` where it was asked for that.
+    `name` is its folder's, if that is in `work_dir`. `store`, of the address `tracking_uri` and for the
+    `experiment`, is given where it was opened to find the job, and `run` where it was asked for that.
     """
 
     kind: JobKind
@@ -33,6 +34,7 @@ class Job:
     tracking_uri: str | None
     store: RunStore | None = None
     run: StoredRun | None = None
+    experiment: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -46,10 +48,19 @@ class Job:
 
     def opened_store(self, *, create: bool = False) -> RunStore:
         """The store in which the job was found, or else the one of its address, opened now: call it once."""
-        return open_store(self.tracking_uri, create=create) if self.store is None else self.store
+        if self.store is not None:
+            return self.store
+        return open_store(self.tracking_uri, create=create, experiment=self.experiment)
 
 
-def find_job(given: str | Job, *, tracking_uri: str | None, work_dir: Path, store: RunStore | None = None) -> Job:
+def find_job(
+    given: str | Job,
+    *,
+    tracking_uri: str | None,
+    experiment: str | None = None,
+    work_dir: Path,
+    store: RunStore | None = None,
+) -> Job:
     """The job of a name, or that the run of an id belongs to; one that was found already is given back.
 
     A name with a folder in `work_dir` needs no store. `store` is that of the address, where it is open already.
@@ -62,14 +73,14 @@ def find_job(given: str | Job, *, tracking_uri: str | None, work_dir: Path, stor
         return given
     kind = job_in(work_dir, given)
     if kind is not None:
-        return Job(kind, given, work_dir, tracking_uri, store)
-    store = open_store(tracking_uri, create=False) if store is None else store
+        return Job(kind, given, work_dir, tracking_uri, store, experiment=experiment)
+    store = open_store(tracking_uri, create=False, experiment=experiment) if store is None else store
     found = store.find_run(given)
     run = found if found.kind in JOBS else search_of(store, found)
     kind = JOB_OF_RUN.get(found.kind if run is None else run.kind, "search")
     if run is None or JOBS[kind].name_tag not in run.tags:
         raise RunError(JOBS[kind].nameless.format(given=given, run_id=found.run_id))
-    return Job(kind, job_name(run, JOBS[kind].name_tag), work_dir, tracking_uri, store, run)
+    return Job(kind, job_name(run, JOBS[kind].name_tag), work_dir, tracking_uri, store, run, experiment)
 
 
 def run_of_job(store: RunStore, job: Job) -> StoredRun:
@@ -81,7 +92,7 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
     if job.run is not None:
         return job.run
     words = JOBS[job.kind]
-    named = store.runs_with(store.experiment_id(), words.name_tag, job.name)
+    named = store.runs_with(None, words.name_tag, job.name)
     runs = [run for run in named if run.kind == job.kind]
     if not runs:
         raise RunError(
@@ -91,9 +102,25 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
     return runs[0]
 
 
+def home_of(store: RunStore, kind: JobKind, name: str, beside: str | None = None) -> RunStore:
+    """The store for the experiment that a job's runs are in, or that of the run `beside`, which it belongs to.
+
+    As it is for a new job, and where the experiment was given.
+    """
+    if beside is not None:
+        with suppress(RunError):  # a search that was deleted meanwhile
+            return store.within(store.find_run(beside).experiment_id)
+    runs = [] if store.experiment is not None else store.runs_with(None, JOBS[kind].name_tag, name)
+    return store.within(runs[0].experiment_id) if runs else store
+
+
 def check_name_is_free(store: RunStore, kind: JobKind, name: str) -> None:
-    """Refuse, by a SearchError, the name of an older job: a new one would go on in its runs."""
-    if store.runs_with(store.experiment_id(), JOBS[kind].name_tag, name):
+    """Refuse, by a SearchError, the name of an older job: a new one would go on in its runs.
+
+    The experiment that new jobs go to is made, or refused if it was deleted.
+    """
+    store.experiment_id()
+    if store.runs_with(None, JOBS[kind].name_tag, name):
         raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
 
 

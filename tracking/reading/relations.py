@@ -28,28 +28,28 @@ def search_of(store: RunStore, run: StoredRun) -> StoredRun | None:
 
 
 class Evaluated(NamedTuple):
-    """A run whose genotype is to be trained, and its search, found once in the store that was opened for them."""
+    """A run whose genotype is to be trained, and its search, found once; `store` is for that one's experiment."""
 
     store: RunStore
     run: StoredRun
     search: StoredRun
 
 
-def find_evaluated(run_id: str, *, tracking_uri: str | None) -> Evaluated:
+def find_evaluated(run_id: str, *, tracking_uri: str | None, experiment: str | None = None) -> Evaluated:
     """A run that can be evaluated, by its id, or by its name if it is a search.
 
     Raises:
         RunError: no such run, an evaluation, or a run without its search.
         StoreError: the store can't be reached.
     """
-    store = open_store(tracking_uri, create=False)
+    store = open_store(tracking_uri, create=False, experiment=experiment)
     run = store.find_run(run_id)
     search = search_of(store, run) if JOB_OF_RUN.get(run.kind) == "search" else None
     if search is None:
         raise RunError(
             f"run {run.run_id} is of kind {run.kind}: allowed are search, stage and individual; see `medarts runs`"
         )
-    return Evaluated(store, run, search)
+    return Evaluated(store.within(search.experiment_id), run, search)
 
 
 def chosen_individual(store: RunStore, run: StoredRun) -> StoredRun | None:

@@ -36,7 +36,11 @@ _logger = logging.getLogger(__name__)
 
 
 def search_report(
-    given: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+    given: str,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: Path = Path("medarts-work"),
 ) -> tuple[SearchReport, RunStore]:
     """The report of a search, and the store that holds it.
 
@@ -50,7 +54,7 @@ def search_report(
         SearchError: neither the work directory nor the run has a journal, or a corrupt one.
         StoreError: the store can't be reached.
     """
-    store = open_store(tracking_uri, create=False)
+    store = open_store(tracking_uri, create=False, experiment=experiment)
     run = run_of_job(store, find_job(given, tracking_uri=tracking_uri, work_dir=work_dir, store=store))
     search = search_of(store, run)
     if search is None:

@@ -45,7 +45,11 @@ class LoggedNetwork(NamedTuple):
 
 
 def log_network(
-    evaluation: str, *, tracking_uri: str | None = None, work_dir: Path = Path("medarts-work")
+    evaluation: str,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: Path = Path("medarts-work"),
 ) -> LoggedNetwork:
     """Log the network that an evaluation, by name or run id, trained as a model whose source is its run.
 
@@ -60,7 +64,7 @@ def log_network(
         StoreError: the store failed; no model is left that could be taken for one, but for a store that is gone.
         MedartsError: as for `read_trained_network`.
     """
-    job = evaluation_job(evaluation, tracking_uri=tracking_uri, work_dir=work_dir)
+    job = evaluation_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
     store = job.opened_store()
     run = run_of_job(store, job)
     network = network_of(job)

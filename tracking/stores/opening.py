@@ -55,7 +55,7 @@ SERVER_SECONDS = 20
 """How long a server may take over its first answer, beside the probe."""
 
 
-def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
+def open_store(tracking_uri: str | None, *, create: bool = True, experiment: str | None = None) -> RunStore:
     """Open the tracking store and try it once; takes at most 30 s to find out that it can't be reached.
 
     Processes that open one database at the same time do so one after another: the first makes its tables.
@@ -63,6 +63,7 @@ def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     Args:
         tracking_uri: `sqlite:///<file>`, `postgresql://…` or `http(s)://…`; None is `mlflow.db` in the current folder.
         create: whether a SQLite file that is not there is made; who only reads has more of an error.
+        experiment: where jobs are looked for and made, by name or id; None is all, and `medarts` for new ones.
 
     Raises:
         ConfigError: a plain folder or an unknown kind of address; says what to write instead.
@@ -83,14 +84,14 @@ def open_store(tracking_uri: str | None, *, create: bool = True) -> RunStore:
     from medarts_ops.tracking.stores.run_store import RunStore
 
     if served:
-        store = RunStore(uri, None)
+        store = RunStore(uri, None, experiment)
         _check_within(SERVER_SECONDS, store)
         return store
     with opening(uri):  # not before the import, which takes seconds
         if file is not None and file.stat().st_size == 0:
             _make_tables(file)
         # Left to MLflow, artifacts would land in whatever folder is current when the experiment is created.
-        store = RunStore(uri, (Path.cwd() if file is None else file.parent) / "mlruns")
+        store = RunStore(uri, (Path.cwd() if file is None else file.parent) / "mlruns", experiment)
         store.check()
     return store
 

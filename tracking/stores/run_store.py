@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import logging
@@ -19,9 +20,9 @@ from medarts_ops.errors import RunError
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
+from medarts_ops.tracking.stores import experiments
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
-from medarts_ops.tracking.stores.experiments import experiment_id
 from medarts_ops.tracking.stores.run_deletion import delete_run
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
@@ -33,11 +34,13 @@ LONGEST_TAG = 8000
 class RunStore:
     """One tracking store. Every method raises StoreError, in one line, when the store fails.
 
-    `open_store` makes it; `artifact_root` is the local folder for artifacts, None where a server keeps them.
+    `open_store` makes it; `artifact_root` is the local folder for artifacts, None where a server keeps them. Jobs are
+    looked for in `experiment`, by name or id, and new ones go there; None is all, and `medarts` for new ones.
     """
 
-    def __init__(self, uri: str, artifact_root: Path | None) -> None:
+    def __init__(self, uri: str, artifact_root: Path | None, experiment: str | None = None) -> None:
         self.uri = uri
+        self.experiment = experiment
         self._artifact_root = artifact_root
         self._source_tags = source_tags()
         # Two lines for every new database, and a traceback for every failure, which is raised as well.
@@ -51,9 +54,21 @@ class RunStore:
             self._client.search_experiments(max_results=1)
 
     def experiment_id(self) -> str:
-        """The id of the experiment that holds our runs; created if need be."""
+        """The id of the experiment that new jobs go to; created if need be."""
         with store_errors(self.uri):
-            return experiment_id(self._client, self._artifact_root)
+            given = self.experiment or vocabulary.EXPERIMENT
+            return experiments.experiment_id(self._client, given, self._artifact_root)
+
+    def experiment_names(self) -> dict[str, str]:
+        """The experiments in which jobs are looked for, names by ids."""
+        with store_errors(self.uri):
+            return experiments.experiment_names(self._client, self.experiment)
+
+    def within(self, experiment: str | None) -> RunStore:
+        """The same store for another experiment, or for all."""
+        other = copy.copy(self)
+        other.experiment = experiment
+        return other
 
     def create_run(
         self,
@@ -175,6 +190,8 @@ class RunStore:
                     raise
                 return self._job_named(given)
         if run.info.lifecycle_stage != "active":
+            with store_errors(self.uri):
+                experiments.check_is_there(self._client, run.info.experiment_id)
             raise RunError(
                 f"run {given} was deleted: `mlflow runs restore --run-id {given}` brings it back, but no artifact that "
                 "`medarts delete` removed"
@@ -193,6 +210,7 @@ class RunStore:
         if named:
             ids = ", ".join(run.run_id for run in named)
             raise RunError(f"{len(named)} runs are named {name!r}: give one of the run ids {ids}")
+        self.check_none_is_deleted(name)
         known = [run.name for run in jobs] + [run.run_id for run in jobs]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -207,17 +225,22 @@ class RunStore:
 
     def all_of_kind(self, kind: vocabulary.RunKind) -> list[StoredRun]:
         """All runs of one kind in the store, newest first."""
-        with store_errors(self.uri):
-            experiments = [str(found.experiment_id) for found in self._client.search_experiments()]
-        return self._matching(experiments, {KIND_TAG: kind})[::-1]
+        return self._matching([*self.experiment_names()], {KIND_TAG: kind})[::-1]
+
+    def check_none_is_deleted(self, name: str | None = None) -> None:
+        """Refuse, by a StoreError, to know no job, or none of that name, where a deleted experiment has one."""
+        if self.experiment is None and "'" not in (name or ""):
+            named = "" if name is None else f" and attributes.run_name = '{name}'"
+            with store_errors(self.uri):
+                experiments.check_none_is_deleted(self._client, f"tags.`{KIND_TAG}` != ''{named}")
 
     def runs_of_search(self, experiment_id: str, search_id: str) -> list[StoredRun]:
         """The runs that carry a search's id (search, stages, individuals, not evaluations), oldest first."""
         return self.runs_with(experiment_id, SEARCH_TAG, search_id)
 
-    def runs_with(self, experiment_id: str, tag: str, value: str) -> list[StoredRun]:
-        """The runs with this value of a tag, oldest first."""
-        return self._matching([experiment_id], {tag: value})
+    def runs_with(self, experiment_id: str | None, tag: str, value: str) -> list[StoredRun]:
+        """The runs with this value of a tag, oldest first; None is wherever jobs are looked for."""
+        return self._matching([*self.experiment_names()] if experiment_id is None else [experiment_id], {tag: value})
 
     def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
