@@ -6,7 +6,10 @@ import io
 import os
 import select
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class LastingStream(io.TextIOWrapper):
@@ -33,13 +36,13 @@ class LastingStream(io.TextIOWrapper):
 class _LastingFile(io.FileIO):
     failure: OSError | None = None
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # a buffer of any kind, as BufferedWriter gives it
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
             while (written := super().write(data)) is None:  # a pipe that somebody made non-blocking is full
                 select.select((), (self,), ())
         except OSError as error:
             self.failure = self.failure or error
-            return len(data)
+            return memoryview(data).nbytes
         return written
 
 

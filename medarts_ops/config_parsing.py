@@ -80,10 +80,10 @@ def _lines(model: type[BaseModel], details: Sequence[ErrorDetails], within: str)
 
 def _place(detail: ErrorDetails) -> tuple[list[str], str | None]:
     """The path of a setting; where the key itself is wrong, that of its group, and the key."""
-    place = detail["loc"]
-    wrong_key = place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
+    place, is_forbidden = detail["loc"], detail["type"] == "extra_forbidden"
+    wrong_key = not is_forbidden and place[-1:] == ("[key]",)  # pydantic's mark for a key that a dict does not allow
     place = place[:-1] if wrong_key else place
-    is_unknown = wrong_key or detail["type"] == "extra_forbidden"
+    is_unknown = wrong_key or is_forbidden
     # Union members add parts such as "constrained-int" to the path; an unknown key is the user's word, even `int`.
     last = [place[-1]] if is_unknown else []
     parts = [str(part) for part in place[: len(place) - len(last)] if not _names_a_union_member(part)]

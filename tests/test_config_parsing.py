@@ -58,3 +58,7 @@ def test_a_name_stands_for_a_strategy_and_for_objectives() -> None:
     assert parsed == SearchConfig()
     alone = parse_config(SearchConfig, {"objectives": "accuracy"})
     assert [each.name for each in alone.objectives] == ["accuracy"]
+
+
+def test_a_key_that_looks_like_pydantics_mark_is_an_unknown_setting() -> None:
+    assert message({"[key]": None}).startswith("unknown setting '[key]': allowed here are alpha, ")

@@ -11,7 +11,17 @@ from factories import make_failed, make_individual, make_ranked, make_stage_resu
 from rich.console import Console
 from rich.tree import Tree
 
-from medarts_ops.cli.output import command_line, print_csv, print_search, print_tree, search_json
+from medarts_ops.cli.output import (
+    command_line,
+    print_csv,
+    print_facts,
+    print_search,
+    print_table,
+    print_tree,
+    results_console,
+    search_json,
+    table,
+)
 from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, SearchResult, StageResult
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -125,3 +135,16 @@ def test_csv_runs_no_formula_and_keeps_numbers(capsys: pytest.CaptureFixture[str
     row = {"=name": "=cmd|' /C calc'!A0", "text": "@sum(1)", "number": "-1e-3", "negative": -2, "minus": "-x"}
     print_csv([row], list(row))
     assert capsys.readouterr().out == "'=name,text,number,negative,minus\n'=cmd|' /C calc'!A0,'@sum(1),-1e-3,-2,'-x\n"
+
+
+def test_a_cell_of_a_table_a_label_and_a_fact_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "cat\x1b[2J\r\n[red]dog[/red] :bomb:"
+    made = table("class")
+    made.add_row(hostile)
+    tree = Tree("root")
+    tree.add(hostile)
+    print_table(results_console(), made)
+    print_tree(results_console(), tree)
+    print_facts(results_console(), [("class", hostile)])
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 5 and sum(r"cat\x1b[2J\r\n[red]dog[/red] :bomb:" in line for line in shown) == 3
