@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 from many_searches import add_copies, move_store
+from mlflow.entities import Run
 from refusals import invoke
 from sqlalchemy import Engine, event
+
+from medarts_ops.tracking.stores import run_queries
+from medarts_ops.tracking.stores.entities import stored_run
+from medarts_ops.tracking.stores.stored_run import StoredRun
 
 FEW, MANY = 3, 30
 COMMANDS = {
@@ -61,6 +66,25 @@ def test_a_store_of_many_searches_is_asked_no_more_than_one_of_few(
         assert (result.exit_code, result.stderr) == (0, "")
         asked[searches] = len(statements)
     assert asked[FEW] == asked[MANY] > 0
+
+
+@pytest.mark.parametrize("name", ["show", "show an evaluation", "compare"])
+def test_what_is_shown_is_read_without_all_other_searches(
+    stores: dict[int, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read: list[str] = []
+
+    def noting(run: Run) -> StoredRun:
+        read.append(run.info.run_id)
+        return stored_run(run)
+
+    monkeypatch.setattr(run_queries, "stored_run", noting)
+    counts = []
+    for uri in stores.values():
+        read.clear()
+        assert invoke(*COMMANDS[name], "--tracking-uri", uri).exit_code == 0
+        counts.append(len(read))
+    assert counts[0] == counts[1] > 0
 
 
 def test_a_list_of_searches_opens_no_artifact(stores: dict[int, str]) -> None:
