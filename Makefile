@@ -7,6 +7,8 @@ KEY := $(shell cat pyproject.toml requirements.lock | sha256sum | cut -c1-16)
 READY := $(VENV)/.ready-$(KEY)
 # A shared VENV may run the sources of another clone: then it is made ready for this one again.
 OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
+# A process of tests for each core, up to four: the tests themselves compute on one thread.
+SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
 .PHONY: help environment search test test-fast test-faults container lint typecheck screenshots docs lock clean $(if $(OURS),,$(READY))
@@ -33,13 +35,13 @@ search: $(READY) ## The main job on scikit-learn's digits: search, then train th
 	@echo "To look at it: $(BIN)/medarts ui"
 
 test: $(READY) ## All tests but the fault suite; those for a GPU are skipped where there is none
-	$(BIN)/pytest -m "not faults"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not faults"
 
 test-fast: $(READY) ## The tests without the slow ones
-	$(BIN)/pytest -m "not slow and not gpu and not faults"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not gpu and not faults"
 
 test-faults: $(READY) ## The fault suite: processes killed, disks filled, thousands of broken inputs
-	$(BIN)/pytest -m faults tests/faults
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m faults tests/faults
 
 container: $(READY) ## Build and try the Docker image without an engine: its steps in a temporary folder, for minutes
 	$(BIN)/python .ci/replay_container.py

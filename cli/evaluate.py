@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,11 +12,14 @@ from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
 from medarts_ops.cli.output import progress_console
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard
-from medarts_ops.configs.loader import after_search, named_preset, resolve_evaluate
+from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.reading.relations import Evaluated
 
 
 @click.command()
@@ -51,11 +55,7 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        from medarts_ops.tracking.reading import contents, relations
-
-        evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri, experiment=places.experiment)
-        stored = contents.stored_settings(evaluated.store, evaluated.search)
-        request = after_search(request, stored.preset, stored.dataset.model_dump())
+        request, evaluated = _after_its_search(request, run_id, places)
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:
@@ -77,6 +77,14 @@ def command(
             observers=(EvaluationProgress(board),),
         )
     show_evaluation(trained, places, as_json)
+
+
+def _after_its_search(request: Request, run_id: str, places: Places) -> tuple[Request, Evaluated]:
+    from medarts_ops.tracking.reading import contents, relations
+
+    evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri, experiment=places.experiment)
+    stored = contents.stored_settings(evaluated.store, evaluated.search)
+    return after_search(request, stored.preset, stored.dataset.model_dump()), evaluated
 
 
 def published_genotype(given: str) -> Genotype:

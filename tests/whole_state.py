@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 TIMED = ("seconds", "hours", "images_per_second", "timestamp")
-RECORDS = "reproducibility/"  # one for each process that worked on a job
+RECORDS, PROCESS = "reproducibility/", "process_started/"  # one for each process that worked on a job
 
 
 def whole_state(folder: Path, tracking_uri: str, storage: str) -> dict[str, Any]:
@@ -124,7 +124,9 @@ def _content(path: Path) -> Any:
         case ".json":
             return _untimed(json.loads(content))
         case ".jsonl":
-            return [_untimed(json.loads(line)) for line in content.splitlines()]
+            lines = [_untimed(json.loads(line)) for line in content.splitlines()]
+            told = [line for line in lines if not str(line.get("key", "")).startswith(PROCESS)]
+            return [{key: value for key, value in line.items() if key != "n"} for line in told]
         case ".pt":
             import torch
 

@@ -108,8 +108,7 @@ def deletion_of(
     Args:
         given: a run id, or the name of a search or an evaluation.
         tracking_uri, experiment, storage: as for `tracked_search`; one that is not there is not made.
-        work_dir: where the jobs' folders are.
-        keep_work_dir: whether these stay.
+        work_dir, keep_work_dir: where the jobs' folders are, and whether they stay.
 
     Raises:
         RunError: no such run, or a stage or individual, without which its search would be broken.
@@ -117,14 +116,13 @@ def deletion_of(
         StoreError: a store can't be reached.
     """
     store = open_store(tracking_uri, create=False, experiment=experiment)
-    run = store.find_run(given)
-    store = store.within(None)  # a search may share name and studies with one in another experiment
+    # Everywhere from here on: a search may share name and studies with one in another experiment.
+    run, store = store.find_run(given), store.within(None)
     kind = _whole_job(store, run)
     twins = _twins(store, run)
     runs = _tree(store, run, kind, by_name=not twins)
     jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
     folders = _folders(jobs, work_dir, keep_work_dir)
-    away = tuple(name for name, job in jobs.items() if job.status == "RUNNING" and work_dir / name not in folders)
     studies_at = open_study_storage(storage) if JOBS[kind].has_studies and _exists(storage) else None
     with ExitStack() as locks:
         for folder in folders:
@@ -136,7 +134,7 @@ def deletion_of(
             folders=() if keep_work_dir else folders,
             folder_bytes=0 if keep_work_dir else sum(map(folder_bytes, folders)),
             twins=twins,
-            away=away,
+            away=tuple(n for n, job in jobs.items() if job.status == "RUNNING" and work_dir / n not in folders),
             _store=store,
             _storage=studies_at,
             _leftovers=() if keep_work_dir else tuple(set_aside(work_dir / name) for name in jobs),

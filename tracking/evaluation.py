@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.registry import load_dataset
@@ -23,6 +23,9 @@ from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual,
 from medarts_ops.tracking.recorders import EvaluationRecorder, Place, evaluation_recorder, write_place
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.vocabulary import INDIVIDUAL_TAG, SEARCH_TAG
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 
 class TrackedEvaluation(NamedTuple):
@@ -74,12 +77,7 @@ def tracked_evaluation(
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     resolved, dataset = resolve_evaluate_config(config), load_dataset(config.dataset)
-    if genotype is None:
-        if not isinstance(run_id, Evaluated):
-            run_id = find_evaluated(str(run_id), tracking_uri=tracking_uri, experiment=experiment)
-        store, (genotype, place) = run_id.store, _stored_genotype(run_id)
-    else:
-        store, place = open_store(tracking_uri, experiment=experiment), Place()
+    store, genotype, place = _what_is_trained(run_id, genotype, tracking_uri, experiment)
     check_name_is_free(store, "evaluation", name)
     with new_folder(Path(work_dir), name) as folder:
         write_place(folder, place)
@@ -94,6 +92,16 @@ def finished_evaluation(
 ) -> TrackedEvaluation:
     """A finished evaluation with its run."""
     return TrackedEvaluation(result, name, recorder.mlflow.run_id, recorder.mlflow.experiment_id, waiting)
+
+
+def _what_is_trained(
+    run_id: str | Evaluated | None, genotype: Genotype | None, tracking_uri: str | None, experiment: str | None
+) -> tuple[RunStore, Genotype, Place]:
+    if genotype is not None:
+        return open_store(tracking_uri, experiment=experiment), genotype, Place()
+    if not isinstance(run_id, Evaluated):
+        run_id = find_evaluated(str(run_id), tracking_uri=tracking_uri, experiment=experiment)
+    return run_id.store, *_stored_genotype(run_id)
 
 
 def _stored_genotype(evaluated: Evaluated) -> tuple[Genotype, Place]:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from optuna.storages import BaseStorage
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
-from medarts_ops.journal.journal import JOURNAL_NAME
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import KINDS
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import JobState
+from medarts_ops.observers import EvaluationEvent, EvaluationStarted, JobState, SearchEvent, SearchStarted
 from medarts_ops.tracking.reading.jobs import home_of, job_in
 from medarts_ops.tracking.recorders import (
-    EvaluationRecorder,
-    SearchRecorder,
     evaluation_home,
     evaluation_recorder,
     search_recorder,
 )
 from medarts_ops.tracking.runs.completed_store import CompletedStore
+from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.studies.told_trials import trials_of, written_trials
 from medarts_ops.tracking.vocabulary import JobKind
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.run_store import RunStore
 
 
 class SyncedJob(NamedTuple):
@@ -73,25 +78,42 @@ def sync_job(
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        store, started = open_store(tracking_uri, experiment=experiment), journal.started
-        store = evaluation_home(store, folder) if kind == "evaluation" else home_of(store, kind, name)
-        completed = CompletedStore(store)
-        recorder: SearchRecorder | EvaluationRecorder
+        store = open_store(tracking_uri, experiment=experiment)
         match kind:
             case "search":
-                studies, config = open_study_storage(storage), started.config
-                before = trials_of(studies, name, config)
-                recorder = search_recorder(
-                    store, studies, folder, config, started.dataset, pictures=pictures, completed=completed
-                )
-                tell_again(journal, folder, [recorder.observer])
-                completed.written["trials"] = written_trials(before, trials_of(studies, name, config))
+                runs, completed = _tell_search(store, open_study_storage(storage), journal, folder, pictures)
             case "evaluation":
-                recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
-                tell_again(journal, folder, [recorder.observer])
+                runs, completed = _tell_evaluation(store, journal, folder, pictures)
     *_, (_, last) = events = journal.events()
-    runs, written, lost = recorder.mlflow, dict(+completed.written), tuple(completed.lost)
+    written, lost = dict(+completed.written), tuple(completed.lost)
     return SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
+
+
+def _tell_search(
+    store: RunStore,
+    studies: BaseStorage,
+    journal: Journal[SearchEvent, SearchStarted],
+    folder: Path,
+    pictures: bool,
+) -> tuple[MlflowSearchObserver, CompletedStore]:
+    store, started = home_of(store, "search", folder.name), journal.started
+    completed, before = CompletedStore(store), trials_of(studies, folder.name, started.config)
+    recorder = search_recorder(
+        store, studies, folder, started.config, started.dataset, pictures=pictures, completed=completed
+    )
+    tell_again(journal, folder, [recorder.observer])
+    completed.written["trials"] = written_trials(before, trials_of(studies, folder.name, started.config))
+    return recorder.mlflow, completed
+
+
+def _tell_evaluation(
+    store: RunStore, journal: Journal[EvaluationEvent, EvaluationStarted], folder: Path, pictures: bool
+) -> tuple[MlflowEvaluationObserver, CompletedStore]:
+    store = evaluation_home(store, folder)
+    completed = CompletedStore(store)
+    recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
+    tell_again(journal, folder, [recorder.observer])
+    return recorder.mlflow, completed
 
 
 def _kind_of(work_dir: Path, name: str) -> JobKind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 import logging
 import tempfile
@@ -19,12 +18,14 @@ from mlflow.exceptions import MlflowException
 from medarts_ops.errors import RunError
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking import vocabulary
-from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, inner_path, parse_json
+from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, parse_json
 from medarts_ops.tracking.stores import experiments
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
+from medarts_ops.tracking.stores.fetched_artifact import fetched_artifact
 from medarts_ops.tracking.stores.half_sent import remove_half_sent
-from medarts_ops.tracking.stores.run_deletion import delete_run, local_path
+from medarts_ops.tracking.stores.job_names import job_named, no_such_job
+from medarts_ops.tracking.stores.run_deletion import delete_run
 from medarts_ops.tracking.stores.run_queries import RUN_ID, RUN_NAME, equals, matching_runs, one_of, tag_is, tag_is_not
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, LONGEST_TAG, StoredRun
@@ -96,9 +97,8 @@ class RunStore:
     def log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         """Log a run's parameters; the same ones again change nothing, others for the same keys are refused."""
         with store_errors(self.uri):
-            self._client.log_batch(
-                run_id, params=[Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()]
-            )
+            cut = {key: str(value)[:LONGEST_PARAM] for key, value in params.items()}
+            self._client.log_batch(run_id, params=[Param(key, value) for key, value in cut.items()])
 
     def log_metrics(
         self, run_id: str, values: Mapping[str, float], step: int = 0, milliseconds: int | None = None
@@ -173,12 +173,9 @@ class RunStore:
 
     def remove_half_sent(self, run_id: str) -> None:
         """Remove what a process that was killed while it sent an artifact left of it; a server minds its own."""
-        if self._artifact_root is None:
-            return
-        with store_errors(self.uri):
-            place = local_path(self._client.get_run(run_id).info.artifact_uri)
-            if place is not None and place.is_relative_to(self._artifact_root):
-                remove_half_sent(place)
+        if self._artifact_root is not None:
+            with store_errors(self.uri):
+                remove_half_sent(self._client, run_id, self._artifact_root)
 
     def restore(self, run_id: str) -> None:
         """Bring a deleted run back, as it was."""
@@ -230,22 +227,12 @@ class RunStore:
         # Of parts there may be thousands of one name.
         parts = [tag_is_not(KIND_TAG, part) for words in JOBS.values() for part in words.parts]
         runs = self._everywhere(equals(RUN_NAME, name), *parts)[::-1]
-        named = [run for kind in JOBS for run in runs if run.kind == kind and run.name == name]
-        named = [run for run in named if run.kind == named[0].kind]  # a search goes before an evaluation
-        if len(named) == 1:
-            return named[0]
-        if named:
-            ids = ", ".join(run.run_id for run in named)
-            raise RunError(f"{len(named)} runs are named {name!r}: give one of the run ids {ids}")
+        found = job_named(name, runs)
+        if found is not None:
+            return found
         self.check_none_is_deleted(name)
         jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
-        known = [run.name for run in jobs] + [run.run_id for run in jobs]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RunError(
-            f"no run {name!r} in {without_password(self.uri)}: allowed are a run id, or the name of a search or an "
-            f"evaluation{hint}"
-        )
+        raise no_such_job(name, jobs, without_password(self.uri))
 
     def searches(self, newest: int | None = None) -> list[StoredRun]:
         """All searches of the store, newest first, or only so many of them."""
@@ -309,19 +296,5 @@ class RunStore:
         Raises:
             RunError: a path that leaves the run's folder, no such artifact, or a larger one.
         """
-        target = inner_path(path)
         with store_errors(self.uri):
-            parent = None if len(target.parts) == 1 else str(target.parent)
-            sizes = {info.path: info.file_size for info in self._client.list_artifacts(run_id, parent)}
-            size: int | None = sizes.get(str(target))
-            if size is None:
-                raise RunError(
-                    f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there"
-                )
-            if size > max_bytes:
-                raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
-            file = Path(self._client.download_artifacts(run_id, str(target), str(folder))).resolve()
-        # What a server lists and what it sends are two things, and a link may lead anywhere.
-        if not file.is_relative_to(folder.resolve()) or file.stat().st_size > max_bytes:
-            raise RunError(f"artifact {path!r} of run {run_id} is not the file that the store lists; log it anew")
-        return file
+            return fetched_artifact(self._client, run_id, path, folder, max_bytes)
