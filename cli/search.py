@@ -45,7 +45,8 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     request = config_request(ctx)
     config = resolve_search(request).config
     name = fresh_name("search", config.dataset.name) if name is None else name
-    check_name_is_free_in(places.work_dir, name)
+    with resumable(places, name):
+        check_name_is_free_in(places.work_dir, name)
     if dry_run:
         plan(config, as_json)
         return

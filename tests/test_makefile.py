@@ -17,6 +17,8 @@ TARGETS = {"help", "environment", "search", "test", "test-fast", "test-faults", 
 AROUND = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
 """What a `make test` around these tests would hand to their own `make`."""
 
+SIDE_BY_SIDE = "--numprocesses=logical --maxprocesses=4 --dist=loadfile"
+
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -45,9 +47,9 @@ def test_help_lists_the_targets() -> None:
 @pytest.mark.parametrize(
     ("target", "command"),
     [
-        ("test", 'pytest -m "not faults"'),
-        ("test-fast", 'pytest -m "not slow and not gpu and not faults"'),
-        ("test-faults", "pytest -m faults tests/faults"),
+        ("test", f'pytest {SIDE_BY_SIDE} -m "not faults"'),
+        ("test-fast", f'pytest {SIDE_BY_SIDE} -m "not slow and not gpu and not faults"'),
+        ("test-faults", f"pytest {SIDE_BY_SIDE} -m faults tests/faults"),
     ],
 )
 def test_a_ready_environment_is_used_as_it_is(target: str, command: str, tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_an_environment_that_runs_other_sources_is_pointed_here(sources: str, ed
     environment = make_environment(tmp_path, sources, editable=editable)
     lines = make("-n", "test", f"VENV={environment}").splitlines()
     assert any("--editable" in line for line in lines)
-    assert lines[-1] == f'{environment}/bin/pytest -m "not faults"'
+    assert lines[-1] == f'{environment}/bin/pytest {SIDE_BY_SIDE} -m "not faults"'
 
 
 def test_an_environment_of_other_requirements_is_brought_up_to_date(tmp_path: Path) -> None:

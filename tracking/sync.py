@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from optuna.storages import BaseStorage
-
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
@@ -81,7 +79,7 @@ def sync_job(
         store = open_store(tracking_uri, experiment=experiment)
         match kind:
             case "search":
-                runs, completed = _tell_search(store, open_study_storage(storage), journal, folder, pictures)
+                runs, completed = _tell_search(store, storage, journal, folder, pictures)
             case "evaluation":
                 runs, completed = _tell_evaluation(store, journal, folder, pictures)
     *_, (_, last) = events = journal.events()
@@ -91,13 +89,14 @@ def sync_job(
 
 def _tell_search(
     store: RunStore,
-    studies: BaseStorage,
+    storage: str | None,
     journal: Journal[SearchEvent, SearchStarted],
     folder: Path,
     pictures: bool,
 ) -> tuple[MlflowSearchObserver, CompletedStore]:
     store, started = home_of(store, "search", folder.name), journal.started
-    completed, before = CompletedStore(store), trials_of(studies, folder.name, started.config)
+    completed, studies = CompletedStore(store), open_study_storage(storage)
+    before = trials_of(studies, folder.name, started.config)
     recorder = search_recorder(
         store, studies, folder, started.config, started.dataset, pictures=pictures, completed=completed
     )

@@ -23,7 +23,7 @@ def make_cifar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     import torchvision.datasets
 
     class Fake:
-        def __init__(self, root: str, train: bool, download: bool) -> None:
+        def __init__(self, root: str, train: bool, download: bool = False) -> None:
             rng = np.random.default_rng(int(train))
             self.data = rng.integers(0, 256, (2 * N, 32, 32, 3), dtype=np.uint8)
             self.targets = [number % 10 for number in range(2 * N)]

@@ -160,7 +160,7 @@ def test_tracking_draws_and_stores_it(tmp_path):
 
     store = open_store(uri)
     run_id = done.run_ids[done.result.best.id]
-    assert {"pictures/alpha.png", "pictures/alpha-epochs.png"} <= store.artifacts_in(run_id, "pictures")
+    assert {"pictures/alpha.png", "pictures/alpha-epochs.png"} <= store.artifacts_in(run_id, "pictures").keys()
     assert read_alpha(store.read_json_artifact(run_id, "alpha.json")) == done.result.best.trained.alpha
     assert "report.html" in store.artifacts_in(done.run_id, "")
     params = store.find_run(done.run_id).params

@@ -155,12 +155,12 @@ def test_without_checkpoints_an_individual_starts_over(tmp_path, whole):
 
 def test_a_checkpoint_of_other_settings_is_named_and_not_used(tmp_path, whole, caplog):
     with pytest.raises(KeyboardInterrupt):
-        run_search(CONFIG, tmp_path, proposer=Proposals(), observers=[Interrupt(5)])
+        run_search(CONFIG, tmp_path, proposer=Proposals(), observers=[Interrupt(6)])
     ours = tmp_path / "checkpoints" / "init-00.pt"
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        run_search(CONFIG.model_copy(update={"seed": 9}), other, proposer=Proposals(), observers=[Interrupt(5)])
+        run_search(CONFIG.model_copy(update={"seed": 9}), other, proposer=Proposals(), observers=[Interrupt(6)])
     shutil.copy(other / "checkpoints" / ours.name, ours)
     assert told(resume_search(tmp_path, proposer=Proposals())) == told(whole[0])
     assert "of other settings" in caplog.text

@@ -83,6 +83,7 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
         "dataset.name",
         "dataset.data",
         "dataset.resolution",
+        "dataset.max_pixels",
         "dataset.test_share",
         "alpha.lr",  # sampled
         "min_survivors",

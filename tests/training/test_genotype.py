@@ -45,7 +45,7 @@ def test_one_that_breaks_off_says_why_in_a_line_and_goes_on_when_that_is_mended(
         with pytest.raises(SearchError, match=f"evaluation {tmp_path.name}: {words}") as caught:
             run_evaluation(CONFIG, GENOTYPE, folder=tmp_path, observers=[listener])
     assert "\n" not in str(caught.value)
-    assert listener.kinds == ["evaluation_started", "evaluation_stopped"] and is_unfinished(tmp_path)
+    assert listener.kinds == ["evaluation_started", "process_started", "evaluation_stopped"] and is_unfinished(tmp_path)
     assert len(resume_evaluation(tmp_path).history) == CONFIG.epochs
 
 

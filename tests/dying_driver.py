@@ -1,0 +1,34 @@
+"""A search whose driver kills itself in mid epoch, in a module that a spawned process can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing import active_children
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from factories import make_search_config_tiny, make_search_runtime
+
+from medarts_ops.observers import EpochFinished, SearchEvent
+from medarts_ops.search import run_search
+
+
+class DiesWithTheFirstEpoch:
+    """Says who its workers are and kills its process, while each of them is in an epoch that takes seconds."""
+
+    def __init__(self, say: Connection) -> None:
+        self._say = say
+
+    def notify(self, event: SearchEvent) -> None:
+        if isinstance(event, EpochFinished):
+            self._say.send([child.pid for child in active_children()])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def search(folder: Path, say: Connection) -> None:
+    tiny = make_search_config_tiny()
+    first = tiny.stages[0].model_copy(update={"cells": 4, "epochs": 50, "images": 500, "batch": 10, "population": 2})
+    runtime = make_search_runtime(workers=2)
+    config = tiny.model_copy(update={"stages": (first, *tiny.stages[1:]), "runtime": runtime})
+    run_search(config, folder, observers=[DiesWithTheFirstEpoch(say)])
