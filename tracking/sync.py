@@ -77,6 +77,7 @@ def sync_job(
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store = open_store(tracking_uri, experiment=experiment)
+        runs: MlflowSearchObserver | MlflowEvaluationObserver
         match kind:
             case "search":
                 runs, completed = _tell_search(store, storage, journal, folder, pictures)
