@@ -21,7 +21,7 @@ from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import PopulationBorn, SearchEvent, SearchStopped
+from medarts_ops.observers import PopulationBorn, ProcessStarted, SearchEvent, SearchStopped
 from medarts_ops.search import resume_search, run_search
 
 PAGE = 4096
@@ -219,7 +219,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
     """What an undisturbed search finds, and the keys of its events."""
     folder = tmp_path_factory.mktemp("whole")
     result = run_search(CONFIG, folder)
-    return told(result.model_dump(mode="json")), [event.key for _, event in Journal.open(folder, SEARCH).events()]
+    return told(result.model_dump(mode="json")), keys_of(folder)
 
 
 def search_folder(disk: Disk) -> Path:
@@ -235,7 +235,9 @@ def checkpoints_of(folder: Path) -> dict[str, list[bytes]]:
 
 
 def keys_of(folder: Path) -> list[str]:
-    return [event.key for _, event in Journal.open(folder, SEARCH).events() if not isinstance(event, SearchStopped)]
+    """The keys of a search's events, but for those that each process on it leaves."""
+    told_anyhow = (SearchStopped, ProcessStarted)
+    return [event.key for _, event in Journal.open(folder, SEARCH).events() if not isinstance(event, told_anyhow)]
 
 
 MOMENTS: Sequence[tuple[str, int]] = [
