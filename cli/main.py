@@ -175,6 +175,6 @@ def _lost(stdout: LastingStream | None) -> int:
     failure = None if stdout is None else stdout.failure()
     if failure is None:
         return 0
-    again = "what was done stays done: `medarts runs` lists it, `medarts show` shows it again"
+    again = "nothing else is lost: `medarts runs` lists what was trained, `medarts show` shows it again"
     echo(f"error: the result can't be written to stdout: {failure.strerror}; {again}", err=True)
     return OUTPUT_LOST

@@ -34,7 +34,8 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems")
 @csv_option
 @json_option
 def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -> None:
-    """List the searches in the store, newest first, and what came of them; then evaluations that belong to none.
+    """List the searches in the store, newest first, and what came of them; then, but in JSON and CSV, evaluations that
+    belong to none.
 
     \b
     Examples:

@@ -47,8 +47,8 @@ def run_evaluation(
 
     Args:
         dataset: what `load_dataset(config.dataset)` gave, where the caller has it already.
-        folder: an existing folder of the evaluation's own, for a journal, a checkpoint after each epoch, and the result
-            and the trained weights (`weights.pt`) at the end; None keeps none of them.
+        folder: one of the evaluation's own, made where it is missing, for a journal, a checkpoint after each epoch, and
+            the result and the trained weights (`weights.pt`) at the end; None keeps none of them.
         observers: told of the start, of every epoch and of the end.
         executor: where it is trained, with that executor's runtime; in this process by default. Closed at the end.
 

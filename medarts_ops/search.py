@@ -36,8 +36,8 @@ def run_search(
     """Search an architecture. Nothing is written before the config and the data are known to be good.
 
     Args:
-        folder: an existing, empty folder whose name is the search's id; journal, checkpoints and stage data are
-            written there.
+        folder: an empty folder, or one that is made, whose name is the search's id; journal, checkpoints and stage data
+            are written there.
         data: what `prepare_search_data(config)` gave, where the caller has it already.
         proposer: where initial hyperparameters come from; the config's own values for all by default.
         executor: where individuals are trained; by the config's `runtime.executor` by default. Closed at the end.

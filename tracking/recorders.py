@@ -111,7 +111,6 @@ def search_recorder(
         ConfigError: the study of its proposals was filled under other settings.
         StoreError: a store failed.
     """
-    store = home_of(store, "search", folder.name)
     writer = completed or store
     mlflow = MlflowSearchObserver(writer, reopens=completed is None)
     proposer = make_proposer(config, folder.name, studies, dataset)

@@ -22,7 +22,7 @@ from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.search import resume_search
 from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
-from medarts_ops.tracking.reading.jobs import Job, find_job
+from medarts_ops.tracking.reading.jobs import Job, find_job, home_of
 from medarts_ops.tracking.reading.kept_journal import restore_journal
 from medarts_ops.tracking.recorders import evaluation_home, evaluation_recorder, search_recorder
 from medarts_ops.tracking.search import TrackedSearch, finished_search
@@ -64,7 +64,7 @@ def resumed_search(
     job = find_job(search, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
     if job.kind != "search":
         raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
-    store = job.opened_store()
+    store = home_of(job.opened_store(create=job.is_here), "search", job.name)
     if not job.is_here:
         _restore(job, store)
     started = Journal.open(job.folder, SEARCH).started

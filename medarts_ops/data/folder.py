@@ -10,7 +10,7 @@ import numpy as np
 
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset, required_data
-from medarts_ops.data.folder_tree import images_below, in_words, loose_images, subfolders
+from medarts_ops.data.folder_tree import identity, images_below, in_words, loose_images, subfolders
 from medarts_ops.data.image_files import read_images
 from medarts_ops.data.image_formats import EXAMPLES
 from medarts_ops.errors import DataError
@@ -42,6 +42,7 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     parts = {name: _class_files(folder, passed_over) for name, folder in folders.items()}
     class_names = tuple(parts["train"])
     _check_parts(root, parts)
+    _check_each_is_in_one_class(parts)
     training, testing, source = _roles(parts)
     labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
     n_train = len(labelled)
@@ -116,6 +117,20 @@ def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
             raise DataError(
                 f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
             )
+
+
+def _check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
+    """Refuse a folder that a link brings into a second class or part: its images would be of both, or tested on."""
+    places: dict[tuple[int, int], tuple[str, Path]] = {}
+    for part, classes in parts.items():
+        for name, files in classes.items():
+            for folder in sorted({path.parent for path in files}):
+                place, first = places.setdefault(identity(folder), (f"{part}/{name}", folder))
+                if place != f"{part}/{name}":
+                    raise DataError(
+                        f"{str(folder)!r} and {str(first)!r} are one folder, in two places that are kept apart: remove "
+                        "one of the links"
+                    )
 
 
 def _roles(parts: Mapping[str, ClassFiles]) -> tuple[list[ClassFiles], list[ClassFiles], str]:

@@ -50,13 +50,13 @@ def images_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     """
     images: list[Path] = []
     passed_over: Counter[str] = Counter()
-    visited = {_identity(above) for path in (folder.absolute(), folder.resolve()) for above in path.parents}
+    visited = {identity(above) for path in (folder.absolute(), folder.resolve()) for above in path.parents}
     waiting = deque([str(folder)])
     while waiting:
         here = waiting.popleft()
-        if (identity := _identity(here)) in visited:
+        if (found := identity(here)) in visited:
             continue
-        visited.add(identity)
+        visited.add(found)
         for entry in _entries(here):
             if _is_folder(entry):
                 (waiting.append if entry.is_symlink() else waiting.appendleft)(entry.path)
@@ -111,7 +111,8 @@ def _ending(entry: os.DirEntry[str]) -> str:
     return os.path.splitext(entry.name)[1].lower()
 
 
-def _identity(folder: Path | str) -> tuple[int, int]:
+def identity(folder: Path | str) -> tuple[int, int]:
+    """What a folder is told by, under whatever name; a DataError if it can't be looked at."""
     with _readable(folder):
         found = os.stat(folder)
     return found.st_dev, found.st_ino

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Self
 
 from medarts_ops.errors import DataError, MedartsError, SearchError
-from medarts_ops.journal.folder import create_job_folder
+from medarts_ops.journal.folder import create_job_folder, using_work_dir
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
 from medarts_ops.journal.lock import job_lock
@@ -78,7 +78,13 @@ class Job(Generic[Event, Started]):
 def new_job(
     kind: JobKind[Event, Started], folder: Path | None, observers: Sequence[Observer[Event]]
 ) -> Iterator[Job[Event, Started]]:
-    """A job that is to begin in `folder`, this process's alone meanwhile; SearchError if that is not possible."""
+    """A job that is to begin in `folder`, this process's alone meanwhile; SearchError if that is not possible.
+
+    The folder is made where it is missing.
+    """
+    if folder is not None:
+        with using_work_dir(folder.parent):
+            folder.mkdir(parents=True, exist_ok=True)
     with nullcontext() if folder is None else job_lock(folder):
         held = None if folder is None else kind_in(folder)
         if held is not None:

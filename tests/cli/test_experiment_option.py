@@ -77,6 +77,17 @@ def test_a_search_that_goes_on_without_the_option_does_so_in_its_own_experiment(
     assert "medarts" not in flowers.experiment_names().values()
 
 
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_search_that_goes_on_does_so_where_it_is_whichever_experiment_is_given(flowers: RunStore, how: str) -> None:
+    flowers.within("birds").experiment_id()
+    before = flowers.within(None).runs_with(None, "medarts.search_id", "mine")
+    words = ["--experiment", "birds"] if how == "option" else []
+    environment = {} if words else {"MLFLOW_EXPERIMENT_NAME": "birds"}
+    result = click.testing.CliRunner().invoke(medarts, ["sync", "mine", "--json", *words], env=environment)
+    assert json.loads(result.stdout)["run_id"] == before[0].run_id
+    assert flowers.within(None).runs_with(None, "medarts.search_id", "mine") == before
+
+
 def test_an_evaluation_goes_to_the_experiment_of_its_search(flowers: RunStore, tmp_path: Path) -> None:
     search = flowers.find_run("mine")
     write_place(tmp_path, Place(evaluates=search.run_id, parent_run_id=search.run_id))
@@ -89,7 +100,9 @@ def test_an_evaluation_goes_to_the_experiment_of_its_search(flowers: RunStore, t
 
 
 def test_a_name_in_two_experiments_is_told_apart_by_the_option(flowers: RunStore) -> None:
-    assert invoke("sync", "mine", "--experiment", "birds").exit_code == 0
+    birds = flowers.within("birds")
+    tags = flowers.find_run("mine").tags
+    birds.create_run(experiment_id=birds.experiment_id(), kind="search", name="mine", tags=tags, params={})
     assert "2 runs are named 'mine'" in invoke("show", "mine").stderr
     for name in ("birds", "flowers"):
         (experiment_id,) = flowers.within(name).experiment_names()

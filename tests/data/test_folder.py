@@ -374,3 +374,14 @@ def test_a_class_with_one_image_leaves_nothing_to_hold_out(tmp_path: Path) -> No
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere', which is no folder"):
         _load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("link", ["train/dog/more", "train/emu", "test/cat/more"])
+def test_a_folder_in_two_classes_or_parts_is_refused(tmp_path: Path, link: str) -> None:
+    for place in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "0.png")
+    (tmp_path / link).symlink_to(tmp_path / "train" / "cat")
+    with pytest.raises(DataError, match="are one folder, in two places that are kept apart: remove one of the links"):
+        load_dataset(DatasetConfig(name="folder", data=str(tmp_path)))

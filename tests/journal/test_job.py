@@ -180,6 +180,11 @@ def test_other_images_are_refused_by_name() -> None:
         check_images("search 'mine'", began, began.model_copy(update={"fingerprint": "f"}))
 
 
+def test_the_folder_of_a_new_job_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    with new_job(SEARCH, tmp_path / "deep" / "mine", ()):
+        assert (tmp_path / "deep" / "mine").is_dir()
+
+
 def test_the_folder_of_a_job_that_never_began_is_gone_again(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="stop"), new_folder(tmp_path, "mine") as folder:
         (folder / "lock").touch()

@@ -105,13 +105,18 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
 def home_of(store: RunStore, kind: JobKind, name: str, beside: str | None = None) -> RunStore:
     """The store for the experiment that a job's runs are in, or that of the run `beside`, which it belongs to.
 
-    As it is for a new job, and where the experiment was given.
+    A job that goes on does so where it is, whichever experiment was given: that is for new jobs, and tells apart those
+    of one name. As it is where the store knows no such job.
+
+    Raises:
+        StoreError: the experiment that was given is not there.
     """
     if beside is not None:
         with suppress(RunError):  # a search that was deleted meanwhile
             return store.within(store.find_run(beside).experiment_id)
-    runs = [] if store.experiment is not None else store.runs_with(None, JOBS[kind].name_tag, name)
-    return store.within(runs[0].experiment_id) if runs else store
+    runs = store.within(None).runs_with(None, JOBS[kind].name_tag, name)
+    given = [run for run in runs if run.experiment_id in store.experiment_names()] if runs else []
+    return store.within((given or runs)[0].experiment_id) if runs else store
 
 
 def check_name_is_free(store: RunStore, kind: JobKind, name: str) -> None:

@@ -21,7 +21,10 @@ def fetched_artifact(client: MlflowClient, run_id: str, path: str, folder: Path,
     sizes = {info.path: info.file_size for info in client.list_artifacts(run_id, parent)}
     size: int | None = sizes.get(str(target))
     if size is None:
-        raise RunError(f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there")
+        raise RunError(
+            f"run {run_id} has no artifact {path!r}: it has {', '.join(sorted(sizes)) or 'none'} there; `medarts sync` "
+            "of its search or evaluation writes what a journal still has"
+        )
     if size > max_bytes:
         raise RunError(f"artifact {path!r} of run {run_id} has {size} bytes: allowed are {max_bytes}")
     file = Path(client.download_artifacts(run_id, str(target), str(folder))).resolve()
