@@ -19,7 +19,7 @@ from medarts_ops.individual import (
     Outcome,
     SearchResult,
 )
-from medarts_ops.journal.journal import Journal
+from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, SearchStopped
 from medarts_ops.search import run_search
@@ -323,7 +323,7 @@ def test_bad_settings_are_refused_before_anything_is_written(tmp_path, change, e
     }
     with pytest.raises(error, match=message):
         refuse(config.model_copy(update=update), tmp_path)
-    assert not (tmp_path / "new" / JOURNAL_NAME).exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_images_in_a_later_stage_are_refused_before_anything_is_written(tmp_path):
@@ -401,4 +401,4 @@ def test_what_workers_can_not_import_is_refused_before_anything_is_written(
     config = make_search_config_tiny().model_copy(update={"runtime": make_search_runtime(workers=2)})
     with pytest.raises(ConfigError, match="can't be handed to worker processes"):
         run_search(config, str(tmp_path / "new"))
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "new" / JOURNAL_NAME).exists()
