@@ -9,14 +9,16 @@ from typing import Any
 import optuna
 import pytest
 from factories import make_search_config_tiny
+from optuna.storages import BaseStorage
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.tracking.search import TrackedSearch, tracked_search
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> tuple[TrackedSearch, str]:
-    """A real search, and its Optuna storage."""
+def searched(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> tuple[TrackedSearch, BaseStorage]:
+    """A real search, and its Optuna storage, which keeps no connection."""
     folder = tmp_path_factory.mktemp("optuna-views")
     (folder / "mlflow.db").write_bytes(template_database.read_bytes())
     space = {"alpha_lr": RangeConfig(low=3e-4, high=6e-3), "weights_lr": RangeConfig(low=0.01, high=0.1)}
@@ -30,11 +32,13 @@ def searched(tmp_path_factory: pytest.TempPathFactory, template_database: Path) 
         work_dir=folder / "work",
         pictures=False,
     )
-    return found, storage
+    return found, open_study_storage(storage)
 
 
 @pytest.mark.slow
-def test_each_stages_front_is_plotted_with_the_names_of_its_objectives(searched: tuple[TrackedSearch, str]) -> None:
+def test_each_stages_front_is_plotted_with_the_names_of_its_objectives(
+    searched: tuple[TrackedSearch, BaseStorage],
+) -> None:
     found, storage = searched
     for stage in found.result.stages:
         study = optuna.load_study(study_name=f"tiny/{stage.name}", storage=storage)
@@ -48,7 +52,7 @@ def test_each_stages_front_is_plotted_with_the_names_of_its_objectives(searched:
 @pytest.mark.parametrize("study", ["proposals", "init"])
 @pytest.mark.parametrize("plot", [optuna.visualization.plot_slice, optuna.visualization.plot_parallel_coordinate])
 def test_the_first_stages_hyperparameters_are_plotted_against_accuracy(
-    searched: tuple[TrackedSearch, str], study: str, plot: Callable[..., Any]
+    searched: tuple[TrackedSearch, BaseStorage], study: str, plot: Callable[..., Any]
 ) -> None:
     found, storage = searched
     loaded = optuna.load_study(study_name=f"tiny/{study}", storage=storage)
