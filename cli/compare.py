@@ -123,7 +123,7 @@ def print_comparison(console: Console, compared: Comparison) -> None:
     print_facts(console, list(zip(letters, described, strict=True)))
     for letter, compared_run in zip(letters, compared.runs, strict=True):
         for problem in compared_run.problems:
-            console.print(f"{letter}: {problem}")
+            print_line(console, f"{letter}: {problem}")
     differing, equal = compared.differing_settings, counted(compared.equal_settings, "setting")
     settings = {
         key: tuple(NOTHING if value is None else str(value) for value in values)

@@ -108,7 +108,7 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
     if shown["problems"]:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:
-            console.print(f"  {problem}")
+            print_line(console, f"  {problem}")
     for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
         if rows:
             console.print(f"\n{heading}")

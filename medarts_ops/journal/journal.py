@@ -145,9 +145,9 @@ class Journal(Generic[Event, Started]):
         self._end = self._size = sum(map(len, lines))
 
     def _append(self, path: Path, entry: _Entry) -> None:
-        with _writing(path):
-            self._check_size(path, path.stat().st_size)
         if self._digest is None:
+            with _writing(path):
+                self._check_size(path, path.stat().st_size)
             self._write_whole(path)
         line, digest = sealed(entry, self._digest or "")
         with _writing(path), path.open("r+b", buffering=0) as file:

@@ -115,8 +115,11 @@ def home_of(store: RunStore, kind: JobKind, name: str, beside: str | None = None
         with suppress(RunError):  # a search that was deleted meanwhile
             return store.within(store.find_run(beside).experiment_id)
     runs = store.within(None).runs_with(None, JOBS[kind].name_tag, name)
-    given = [run for run in runs if run.experiment_id in store.experiment_names()] if runs else []
-    return store.within((given or runs)[0].experiment_id) if runs else store
+    if not runs:
+        return store
+    experiments = store.experiment_names()
+    given = [run for run in runs if run.experiment_id in experiments]
+    return store.within((given or runs)[0].experiment_id)
 
 
 def check_name_is_free(store: RunStore, kind: JobKind, name: str) -> None:

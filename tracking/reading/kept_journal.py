@@ -13,6 +13,7 @@ from medarts_ops.journal.folder import using_work_dir
 from medarts_ops.journal.job import check_search_goes_on
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.observers import SearchEvent, SearchStarted
 from medarts_ops.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
         StoreError: the store failed.
     """
     folder = work_dir / name
-    with copied_journal(store, run_id, work_dir, name) as file:
-        check_search_goes_on(Journal.open(file.parent, SEARCH))
+    with copied_journal(store, run_id, work_dir, name) as (journal, file):
+        check_search_goes_on(journal)
         with using_work_dir(work_dir):
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / JOURNAL_NAME) as restored:
@@ -40,8 +41,10 @@ def restore_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> 
 
 
 @contextmanager
-def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> Iterator[Path]:
-    """The journal that a search's run keeps, read and found good; the file is there as long as this lasts.
+def copied_journal(
+    store: RunStore, run_id: str, work_dir: Path, name: str
+) -> Iterator[tuple[Journal[SearchEvent, SearchStarted], Path]]:
+    """The journal that a search's run keeps, and its file, which is there as long as this lasts.
 
     `work_dir` is where the search's folder is not: what an error names. `name` is what the journal has to bear.
 
@@ -59,7 +62,7 @@ def copied_journal(store: RunStore, run_id: str, work_dir: Path, name: str) -> I
                 f"search {name!r} has no folder in {str(work_dir)!r}, and its run keeps no journal to go on from: "
                 f"--work-dir names where it was started, or start it anew under another name ({error})"
             ) from error
-        found = Journal.open(folder, SEARCH).name
-        if found != name:
-            raise SearchError(f"run {run_id} keeps the journal of search {found!r}: expected is that of {name!r}")
-        yield file
+        found = Journal.open(folder, SEARCH)
+        if found.name != name:
+            raise SearchError(f"run {run_id} keeps the journal of search {found.name!r}: expected is that of {name!r}")
+        yield found, file

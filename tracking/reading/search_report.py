@@ -106,8 +106,8 @@ def _journal_of(store: RunStore, run: StoredRun, name: str, work_dir: Path) -> J
         journal = Journal.open(work_dir / name, SEARCH)
         if is_run_of(journal.started, run):
             return journal
-    with copied_journal(store, run.run_id, work_dir, name) as file:
-        return Journal.open(file.parent, SEARCH)
+    with copied_journal(store, run.run_id, work_dir, name) as (journal, _):
+        return journal
 
 
 def is_run_of(started: SearchStarted, run: StoredRun) -> bool:
