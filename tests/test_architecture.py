@@ -13,13 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value", "provenance", "whole_file", "quantities"},
+    {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities"},
     {"space", "registry", "settings"},
     {"alpha", "config_runtime", "config_stages", "hyperparameters"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
-    {"patient_observer", "proposal_outcomes", "tasks", "time_left"},
+    {"experiment", "patient_observer", "proposal_outcomes", "tasks", "time_left"},
+    {"summary"},
     {"data", "networks", "journal"},
     {"objectives", "strategies"},
     {"training"},
@@ -28,7 +29,7 @@ FLOORS = [
     {"populations", "training_rounds"},
     {"stages", "evaluation"},
     {"search"},
-    {"bench", "export"},
+    {"bench", "experiments", "export"},
     {"pictures"},
     {"report"},
     {"tracking"},
@@ -66,6 +67,7 @@ HOMES = {
     "torchvision": {"data", "bench"},
     "PIL": {"data", "bench", "export"},
     "sklearn": {"data"},
+    "scipy": {"experiments"},
     "yaml": {"configs", "config_writing"},
     "matplotlib": {"pictures"},
     "plotly": {"pictures"},
@@ -161,6 +163,7 @@ def test_the_words_of_the_stores_are_written_in_the_vocabulary_alone():
 
 def test_pictures_know_the_travelling_values_and_nothing_that_computes():
     core = {"alpha", "errors", "space", "config", "individual", "observers", "evolution", "objectives", "pictures"}
+    core |= {"published", "summary"}
     for path in ROOMS["pictures"]:
         inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
         assert inside & set(ROOMS) <= core, f"{path.name} imports {sorted(inside - core)}"

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from medarts_ops.experiment import ExperimentEvent, ExperimentStarted, ExperimentStopped
 from medarts_ops.journal.evaluation_folder import STARTED, earlier_events
 from medarts_ops.observers import (
     EvaluationEvent,
@@ -55,4 +56,7 @@ EVALUATION: JobKind[EvaluationEvent, EvaluationStarted] = JobKind(
     STARTED,
     earlier_events,
 )
-KINDS: dict[str, JobKind[Any, Any]] = {kind.name: kind for kind in (SEARCH, EVALUATION)}
+EXPERIMENT: JobKind[ExperimentEvent, ExperimentStarted] = JobKind(
+    "experiment", "an experiment", TypeAdapter(ExperimentEvent), ExperimentStarted, ExperimentStopped
+)
+KINDS: dict[str, JobKind[Any, Any]] = {kind.name: kind for kind in (SEARCH, EVALUATION, EXPERIMENT)}

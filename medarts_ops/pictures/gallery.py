@@ -13,7 +13,8 @@ from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import Draw
 from medarts_ops.pictures.fronts import front_figure
 from medarts_ops.pictures.lineage import lineage_figure
-from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure, table_of
+from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure
+from medarts_ops.published import table_of
 from medarts_ops.space.search_space import SearchSpace
 
 Reader = Callable[[Sequence[Alpha]], Sequence[Mixtures]]

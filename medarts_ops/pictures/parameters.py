@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, label_points, new_figure, plain_axes
+from medarts_ops.published import DATASETS, TABLE_III, TABLE_III_SOURCE, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABELLED = 40  # evaluations with their name beside them, the last ones
 OURS, PAPER, OTHERS = "#D55E00", "#0072B2", "#6B6B6B"
-Table = Literal["cifar10", "cifar100"]
-DATASETS: dict[Table, str] = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-
-
-@dataclass(frozen=True)
-class PublishedResult:
-    """A row of Table III: errors in percent, parameters in millions, search cost in GPU days; None is a dash there."""
-
-    architecture: str
-    method: str
-    test_error_cifar10: float
-    test_error_cifar100: float | None
-    parameters: float | None
-    gpu_days: float | None
-
-    def test_error(self, dataset: Table) -> float | None:
-        """The test error on that dataset in percent."""
-        return self.test_error_cifar10 if dataset == "cifar10" else self.test_error_cifar100
 
 
 @dataclass(frozen=True)
@@ -42,32 +25,6 @@ class EvaluatedSize:
     name: str
     parameters: int
     test_error: float
-
-
-TABLE_III_SOURCE = "ME-DARTS, Table III"
-TABLE_III = (
-    PublishedResult("DenseNet-BC", "manual", 3.46, 17.18, 25.6, None),
-    PublishedResult("NASNet-A", "RL", 2.65, None, 3.3, 1800.0),
-    PublishedResult("ENAS", "RL", 2.89, None, 4.6, 0.5),
-    PublishedResult("AmoebaNet-B", "evolution", 2.55, None, 2.8, 3150.0),
-    PublishedResult("E2EPP", "evolution", 5.3, 22.02, None, 8.5),
-    PublishedResult("PNAS", "SMBO", 3.41, None, 3.2, 225.0),
-    PublishedResult("DARTS", "gradient", 2.87, 17.76, 3.3, 1.5),
-    PublishedResult("SNAS", "gradient", 2.85, None, 2.8, 1.5),
-    PublishedResult("ProxylessNAS", "gradient", 2.08, None, 5.7, 4.0),
-    PublishedResult("P-DARTS CIFAR10", "gradient", 2.5, 16.55, 3.4, 0.3),
-    PublishedResult("P-DARTS CIFAR100", "gradient", 2.62, 15.92, 3.6, 0.3),
-    PublishedResult("ASAP", "gradient", 2.49, 15.6, 2.5, 0.2),
-    PublishedResult("PC-DARTS", "gradient", 2.57, None, 3.6, 0.1),
-    PublishedResult("ME-DARTS CIFAR10", "gradient + evolution", 2.6, 16.29, 3.5, 0.55),
-    PublishedResult("ME-DARTS CIFAR100", "gradient + evolution", 2.92, 15.68, 4.05, 0.45),
-)
-"""The paper's Table III as printed there, without the deviations of repeated trainings."""
-
-
-def table_of(dataset: str) -> Table | None:
-    """The part of Table III that is on this dataset, if it has one."""
-    return next((table for table in DATASETS if table == dataset), None)
 
 
 def parameters_figure(evaluations: Sequence[EvaluatedSize], dataset: str, table: Table | None = None) -> Figure:

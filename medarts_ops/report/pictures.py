@@ -10,7 +10,8 @@ from functools import partial
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.pictures import gallery
 from medarts_ops.pictures.figures import Draw, drawn_svg
-from medarts_ops.pictures.parameters import EvaluatedSize, table_of
+from medarts_ops.pictures.parameters import EvaluatedSize
+from medarts_ops.published import table_of
 from medarts_ops.report.values import SearchReport
 from medarts_ops.strategies.reading import readings_of
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from medarts_ops.pictures.parameters import TABLE_III, EvaluatedSize, Table, parameters_figure
+from medarts_ops.pictures.parameters import EvaluatedSize, parameters_figure
+from medarts_ops.published import TABLE_III, Table
 
 PRINTED = """
 DenseNet-BC [25]|25.6|-|manual|3.46|17.18
