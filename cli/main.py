@@ -23,6 +23,8 @@ OUTPUT_LOST = 74
 VERBS = {
     "search": "Find an architecture by multi-stage evolution (the paper's main job).",
     "evaluate": "Train a found or published architecture at full size and test it.",
+    "reproduce": "Reproduce a table or figure of the paper over several seeds.",
+    "sweep": "Train every combination of settings with the same seeds and compare them.",
     "runs": "List the searches in the store and what came of them.",
     "show": "Show one run: lineage, genotype, objectives.",
     "compare": "Show runs side by side: settings, objectives and genotypes that differ.",

@@ -75,7 +75,8 @@ def print_table(console: Console, made: Table) -> None:
     for column in made.columns:
         column._cells = [visible(str(cell)) for cell in column.cells]  # rich offers no other way to a finished row
         if column.no_wrap:
-            column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
+            headings = str(column.header).split("\n")
+            column.min_width = max(cell_len(str(text)) for text in (*headings, *column.cells))
     _print_uncut(console, made)
 
 
