@@ -14,6 +14,7 @@ from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.evaluation_images import evaluation_images
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
@@ -26,7 +27,7 @@ from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
 
 class SupervisedTraining:
-    """A network in training, with all that it needs; `statistics` are what the images are normalised by."""
+    """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
         self._config, self._runtime = config, runtime
@@ -53,10 +54,10 @@ class SupervisedTraining:
             fused=runtime.fused_optimizers(),
         )
         self._scaler = runtime.gradient_scaler()
-        self.statistics = channel_statistics(dataset.train.images)
+        train = evaluation_images(dataset, config)
+        self.statistics = channel_statistics(train.images)
         self._train, self._test = (
-            PlacedImages.place(part.images, part.labels, *self.statistics, runtime)
-            for part in (dataset.train, dataset.test)
+            PlacedImages.place(part.images, part.labels, *self.statistics, runtime) for part in (train, dataset.test)
         )
         self._augmentation = Augmentation.from_config(config.augment, dataset.resolution)
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))
