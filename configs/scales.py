@@ -12,6 +12,7 @@ from medarts_ops.experiment import ExperimentKind, Scale
 from medarts_ops.experiments.scales import paper_settings, small_settings
 from medarts_ops.published import table_of
 
+
 class Scaled(NamedTuple):
     """An evaluation's settings, and the scale that they are of."""
 
