@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config import DatasetConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.individual import FailureCause
 from medarts_ops.observers import DatasetSummary, JobEvent, JobStopped, Observer, ProcessStarted
@@ -62,6 +62,13 @@ class Arm(Value):
     method: str | None = None
     search_seconds: float | None = None
     published_as: str | None = None
+
+    @property
+    def dataset(self) -> DatasetConfig:
+        """Which images it is trained on."""
+        config = self.search or self.evaluation
+        assert config is not None, "an arm has something to train"
+        return config.dataset
 
     @model_validator(mode="after")
     def _has_what_is_trained(self) -> Self:

@@ -21,6 +21,7 @@ FLOORS = [
     {"observers", "proposers", "evolution"},
     {"experiment", "patient_observer", "proposal_outcomes", "tasks", "time_left"},
     {"summary"},
+    {"summary_text"},
     {"data", "networks", "journal"},
     {"objectives", "strategies"},
     {"training"},
@@ -163,7 +164,7 @@ def test_the_words_of_the_stores_are_written_in_the_vocabulary_alone():
 
 def test_pictures_know_the_travelling_values_and_nothing_that_computes():
     core = {"alpha", "errors", "space", "config", "individual", "observers", "evolution", "objectives", "pictures"}
-    core |= {"published", "summary"}
+    core |= {"published", "summary", "summary_text"}
     for path in ROOMS["pictures"]:
         inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
         assert inside & set(ROOMS) <= core, f"{path.name} imports {sorted(inside - core)}"
