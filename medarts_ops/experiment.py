@@ -112,7 +112,11 @@ class Training(Value):
 class ExperimentPlan(Value):
     """All that an experiment trains: each arm with each seed. `workers` evaluations are trained side by side.
 
-    `datasets` are the arms' images by fingerprint. `notes` are sentences that a reader of the result needs.
+    Attributes:
+        fresh: whether equal trainings of before are left alone.
+        datasets: the arms' images by fingerprint.
+        notes: sentences that a reader of the result needs.
+        command: the line that makes the same plan, where there is one.
     """
 
     kind: ExperimentKind
@@ -121,7 +125,9 @@ class ExperimentPlan(Value):
     arms: tuple[Arm, ...]
     datasets: dict[str, DatasetSummary]
     workers: int = 1
+    fresh: bool = False
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
