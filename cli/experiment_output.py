@@ -15,7 +15,6 @@ from medarts_ops.cli.output import (
     print_csv,
     print_facts,
     print_json,
-    print_line,
     print_next,
     print_table,
     results_console,
@@ -129,12 +128,11 @@ def _print_rows(console: Console, summary: Summary) -> None:
 
 def _print_row_by_row(console: Console, summary: Summary, rows: Sequence[Sequence[str]]) -> None:
     headings = [heading(column) for column in summary.columns[1:]]
-    longest = max(map(len, headings), default=0)
     for first, *others in rows:
-        print_line(console, first)
+        _print_words(console, first)
         for label, text in zip(headings, others, strict=True):
             if text != EMPTY:
-                print_line(console, f"  {label:<{longest}}  {text}")
+                _print_words(console, f"  {label}: {text}")
 
 
 def _too_wide(console: Console, headings: Sequence[str], widths: Sequence[int]) -> bool:

@@ -47,7 +47,7 @@ TABLE = Summary(
 
 def on_terminal(summary: Summary, width: int) -> list[str]:
     written = io.StringIO()
-    console = Console(file=written, width=width, force_terminal=True, no_color=True, markup=False, highlight=False)
+    console = Console(file=written, width=width, markup=False, highlight=False, soft_wrap=True)
     print_summary(console, summary)
     return [line.rstrip() for line in written.getvalue().splitlines()]
 
@@ -80,12 +80,12 @@ def test_statistics_caption_notes_and_failures_follow() -> None:
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("width", [20, 40])
+@pytest.mark.parametrize("width", [24, 40])
 def test_a_terminal_too_narrow_for_the_table_is_told_row_by_row(width: int) -> None:
     lines = on_terminal(TABLE, width)
     assert "g_init" in lines and "g_best" in lines
-    after = lines[lines.index("g_init") + 1 :]
-    assert after[0].split() == ["individual", "init-03"]
+    assert lines[lines.index("g_init") + 1] == "  individual: init-03"
+    assert max(map(len, lines)) <= width
     rest = " ".join(lines[lines.index("g_best") + 1 :])
     assert "published (ME-DARTS" not in rest  # an empty cell takes no line
 
