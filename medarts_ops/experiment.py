@@ -131,10 +131,9 @@ class ExperimentPlan(Value):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        for what, given in (("arm", [arm.name for arm in self.arms]), ("seed", self.seeds)):
-            twice = [each for each in given if given.count(each) > 1]
-            if twice or not given:
-                raise ConfigError(f"an experiment has each {what} once, and one at least: got {list(given)}")
+        for what, given in (("arm", [arm.name for arm in self.arms]), ("seed", [str(seed) for seed in self.seeds])):
+            if len(set(given)) < len(given) or not given:
+                raise ConfigError(f"an experiment has each {what} once, and one at least: got {', '.join(given)}")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""What it takes to make the paper's tables and figures: networks found in the store, or published, or random; a plan."""
+"""Plans of the paper's tables and figures: their networks are found in the store, or published, or random."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def _found(run_id: str, places: Places) -> Network:
     genotype = None if individual is None else genotype_of(store, individual)
     if individual is None or genotype is None:
         raise RunError(
-            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; `medarts resume {search.name}` "
-            "goes on with a search that was stopped"
+            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; "
+            f"`medarts resume {search.name}` goes on with a search that was stopped"
         )
     hours = search.metrics.get(HOURS)
     return Network(
