@@ -7,15 +7,39 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.bench.experiment_estimate import ExperimentEstimate, estimate_experiment
 from medarts_ops.cli.delete import size
+from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import print_facts, print_json, print_line, print_table, progress_console, results_console
 from medarts_ops.cli.output import table as made_table
-from medarts_ops.quantities import counted, hours, millions
+from medarts_ops.errors import StoreError
+from medarts_ops.experiment import FinishedTraining
+from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration, millions
 
 if TYPE_CHECKING:
     from medarts_ops.experiment import ExperimentPlan
 
 TIMED_STEPS = 3
 """Of each size of network."""
+
+
+def known_trainings(plan: ExperimentPlan, places: Places) -> tuple[str, ...]:
+    """The keys of trainings that the store holds, and that would be taken over; none where there is no store."""
+    from medarts_ops.tracking.reading.equal_trainings import EqualTrainings
+    from medarts_ops.tracking.stores.opening import open_store
+
+    try:
+        equal = EqualTrainings(open_store(places.tracking_uri, create=False, experiment=places.experiment))
+    except StoreError:
+        return ()
+    found: dict[str, FinishedTraining] = {}
+    for training in plan.trainings:
+        searched = None if training.found_by is None else found.get(training.found_by.key)
+        genotype = training.arm.genotype if searched is None else searched.genotype
+        if training.kind == "evaluation" and genotype is None:
+            continue  # what its search will find is not known
+        known = equal.find(training, genotype)
+        if known is not None:
+            found[training.key] = known
+    return tuple(found)
 
 
 def print_dry_run(plan: ExperimentPlan, as_json: bool, known: Collection[str] = ()) -> None:
@@ -39,8 +63,10 @@ def _print_estimate(plan: ExperimentPlan, estimate: ExperimentEstimate) -> None:
     columns = [*(["a search"] if has_searches else []), *(["an evaluation", "parameters"] if has_evaluations else [])]
     arms = made_table("arm", *columns, numbers=columns)
     for arm in estimate.arms:
-        cells = [hours(3600 * arm.search_hours)] if has_searches else []
-        cells += [hours(3600 * arm.evaluation_hours), millions(arm.parameters)] if has_evaluations else []
+        cells = [duration(SECONDS_PER_HOUR * arm.search_hours)] if has_searches else []
+        cells += (
+            [duration(SECONDS_PER_HOUR * arm.evaluation_hours), millions(arm.parameters)] if has_evaluations else []
+        )
         arms.add_row(arm.arm, *cells)
     print_table(console, arms)
     console.print()
@@ -49,7 +75,7 @@ def _print_estimate(plan: ExperimentPlan, estimate: ExperimentEstimate) -> None:
     if estimate.taken_over:
         facts.append(("known", f"{estimate.taken_over} were trained before in this store and are taken over"))
     at_a_time = f", {plan.workers} evaluations at a time" if plan.workers > 1 and has_evaluations else ""
-    facts.append(("time", f"about {hours(3600 * estimate.hours)}{at_a_time}"))
-    facts.append(("training", f"{hours(3600 * estimate.training_hours)} of one device"))
+    facts.append(("time", f"about {duration(SECONDS_PER_HOUR * estimate.hours)}{at_a_time}"))
+    facts.append(("training", f"{duration(SECONDS_PER_HOUR * estimate.training_hours)} of one device"))
     facts.append(("on disk", f"{size(estimate.disk_bytes)} of weights and images; nothing was stored"))
     print_facts(console, facts)

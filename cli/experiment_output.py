@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -33,6 +33,9 @@ GAP = 2
 
 NARROWEST = 10
 """Columns that a heading is folded to at the least."""
+
+MOST_BLOCKS = 2
+"""Tables that one is parted into; a terminal still narrower is told row by row."""
 
 
 def show_experiment(tracked: TrackedExperiment, places: Places, as_json: bool, as_csv: bool = False) -> None:
@@ -95,7 +98,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 def print_summary(console: Console, summary: Summary) -> None:
     """Writes a summary: title, table, statistics, caption, notes and what failed.
 
-    A table that is too wide is told row by row where folding its headings is not enough.
+    Headings and text of a table that is too wide are folded; then it is parted, published figures from those measured
+    here; or else it is told row by row.
     """
     _print_words(console, summary.title)
     _print_rows(console, summary)
@@ -110,34 +114,100 @@ def print_summary(console: Console, summary: Summary) -> None:
         _print_words(console, f"failed: {failure}")
 
 
+class _Shown(NamedTuple):
+    """A column as it is printed: `wide` in one line, or folded in as few as its words and numbers allow."""
+
+    heading: str
+    texts: tuple[str, ...]
+    is_text: bool
+    is_published: bool
+
+    @property
+    def wide(self) -> int:
+        return max(map(cell_len, (self.heading, *self.texts)))
+
+    @property
+    def folded_heading(self) -> str:
+        return _folded(self.heading, max(NARROWEST, self._texts_width))
+
+    @property
+    def narrow(self) -> int:
+        return max(self._texts_width, *map(cell_len, self.folded_heading.split("\n")))
+
+    @property
+    def is_empty(self) -> bool:
+        return all(text == EMPTY for text in self.texts)
+
+    @property
+    def _texts_width(self) -> int:
+        pieces = [word for text in self.texts for word in text.split(" ")] if self.is_text else self.texts
+        return max(map(cell_len, pieces), default=0)
+
+
 def _print_rows(console: Console, summary: Summary) -> None:
-    headings = [heading(column) for column in summary.columns]
-    rows = cells_text(summary)
-    widths = [max((cell_len(visible(row[place])) for row in rows), default=0) for place in range(len(headings))]
-    if _too_wide(console, headings, widths):
-        headings = [_folded(text, max(NARROWEST, width)) for text, width in zip(headings, widths, strict=True)]
-    if _too_wide(console, headings, widths):
-        _print_row_by_row(console, summary, rows)
+    rows = [[visible(text) for text in row] for row in cells_text(summary)]
+    first, *others = (
+        _Shown(heading(column), tuple(row[place] for row in rows), column.form == "text", column.origin == "published")
+        for place, column in enumerate(summary.columns)
+    )
+    if _width([first.wide, *(column.wide for column in others)]) <= console.width:
+        _print_block(console, [first, *others], is_wide=True)
         return
-    numbers = [text for text, column in zip(headings, summary.columns, strict=True) if column.form != "text"]
-    made = table(*headings, numbers=numbers)
-    for row in rows:
-        made.add_row(*row)
+    filled = [column for column in others if not column.is_empty]
+    blocks = _blocks(console, first, filled)
+    if len(blocks) > MOST_BLOCKS or any(_width([first.wide, column.narrow]) > console.width for column in filled):
+        _print_row_by_row(console, [first, *filled])
+        return
+    for number, block in enumerate(blocks):
+        console.print("\n" * (number > 0), end="")
+        _print_block(console, [first, *block], is_wide=False, elsewhere=[each for each in filled if each not in block])
+
+
+def _blocks(console: Console, first: _Shown, others: Sequence[_Shown]) -> list[list[_Shown]]:
+    """The columns in as many tables as the width asks for, what is published apart from what was measured here."""
+    everything = [first.wide, *(column.narrow for column in others)]
+    if _width(everything) <= console.width:
+        return [list(others)]
+    blocks: list[list[_Shown]] = []
+    for column in sorted(others, key=lambda each: each.is_published):
+        last = blocks[-1] if blocks else []
+        fits = _width([first.wide, *(each.narrow for each in (*last, column))]) <= console.width
+        if last and fits and last[-1].is_published == column.is_published:
+            last.append(column)
+        else:
+            blocks.append([column])
+    return blocks
+
+
+def _print_block(
+    console: Console, columns: Sequence[_Shown], *, is_wide: bool, elsewhere: Sequence[_Shown] = ()
+) -> None:
+    """A table of these columns, without the rows whose numbers stand in columns `elsewhere` alone."""
+    headings = [column.heading if is_wide else column.folded_heading for column in columns]
+    numbers = [text for text, column in zip(headings, columns, strict=True) if not column.is_text]
+    folding = [text for text, column in zip(headings[1:], columns[1:], strict=True) if column.is_text and not is_wide]
+    made = table(*headings, numbers=numbers, folding=folding)
+    for place in range(len(columns[0].texts)):
+        if _has_number(columns, place) or not _has_number(elsewhere, place):
+            made.add_row(*(column.texts[place] for column in columns))
     print_table(console, made)
 
 
-def _print_row_by_row(console: Console, summary: Summary, rows: Sequence[Sequence[str]]) -> None:
-    headings = [heading(column) for column in summary.columns[1:]]
-    for first, *others in rows:
+def _has_number(columns: Sequence[_Shown], place: int) -> bool:
+    """Whether one of the columns has a number in the row at that place."""
+    return any(column.texts[place] != EMPTY for column in columns if not column.is_text)
+
+
+def _print_row_by_row(console: Console, columns: Sequence[_Shown]) -> None:
+    for first, *others in zip(*(column.texts for column in columns), strict=True):
         _print_words(console, first)
-        for label, text in zip(headings, others, strict=True):
+        for column, text in zip(columns[1:], others, strict=True):
             if text != EMPTY:
-                _print_words(console, f"  {label}: {text}")
+                _print_words(console, f"  {column.heading}: {text}")
 
 
-def _too_wide(console: Console, headings: Sequence[str], widths: Sequence[int]) -> bool:
-    shown = [max(width, *map(cell_len, text.split("\n"))) for text, width in zip(headings, widths, strict=True)]
-    return sum(shown) + GAP * (len(shown) - 1) > console.width
+def _width(columns: Sequence[int]) -> int:
+    return sum(columns) + GAP * (len(columns) - 1)
 
 
 def _folded(heading_text: str, width: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from medarts_ops.cli.experiment_options import How
-from medarts_ops.cli.next_command import resumable
+from medarts_ops.cli.next_command import given_line, resumable
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import progress_console
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
@@ -39,11 +39,11 @@ def carry_out(
     """
     from medarts_ops.experiments.side_by_side import with_workers
 
-    plan = with_workers(plan, how.workers, open_threads)
+    plan = with_workers(plan, how.workers, open_threads).model_copy(update={"command": given_line()})
     if how.dry_run:
-        from medarts_ops.cli.experiment_dry_run import print_dry_run
+        from medarts_ops.cli.experiment_dry_run import known_trainings, print_dry_run
 
-        print_dry_run(plan, as_json)
+        print_dry_run(plan, as_json, () if how.fresh else known_trainings(plan, places))
         return
     from medarts_ops.cli.experiment_output import show_experiment
     from medarts_ops.cli.experiment_progress import ExperimentProgress

@@ -56,8 +56,8 @@ def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None
     import pandas as pd
 
     # As objects: in a column of numbers one missing value would make 3 to 3.0.
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
-    frame = frame.map(_csv_cell).rename(columns=_csv_cell)
+    cells = [[_csv_cell(row.get(column)) for column in columns] for row in rows]
+    frame = pd.DataFrame(cells, columns=[_csv_cell(column) for column in columns], dtype=object)
     click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 

@@ -255,9 +255,9 @@ def _reproduce(
         all_parents=asked.all_parents,
         seeds=how.seeds or default_seeds(kind, scale),
         scale=scale,
-        workers=1,
         tracking_uri=places.tracking_uri,
         experiment=places.experiment,
+        work_dir=places.work_dir,
     )
     is_open = config.runtime.threads == "auto"
     open_threads = [arm.name for arm in plan.arms if is_open]

@@ -143,7 +143,9 @@ def unique_names(wished: Iterable[str]) -> list[str]:
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", wish).strip("-.") or "arm"
         name = slug[:LONGEST_NAME].rstrip("-.")
         if name != slug or name in names:
-            name = next(each for n in itertools.count(number) if (each := f"{name[: LONGEST_NAME - 5]}-{n}") not in names)
+            name = next(
+                each for n in itertools.count(number) if (each := f"{name[: LONGEST_NAME - 5]}-{n}") not in names
+            )
         names.append(name)
     return names
 

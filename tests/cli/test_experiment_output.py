@@ -18,7 +18,7 @@ TABLE = Summary(
     kind="table4",
     scale="small",
     title="Table IV: test error along the line of descent",
-    caption="Measured here with 3 seeds, 8 epochs and 3,000 images on npz at 32×32, networks of 5 cells and 8 channels.",
+    caption="Measured here with 3 seeds, 8 epochs and 3,000 images at 32×32, networks of 5 cells and 8 channels.",
     columns=(
         Column("network", "network"),
         Column("individual", "individual"),
