@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from medarts_ops.pictures.figures import (
@@ -41,6 +42,7 @@ def bars_figure(summary: Summary, chart: Bars) -> Figure:
     Where all are much alike there are dots, and the axis says that it does not start at 0. The whisker is the mean's
     95 % interval, of a share within what is possible; a small dot is a seed. Of what has no result a word says so.
     """
+    chart = _drawable(chart)
     names = ["\n".join(textwrap.wrap(bar.label, 32, max_lines=2, placeholder=" …")) for bar in chart.bars]
     longest = max((len(line) for name in names for line in name.split("\n")), default=0)
     left, caption = 0.4 + LETTER * longest, caption_lines(summary.caption, WIDTH)
@@ -64,7 +66,8 @@ def bars_html(summary: Summary, chart: Bars) -> str:
     """The same as a page: hovering tells mean, deviation, interval, n, each seed's value and what is published."""
     import plotly.graph_objects as go
 
-    figure, scale = go.Figure(), _scale(chart)
+    figure, chart = go.Figure(), _drawable(chart)
+    scale = _scale(chart)
     hover = [plain_text(_told(bar, chart)) for bar in chart.bars]
     means = [(place, bar.estimate) for place, bar in enumerate(chart.bars) if bar.estimate is not None]
     whiskers = [_whisker(one, chart) for _, one in means]
@@ -92,6 +95,24 @@ def bars_html(summary: Summary, chart: Bars) -> str:
     return page_of(figure, title=summary.title, notes=notes, x=_axis(chart), y="")
 
 
+def _drawable(chart: Bars) -> Bars:
+    """The chart without what is not finite: it has no place."""
+    bars = []
+    for bar in chart.bars:
+        estimate, published = bar.estimate, bar.published
+        if estimate is not None and not _finite(estimate.mean):
+            estimate = None
+        elif estimate is not None and not (_finite(estimate.low) and _finite(estimate.high)):
+            estimate = replace(estimate, low=None, high=None)
+        values = tuple(value for value in bar.values if _finite(value))
+        bars.append(Bar(bar.label, estimate, values, published if _finite(published) else None))
+    return replace(chart, bars=tuple(bars))
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
 def _from_zero(chart: Bars) -> bool:
     """Whether bars say something; their length means something only where they start at 0."""
     values = [value for bar in chart.bars for value in _values(bar)]
@@ -104,12 +125,11 @@ def _axis(chart: Bars) -> str:
 
 def _values(bar: Bar) -> Iterator[float]:
     """All values that must be seen, whatever becomes of whiskers."""
-    yield from (value for value in bar.values if math.isfinite(value))
-    yield from (value for value in (_mean(bar), bar.published) if value is not None)
-
-
-def _mean(bar: Bar) -> float | None:
-    return bar.estimate.mean if bar.estimate is not None else None
+    yield from bar.values
+    if bar.estimate is not None:
+        yield bar.estimate.mean
+    if bar.published is not None:
+        yield bar.published
 
 
 def _single(bar: Bar) -> tuple[float, ...]:
