@@ -51,6 +51,22 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
+CAPTION_LINE = 0.16
+"""Inches of a line of a caption."""
+
+
+def caption_lines(text: str, width: float) -> list[str]:
+    """A caption in lines of a figure of `width` inches."""
+    return textwrap.wrap(text, max(int(13.5 * width), 20))
+
+
+def write_caption(figure: Figure, lines: Sequence[str]) -> None:
+    """Write a caption's lines at the figure's foot."""
+    width, height = figure.get_size_inches()
+    place = {"x": 0.12 / width, "y": 0.1 / height, "ha": "left", "va": "bottom"}
+    figure.text(s="\n".join(lines), fontsize=LABEL_SIZE, color=INK, linespacing=1.35, parse_math=False, **place)
+
+
 def axes_at(figure: Figure, x: float, y: float, wide: float, high: float, label: str) -> Axes:
     """Axes of `wide` × `high` inches whose lower left corner is at (x, y), in inches from the figure's."""
     width, height = figure.get_size_inches()

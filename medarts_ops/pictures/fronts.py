@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +23,7 @@ from medarts_ops.pictures.figures import (
     origin_handles,
     plain_axes,
 )
+from medarts_ops.pictures.pages import page_of, plain_text
 from medarts_ops.space.formats import format_darts
 
 if TYPE_CHECKING:
@@ -110,15 +110,7 @@ def front_html(
     title = f"Pareto fronts of stage {stage.name} of {search}"
     shapes = "circle: random, square: inherited, triangle: crossover child; dark rim: survives"
     notes = ". ".join(part for part in (_subtitle(stage), shapes) if part)
-    figure.update_layout(
-        title={"text": f"{html.escape(title)}<br><sub>{html.escape(notes)}</sub>"},
-        xaxis_title=html.escape(_axis_label(x_axis)),
-        yaxis_title=html.escape(_axis_label(y_axis)),
-        template="plotly_white",
-        hoverlabel={"align": "left"},
-    )
-    page: str = figure.to_html(full_html=True, include_plotlyjs="inline")
-    return page
+    return page_of(figure, title=title, notes=notes, x=_axis_label(x_axis), y=_axis_label(y_axis))
 
 
 def _axes_of(stage: StageResult) -> tuple[str | None, str]:
@@ -190,7 +182,6 @@ def _legend(figure: Figure, dots: Sequence[_Dot], ringed: bool) -> None:
 
 
 def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
-    """Lines of text, none of which plotly takes for markup."""
     individual = one.trained.individual
     lines = [f"{one.id} ({individual.origin}{', survives' if survives else ''})"]
     if run_id is not None:
@@ -202,4 +193,4 @@ def _hover(one: RankedIndividual, survives: bool, run_id: str | None) -> str:
         lines.append(f"{label}: {value * factor:.5g}")
     lines.append(f"front {one.front}, crowding distance {one.crowding_distance:.4g}")
     lines += textwrap.wrap(format_darts(one.trained.genotype), width=90)
-    return "<br>".join(html.escape(line, quote=False) for line in lines)
+    return plain_text(lines)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
+from medarts_ops.experiment import ExperimentResult
 from medarts_ops.individual import EvaluationResult, SearchResult, StageResult
 from medarts_ops.observers import DatasetSummary, EvaluationStarted, JobState
 from medarts_ops.reproducibility import ReproducibilityRecord
+from medarts_ops.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,23 @@ class SearchReport:
     def seconds(self) -> float:
         """The search cost of the finished stages, in seconds."""
         return sum(stage.seconds for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class ExperimentReport:
+    """All that the page of an experiment says.
+
+    Attributes:
+        summary: what it comes to, as far as it came.
+        state: how its journal ends.
+        run_id: its own run; None where no store holds it.
+        run_ids: the runs of its trainings by their keys; those that no store holds are missing.
+        command: the line that makes the same experiment; empty where there is none.
+    """
+
+    summary: Summary
+    result: ExperimentResult
+    state: JobState
+    run_id: str | None = None
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""

@@ -18,7 +18,7 @@ from medarts_ops.data.evaluation_images import evaluation_images
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
-from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.networks.derived import DerivedNetwork, least_batch
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.placed_images import PlacedImages, hits
@@ -26,10 +26,21 @@ from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
 
+def check_batch(config: EvaluateConfig) -> None:
+    """Refuse, by a ConfigError, fewer images a step than a network takes."""
+    least = least_batch(auxiliary=config.auxiliary.weight > 0)
+    if config.batch < least:
+        raise ConfigError(
+            f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
+            f"takes {least} images a step or more; raise batch or set auxiliary.weight=0"
+        )
+
+
 class SupervisedTraining:
     """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
+        check_batch(config)
         self._config, self._runtime = config, runtime
         with initial_weights(_seed(config, Stream.WEIGHTS)):
             network = DerivedNetwork(
@@ -39,11 +50,6 @@ class SupervisedTraining:
                 n_classes=dataset.n_classes,
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
-            )
-        if config.batch < network.least_batch:
-            raise ConfigError(
-                f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
-                f"takes {network.least_batch} images a step or more; raise batch or set auxiliary.weight=0"
             )
         self.network = runtime.place(network)
         self._optimizer = torch.optim.SGD(

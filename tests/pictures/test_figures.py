@@ -34,7 +34,7 @@ def test_equal_figures_give_equal_bytes():
 
 
 def test_no_picture_touches_pyplot_and_importing_them_loads_nothing_heavy():
-    rooms = "cells, fronts, alphas, curves, lineage, parameters"
+    rooms = "cells, fronts, alphas, curves, lineage, parameters, experiments"
     code = f"""
 import sys
 from medarts_ops.pictures import {rooms}
