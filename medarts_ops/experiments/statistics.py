@@ -12,7 +12,7 @@ import numpy as np
 from medarts_ops.summary import Estimate
 
 CONFIDENCE = 0.95
-RESAMPLES = 1000
+RESAMPLES = 2000
 LEAST_CLUSTERS = 3
 """Two networks' resamples are two points or one: no interval comes of that."""
 

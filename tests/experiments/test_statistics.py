@@ -80,11 +80,11 @@ def test_a_correlation_is_scipys_with_the_bootstrap_interval_of_networks(kind, o
     rng = np.random.default_rng(5)
     by_network = [np.array(part).reshape(8, 3) for part in (x, y)]
     drawn = []
-    for _ in range(2000):
+    for _ in range(1000):
         networks = rng.integers(8, size=8)
         drawn.append(oracle(*(part[networks].ravel() for part in by_network)).statistic)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.08), pytest.approx(high, abs=0.08))
 
 
 def test_pairs_of_one_network_are_drawn_together():
