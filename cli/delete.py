@@ -29,8 +29,8 @@ def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_
     Optuna studies.
 
     With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays. With
-    an experiment go its trainings, but for those that it took over from before. RUN_ID may be a name. What goes is listed, and asked for. A job that is at work is
-    refused.
+    an experiment go its trainings, but for those that it took over from before. RUN_ID may be a name. What goes is
+    listed, and asked for. A job that is at work is refused.
 
     A deletion that was cut off is completed by calling it again. Artifacts that a server keeps are freed by the
     `mlflow gc` of whoever runs it.
