@@ -87,7 +87,7 @@ def measured(plan: ExperimentPlan, arms: Sequence[Arm] | None = None) -> str:
     settings = _settings(plan, plan.arms if arms is None else arms)
     said = [counted(len(plan.seeds), "seed")]
     if settings:
-        said.append(f"{_span([one.config.epochs for one in settings])} epochs")
+        said.append(_epochs([one.config.epochs for one in settings]))
         said.append(f"{_span([training_images(*one) for one in settings])} images")
     return f"measured here ({', '.join(said)})"
 
@@ -104,7 +104,8 @@ def caption(plan: ExperimentPlan) -> str:
     searched = [arm for arm in plan.arms if arm.search is not None]
     sentences = [f"{scale.capitalize()}; {seeds}.", *([_searches(plan, searched)] if searched else [])]
     if settings := _settings(plan, plan.arms):
-        sentences.append(_evaluations(settings))
+        count = len({arm.subject for arm in plan.arms})
+        sentences.append(_evaluations("Networks" if plan.kind == "sweep" else counted(count, "network"), settings))
     return " ".join(sentences)
 
 
@@ -139,14 +140,14 @@ def _settings(plan: ExperimentPlan, arms: Sequence[Arm]) -> list[Setting]:
     return [Setting(arm.evaluation, _dataset(plan, arm)) for arm in arms if arm.evaluation is not None]
 
 
-def _evaluations(settings: Sequence[Setting]) -> str:
+def _evaluations(networks: str, settings: Sequence[Setting]) -> str:
     configs, datasets = [one.config for one in settings], [one.dataset for one in settings]
     images = _span([training_images(*one) for one in settings])
     sides = _each([f"{height}×{width}" for height, width in (each.resolution for each in datasets)])
     sources = _each([f"{each.n_test:,} images ({each.test_source})" for each in datasets])
     return (
-        f"Networks of {_span([one.cells for one in configs])} cells and {_span([one.channels for one in configs])} "
-        f"channels, trained for {_span([one.epochs for one in configs])} epochs on {images} images of "
+        f"{networks} of {_span([one.cells for one in configs])} cells and {_span([one.channels for one in configs])} "
+        f"channels, trained for {_epochs([one.epochs for one in configs])} on {images} images of "
         f"{_each([each.name for each in datasets])} at {sides} in batches of {_span([one.batch for one in configs])}; "
         f"tested on {sources}."
     )
@@ -163,9 +164,13 @@ def _searches(plan: ExperimentPlan, arms: Sequence[Arm]) -> str:
 def _stage(stage: StageConfig) -> str:
     images = f"{stage.images:,}" if isinstance(stage.images, int) else f"{100 * stage.images:g} % of the"
     return (
-        f"{stage.name}: {stage.size} × {stage.cells} cells, {stage.channels} channels, {stage.epochs} epochs, "
+        f"{stage.name}: {stage.size} × {stage.cells} cells, {stage.channels} channels, {_epochs([stage.epochs])}, "
         f"{images} images"
     )
+
+
+def _epochs(values: Sequence[int]) -> str:
+    return counted(1, "epoch") if set(values) == {1} else f"{_span(values)} epochs"
 
 
 def _span(values: Sequence[int]) -> str:

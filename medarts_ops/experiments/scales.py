@@ -39,7 +39,7 @@ def small_settings(kind: ExperimentKind, n_train: int, side: int) -> dict[str, A
     if kind == "fig6" and side < LEAST_HALVED_SIDE:
         dataset["resolution"] = LEAST_HALVED_SIDE
     return {
-        "dataset": dataset,
+        **({"dataset": dataset} if dataset else {}),
         "cells": 5,
         "channels": 8,
         "epochs": 8,

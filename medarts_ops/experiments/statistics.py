@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -90,14 +91,17 @@ def correlation(
         pairs = np.concatenate([members[cluster] for cluster in drawn])
         return _correlated(kind, first[pairs], second[pairs])
 
-    drawn = stats.bootstrap(
-        (np.arange(len(names)),),
-        resampled,
-        n_resamples=RESAMPLES,
-        vectorized=False,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        # SciPy's own interval is NaN where some resamples have no correlation, which it warns of.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            (np.arange(len(names)),),
+            resampled,
+            n_resamples=RESAMPLES,
+            vectorized=False,
+            method="percentile",
+            random_state=np.random.default_rng(0),
+        ).bootstrap_distribution
     low, high = np.nanquantile(drawn, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return Correlation(value, len(x), float(low), float(high))
 

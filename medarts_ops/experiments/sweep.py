@@ -89,8 +89,10 @@ def summarize_sweep(result: ExperimentResult) -> Summary:
         Column("difference", f"{main.label}: difference to {plan.arms[0].subject}", "signed_share", "measured here"),
         Column("p", "p of the paired t-test", "p", "measured here"),
     ]
-    values = {arm.subject: _values(result, arm, main) for arm in plan.arms}
-    bars = [Bar(subject, estimated(found), tuple(found.values())) for subject, found in values.items()]
+    values = [_values(result, arm, main) for arm in plan.arms]
+    bars = [
+        Bar(arm.subject, estimated(found), tuple(found.values())) for arm, found in zip(plan.arms, values, strict=True)
+    ]
     return summed_up(
         result,
         f"{main.label.capitalize()} of {len(plan.arms)} settings",

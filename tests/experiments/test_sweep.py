@@ -1,0 +1,90 @@
+"""Sweeps: what each arm's row holds, and how arms are compared with the first."""
+
+from __future__ import annotations
+
+import pytest
+from experiment_outcomes import make_result
+from factories import make_dataset_summary, make_evaluate_config_tiny, make_genotype, make_search_config_tiny
+from scipy import stats
+
+from medarts_ops.experiment import PARAMETERS, TEST_ERROR
+from medarts_ops.experiments.sweep import SweepArm, plan_sweep, summarize_sweep
+
+SEARCH, EVALUATION = make_search_config_tiny(), make_evaluate_config_tiny()
+
+
+def make_plan(search=None, evaluation=None, seeds=(0, 1, 2)):
+    genotype = make_genotype() if search is None else None
+    arms = [SweepArm(f"{n}", f"order={n}", search, evaluation, genotype, make_dataset_summary()) for n in ("a", "b")]
+    return plan_sweep(arms, seeds=seeds, workers=1)
+
+
+ERRORS = {"a": (0.30, 0.34, 0.29), "b": (0.25, 0.30, 0.26)}
+
+
+def test_searches_are_compared_by_the_accuracy_of_what_they_found():
+    def came(training):
+        return {"accuracy": 1 - ERRORS[training.arm.name][training.seed], "params": 2e6 + training.seed}
+
+    summary = summarize_sweep(make_result(make_plan(search=SEARCH), came))
+    first, second = summary.rows
+    assert [column.key for column in summary.columns] == [
+        *("arm", "search_accuracy", "search_params", "search_seconds", "difference", "p"),
+    ]
+    assert [column.form for column in summary.columns[1:4]] == ["share", "millions", "seconds"]
+    assert second["search_accuracy"].mean == pytest.approx(0.73) and second["search_accuracy"].n == 3
+    assert second["search_params"].mean == 2e6 + 1 and second["search_seconds"] == 61.0
+    assert first["difference"] is first["p"] is None
+    oracle = stats.ttest_rel([1 - x for x in ERRORS["b"]], [1 - x for x in ERRORS["a"]])
+    assert second["difference"].mean == pytest.approx(0.04) and second["p"] == pytest.approx(oracle.pvalue)
+    assert (second["difference"].low, second["difference"].high) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert summary.figure.unit == "accuracy of the search" and summary.figure.bars[0].label == "order=a"
+
+
+def test_given_genotypes_are_compared_by_their_test_error():
+    result = make_result(make_plan(evaluation=EVALUATION), lambda t: ERRORS[t.arm.name][t.seed])
+    summary = summarize_sweep(result)
+    keys = [column.key for column in summary.columns]
+    assert keys == ["arm", "error", "parameters", "evaluation_seconds", "difference", "p"]
+    assert summary.rows[1]["difference"].mean == pytest.approx(-0.04)
+    assert summary.columns[1].heading == "test error, measured here (3 seeds, 3 epochs, 1,438 images)"
+    assert summary.figure.bars[1].values == ERRORS["b"]
+
+
+def came_to_both(training):
+    if training.kind == "search":
+        return {"accuracy": 0.5, "params": 2e6}
+    return {TEST_ERROR: ERRORS[training.arm.name][training.seed], PARAMETERS: 1000.0 + training.seed}
+
+
+def test_what_searches_found_is_compared_by_its_test_error_and_both_costs_are_said():
+    summary = summarize_sweep(make_result(make_plan(SEARCH, EVALUATION), came_to_both))
+    keys = [column.key for column in summary.columns]
+    assert keys[1:5] == ["error", "parameters", "search_accuracy", "search_params"]
+    assert keys[5:] == ["search_seconds", "evaluation_seconds", "difference", "p"]
+    row = summary.rows[1]
+    assert row["parameters"].mean == 1001 and row["parameters"].std == 1  # each seed found another network
+    assert row["search_accuracy"].std == 0 and row["difference"].mean == pytest.approx(-0.04)
+    assert summary.columns[3].heading == "accuracy of the search, measured here (3 seeds)"
+
+
+def test_a_failed_search_leaves_its_arm_with_fewer_seeds():
+    def came(training):
+        failed = training.key in ("a.s0.search", "a.s0")
+        return "no individual is left" if failed else came_to_both(training)
+
+    summary = summarize_sweep(make_result(make_plan(SEARCH, EVALUATION), came))
+    assert [row["error"].n for row in summary.rows] == [2, 3]
+    assert summary.rows[1]["difference"].n == 2 and len(summary.failures) == 2
+
+
+def test_one_seed_has_no_difference():
+    plan = make_plan(evaluation=EVALUATION, seeds=[0])
+    row = summarize_sweep(make_result(plan, lambda t: ERRORS[t.arm.name][0])).rows[1]
+    assert row["difference"] is row["p"] is row["error"].std is None
+
+
+def test_an_unfinished_sweep_has_empty_cells():
+    summary = summarize_sweep(make_result(make_plan(evaluation=EVALUATION), lambda t: None))
+    assert summary.rows[0]["error"] is summary.rows[0]["evaluation_seconds"] is None
+    assert summary.figure.bars[0].estimate is None
