@@ -10,6 +10,7 @@ from rich.table import Column
 
 from medarts_ops import observers
 from medarts_ops.config import SearchConfig
+from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
@@ -159,9 +160,10 @@ class EvaluationProgress:
             case observers.EvaluationStarted(config=config, dataset=dataset):
                 self._epochs = config.epochs
                 self._board.say(
-                    f"evaluation on {dataset.name}: {dataset.n_train:,} images to train, {dataset.n_test:,} to test "
-                    f"({dataset.test_source}); {config.cells} cells, {config.channels} channels, "
-                    f"{event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on {config.runtime.device}"
+                    f"evaluation on {dataset.name}: {training_images(config, dataset):,} images to train, "
+                    f"{dataset.n_test:,} to test ({dataset.test_source}); {config.cells} cells, {config.channels} "
+                    f"channels, {event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on "
+                    f"{config.runtime.device}"
                 )
                 for remark in dataset.remarks:
                     self._board.say(remark)

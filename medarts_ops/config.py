@@ -19,6 +19,7 @@ from medarts_ops.settings import (
     MAX_CELLS,
     MAX_CHANNELS,
     MAX_EPOCHS,
+    MAX_IMAGES,
     MAX_INDIVIDUALS,
     MAX_PIXELS,
     MAX_ROUNDS,
@@ -264,12 +265,21 @@ class AuxiliaryConfig(Settings):
 class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
+    added_later = frozenset({"images"})
+
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig(low_resolution=False)
     cells: int = setting(20, "DARTS", "cells of the network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "channels of the first cells", ge=1, le=MAX_CHANNELS)
     epochs: int = setting(600, "DARTS", "epochs of training", ge=1, le=MAX_EPOCHS)
+    images: int | None = setting(
+        None,
+        "DARTS",
+        "training images: as many of each class, drawn with the seed as D_sample is; empty takes all, paper IV.D fewer",
+        ge=2,
+        le=MAX_IMAGES,
+    )
     batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
     drop_path: float = setting(

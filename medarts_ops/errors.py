@@ -45,6 +45,10 @@ class SearchError(MedartsError):
     """A search can't go on, for example because a whole stage diverged."""
 
 
+class NoSurvivors(SearchError):
+    """So many individuals of a stage failed that the search is over."""
+
+
 class TrainingDiverged(MedartsError):
     """A loss or an α became NaN or infinite; names where."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import SearchError, TrainingDiverged
@@ -20,6 +20,7 @@ from medarts_ops.journal.job import Job, check_images, new_job, resumed_job, tel
 from medarts_ops.journal.kinds import EVALUATION
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import (
+    DatasetSummary,
     EvaluationEpochFinished,
     EvaluationEvent,
     EvaluationFinished,
@@ -29,7 +30,13 @@ from medarts_ops.observers import (
 from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.training.genotype import EvaluationBegun, EvaluationProgress, EvaluationTask, FailedEvaluation
+from medarts_ops.training.genotype import (
+    EvaluationBegun,
+    EvaluationOutcome,
+    EvaluationProgress,
+    EvaluationTask,
+    FailedEvaluation,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -58,17 +65,23 @@ def run_evaluation(
     folder = None if folder is None else Path(folder)
     resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
+    started = evaluation_started(resolved, genotype, dataset.summary(None))
+    with new_job(EVALUATION, folder, observers) as job:
+        return _carry_out(job, started, dataset, executor)
+
+
+def evaluation_started(
+    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary
+) -> EvaluationStarted:
+    """How the evaluation of a genotype begins, with its number of parameters."""
     parameters = count_parameters(
         genotype,
         cells=config.cells,
         channels=config.channels,
-        n_classes=dataset.n_classes,
+        n_classes=len(dataset.class_names),
         in_channels=dataset.in_channels,
     )
-    summary = dataset.summary(None)
-    started = EvaluationStarted(config=resolved, genotype=genotype, parameters=parameters, dataset=summary)
-    with new_job(EVALUATION, folder, observers) as job:
-        return _carry_out(job, started, dataset, executor)
+    return EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset)
 
 
 def resume_evaluation(
@@ -107,32 +120,56 @@ def _carry_out(
 ) -> EvaluationResult:
     _logger.info("the evaluation computes with %s", started.config.runtime)
     executor = executor or LocalExecutor(started.config.runtime, dataset, source=started.config.dataset)
-    folder = job.folder
-    task = EvaluationTask(
+    work = EvaluationAtWork(job, started)
+    with closing(executor):
+        (outcome,) = executor.run([work.task], lambda _, progress: work.on_progress(progress))
+    return work.finish(outcome)
+
+
+def evaluation_task(started: EvaluationStarted, folder: Path | None) -> EvaluationTask:
+    """The training of an evaluation whose folder this is, for an executor; it names it as the folder is named."""
+    return EvaluationTask(
         name="evaluation" if folder is None else folder.name,
         started=started,
         checkpoint=None if folder is None else str(folder / CHECKPOINT),
         weights=None if folder is None else str(folder / WEIGHTS),
     )
 
-    def on_progress(name: str, progress: EvaluationProgress) -> None:
+
+class EvaluationAtWork:
+    """An evaluation whose `task` an executor has, alone or beside others: what comes of it goes into its job."""
+
+    def __init__(self, job: Job[EvaluationEvent, EvaluationStarted], started: EvaluationStarted) -> None:
+        self._job, self._started = job, started
+        self.task = evaluation_task(started, job.folder)
+
+    def on_progress(self, progress: EvaluationProgress) -> None:
+        """Take note of how far the training is."""
+        job = self._job
         match progress:
             case EvaluationBegun(mean=mean, std=std):  # not before the network is known to fit
-                begun = started.model_copy(update={"mean": mean, "std": std})
-                if folder is not None and not (folder / STARTED).exists():
-                    write_started(folder, begun)
+                begun = self._started.model_copy(update={"mean": mean, "std": std})
+                if job.folder is not None and not (job.folder / STARTED).exists():
+                    write_started(job.folder, begun)
                 job.begin(begun)
                 job.notify(process_started(begun.config, begun.dataset))
             case EvaluationEpoch():
                 job.notify(EvaluationEpochFinished(record=progress))
 
-    with closing(executor):
-        (outcome,) = executor.run([task], on_progress)
-    if isinstance(outcome, FailedEvaluation):
-        raise TrainingDiverged(outcome.reason) if outcome.cause == "diverged" else SearchError(outcome.reason)
-    if folder is not None:
-        write_result(folder, outcome.result)
-    job.notify(EvaluationFinished(result=outcome.result, weights_file=None if folder is None else WEIGHTS))
-    if folder is not None:
-        CheckpointFile(folder / CHECKPOINT).delete()
-    return outcome.result
+    def finish(self, outcome: EvaluationOutcome) -> EvaluationResult:
+        """Take note of its end.
+
+        Raises:
+            TrainingDiverged: its loss did.
+            SearchError: it failed otherwise.
+        """
+        job = self._job
+        if isinstance(outcome, FailedEvaluation):
+            raise TrainingDiverged(outcome.reason) if outcome.cause == "diverged" else SearchError(outcome.reason)
+        if job.folder is not None:
+            write_result(job.folder, outcome.result)
+        weights_file = None if job.folder is None else WEIGHTS
+        job.notify(EvaluationFinished(result=outcome.result, weights_file=weights_file))
+        if job.folder is not None:
+            CheckpointFile(job.folder / CHECKPOINT).delete()
+        return outcome.result

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config import DatasetConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.individual import FailureCause
 from medarts_ops.observers import DatasetSummary, JobEvent, JobStopped, Observer, ProcessStarted
@@ -63,6 +63,13 @@ class Arm(Value):
     search_seconds: float | None = None
     published_as: str | None = None
 
+    @property
+    def dataset(self) -> DatasetConfig:
+        """Which images it is trained on."""
+        config = self.search or self.evaluation
+        assert config is not None, "an arm has something to train"
+        return config.dataset
+
     @model_validator(mode="after")
     def _has_what_is_trained(self) -> Self:
         if self.search is None and (self.evaluation is None or self.genotype is None):
@@ -105,7 +112,11 @@ class Training(Value):
 class ExperimentPlan(Value):
     """All that an experiment trains: each arm with each seed. `workers` evaluations are trained side by side.
 
-    `datasets` are the arms' images by fingerprint. `notes` are sentences that a reader of the result needs.
+    Attributes:
+        fresh: whether equal trainings of before are left alone.
+        datasets: the arms' images by fingerprint.
+        notes: sentences that a reader of the result needs.
+        command: the line that makes the same plan, where there is one.
     """
 
     kind: ExperimentKind
@@ -114,14 +125,15 @@ class ExperimentPlan(Value):
     arms: tuple[Arm, ...]
     datasets: dict[str, DatasetSummary]
     workers: int = 1
+    fresh: bool = False
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        for what, given in (("arm", [arm.name for arm in self.arms]), ("seed", self.seeds)):
-            twice = [each for each in given if given.count(each) > 1]
-            if twice or not given:
-                raise ConfigError(f"an experiment has each {what} once, and one at least: got {list(given)}")
+        for what, given in (("arm", [arm.name for arm in self.arms]), ("seed", [str(seed) for seed in self.seeds])):
+            if len(set(given)) < len(given) or not given:
+                raise ConfigError(f"an experiment has each {what} once, and one at least: got {', '.join(given)}")
         return self
 
     @property

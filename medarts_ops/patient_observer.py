@@ -23,17 +23,20 @@ class PatientObserver(Generic[Event]):
     """Holds back the events that an observer could not take, and tells them again, in order, once it can.
 
     The observer must bear that an event is told again after it failed half-way. A failing store is left alone for
-    RETRY_SECONDS; the end of a job tries once more at once. `clock` gives seconds that only rise.
+    RETRY_SECONDS; the end of a job tries once more at once. `clock` gives seconds that only rise. A job that is part of
+    one that has `begun` waits for its store from its first event on.
 
     Raises (from `notify`):
         StoreError: at the very first event, since a store that is away from the start is more likely a mistake than
             an outage; never afterwards. Other errors at any time.
     """
 
-    def __init__(self, observer: Observer[Event], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, observer: Observer[Event], clock: Callable[[], float] = time.monotonic, *, begun: bool = False
+    ) -> None:
         self._observer = observer
         self._clock = clock
-        self._has_begun = False
+        self._has_begun = begun
         self._waiting: deque[Event] = deque()
         self._next_attempt = float("-inf")
 

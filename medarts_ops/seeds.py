@@ -22,6 +22,7 @@ class Stream(IntEnum):
     TEST_SPLIT = 9
     STRATEGY = 10
     NEXT_STAGE = 11
+    NETWORKS = 12
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:

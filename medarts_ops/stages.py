@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
-from medarts_ops.errors import SearchError
+from medarts_ops.errors import NoSurvivors
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, StageResult, without_epoch_alphas
 from medarts_ops.observers import StageFinished
@@ -56,7 +56,7 @@ def _ranked(config: ResolvedSearchConfig, index: int, stage: StageConfig, measur
     failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
     needed = min(config.min_survivors, stage.size)
     if len(evaluated) < needed:
-        raise SearchError(
+        raise NoSurvivors(
             f"stage {stage.name!r}: {len(failed)} of {len(measured)} individuals failed and min_survivors asks for "
             f"{needed} that did not, so the search can't go on; the first says: {failed[0].reason}"
         )

@@ -25,7 +25,7 @@ from medarts_ops.observers import SearchEvent
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.sync import sync_job
-from medarts_ops.tracking.vocabulary import BEST_TAG, EVALUATION_TAG
+from medarts_ops.tracking.vocabulary import BEST_TAG, EVALUATES_TAG, EVALUATION_TAG
 
 FIRST = "search-000"
 """The search that the others are copies of."""
@@ -54,7 +54,7 @@ def fill(folder: Path, searches: int) -> None:
     search = sync_job(work_dir, FIRST, tracking_uri=uri, storage=storage, pictures=False).run_id
     store = open_store(uri)
     best = store.find_run(search).tags[BEST_TAG]
-    evaluation = MlflowEvaluationObserver(store, f"evaluate-{FIRST}", evaluates=best, parent_run_id=search)
+    evaluation = MlflowEvaluationObserver(store, f"evaluate-{FIRST}", tags={EVALUATES_TAG: best}, parent_run_id=search)
     for event in make_evaluation_events():
         evaluation.notify(event)
     add_copies(folder, FIRST, [f"search-{number:03}" for number in range(1, searches)])

@@ -41,7 +41,7 @@ FLOORS = [
 
 TRACKING_FLOORS = [
     {"vocabulary"},
-    {"artifacts"},
+    {"artifacts", "place"},
     {"stores"},
     {"reading", "studies"},
     {"runs"},

@@ -1,9 +1,9 @@
-"""Deleting a search or an evaluation with all that belongs to it: MLflow's own delete leaves children behind."""
+"""Deleting a job with all that belongs to it: MLflow's own delete leaves children behind."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from medarts_ops.tracking.stores.databases import database_address, sqlite_file
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search, study_errors
-from medarts_ops.tracking.vocabulary import JOB_OF_RUN, JOBS, SEARCH_TAG, JobKind, RunKind
+from medarts_ops.tracking.vocabulary import JOBS, SEARCH_TAG, TRAINED_KINDS, RunKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -42,11 +42,11 @@ class Deleted(NamedTuple):
 
 @dataclass(frozen=True)
 class Deletion:
-    """A search or an evaluation, `run`, and all that goes with it.
+    """A job, `run`, and all that goes with it: a search's evaluations, an experiment's trainings.
 
     Attributes:
         runs: in the order in which they are deleted: children before parents, `run` last.
-        studies: the Optuna studies that are the search's alone.
+        studies: the Optuna studies that are its searches' alone.
         folders: those of the jobs in the work directory.
         folder_bytes: what the files in them take.
         twins: other searches of the same name. What goes by that name, studies and folder, may be theirs and stays.
@@ -118,19 +118,20 @@ def deletion_of(
     store = open_store(tracking_uri, create=False, experiment=experiment)
     # Everywhere from here on: a search may share name and studies with one in another experiment.
     run, store = store.find_run(given), store.within(None)
-    kind = _whole_job(store, run)
+    _check_is_whole(store, run)
     twins = _twins(store, run)
-    runs = _tree(store, run, kind, by_name=not twins)
+    runs = _tree(store, run, by_name=not twins)
     jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
     folders = _folders(jobs, work_dir, keep_work_dir)
-    studies_at = open_study_storage(storage) if JOBS[kind].has_studies and _exists(storage) else None
+    searches = [] if twins else [job for job in runs if job.kind == "search"]
+    studies_at = open_study_storage(storage) if searches and _exists(storage) else None
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(job_lock(folder))
         yield Deletion(
             run=run,
             runs=runs,
-            studies=() if studies_at is None or twins else _studies_of(store, run, studies_at),
+            studies=() if studies_at is None else _studies_of(store, searches, studies_at),
             folders=() if keep_work_dir else folders,
             folder_bytes=0 if keep_work_dir else sum(map(folder_bytes, folders)),
             twins=twins,
@@ -141,11 +142,10 @@ def deletion_of(
         )
 
 
-def _whole_job(store: RunStore, run: StoredRun) -> JobKind:
-    """What kind of job a run is, if it is no part of one."""
-    kind = JOB_OF_RUN.get(run.kind)
-    if kind == run.kind:
-        return kind
+def _check_is_whole(store: RunStore, run: StoredRun) -> None:
+    """Refuse, by a RunError, a run that is only a part of a job."""
+    if run.kind in JOBS:
+        return
     search = search_of(store, run)
     whole = "its search" if search is None else f"the whole search with `medarts delete {search.run_id}`"
     raise RunError(
@@ -165,19 +165,24 @@ def _twins(store: RunStore, run: StoredRun) -> tuple[str, ...]:
     )
 
 
-def _tree(store: RunStore, run: StoredRun, kind: JobKind, by_name: bool) -> tuple[StoredRun, ...]:
+def _tree(store: RunStore, run: StoredRun, by_name: bool) -> tuple[StoredRun, ...]:
     """A run and all below it, children before parents.
 
     A deletion that was cut off may have left an individual without its stage, so a search's runs are found by its
     name as well.
     """
-    if not JOBS[kind].parts:
-        return (run,)
-    found = store.children(run)
-    if by_name and SEARCH_TAG in run.tags:
-        found += store.runs_of_search(run.experiment_id, run.tags[SEARCH_TAG])
-    found += [child for stage in found if stage.kind == "stage" for child in store.children(stage)]
-    below = {each.run_id: each for each in found if each.run_id != run.run_id}
+    below: dict[str, StoredRun] = {}
+    waiting = [run]
+    while waiting:
+        parent = waiting.pop()
+        if parent.kind in TRAINED_KINDS:  # nothing lies below these
+            continue
+        found = store.children(parent)
+        if parent.kind == "search" and by_name and SEARCH_TAG in parent.tags:
+            found += store.runs_of_search(parent.experiment_id, parent.tags[SEARCH_TAG])
+        new = {each.run_id: each for each in found if each.run_id not in {run.run_id, *below}}
+        below |= new
+        waiting += new.values()
     depths = {run_id: KINDS.index(each.kind) if each.kind in KINDS else len(KINDS) for run_id, each in below.items()}
     return (*sorted(below.values(), key=lambda each: depths[each.run_id], reverse=True), run)
 
@@ -201,12 +206,16 @@ def _folders(jobs: Mapping[str, StoredRun], work_dir: Path, keep_work_dir: bool)
     return tuple(work_dir / name for name, kind in held.items() if kind == jobs[name].kind)
 
 
-def _studies_of(store: RunStore, search: StoredRun, storage: BaseStorage) -> tuple[str, ...]:
-    """The studies of a search, without any that another search proposes from, too."""
-    if SEARCH_TAG not in search.tags:
-        return ()
-    shared = {other.params.get("proposals.study") for other in store.searches() if other.run_id != search.run_id}
-    names = studies_of_search(storage, search.tags[SEARCH_TAG])
+def _studies_of(store: RunStore, searches: Sequence[StoredRun], storage: BaseStorage) -> tuple[str, ...]:
+    """The studies of these searches, without any that another search proposes from, too."""
+    own = {search.run_id for search in searches}
+    shared = {other.params.get("proposals.study") for other in store.searches() if other.run_id not in own}
+    names = {
+        name
+        for search in searches
+        if SEARCH_TAG in search.tags
+        for name in studies_of_search(storage, search.tags[SEARCH_TAG])
+    }
     return tuple(sorted(name for name in names if name not in shared))
 
 

@@ -17,10 +17,11 @@ from medarts_ops.observers import EvaluationEvent, EvaluationObserver
 from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.place import Place, write_place
 from medarts_ops.tracking.reading.contents import genotype_of
 from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
-from medarts_ops.tracking.recorders import EvaluationRecorder, Place, evaluation_recorder, write_place
+from medarts_ops.tracking.recorders import EvaluationRecorder, evaluation_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.vocabulary import INDIVIDUAL_TAG, SEARCH_TAG
 

@@ -1,18 +1,16 @@
-"""Who writes a job down: what a search, and what an evaluation, tells its stores through."""
+"""Who writes a job down: what a search, an evaluation and an experiment tell their stores through."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from optuna.storages import BaseStorage
-from pydantic import ValidationError
 
 from medarts_ops.config import ResolvedSearchConfig
-from medarts_ops.errors import SearchError
+from medarts_ops.experiment import ExperimentEvent, ExperimentFinished, ExperimentObserver
 from medarts_ops.observers import (
     DatasetSummary,
     EvaluationEvent,
@@ -27,25 +25,20 @@ from medarts_ops.observers import (
 )
 from medarts_ops.proposal_outcomes import ProposalRecorder
 from medarts_ops.proposers import Proposer
-from medarts_ops.tracking import vocabulary
+from medarts_ops.tracking.place import place_in, place_of_search, read_place
 from medarts_ops.tracking.reading.jobs import home_of
 from medarts_ops.tracking.runs.completed_store import CompletedStore
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
-from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures
-from medarts_ops.tracking.runs.report_log import renew_report
+from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures, log_experiment_pictures
+from medarts_ops.tracking.runs.report_log import log_experiment_report, renew_report
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.studies import stage_record
 from medarts_ops.tracking.studies.proposer import make_proposer
-from medarts_ops.value import Value
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
-
-_logger = logging.getLogger(__name__)
-
-PLACE = "tracking.json"
-"""File in an evaluation's folder: below which runs its own belongs, for the process that resumes it."""
 
 
 class SearchRecorder(NamedTuple):
@@ -63,6 +56,13 @@ class EvaluationRecorder(NamedTuple):
     mlflow: MlflowEvaluationObserver
 
 
+class ExperimentRecorder(NamedTuple):
+    """Who writes an experiment down: `observer` is told its events, `mlflow` knows its run and what came of it."""
+
+    observer: FanOut[ExperimentEvent]
+    mlflow: MlflowExperimentObserver
+
+
 @dataclass(frozen=True)
 class When(Generic[Event]):
     """An observer that calls a function with each event of one kind."""
@@ -74,21 +74,6 @@ class When(Generic[Event]):
         """Take note of one event."""
         if isinstance(event, self.kind):
             self.call(event)
-
-
-class Place(Value):
-    """Where an evaluation's run belongs: the individual that it evaluates and the search that it is shown below.
-
-    Both are None for a genotype that was given by hand. `search` and `individual` are their names, which stay when a
-    store is filled anew; None in evaluations that began before these were kept.
-    """
-
-    format: Literal["medarts-evaluation-place"] = "medarts-evaluation-place"
-    version: Literal[1] = 1
-    evaluates: str | None = None
-    parent_run_id: str | None = None
-    search: str | None = None
-    individual: str | None = None
 
 
 def search_recorder(
@@ -112,7 +97,10 @@ def search_recorder(
         StoreError: a store failed.
     """
     writer = completed or store
-    mlflow = MlflowSearchObserver(writer, reopens=completed is None)
+    place = place_of_search(folder)
+    if place.experiment is not None:
+        place = place_in(writer, place)
+    mlflow = MlflowSearchObserver(writer, parent_run_id=place.parent_run_id, tags=place.tags, reopens=completed is None)
     proposer = make_proposer(config, folder.name, studies, dataset)
 
     def record(event: StageFinished) -> None:
@@ -142,20 +130,39 @@ def evaluation_recorder(
     """
     place = read_place(folder)
     writer = completed or store
-    if completed is not None:
-        place = place_in(completed, place)
-    evaluates, parent = place.evaluates, place.parent_run_id
+    if completed is not None or place.experiment is not None:
+        place = place_in(writer, place)
+    search = place.search_run_id
     mlflow = MlflowEvaluationObserver(
-        writer, folder.name, evaluates=evaluates, parent_run_id=parent, reopens=completed is None
+        writer, folder.name, parent_run_id=place.parent_run_id, tags=place.tags, reopens=completed is None
     )
 
     def draw(event: EvaluationFinished) -> None:
         log_evaluation_pictures(writer, mlflow, folder.name, event)
-        if parent is not None:
-            renew_report(store, parent, folder.parent, completed)
+        if search is not None:
+            renew_report(store, search, folder.parent, completed)
 
     observers: list[EvaluationObserver] = [mlflow, When(EvaluationFinished, draw)] if pictures else [mlflow]
     return EvaluationRecorder(FanOut[EvaluationEvent](observers), mlflow)
+
+
+def experiment_recorder(
+    store: RunStore, folder: Path, *, pictures: bool, completed: CompletedStore | None = None
+) -> ExperimentRecorder:
+    """Whoever writes an experiment down, whose `folder` bears its name, in order as for `search_recorder`.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    writer = completed or store
+    mlflow = MlflowExperimentObserver(writer, folder.name, reopens=completed is None)
+
+    def draw(event: ExperimentFinished) -> None:
+        log_experiment_pictures(writer, mlflow)
+        log_experiment_report(store, mlflow, completed)
+
+    observers: list[ExperimentObserver] = [mlflow, When(ExperimentFinished, draw)] if pictures else [mlflow]
+    return ExperimentRecorder(FanOut[ExperimentEvent](observers), mlflow)
 
 
 def evaluation_home(store: RunStore, folder: Path) -> RunStore:
@@ -164,36 +171,3 @@ def evaluation_home(store: RunStore, folder: Path) -> RunStore:
     Raises: as for `evaluation_recorder`.
     """
     return home_of(store, "evaluation", folder.name, read_place(folder).parent_run_id)
-
-
-def write_place(folder: Path, place: Place) -> None:
-    """Keep an evaluation's place in its folder."""
-    (folder / PLACE).write_text(place.model_dump_json(), encoding="utf-8")
-
-
-def place_in(store: CompletedStore, place: Place) -> Place:
-    """The same place by the runs that the store has of it now."""
-    if place.search is None:
-        return place
-    runs = {
-        run.tags.get(vocabulary.KEY_TAG): run.run_id
-        for run in store.runs_with(None, vocabulary.SEARCH_TAG, place.search)
-    }
-    if "search" not in runs:
-        _logger.warning("search %s has no run here: `medarts sync` it first, then this again", place.search)
-    evaluated = runs.get(vocabulary.individual_key(place.individual or ""), place.evaluates)
-    return place.model_copy(update={"evaluates": evaluated, "parent_run_id": runs.get("search", place.parent_run_id)})
-
-
-def read_place(folder: Path) -> Place:
-    """The place that an evaluation's folder keeps.
-
-    Raises:
-        SearchError: there is none that can be read.
-    """
-    try:
-        return Place.model_validate_json((folder / PLACE).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise SearchError(
-            f"{str(folder / PLACE)!r} can't be read ({str(error).splitlines()[0]}): restore it, or evaluate again"
-        ) from error

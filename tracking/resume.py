@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.errors import SearchError
 from medarts_ops.evaluation import resume_evaluation
+from medarts_ops.experiment import ExperimentEvent, ExperimentObserver
+from medarts_ops.experiments.run import resume_experiment
 from medarts_ops.journal.journal import Journal
-from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.journal.kinds import EXPERIMENT, SEARCH
 from medarts_ops.observers import (
     EvaluationEvent,
     EvaluationObserver,
@@ -22,9 +24,15 @@ from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.search import resume_search
 from medarts_ops.tracking.evaluation import TrackedEvaluation, finished_evaluation
+from medarts_ops.tracking.experiment import OnTraining, TrackedExperiment, TrackedTrainings, finished_experiment
 from medarts_ops.tracking.reading.jobs import Job, find_job, home_of
 from medarts_ops.tracking.reading.kept_journal import restore_journal
-from medarts_ops.tracking.recorders import evaluation_home, evaluation_recorder, search_recorder
+from medarts_ops.tracking.recorders import (
+    evaluation_home,
+    evaluation_recorder,
+    experiment_recorder,
+    search_recorder,
+)
 from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 
@@ -73,6 +81,46 @@ def resumed_search(
     patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
     result = resume_search(job.folder, proposer=proposer, observers=(patient, *observers))
     return finished_search(result, recorder, patient.waiting)
+
+
+def resumed_experiment(
+    given: str | Job,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    storage: str | None = None,
+    work_dir: str | Path = "medarts-work",
+    pictures: bool = True,
+    observers: Sequence[ExperimentObserver] = (),
+    on_training: OnTraining | None = None,
+) -> TrackedExperiment:
+    """Go on with an experiment that was stopped or killed, in its own runs. One that is finished is told again.
+
+    Args:
+        given: its name, its run's id, or the job that was found.
+        tracking_uri, experiment, storage, work_dir: the places that it began with.
+        pictures, observers, on_training: as for `tracked_experiment`.
+
+    Raises:
+        SearchError: no folder of that experiment, or one that another process works on.
+        RunError: no such run.
+        MedartsError: as for `tracked_experiment`.
+    """
+    job = find_job(given, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
+    if job.kind != "experiment":
+        raise SearchError(f"{job.name!r} is of kind {job.kind}: `medarts resume {job.name}` goes on with it")
+    if not job.is_here:
+        raise SearchError(
+            f"experiment {job.name!r} has no folder in {str(job.work_dir)!r}: --work-dir names where it was started, "
+            "or begin it anew, which takes over the trainings that the store has"
+        )
+    store = home_of(job.opened_store(create=True), "experiment", job.name)
+    plan = Journal.open(job.folder, EXPERIMENT).started.plan
+    recorder = experiment_recorder(store, job.folder, pictures=pictures)
+    patient = PatientObserver[ExperimentEvent](recorder.observer)
+    tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
+    result = resume_experiment(job.folder, observers=(patient, *observers), tracker=tracker)
+    return finished_experiment(result, recorder, tracker, patient.waiting)
 
 
 def _restore(job: Job, store: RunStore) -> None:

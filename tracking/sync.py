@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
+from medarts_ops.experiment import ExperimentEvent, ExperimentStarted
+from medarts_ops.experiments.run import job_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
@@ -17,10 +20,12 @@ from medarts_ops.tracking.reading.jobs import home_of, job_in
 from medarts_ops.tracking.recorders import (
     evaluation_home,
     evaluation_recorder,
+    experiment_recorder,
     search_recorder,
 )
 from medarts_ops.tracking.runs.completed_store import CompletedStore
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
@@ -61,12 +66,13 @@ def sync_job(
 
     A run that was deleted is restored; one that is gone for good is made anew, with today's date, and what names it is
     set right. A job that did not end is synced as far as it came, and its open runs stay open. A job that is at work
-    tells its stores by itself and is left to it: two that write the same runs would double them.
+    tells its stores by itself and is left to it: two that write the same runs would double them. With an experiment go
+    its trainings.
 
     Args:
         work_dir: where the job has its folder, by its `name`.
         tracking_uri, experiment, storage: as for `tracked_search`; an evaluation has no studies.
-        pictures: draw those that the runs lack, too.
+        pictures: draw those that the runs lack, too; the trainings of an experiment have none.
 
     Raises:
         SearchError: no such job, one whose journal is empty or corrupt, or one that is at work.
@@ -77,15 +83,26 @@ def sync_job(
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store = open_store(tracking_uri, experiment=experiment)
-        runs: MlflowSearchObserver | MlflowEvaluationObserver
+        runs: MlflowSearchObserver | MlflowEvaluationObserver | MlflowExperimentObserver
         match kind:
             case "search":
                 runs, completed = _tell_search(store, storage, journal, folder, pictures)
             case "evaluation":
                 runs, completed = _tell_evaluation(store, journal, folder, pictures)
+            case "experiment":
+                runs, completed = _tell_experiment(store, journal, folder, pictures)
     *_, (_, last) = events = journal.events()
     written, lost = dict(+completed.written), tuple(completed.lost)
-    return SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
+    synced = SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
+    if kind != "experiment":
+        return synced
+    trainings = _trainings(work_dir, name, journal)
+    # Below their experiment, which has its run now; without pictures, as when they were trained.
+    told = [
+        sync_job(work_dir, each, tracking_uri=tracking_uri, experiment=experiment, storage=storage, pictures=False)
+        for each in trainings
+    ]
+    return _together(synced, told)
 
 
 def _tell_search(
@@ -114,6 +131,34 @@ def _tell_evaluation(
     recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
     tell_again(journal, folder, [recorder.observer])
     return recorder.mlflow, completed
+
+
+def _tell_experiment(
+    store: RunStore, journal: Journal[ExperimentEvent, ExperimentStarted], folder: Path, pictures: bool
+) -> tuple[MlflowExperimentObserver, CompletedStore]:
+    store = home_of(store, "experiment", folder.name)
+    completed = CompletedStore(store)
+    recorder = experiment_recorder(store, folder, pictures=pictures, completed=completed)
+    tell_again(journal, folder, [recorder.observer])
+    return recorder.mlflow, completed
+
+
+def _trainings(work_dir: Path, name: str, journal: Journal[ExperimentEvent, ExperimentStarted]) -> tuple[str, ...]:
+    """The jobs of an experiment's trainings that have a folder."""
+    names = (job_name(name, training) for training in journal.started.plan.trainings)
+    return tuple(each for each in names if job_in(work_dir, each) is not None)
+
+
+def _together(experiment: SyncedJob, trainings: Sequence[SyncedJob]) -> SyncedJob:
+    """An experiment with its trainings: all that was told and written."""
+    written: Counter[str] = Counter()
+    for each in (experiment, *trainings):
+        written.update(each.written)
+    return experiment._replace(
+        events=experiment.events + sum(each.events for each in trainings),
+        written=dict(written),
+        lost=(*experiment.lost, *(lost for each in trainings for lost in each.lost)),
+    )
 
 
 def _kind_of(work_dir: Path, name: str) -> JobKind:

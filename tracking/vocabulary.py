@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-RunKind = Literal["search", "stage", "individual", "evaluation"]
+RunKind = Literal["experiment", "search", "stage", "individual", "evaluation"]
 """What a run stands for."""
 
-JobKind = Literal["search", "evaluation"]
+JobKind = Literal["search", "evaluation", "experiment"]
 """What a job is: whatever has a name, a folder and a run of its own. Stages and individuals are parts of a search."""
 
 TRAINED_KINDS: frozenset[RunKind] = frozenset({"individual", "evaluation"})
@@ -40,10 +40,16 @@ DIVERGED_TAG = "medarts.diverged"  # marks a run of which a number was not finit
 
 SEARCH_TAG = "medarts.search_id"  # a search's name, on all runs of the search
 EVALUATION_TAG = "medarts.evaluation_id"  # an evaluation's name; it stands in no search's list of runs
+EXPERIMENT_TAG = "medarts.experiment_id"  # the name of an experiment over seeds, which is none of MLflow's
 DATASET_TAG = "medarts.dataset"  # the name of the dataset
 FINGERPRINT_TAG = "medarts.fingerprint"  # a hash of the images that a search or an evaluation was given
 BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
 EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains
+
+# Tags of experiments and their trainings
+
+EXPERIMENT_KIND_TAG = "medarts.experiment_kind"  # which table or figure of the paper it makes, or a sweep
+ARM_TAG = "medarts.arm"  # of a training: which of the things compared it trains
 
 # Tags of stages and individuals
 
@@ -89,19 +95,18 @@ class JobWords(NamedTuple):
     Attributes:
         name_tag: the tag that holds the job's name, by which its runs are found.
         command: what begins such a job, as MLflow shows a run's source.
-        chosen_tag: the tag that names the run of the individual that such a job stands for.
+        chosen_tag: the tag that names the run of the individual that such a job stands for; None where it stands for
+            no individual, and so has no genotype.
         nameless: what is said of a run of such a job that has no `name_tag`.
         parts: the kinds of run that are parts of the job, those below others first.
-        has_studies: whether there are Optuna studies that bear its name.
         is_given_a_genotype: whether it has its genotype from the start, and so before it is finished.
     """
 
     name_tag: str
     command: str
-    chosen_tag: str
+    chosen_tag: str | None
     nameless: str
     parts: tuple[RunKind, ...] = ()
-    has_studies: bool = False
     is_given_a_genotype: bool = False
 
 
@@ -112,7 +117,6 @@ JOBS: Mapping[JobKind, JobWords] = {
         chosen_tag=BEST_TAG,
         nameless="run {given!r} belongs to no search, so there is nothing to resume",
         parts=("individual", "stage"),
-        has_studies=True,
     ),
     "evaluation": JobWords(
         name_tag=EVALUATION_TAG,
@@ -120,6 +124,12 @@ JOBS: Mapping[JobKind, JobWords] = {
         chosen_tag=EVALUATES_TAG,
         nameless="evaluation {run_id} was made by a release that could not resume: evaluate again",
         is_given_a_genotype=True,
+    ),
+    "experiment": JobWords(
+        name_tag=EXPERIMENT_TAG,
+        command="medarts reproduce",
+        chosen_tag=None,
+        nameless="run {given!r} is of an experiment and does not name it; mend its tag",
     ),
 }
 """Every kind of job. A new one is an entry here, a recorder in `recorders.py`, and an entry in `cli/jobs.py`."""
@@ -138,9 +148,12 @@ CONFIG = "config.json"  # all settings of a search or an evaluation
 DATASET = "dataset.json"  # the dataset in words and numbers
 GENOTYPE = "genotype.json"  # the genotype that a run found or trains, in DARTS's published form
 HISTORY = "history.json"  # a table of epochs
+PLAN = "plan.json"  # all that an experiment trains
+OUTCOMES = "outcomes.json"  # what each training of an experiment came to
+TABLE = "table.json"  # what an experiment came to: its table, statistics and figure
 LINEAGE = "lineage.json"  # the individual that a search found, and all its ancestors
 POPULATION = "population.json"  # a stage's ranking
-REPORT = "report.html"  # a search on one page
+REPORT = "report.html"  # a search, or an experiment, on one page
 PICTURES = "pictures"  # the folder of pictures
 RECORDS = "reproducibility"
 """The folder of records of how a process came to its numbers, one for each process that worked on the run."""

@@ -166,10 +166,10 @@ def _sample_size(images: int | float, counts: Indices, sampling: Sampling, class
         asked = f"{images:,} images" if isinstance(images, int) else f"a share of {images:g}"
         raise DataError(
             f"D_sample of {asked} gives less than {LEAST_PER_CLASS} images to one of {n} classes ({rarity}): "
-            f"allowed are {LEAST_PER_CLASS * n:,} images or more; raise the stage's images"
+            f"allowed are {LEAST_PER_CLASS * n:,} images or more; raise images"
         )
     if size > unit * units:
-        remedy = f"the largest that works is {unit * units:,}; set the stage's images to that or less (1.0 takes all)"
+        remedy = f"the largest that works is {unit * units:,}; set images to that or less"
         if sampling == "balanced":
             raise DataError(
                 f"D_sample of {images:,} images takes {size // n:,} of each of {n} classes: {rarity}; {remedy}, "

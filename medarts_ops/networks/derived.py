@@ -14,6 +14,11 @@ from medarts_ops.space.search_space import N_INPUTS
 AUXILIARY_MAP = 8  # side of the feature map on which DARTS's auxiliary pooling gives its 2×2 (32×32 images)
 
 
+def least_batch(*, auxiliary: bool) -> int:
+    """Images that a training step needs: the auxiliary head's last norm sees one value of each, and takes two."""
+    return 2 if auxiliary else 1
+
+
 def drop_path(images: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
     """Zero whole images of a batch with `probability` in [0, 1) and rescale the rest; never in place (DARTS)."""
     keep = 1.0 - probability
@@ -126,8 +131,8 @@ class DerivedNetwork(nn.Module):
 
     @property
     def least_batch(self) -> int:
-        """Images that a training step needs: the auxiliary head's last norm sees one value of each, and takes two."""
-        return 1 if self.auxiliary_after is None else 2
+        """Images that a training step needs."""
+        return least_batch(auxiliary=self.auxiliary_after is not None)
 
     def forward(
         self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None

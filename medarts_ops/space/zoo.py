@@ -38,9 +38,14 @@ def zoo() -> Mapping[str, ZooEntry]:
     return MappingProxyType({row["name"]: ZooEntry.model_validate(row) for row in rows})
 
 
-def zoo_genotype(name: str) -> Genotype:
-    """The genotype of that name, in upper or lower case; a GenotypeError has the near miss."""
+def zoo_entry(name: str) -> ZooEntry:
+    """The published genotype of that name, in upper or lower case; a GenotypeError has the near miss."""
     for known, entry in zoo().items():
         if known.casefold() == name.casefold():
-            return entry.genotype
+            return entry
     raise GenotypeError(unknown_name("genotype", name, zoo()))
+
+
+def zoo_genotype(name: str) -> Genotype:
+    """As `zoo_entry`, the genotype alone."""
+    return zoo_entry(name).genotype

@@ -88,7 +88,7 @@ def load_images(task: EvaluationTask, workplace: Workplace) -> ImageDataset:
 def train_genotype(
     task: EvaluationTask, workplace: Workplace, dataset: ImageDataset, on_progress: ProgressCallback
 ) -> Sequence[EvaluationOutcome]:
-    """Train on all training images. Epochs of a checkpoint are told again."""
+    """Train on the images that the settings name. Epochs of a checkpoint are told again."""
     started = task.started
     training = SupervisedTraining(started.genotype, started.config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)

@@ -14,10 +14,11 @@ from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.evaluation_images import evaluation_images
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
-from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.networks.derived import DerivedNetwork, least_batch
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.placed_images import PlacedImages, hits
@@ -25,10 +26,21 @@ from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
 
+def check_batch(config: EvaluateConfig) -> None:
+    """Refuse, by a ConfigError, fewer images a step than a network takes."""
+    least = least_batch(auxiliary=config.auxiliary.weight > 0)
+    if config.batch < least:
+        raise ConfigError(
+            f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
+            f"takes {least} images a step or more; raise batch or set auxiliary.weight=0"
+        )
+
+
 class SupervisedTraining:
-    """A network in training, with all that it needs; `statistics` are what the images are normalised by."""
+    """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
+        check_batch(config)
         self._config, self._runtime = config, runtime
         with initial_weights(_seed(config, Stream.WEIGHTS)):
             network = DerivedNetwork(
@@ -39,11 +51,6 @@ class SupervisedTraining:
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
             )
-        if config.batch < network.least_batch:
-            raise ConfigError(
-                f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
-                f"takes {network.least_batch} images a step or more; raise batch or set auxiliary.weight=0"
-            )
         self.network = runtime.place(network)
         self._optimizer = torch.optim.SGD(
             self.network.parameters(),
@@ -53,10 +60,10 @@ class SupervisedTraining:
             fused=runtime.fused_optimizers(),
         )
         self._scaler = runtime.gradient_scaler()
-        self.statistics = channel_statistics(dataset.train.images)
+        train = evaluation_images(dataset, config)
+        self.statistics = channel_statistics(train.images)
         self._train, self._test = (
-            PlacedImages.place(part.images, part.labels, *self.statistics, runtime)
-            for part in (dataset.train, dataset.test)
+            PlacedImages.place(part.images, part.labels, *self.statistics, runtime) for part in (train, dataset.test)
         )
         self._augmentation = Augmentation.from_config(config.augment, dataset.resolution)
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))

@@ -38,6 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
     from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
     from medarts_ops.tracking.stores.opening import open_store
+    from medarts_ops.tracking.vocabulary import EVALUATES_TAG
 
     file = shutil.copy(template_database, tmp_path_factory.mktemp("cli-store"))
     uri = f"sqlite:///{Path(file).as_posix()}"
@@ -47,7 +48,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
         search.notify(event)
     run_ids = search.run_ids | {"search": search.run_id, "stage/0": search.stage_run_id(0)}
     evaluation = MlflowEvaluationObserver(
-        store, "evaluate-test", evaluates=run_ids["final-02"], parent_run_id=search.run_id
+        store, "evaluate-test", tags={EVALUATES_TAG: run_ids["final-02"]}, parent_run_id=search.run_id
     )
     for told in make_evaluation_events():
         evaluation.notify(told)

@@ -14,8 +14,9 @@ from refusals import invoke
 from medarts_ops.cli.main import VERBS, medarts
 from medarts_ops.cli.next_command import job_line
 from medarts_ops.cli.options import Places
+from medarts_ops.tracking.place import Place, write_place
 from medarts_ops.tracking.reading.relations import find_evaluated
-from medarts_ops.tracking.recorders import Place, evaluation_home, evaluation_recorder, write_place
+from medarts_ops.tracking.recorders import evaluation_home, evaluation_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 

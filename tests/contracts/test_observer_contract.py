@@ -22,7 +22,8 @@ from medarts_ops.observers import (
     EvaluationStarted,
     SearchStarted,
 )
-from medarts_ops.tracking.recorders import Place, evaluation_recorder, search_recorder, write_place
+from medarts_ops.tracking.place import Place, write_place
+from medarts_ops.tracking.recorders import evaluation_recorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.vocabulary import EVALUATION_TAG

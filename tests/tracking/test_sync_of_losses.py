@@ -30,8 +30,8 @@ from medarts_ops.journal.evaluation_folder import WEIGHTS, write_result, write_s
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import EVALUATION
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationFinished, EvaluationStarted
-from medarts_ops.tracking.recorders import Place as Placed
-from medarts_ops.tracking.recorders import write_place
+from medarts_ops.tracking.place import Place as Placed
+from medarts_ops.tracking.place import write_place
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.study_storage import open_study_storage

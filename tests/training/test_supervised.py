@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from factories import make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig
 from medarts_ops.config_runtime import ResolvedRuntime
-from medarts_ops.errors import TrainingDiverged
+from medarts_ops.data.evaluation_images import evaluation_images, training_images
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.errors import DataError, TrainingDiverged
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.journal.evaluation_folder import WEIGHTS
 from medarts_ops.networks.counting import count_parameters
@@ -93,3 +96,44 @@ def test_the_weights_that_are_kept_are_those_of_the_trained_network(tmp_path):
     network = DerivedNetwork(GENOTYPE, cells=3, channels=4, n_classes=10, in_channels=1, auxiliary=True)
     network.load_state_dict(torch.load(tmp_path / WEIGHTS, weights_only=True))
     assert network.stem[1].running_mean.abs().sum() > 0
+
+
+def with_images(images: int | None, **more: object) -> EvaluateConfig:
+    return TINY.model_copy(update={"images": images, "epochs": 1, **more})
+
+
+def test_fewer_images_are_drawn_by_class_with_the_seed_and_lie_within_more():
+    dataset = load_dataset(TINY.dataset)
+    few, many, other = (
+        evaluation_images(dataset, config) for config in (with_images(100), with_images(205), with_images(100, seed=1))
+    )
+    assert np.bincount(few.labels).tolist() == [10] * 10 and np.bincount(many.labels).tolist() == [20] * 10
+    in_many = {image.tobytes() for image in many.images}
+    assert all(image.tobytes() in in_many for image in few.images)
+    assert not np.array_equal(few.images, other.images)
+    assert evaluation_images(dataset, with_images(None)) is dataset.train
+
+
+def test_an_evaluation_on_fewer_images_is_normalised_by_them_and_tested_on_all():
+    listener = Listener()
+    result = run_evaluation(with_images(200), GENOTYPE, observers=[listener])
+    dataset, begun = load_dataset(TINY.dataset), listener.events[0]
+    pixels = evaluation_images(dataset, with_images(200)).images / 255
+    assert begun.mean == pytest.approx([pixels.mean()]) and begun.std == pytest.approx([pixels.std()])
+    errors = result.test_error * len(dataset.test)
+    assert errors == pytest.approx(round(errors))
+    assert result.history[0].train_accuracy * 200 == pytest.approx(round(result.history[0].train_accuracy * 200))
+
+
+def test_how_many_images_an_evaluation_trains_on_is_what_it_draws():
+    dataset = load_dataset(TINY.dataset)
+    stratified = TINY.dataset.model_copy(update={"sampling": "stratified"})
+    for config in (with_images(None), with_images(205), with_images(205, dataset=stratified)):
+        assert training_images(config, dataset.summary(None)) == len(evaluation_images(dataset, config))
+
+
+def test_more_images_than_there_are_name_the_setting_and_what_works():
+    with pytest.raises(DataError, match=r"D_sample of 2,000 images .* works is 1,3\d0; set images to that or less"):
+        run_evaluation(with_images(2000), GENOTYPE)
+    with pytest.raises(DataError, match="allowed are 20 images or more; raise images"):
+        run_evaluation(with_images(19), GENOTYPE)

@@ -68,8 +68,12 @@ def objectives_of(run: StoredRun, names: Sequence[str]) -> dict[str, float]:
 
 
 def genotype_of(store: RunStore, run: StoredRun) -> Genotype | None:
-    """The genotype that a run has found or trains; None if it ended before it had one or is still running."""
+    """The genotype that a run has found or trains; None if it ended before it had one, is still running, or stands for
+    none, as an experiment.
+    """
     job = JOB_OF_RUN.get(run.kind)
+    if job is not None and JOBS[job].chosen_tag is None:
+        return None
     if run.status != "FINISHED" and not (job is not None and JOBS[job].is_given_a_genotype):
         return None
     return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))

@@ -107,7 +107,8 @@ def _followed(
 def chosen_run_id(run: StoredRun) -> str | None:
     """The run that a search or stage names as its best, or that an evaluation evaluates."""
     job = JOB_OF_RUN.get(run.kind)
-    return run.tags.get(BEST_TAG if job is None else JOBS[job].chosen_tag)
+    tag = BEST_TAG if job is None else JOBS[job].chosen_tag
+    return None if tag is None else run.tags.get(tag)
 
 
 def known_relations(store: RunStore, runs: Sequence[StoredRun]) -> KnownRuns:

@@ -73,7 +73,7 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
         RunError: the run's tags don't name the search.
     """
     name = job_name(run, vocabulary.SEARCH_TAG)
-    journal = _journal_of(store, run, name, work_dir)
+    journal = journal_of(store, run, name, work_dir)
     started, events = journal.started, [event for _, event in journal.events()]
     stages = tuple(event.result for event in events if isinstance(event, StageFinished))
     images = {event.index: event.images for event in events if isinstance(event, StageStarted)}
@@ -100,7 +100,7 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
     )
 
 
-def _journal_of(store: RunStore, run: StoredRun, name: str, work_dir: Path) -> Journal[SearchEvent, SearchStarted]:
+def journal_of(store: RunStore, run: StoredRun, name: str, work_dir: Path) -> Journal[SearchEvent, SearchStarted]:
     """The journal in the work directory if it is this run's, or else the copy that the run keeps."""
     if job_in(work_dir, name) == "search":
         journal = Journal.open(work_dir / name, SEARCH)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
     """Writes an evaluation's events into a tracking store, as a `JobObserver` does.
 
-    `evaluation_id` is the evaluation's name, `evaluates` the run whose genotype is trained, `parent_run_id` the search
-    that it belongs to; both are None for a genotype that was given by hand.
+    `evaluation_id` is the evaluation's name, `parent_run_id` the search, or the experiment, that it belongs to, if any;
+    `tags` are more of its run, such as the one whose genotype is trained.
     """
 
     def __init__(
@@ -28,12 +30,12 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
         store: RunWriter,
         evaluation_id: str,
         *,
-        evaluates: str | None,
         parent_run_id: str | None,
+        tags: Mapping[str, str] = MappingProxyType({}),
         reopens: bool = True,
     ) -> None:
         super().__init__(store, "evaluation", reopens=reopens)
-        self._evaluation_id, self._evaluates, self._parent_run_id = evaluation_id, evaluates, parent_run_id
+        self._evaluation_id, self._parent_run_id, self._tags = evaluation_id, parent_run_id, tags
 
     def _write(self, event: EvaluationEvent) -> None:
         match event:
@@ -45,17 +47,19 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
                 self._evaluation_finished(event)
 
     def _evaluation_started(self, event: EvaluationStarted) -> None:
-        evaluates = {} if self._evaluates is None else {vocabulary.EVALUATES_TAG: self._evaluates}
-        run_id = self._begin(
+        self._begin(
             event,
             self._evaluation_id,
-            parent_run_id=self._parent_run_id,
-            tags={vocabulary.GENOTYPE_TAG: event.genotype.identity, **evaluates},
-            params={"parameters": event.parameters},
+            dataset=event.dataset,
             dataset_is_for="evaluate-train",
+            parent_run_id=self._parent_run_id,
+            tags={vocabulary.GENOTYPE_TAG: event.genotype.identity, **self._tags},
+            params={**shapes.flattened(event.config), "parameters": event.parameters},
+            artifacts={
+                vocabulary.CONFIG: shapes.plain(event.config),
+                vocabulary.GENOTYPE: shapes.genotype_json(event.genotype),
+            },
         )
-        if self._runs.is_open(run_id):
-            self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(event.genotype))
 
     def _evaluation_finished(self, event: EvaluationFinished) -> None:
         run_id, result = self.run_id, event.result

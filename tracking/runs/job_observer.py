@@ -1,4 +1,4 @@
-"""What a search's and an evaluation's events have in common on their way into MLflow: start, epochs, metrics, stop."""
+"""What all jobs' events have in common on their way into MLflow: start, epochs, metrics, stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from medarts_ops.errors import RunError
+from medarts_ops.experiment import ExperimentStarted
 from medarts_ops.individual import EpochRecord, EvaluationEpoch
-from medarts_ops.observers import EvaluationStarted, Event, JobStopped, ProcessStarted, SearchStarted
+from medarts_ops.observers import DatasetSummary, EvaluationStarted, Event, JobStopped, ProcessStarted, SearchStarted
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.runs_by_key import RunsByKey
@@ -18,7 +19,7 @@ from medarts_ops.tracking.vocabulary import JobKind
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.run_writer import RunWriter
 
-Started = TypeVar("Started", SearchStarted, EvaluationStarted)
+Started = TypeVar("Started", SearchStarted, EvaluationStarted, ExperimentStarted)
 
 
 class JobObserver(ABC, Generic[Event, Started]):
@@ -47,6 +48,11 @@ class JobObserver(ABC, Generic[Event, Started]):
     def run_id(self) -> str:
         """The job's own run id, once it has started."""
         return self._runs.id_of(self._kind)
+
+    @property
+    def known_run_id(self) -> str | None:
+        """The same; None before it has started, or where the store did not take that."""
+        return None if self._begun is None else self._begun[1].known(self._kind)
 
     @property
     def started(self) -> Started:
@@ -86,27 +92,29 @@ class JobObserver(ABC, Generic[Event, Started]):
         event: Started,
         name: str,
         *,
+        dataset: DatasetSummary,
+        dataset_is_for: str,
         parent_run_id: str | None = None,
         tags: Mapping[str, str],
         params: Mapping[str, object],
-        dataset_is_for: str,
+        artifacts: Mapping[str, shapes.Json],
     ) -> str:
-        """Find or make the job's run, with its settings beside `params`, and give its id."""
+        """Find or make the job's run, with what it begins with, and give its id."""
         runs = RunsByKey(self._store, self.experiment_id, self._kind, name, reopens=self._reopens)
         self._begun = event, runs
-        images = {vocabulary.DATASET_TAG: event.dataset.name, vocabulary.FINGERPRINT_TAG: event.dataset.fingerprint}
+        images = {vocabulary.DATASET_TAG: dataset.name, vocabulary.FINGERPRINT_TAG: dataset.fingerprint}
         run_id = runs.start(
             self._kind,
             kind=self._kind,
             name=name,
             parent_run_id=parent_run_id,
             tags={**images, **tags},
-            params={**shapes.flattened(event.config), **params},
+            params=params,
         )
         if runs.is_open(run_id):
-            self._store.log_json(run_id, vocabulary.CONFIG, shapes.plain(event.config))
-            self._store.log_json(run_id, vocabulary.DATASET, shapes.plain(event.dataset))
-            self._store.log_dataset(run_id, event.dataset, dataset_is_for)
+            for path, content in {**artifacts, vocabulary.DATASET: shapes.plain(dataset)}.items():
+                self._store.log_json(run_id, path, content)
+            self._store.log_dataset(run_id, dataset, dataset_is_for)
         return run_id
 
     def _log_epoch(self, run_id: str, record: EpochRecord | EvaluationEpoch) -> None:

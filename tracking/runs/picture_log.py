@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medarts_ops.pictures.figures import Draw
     from medarts_ops.pictures.parameters import EvaluatedSize
     from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+    from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
     from medarts_ops.tracking.runs.run_writer import RunWriter
     from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 
@@ -104,6 +105,16 @@ def log_evaluation_pictures(
 
     pictures = {**pngs(pictures_of_evaluation(event.result, name)), "parameters.png": sizes}
     log_pictures(store, evaluation.run_id, pictures)
+
+
+def log_experiment_pictures(store: RunWriter, experiment: MlflowExperimentObserver) -> None:
+    """Draw what an experiment's run lacks, as `log_pictures` does; `experiment` was told of its end."""
+    from medarts_ops.pictures.experiments import experiment_figure, experiment_html
+
+    summary = experiment.summary
+    if summary.figure is not None:
+        page = {"figure.html": lambda: experiment_html(summary).encode()}
+        log_pictures(store, experiment.run_id, {**pngs({"figure": lambda: experiment_figure(summary)}), **page})
 
 
 def evaluated_sizes(store: RunWriter, experiment_id: str, fingerprint: str) -> list[EvaluatedSize]:

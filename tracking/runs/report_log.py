@@ -1,4 +1,4 @@
-"""The report of a search as an artifact of its run."""
+"""The report of a search, and that of an experiment, as an artifact of its run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medarts_ops.tracking.reading.experiment_report import report_of_experiment
 from medarts_ops.tracking.reading.search_report import report_of
 from medarts_ops.tracking.vocabulary import REPORT
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.completed_store import CompletedStore
+    from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
     from medarts_ops.tracking.stores.run_store import RunStore
 
 _logger = logging.getLogger(__name__)
@@ -32,3 +34,19 @@ def renew_report(store: RunStore, run_id: str, work_dir: Path, completed: Comple
         (completed or store).log_text(run_id, REPORT, page)
     except Exception as error:  # a plotting library has errors of its own
         _logger.warning("the report of search %s is not logged: %s; try `medarts report %s`", run_id, error, run_id)
+
+
+def log_experiment_report(
+    store: RunStore, experiment: MlflowExperimentObserver, completed: CompletedStore | None = None
+) -> None:
+    """Log the report of an experiment that was told of its end, as `renew_report` does that of a search."""
+    from medarts_ops.report.experiment_page import experiment_page
+
+    run_id = experiment.run_id
+    try:
+        if completed is not None and not completed.written and REPORT in completed.artifacts_in(run_id, ""):
+            return
+        report = report_of_experiment(store, store.find_run(run_id), experiment.result, "finished", experiment.summary)
+        (completed or store).log_text(run_id, REPORT, experiment_page(report))
+    except Exception as error:  # a plotting library has errors of its own
+        _logger.warning("the report of experiment %s is not logged: %s", run_id, error)

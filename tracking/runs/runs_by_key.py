@@ -95,6 +95,10 @@ class RunsByKey:
             raise RunError(f"{self._job_id} has no run for {key!r}: allowed are {', '.join(self._ids)}")
         return self._ids[key]
 
+    def known(self, key: str) -> str | None:
+        """The run id for a key, if there is one."""
+        return self._ids.get(key)
+
     def individuals(self) -> dict[str, str]:
         """From each individual's id to its run id."""
         return {

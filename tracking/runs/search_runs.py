@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.hypervolume import relative_hypervolume
@@ -27,10 +29,21 @@ if TYPE_CHECKING:
 
 
 class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
-    """Writes a search's events into a tracking store, as a `JobObserver` does."""
+    """Writes a search's events into a tracking store, as a `JobObserver` does.
 
-    def __init__(self, store: RunWriter, *, reopens: bool = True) -> None:
+    `parent_run_id` is the experiment that it is a training of, if it is; `tags` are more of its run.
+    """
+
+    def __init__(
+        self,
+        store: RunWriter,
+        *,
+        parent_run_id: str | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
+        reopens: bool = True,
+    ) -> None:
         super().__init__(store, "search", reopens=reopens)
+        self._parent_run_id, self._tags = parent_run_id, tags
         self._stage_images: dict[int, int] = {}
         self._first_stage: StageResult | None = None
 
@@ -50,7 +63,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
     def _write(self, event: SearchEvent) -> None:
         match event:
             case SearchStarted():
-                self._begin(event, event.search_id, tags={}, params={}, dataset_is_for="search-train")
+                self._search_started(event)
             case StageStarted():
                 self._stage_started(event)
             case PopulationBorn():
@@ -64,6 +77,18 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
                 self._stage_finished(event.result)
             case SearchFinished():
                 self._search_finished(event)
+
+    def _search_started(self, event: SearchStarted) -> None:
+        self._begin(
+            event,
+            event.search_id,
+            dataset=event.dataset,
+            dataset_is_for="search-train",
+            parent_run_id=self._parent_run_id,
+            tags=self._tags,
+            params=shapes.flattened(event.config),
+            artifacts={vocabulary.CONFIG: shapes.plain(event.config)},
+        )
 
     def _stage_started(self, event: StageStarted) -> None:
         config = self.started.config

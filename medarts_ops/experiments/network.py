@@ -1,0 +1,74 @@
+"""What an experiment trains: networks, the setting that they are trained with, and arms made of both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from medarts_ops.config import ResolvedEvaluateConfig
+from medarts_ops.experiment import Arm, Source
+from medarts_ops.observers import DatasetSummary
+from medarts_ops.space.genotype import Genotype
+
+LONGEST_NAME = 60  # of an arm, as `Arm.name` allows
+
+
+class Network(NamedTuple):
+    """A genotype to train, and what is known of it; the last four are as in `Arm`."""
+
+    name: str
+    genotype: Genotype
+    description: str = ""
+    source: Source | None = None
+    method: str | None = None
+    search_seconds: float | None = None
+    published_as: str | None = None
+
+
+class Setting(NamedTuple):
+    """How genotypes are trained, and on which images."""
+
+    config: ResolvedEvaluateConfig
+    dataset: DatasetSummary
+
+
+def arms_of(networks: Sequence[Network], setting: Setting, condition: str = "") -> tuple[Arm, ...]:
+    """An arm for each network under one condition; of networks of the same name the second is called `name-2`."""
+    subjects = _told_apart([network.name for network in networks])
+    ending = f".{key_of(condition)}" if condition else ""
+    names = _told_apart([_as_name(subject, LONGEST_NAME - len(ending)) for subject in subjects])
+    return tuple(
+        Arm(
+            name=f"{name}{ending}",
+            subject=subject,
+            condition=condition,
+            description=network.description,
+            fingerprint=setting.dataset.fingerprint,
+            evaluation=setting.config,
+            genotype=network.genotype,
+            source=network.source,
+            method=network.method,
+            search_seconds=network.search_seconds,
+            published_as=network.published_as,
+        )
+        for network, subject, name in zip(networks, subjects, names, strict=True)
+    )
+
+
+def key_of(words: str) -> str:
+    """Words as part of a name: `16x16` for `16×16`, `1000_images` for `1,000 images`."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", words.replace("×", "x").replace(",", "")).strip("_")
+
+
+def _as_name(text: str, longest: int) -> str:
+    """Text as an arm's name may be written; room is left to tell it from others."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).lstrip(".-")[: longest - 4] or "network"
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    told: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" for number in range(2, len(names) + 2))
+        told.append(name if name not in told else next(each for each in numbered if each not in {*told, *names}))
+    return told

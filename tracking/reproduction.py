@@ -1,0 +1,188 @@
+"""Plans of the paper's tables and figures: their networks are found in the store, or published, or random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from medarts_ops.config import EvaluateConfig
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.errors import ConfigError, RunError, SearchError
+from medarts_ops.experiment import ExperimentKind, ExperimentPlan, Scale, Source
+from medarts_ops.experiments.checks import check_can_be_trained
+from medarts_ops.experiments.network import Network, Setting
+from medarts_ops.experiments.pairs import low_config, plan_fig5, plan_fig6
+from medarts_ops.experiments.scales import default_networks
+from medarts_ops.experiments.table3 import plan_table3, zoo_network
+from medarts_ops.experiments.table4 import descent_networks, plan_table4
+from medarts_ops.individual import RankedIndividual, StageResult
+from medarts_ops.observers import SearchFinished
+from medarts_ops.quantities import SECONDS_PER_HOUR
+from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.space.random_genotype import random_genotypes
+from medarts_ops.tracking.reading.contents import genotype_of
+from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
+from medarts_ops.tracking.reading.search_report import journal_of
+from medarts_ops.tracking.vocabulary import HOURS, INDIVIDUAL_TAG, SEARCH_TAG
+
+if TYPE_CHECKING:
+    from medarts_ops.tracking.stores.stored_run import StoredRun
+
+METHOD = "gradient + evolution"
+"""How our searches find genotypes, in Table III's words."""
+
+NETWORKS_SEED = 0
+"""Fixed: whatever the seeds of the trainings, the random networks are the same."""
+
+
+class Places(NamedTuple):
+    """Where searches are looked for: a store, an experiment of MLflow's, and the work directory for their journals."""
+
+    tracking_uri: str | None = None
+    experiment: str | None = None
+    work_dir: Path = Path("medarts-work")
+
+
+def reproduction(
+    kind: ExperimentKind,
+    config: EvaluateConfig,
+    *,
+    search: str | None = None,
+    run_ids: Sequence[str] = (),
+    zoo: Sequence[str] = (),
+    of: str | None = None,
+    networks: int | None = None,
+    sizes: Sequence[int] | None = None,
+    all_parents: bool = False,
+    seeds: Sequence[int],
+    scale: Scale,
+    workers: int = 1,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: str | Path = "medarts-work",
+) -> ExperimentPlan:
+    """All that is trained to make one of the paper's tables or figures; nothing is trained or stored yet.
+
+    Args:
+        kind: `table3`, `table4`, `fig5` or `fig6`.
+        config: how networks are trained.
+        search: for table4, the finished search whose line of descent is followed.
+        run_ids, zoo: for table3, runs that have a genotype, and names of published ones.
+        of: for figures, a search whose individuals are the networks; random networks if None.
+        networks: for figures, how many; the scale's number if None, and as many as the search has.
+        sizes: for fig5, the numbers of training images; even steps if None.
+        all_parents: for table4, both parents of a crossover child.
+        seeds, scale, workers: as in `ExperimentPlan`.
+        tracking_uri, experiment, work_dir: where searches are looked for.
+
+    Raises:
+        ConfigError: settings that can't be, or too few networks or images.
+        RunError, GenotypeError: no such run or published genotype, or one without a genotype.
+        SearchError: a search that is not finished or has too few stages, or whose journal nobody has.
+        DataError: images that can't be read or don't suffice.
+    """
+    resolved = resolve_evaluate_config(config)
+    dataset = load_dataset(resolved.dataset)
+    setting = Setting(resolved, dataset.summary(None))
+    places = Places(tracking_uri, experiment, Path(work_dir))
+    datasets = {dataset.fingerprint: dataset}
+    match kind:
+        case "table4":
+            stages, sources = _finished_search(_given(search), places)
+            line = descent_networks(stages, sources, all_parents)
+            plan = plan_table4(line, setting, seeds=seeds, scale=scale, workers=workers)
+        case "table3":
+            told = [*(_found(run_id, places) for run_id in run_ids), *map(zoo_network, zoo)]
+            if not told:
+                raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
+            plan = plan_table3(told, setting, seeds=seeds, scale=scale, workers=workers)
+        case "fig5":
+            some = _networks(of, networks, scale, places)
+            plan = plan_fig5(some, setting, sizes, seeds=seeds, scale=scale, workers=workers)
+        case "fig6":
+            some = _networks(of, networks, scale, places)
+            low_settings = resolve_evaluate_config(low_config(resolved, dataset.resolution))
+            low_dataset = load_dataset(low_settings.dataset)
+            datasets[low_dataset.fingerprint] = low_dataset
+            low = Setting(low_settings, low_dataset.summary(None))
+            plan = plan_fig6(some, low, setting, seeds=seeds, scale=scale, workers=workers)
+        case _:
+            raise ConfigError(f"{kind} is no table or figure: allowed are table3, table4, fig5 and fig6")
+    for arm in plan.arms:
+        check_can_be_trained(arm, datasets[arm.fingerprint], plan.seeds)
+    return plan
+
+
+def _given(search: str | None) -> str:
+    if search is None:
+        raise ConfigError("table4 needs the search whose line of descent it follows: give its name or run id")
+    return search
+
+
+def _finished_search(given: str, places: Places) -> tuple[tuple[StageResult, ...], dict[str, Source]]:
+    """The stages of a finished search, and its individuals' runs by their ids."""
+    evaluated = _evaluated(given, places)
+    store, run, search = evaluated
+    if run.kind != "search":
+        raise RunError(f"run {run.run_id} ({run.name}) is of kind {run.kind}: allowed is a whole search, {search.name}")
+    journal = journal_of(store, search, search.tags.get(SEARCH_TAG, search.name), places.work_dir)
+    finished = journal.find(SearchFinished)
+    if finished is None:
+        raise SearchError(
+            f"search {search.name!r} is not finished, so what it found is not known: `medarts resume {search.name}` "
+            "goes on with it"
+        )
+    runs = store.runs_of_search(search.experiment_id, finished.result.search_id)
+    sources = {
+        name: Source(search=finished.result.search_id, individual=name, run_id=each.run_id)
+        for each in runs
+        if (name := each.tags.get(INDIVIDUAL_TAG)) is not None
+    }
+    return finished.result.stages, sources
+
+
+def _found(run_id: str, places: Places) -> Network:
+    """The network that a run found."""
+    store, run, search = _evaluated(run_id, places)
+    individual = chosen_individual(store, run)
+    genotype = None if individual is None else genotype_of(store, individual)
+    if individual is None or genotype is None:
+        raise RunError(
+            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; "
+            f"`medarts resume {search.name}` goes on with a search that was stopped"
+        )
+    hours = search.metrics.get(HOURS)
+    return Network(
+        name=search.name if run.kind == "search" else f"{search.name}/{individual.name}",
+        genotype=genotype,
+        description=f"{individual.name} of {search.name}",
+        source=_source(search, individual),
+        method=METHOD,
+        search_seconds=None if hours is None else SECONDS_PER_HOUR * hours,
+    )
+
+
+def _networks(of: str | None, networks: int | None, scale: Scale, places: Places) -> list[Network]:
+    """Random networks, or those of a search: distinct ones, its last stage's best first."""
+    n = default_networks(scale) if networks is None else networks
+    if of is None:
+        made = random_genotypes(n, NETWORKS_SEED)
+        return [Network(f"network-{number:02d}", genotype) for number, genotype in enumerate(made, start=1)]
+    stages, sources = _finished_search(of, places)
+    distinct: dict[str, RankedIndividual] = {}
+    for ranked in (each for stage in reversed(stages) for each in stage.ranked):
+        distinct.setdefault(ranked.trained.genotype.identity, ranked)
+    return [
+        Network(each.id, each.trained.genotype, f"{each.id} of {of}", sources.get(each.id))
+        for each in list(distinct.values())[:n]
+    ]
+
+
+def _evaluated(given: str, places: Places) -> Evaluated:
+    return find_evaluated(given, tracking_uri=places.tracking_uri, experiment=places.experiment)
+
+
+def _source(search: StoredRun, individual: StoredRun) -> Source:
+    names = {"search": search.tags.get(SEARCH_TAG), "individual": individual.tags.get(INDIVIDUAL_TAG)}
+    return Source(run_id=individual.run_id, **names)
