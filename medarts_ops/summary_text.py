@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from medarts_ops.quantities import duration, millions, percent
 from medarts_ops.summary import Cell, Column, Estimate, Form, Statistic, Summary
@@ -47,12 +47,16 @@ def cells_text(summary: Summary) -> tuple[tuple[str, ...], ...]:
 
 def statistic_line(statistic: Statistic) -> str:
     """`Pearson r = 0.971 [0.912, 0.991], n = 40; published 0.9899`; a value that is not defined is said to be so."""
-    value, interval = statistic.value, ""
-    if not math.isnan(value) and statistic.low is not None and statistic.high is not None:
-        interval = f" [{_statistic(statistic.low)}, {_statistic(statistic.high)}]"
-    found = "not defined" if math.isnan(value) else _statistic(value)
+    interval = _interval(statistic.low, statistic.high, statistic_value)
     published = "" if statistic.published is None else f"; published {_minus(f'{statistic.published:g}')}"
-    return f"{statistic.label} = {found}{interval}, n = {statistic.n}{published}"
+    return f"{statistic.label} = {statistic_value(statistic.value)}{interval}, n = {statistic.n}{published}"
+
+
+def statistic_value(value: float) -> str:
+    """A statistic's number with three places."""
+    if math.isnan(value):
+        return "not defined"
+    return _minus(f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}")
 
 
 def summary_markdown(summary: Summary) -> str:
@@ -84,13 +88,20 @@ def _estimate(estimate: Estimate, form: Form) -> str:
     mean = _number(estimate.mean, form)
     if mean == EMPTY:
         return EMPTY
-    if form == "signed_share" and estimate.low is not None and estimate.high is not None:
-        return _minus(f"{mean} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]")
-    if form == "signed_share" or estimate.std is None:
+    if form == "signed_share":
+        return mean + _interval(estimate.low, estimate.high, lambda end: _minus(f"{100 * end:+.2f}"))
+    if estimate.std is None or math.isnan(estimate.std):
         return mean
     if form == "millions" and abs(estimate.mean) >= 1e5:
         return f"{estimate.mean / 1e6:.2f} ± {estimate.std / 1e6:.2f} M"
     return f"{mean.removesuffix(' %').removesuffix(' d')} ± {_number(estimate.std, form)}"
+
+
+def _interval(low: float | None, high: float | None, text: Callable[[float], str]) -> str:
+    """Both ends in brackets; empty where one is missing or not defined."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f" [{text(low)}, {text(high)}]"
 
 
 def _number(value: float, form: Form) -> str:
@@ -117,10 +128,6 @@ def _number(value: float, form: Form) -> str:
         case _:
             text = str(value) if isinstance(value, int) else f"{value:.4g}"
     return _minus(text)
-
-
-def _statistic(value: float) -> str:
-    return _minus(f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}")
 
 
 def _minus(text: str) -> str:

@@ -23,6 +23,7 @@ PEARSON = Statistic("pearson", "Pearson r", 0.97144, 40, 0.9116, 0.9911, publish
         ("signed_share", 0.0031, "+0.31 %"),
         ("signed_share", Estimate(-0.0042, 3, 0.0015, 0.0009, -0.008, -0.0004), "−0.42 % [−0.80, −0.04]"),
         ("signed_share", Estimate(-0.0042, 1), "−0.42 %"),
+        ("signed_share", Estimate(0.0, 2, 0.0, 0.0, math.nan, math.nan), "+0.00 %"),
         ("percent", 2.6, "2.60 %"),
         ("count", 3_349_342, "3,349,342"),
         ("count", Estimate(3_349_342.0, 2, 120.0), "3,349,342 ± 120"),
@@ -78,6 +79,8 @@ def test_a_statistic_has_its_interval_its_n_and_the_published_figure() -> None:
     assert statistic_line(PEARSON) == "Pearson r = 0.971 [0.912, 0.991], n = 40; published 0.9899"
     alone = Statistic("kendall", "Kendall τ", -0.25, 10)
     assert statistic_line(alone) == "Kendall τ = −0.250, n = 10"
+    without = replace(PEARSON, low=math.nan, high=math.nan, published=None)
+    assert statistic_line(without) == "Pearson r = 0.971, n = 40"
     undefined = replace(PEARSON, value=math.nan, low=math.nan, high=math.nan)
     assert statistic_line(undefined) == "Pearson r = not defined, n = 40; published 0.9899"
 

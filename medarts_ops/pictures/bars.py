@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from medarts_ops.pictures.figures import (
@@ -31,6 +32,7 @@ WIDTH, RIGHT, TOP, FOOT = 9.0, 1.75, 0.95, 0.62
 LETTER = 0.072  # inches of one in a name, about
 PUBLISHED = "published (not measured here)"
 SOFT, SOLID = "#6B6B6B", 0.7
+LANE = 0.3  # how far below the middle of its row a published figure is, in rows
 ALIKE = 0.9
 """Where the smallest value is more than this of the largest, bars from 0 look the same: dots stand there instead."""
 
@@ -41,6 +43,7 @@ def bars_figure(summary: Summary, chart: Bars) -> Figure:
     Where all are much alike there are dots, and the axis says that it does not start at 0. The whisker is the mean's
     95 % interval, of a share within what is possible; a small dot is a seed. Of what has no result a word says so.
     """
+    chart = _drawable(chart)
     names = ["\n".join(textwrap.wrap(bar.label, 32, max_lines=2, placeholder=" …")) for bar in chart.bars]
     longest = max((len(line) for name in names for line in name.split("\n")), default=0)
     left, caption = 0.4 + LETTER * longest, caption_lines(summary.caption, WIDTH)
@@ -64,32 +67,53 @@ def bars_html(summary: Summary, chart: Bars) -> str:
     """The same as a page: hovering tells mean, deviation, interval, n, each seed's value and what is published."""
     import plotly.graph_objects as go
 
-    figure, scale = go.Figure(), _scale(chart)
+    figure, chart = go.Figure(), _drawable(chart)
+    scale = _scale(chart)
     hover = [plain_text(_told(bar, chart)) for bar in chart.bars]
     means = [(place, bar.estimate) for place, bar in enumerate(chart.bars) if bar.estimate is not None]
     whiskers = [_whisker(one, chart) for _, one in means]
     error = {"symmetric": False, "color": INK, "array": [up for _, up in whiskers]}
-    shared = _points([(place, scale * one.mean) for place, one in means], hover) | {"name": "measured here"}
+    up, thick = _lane(chart)
+    shared = _points([(place, scale * one.mean) for place, one in means], hover, up) | {"name": "measured here"}
     shared["error_x"] = error | {"arrayminus": [down for down, _ in whiskers]}
     if _from_zero(chart):
-        figure.add_bar(orientation="h", marker={"color": OURS, "opacity": SOLID}, **shared)
+        figure.add_bar(orientation="h", width=thick, marker={"color": OURS, "opacity": SOLID}, **shared)
     else:
         figure.add_scatter(mode="markers", marker={"color": OURS, "size": 12}, **shared)
     seeds = [(place, scale * value) for place, bar in enumerate(chart.bars) for value in _single(bar)]
     dots = {"color": INK, "size": 5}
-    figure.add_scatter(mode="markers", name="one seed", marker=dots, **_points(seeds, hover))
+    figure.add_scatter(mode="markers", name="one seed", marker=dots, **_points(seeds, hover, up))
     published = [(place, scale * bar.published) for place, bar in enumerate(chart.bars) if bar.published is not None]
     diamonds = {"color": PAPER, "size": 11, "symbol": "diamond"}
-    figure.add_scatter(mode="markers", name=PUBLISHED, marker=diamonds, **_points(published, hover))
+    figure.add_scatter(mode="markers", name=PUBLISHED, marker=diamonds, **_points(published, hover, -LANE))
     for place, bar in enumerate(chart.bars):
         if bar.estimate is None:
-            figure.add_annotation(x=_limits(chart)[0], y=place, text=_missing(bar), showarrow=False, xanchor="left")
+            words = {"text": _missing(bar), "showarrow": False, "xanchor": "left"}
+            figure.add_annotation(x=_limits(chart)[0], y=place - up, **words)
     labels = [plain_text([bar.label]) for bar in chart.bars]
-    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, automargin=True)
+    figure.update_yaxes(tickvals=[place - up for place in range(len(labels))], ticktext=labels, automargin=True)
     figure.update_yaxes(range=[len(labels) - 0.5, -0.5])
     figure.update_xaxes(range=_limits(chart))
     notes = "\n".join(caption_lines(summary.caption, WIDTH))
     return page_of(figure, title=summary.title, notes=notes, x=_axis(chart), y="")
+
+
+def _drawable(chart: Bars) -> Bars:
+    """The chart without what is not finite: it has no place."""
+    bars = []
+    for bar in chart.bars:
+        estimate, published = bar.estimate, bar.published
+        if estimate is not None and not _finite(estimate.mean):
+            estimate = None
+        elif estimate is not None and not (_finite(estimate.low) and _finite(estimate.high)):
+            estimate = replace(estimate, low=None, high=None)
+        values = tuple(value for value in bar.values if _finite(value))
+        bars.append(Bar(bar.label, estimate, values, published if _finite(published) else None))
+    return replace(chart, bars=tuple(bars))
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _from_zero(chart: Bars) -> bool:
@@ -104,12 +128,11 @@ def _axis(chart: Bars) -> str:
 
 def _values(bar: Bar) -> Iterator[float]:
     """All values that must be seen, whatever becomes of whiskers."""
-    yield from (value for value in bar.values if math.isfinite(value))
-    yield from (value for value in (_mean(bar), bar.published) if value is not None)
-
-
-def _mean(bar: Bar) -> float | None:
-    return bar.estimate.mean if bar.estimate is not None else None
+    yield from bar.values
+    if bar.estimate is not None:
+        yield bar.estimate.mean
+    if bar.published is not None:
+        yield bar.published
 
 
 def _single(bar: Bar) -> tuple[float, ...]:
@@ -176,7 +199,7 @@ def _draw(axes: Axes, place: int, bar: Bar, chart: Bars) -> None:
     dot: dict[str, Any] = {"s": 16, "color": "white", "edgecolors": INK, "linewidths": 0.9, "gid": "seed"}
     axes.scatter(single, spread, zorder=5, **dot)
     if bar.published is not None:
-        at, lane = [scale * bar.published], [place + 0.3]
+        at, lane = [scale * bar.published], [place + LANE]
         axes.scatter(at, lane, s=48, marker="D", color=PAPER, zorder=6, gid="published")
 
 
@@ -207,11 +230,10 @@ def _missing(bar: Bar) -> str:
     return "no result" if bar.published is None else "not measured here"
 
 
-def _points(points: list[tuple[int, float]], hover: list[str]) -> dict[str, Any]:
-    """Plotly's arguments for points at a bar's place and a value, each with its bar's words."""
-    places = [place for place, _ in points]
-    words = [hover[place] for place in places]
-    return {"x": [value for _, value in points], "y": places, "hoverinfo": "text", "hovertext": words}
+def _points(points: list[tuple[int, float]], hover: list[str], up: float) -> dict[str, Any]:
+    """Plotly's arguments for points so far above the middle of their rows, each with its bar's words."""
+    heights, words = [place - up for place, _ in points], [hover[place] for place, _ in points]
+    return {"x": [value for _, value in points], "y": heights, "hoverinfo": "text", "hovertext": words}
 
 
 def _told(bar: Bar, chart: Bars) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,12 +36,17 @@ def report_pictures(report: SearchReport) -> dict[str, PageImage]:
     Places: `front/<stage>`, `lineage`, `genotype`, `alpha`, `alpha-epochs`, `training`, `evaluation/<run id>`,
     `parameters`.
     """
+    return page_images(_places(report), report.search_id)
+
+
+def page_images(places: Mapping[str, tuple[str, Draw]], name: str) -> dict[str, PageImage]:
+    """What is drawn for each place, with what it shows in words; warnings name the job whose report this is."""
     drawn: dict[str, PageImage] = {}
-    for place, (alt, draw) in _places(report).items():
+    for place, (alt, draw) in places.items():
         try:
             content, (width, height) = drawn_svg(draw)
         except Exception as error:  # whatever a plotting library stumbles over: the words are worth having without it
-            _logger.warning("picture %s of the report on %s can't be drawn: %s", place, report.search_id, error)
+            _logger.warning("picture %s of the report on %s can't be drawn: %s", place, name, error)
             continue
         source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
         drawn[place] = PageImage(source, round(PIXELS * width), round(PIXELS * height), alt)

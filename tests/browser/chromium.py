@@ -35,6 +35,26 @@ FLAGS = (
 VISIBLE_TEXT = "return document.body ? document.body.innerText : '';"
 LAID_OUT = "return [...document.querySelectorAll(arguments[0])].filter(each => each.getClientRects().length);"
 
+CONTRASTS = """
+const channel = value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+const light = colour => {
+  const [red, green, blue] = colour.match(/[\\d.]+/g).map(Number);
+  return 0.2126 * channel(red) + 0.7152 * channel(green) + 0.0722 * channel(blue);
+};
+const ground = element => {
+  for (let each = element; each; each = each.parentElement) {
+    const colour = getComputedStyle(each).backgroundColor;
+    if (!/, 0\\)$/.test(colour) && colour !== 'transparent') return colour;
+  }
+  return 'rgb(255, 255, 255)';
+};
+return [...document.querySelectorAll('h1, h2, p, td, th, dt, dd, a, summary, pre, figcaption')].map(element => {
+  const pair = [light(getComputedStyle(element).color), light(ground(element))].sort((one, other) => other - one);
+  return (pair[0] + 0.05) / (pair[1] + 0.05);
+});
+"""
+"""WCAG's contrast of every text with what it stands on."""
+
 
 def program(name: str) -> str:
     """The path of an installed program.
@@ -185,3 +205,9 @@ def wait_for_elements(driver: Chrome, selector: str, at_least: int = 1, seconds:
         seconds,
     )
     return laid_out()
+
+
+def contrasts(driver: Chrome) -> list[float]:
+    """The contrast of each text of the page with what it stands on."""
+    found: list[float] = driver.execute_script(CONTRASTS)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser.chromium import console_errors, open_page, scroll_width, set_colour_scheme, set_viewport
+from browser.chromium import console_errors, contrasts, open_page, scroll_width, set_colour_scheme, set_viewport
 from browser.conftest import Story
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -15,26 +15,6 @@ pytestmark = pytest.mark.slow
 
 WIDTHS = (1280, 400)
 SCHEMES = ("light", "dark")
-
-CONTRASTS = """
-const channel = value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-const light = colour => {
-  const [red, green, blue] = colour.match(/[\\d.]+/g).map(Number);
-  return 0.2126 * channel(red) + 0.7152 * channel(green) + 0.0722 * channel(blue);
-};
-const ground = element => {
-  for (let each = element; each; each = each.parentElement) {
-    const colour = getComputedStyle(each).backgroundColor;
-    if (!/, 0\\)$/.test(colour) && colour !== 'transparent') return colour;
-  }
-  return 'rgb(255, 255, 255)';
-};
-return [...document.querySelectorAll('h1, h2, p, td, th, dt, dd, a, summary, pre, figcaption')].map(element => {
-  const pair = [light(getComputedStyle(element).color), light(ground(element))].sort((one, other) => other - one);
-  return (pair[0] + 0.05) / (pair[1] + 0.05);
-});
-"""
-"""WCAG's contrast of every text with what it stands on."""
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +40,9 @@ def test_it_fits_every_width_and_says_nothing_on_the_console(
 def test_every_text_stands_out_from_its_ground(driver: Chrome, report: str, scheme: str) -> None:
     set_colour_scheme(driver, scheme)
     open_page(driver, report)
-    contrasts = driver.execute_script(CONTRASTS)
-    assert len(contrasts) > 100
-    assert min(contrasts) >= 4.5  # WCAG AA
+    found = contrasts(driver)
+    assert len(found) > 100
+    assert min(found) >= 4.5  # WCAG AA
 
 
 def test_dark_and_light_are_two_looks(driver: Chrome, report: str) -> None:

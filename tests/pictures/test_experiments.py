@@ -21,7 +21,7 @@ from medarts_ops.pictures.bars import PUBLISHED
 from medarts_ops.pictures.experiments import experiment_figure, experiment_html
 from medarts_ops.pictures.figures import drawn_png
 from medarts_ops.pictures.parameters import OURS, PAPER
-from medarts_ops.summary import Bars, Pairs, Point, Statistic, Summary
+from medarts_ops.summary import Bar, Bars, Estimate, Pairs, Point, Statistic, Summary
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -196,6 +196,15 @@ def test_without_pairs_a_word_stands_there_and_what_is_not_finite_has_no_place()
     (dots,) = experiment_figure(make_summary(figure=broken)).axes[0].collections
     assert np.asarray(dots.get_offsets()).tolist() == [[50, 50]]
     experiment_html(make_summary(figure=empty))
+
+
+def test_of_a_bar_what_is_not_finite_is_left_out() -> None:
+    nowhere, whole = Estimate(math.nan, 2, math.nan, math.nan, math.nan, math.nan), make_bar("b", (0.1, 0.2))
+    without_interval = Bar("c", Estimate(0.1, 2, 0.0, 0.0, math.nan, math.nan), (0.1, math.nan), math.nan)
+    summary = make_summary(figure=Bars("test error (%)", (Bar("a", nowhere), whole, without_interval)))
+    assert len(widths(experiment_figure(summary))) == 2
+    assert "no result" in words(experiment_figure(summary))
+    assert len(traces(experiment_html(summary))[0]["x"]) == 2
 
 
 def test_an_experiment_without_a_bar_has_a_figure_all_the_same() -> None:

@@ -7,13 +7,12 @@ import html
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib
 import pytest
 from factories import make_genotype
+from report.page_reader import WRITTEN, Page
 from report.reports import make_evaluation, make_report, make_unfinished_report
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
@@ -21,40 +20,6 @@ from medarts_ops.config_writing import settings_of
 from medarts_ops.configs.loader import load_search_config
 from medarts_ops.pictures import gallery
 from medarts_ops.report.page import report_html
-
-WRITTEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """What a page refers to, its text, and whether every element is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.ids: set[str] = set()
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
-        self.ids |= {value or "" for name, value in attrs if name == "id"}
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")
