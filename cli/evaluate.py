@@ -55,7 +55,7 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        request, evaluated = _after_its_search(request, run_id, places)
+        request, evaluated = after_its_search(request, run_id, places)
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:
@@ -79,7 +79,8 @@ def command(
     show_evaluation(trained, places, as_json)
 
 
-def _after_its_search(request: Request, run_id: str, places: Places) -> tuple[Request, Evaluated]:
+def after_its_search(request: Request, run_id: str, places: Places) -> tuple[Request, Evaluated]:
+    """The request with dataset and preset of the run's search below it, and the run."""
     from medarts_ops.tracking.reading import contents, relations
 
     evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri, experiment=places.experiment)

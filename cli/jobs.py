@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medarts_ops.cli import output
+from medarts_ops.cli.experiment_output import show_experiment
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
@@ -16,6 +17,7 @@ from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.evaluation import TrackedEvaluation
+    from medarts_ops.tracking.experiment import TrackedExperiment
     from medarts_ops.tracking.reading.jobs import Job
     from medarts_ops.tracking.search import TrackedSearch
 
@@ -32,6 +34,21 @@ def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> Tracked
     from medarts_ops.tracking.resume import resumed_evaluation
 
     return resumed_evaluation(job, pictures=places.pictures, observers=(EvaluationProgress(board),))
+
+
+def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> TrackedExperiment:
+    """Go on with an experiment to its end."""
+    from medarts_ops.cli.experiment_progress import ExperimentProgress
+    from medarts_ops.tracking.resume import resumed_experiment
+
+    progress = ExperimentProgress(board)
+    return resumed_experiment(
+        job,
+        storage=places.storage,
+        pictures=places.pictures,
+        observers=(progress,),
+        on_training=progress.on_training,
+    )
 
 
 def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
@@ -67,4 +84,5 @@ class JobCommands(NamedTuple):
 JOB_COMMANDS: Mapping[JobKind, JobCommands] = {
     "search": JobCommands(resume_search, show_search),
     "evaluation": JobCommands(resume_evaluation, show_evaluation),
+    "experiment": JobCommands(resume_experiment, show_experiment),
 }

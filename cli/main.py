@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from medarts_ops.cli.next_command import resume_line
+from medarts_ops.cli.next_command import note_given, resume_line
 from medarts_ops.cli.streams import LastingStream, lasting_streams
 from medarts_ops.cli.visible import VisibleLines, echo
 from medarts_ops.errors import MedartsError, unknown_name
@@ -23,6 +23,8 @@ OUTPUT_LOST = 74
 VERBS = {
     "search": "Find an architecture by multi-stage evolution (the paper's main job).",
     "evaluate": "Train a found or published architecture at full size and test it.",
+    "reproduce": "Reproduce a table or figure of the paper over several seeds.",
+    "sweep": "Train every combination of settings with the same seeds and compare them.",
     "runs": "List the searches in the store and what came of them.",
     "show": "Show one run: lineage, genotype, objectives.",
     "compare": "Show runs side by side: settings, objectives and genotypes that differ.",
@@ -95,13 +97,16 @@ class VerbGroup(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Reads the options before the verb; what is wrong with them is one line, too."""
+        given = tuple(args)
         try:
-            return super().make_context(info_name, args, parent, **extra)
+            made = super().make_context(info_name, args, parent, **extra)
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
             echo(f"error: {_said(error)}; see `medarts --help`", err=True)
             raise click.exceptions.Exit(error.exit_code) from error
+        note_given(made, given)
+        return made
 
 
 @click.command(

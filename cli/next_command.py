@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -13,6 +13,10 @@ from medarts_ops.cli.visible import echo
 from medarts_ops.quantities import counted
 
 _RESUME_LINE = "medarts_ops.cli.next_command"
+_GIVEN = "medarts_ops.cli.next_command.given"
+
+ONCE = ("--name",)
+"""Options of which a command that is given again must have others."""
 
 
 @contextmanager
@@ -40,6 +44,24 @@ def job_line(places: Places, verb: str, name: str) -> str:
     for field in ("tracking_uri", "experiment", "storage", "work_dir"):
         words += [f"--{field.replace('_', '-')}", places.shown(field)] if field in places.given else []
     return command_line(*words)
+
+
+def note_given(ctx: click.Context, words: Sequence[str]) -> None:
+    """Remember the words of this very command."""
+    ctx.meta[_GIVEN] = tuple(words)
+
+
+def given_line() -> str:
+    """The command that is at work, to be given again: without passwords, and without the name, which is taken."""
+    from medarts_ops.tracking.stores.databases import without_password
+
+    words: tuple[str, ...] = click.get_current_context().meta.get(_GIVEN, ())
+    kept = [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if word not in ONCE and before not in ONCE and word.partition("=")[0] not in ONCE
+    ]
+    return command_line(*map(without_password, kept))
 
 
 def tell_what_waits(places: Places, name: str, waiting: int) -> None:

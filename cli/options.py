@@ -37,7 +37,8 @@ def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
 
 
-def _giving(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+def giving(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    """Gives a command these options, in this order."""
     return lambda command: reduce(lambda given, option: option(given), reversed(options), command)
 
 
@@ -48,6 +49,8 @@ _RESOLUTION_OPTION = _noted_option(
     type=int,
     help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
 )
+
+_SEED_OPTION = _noted_option("--seed", type=int, help="The one number that all randomness comes from.  [default: 0]")
 
 _CONFIG_OPTIONS = (
     _noted_option(
@@ -82,7 +85,7 @@ _CONFIG_OPTIONS = (
         multiple=True,
         help="One setting by its dotted path, such as stages.0.epochs=2. Repeatable; beats all others.",
     ),
-    _noted_option("--seed", type=int, help="The one number that all randomness comes from.  [default: 0]"),
+    _SEED_OPTION,
     _noted_option(
         "--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.  [default: auto, the GPU if there is one]"
     ),
@@ -97,13 +100,16 @@ _CONFIG_OPTIONS = (
     ),
 )
 
-config_options = _giving(*_CONFIG_OPTIONS)
+config_options = giving(*_CONFIG_OPTIONS)
 """Gives a command all options that shape its config; `config_request` reads them."""
 
-made_up_images_options = _giving(*(option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION))
+made_up_images_options = giving(*(option for option in _CONFIG_OPTIONS if option is not _RESOLUTION_OPTION))
 """As `config_options` but for --resolution, which a command that makes up its images asks for by itself."""
 
-search_options = _giving(
+several_seeds_options = giving(*(option for option in _CONFIG_OPTIONS if option is not _SEED_OPTION))
+"""As `config_options` but for --seed: an experiment has several, by an option of its own."""
+
+search_options = giving(
     _noted_option(
         "--workers",
         metavar="N",
@@ -209,7 +215,7 @@ def places_options(*names: Place) -> Callable[[Command], Command]:
     Whoever opens a tracking store is asked for an experiment, too.
     """
     wanted = {*names, "experiment"} if "tracking_uri" in names else {*names}
-    give = _giving(*(option for name, option in _PLACE_OPTIONS.items() if name in wanted))
+    give = giving(*(option for name, option in _PLACE_OPTIONS.items() if name in wanted))
     return lambda command: give(pass_meta_key(_PLACES)(command))
 
 

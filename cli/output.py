@@ -56,8 +56,8 @@ def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None
     import pandas as pd
 
     # As objects: in a column of numbers one missing value would make 3 to 3.0.
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
-    frame = frame.map(_csv_cell).rename(columns=_csv_cell)
+    cells = [[_csv_cell(row.get(column)) for column in columns] for row in rows]
+    frame = pd.DataFrame(cells, columns=[_csv_cell(column) for column in columns], dtype=object)
     click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
@@ -75,7 +75,8 @@ def print_table(console: Console, made: Table) -> None:
     for column in made.columns:
         column._cells = [visible(str(cell)) for cell in column.cells]  # rich offers no other way to a finished row
         if column.no_wrap:
-            column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
+            headings = str(column.header).split("\n")
+            column.min_width = max(cell_len(str(text)) for text in (*headings, *column.cells))
     _print_uncut(console, made)
 
 

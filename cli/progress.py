@@ -68,6 +68,11 @@ class ProgressBoard:
         if self.is_terminal:
             self.show(row, done, total, note)
 
+    def drop_all(self, beginning: str) -> None:
+        """Takes all rows away whose names begin so."""
+        for row in [row for row in self._rows if row.startswith(beginning)]:
+            self.drop(row)
+
     def drop(self, row: str) -> None:
         """Takes a row away, if it is there."""
         if row in self._rows:

@@ -1,4 +1,4 @@
-"""`medarts runs`: the searches in the store."""
+"""`medarts runs`: the searches in the store, experiments and lone evaluations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from medarts_ops.cli.options import Places, check_one_format, csv_option, json_o
 from medarts_ops.cli.output import print_csv, print_json, print_line, results_console, run_json
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
-from medarts_ops.tracking.vocabulary import DATASET_TAG, EXPERIMENT, HOURS, TEST_ERROR
+from medarts_ops.tracking.vocabulary import (
+    DATASET_TAG,
+    EXPERIMENT,
+    EXPERIMENT_KIND_TAG,
+    FAILED_TRAININGS,
+    HOURS,
+    TEST_ERROR,
+)
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -23,7 +30,7 @@ SHOWN = 20
 
 OF_RUN = ("run_id", "name", "status", "started", "ended", "experiment_id")
 CSV_FIRST = (*OF_RUN, "experiment", "dataset", "preset", "seed", "best_run_id")
-CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems")
+CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems", "part_of")
 
 
 @click.command()
@@ -34,8 +41,8 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems")
 @csv_option
 @json_option
 def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -> None:
-    """List the searches in the store, newest first, and what came of them; then, but in JSON and CSV, evaluations that
-    belong to none.
+    """List the searches in the store, newest first, and what came of them; then, but in JSON and CSV, experiments, and
+    evaluations that belong to none.
 
     \b
     Examples:
@@ -55,6 +62,7 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     below: dict[str | None, list[StoredRun]] = {}
     for evaluation in reversed(evaluations):
         below.setdefault(evaluation.parent_run_id, []).append(evaluation)
+    experiments_over_seeds = store.all_of_kind("experiment")
     found = [_row(store, run, below.get(run.run_id, []), experiments) for run in searches]
     if not found:
         store.check_none_is_deleted()
@@ -64,7 +72,8 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     elif as_json:
         print_json(without_nan(found))
     else:
-        _print_runs(found)
+        _print_runs(found, {run.run_id: run.name for run in experiments_over_seeds})
+        _print_experiments(experiments_over_seeds[:shown], experiments)
         deleted = {search.run_id for search in store.deleted_searches()}
         alone = {
             "Evaluations of given genotypes": [run for run in evaluations if run.parent_run_id is None],
@@ -100,6 +109,7 @@ def _row(
             if evaluation.status == "FINISHED" and TEST_ERROR in evaluation.metrics
         ],
         "problems": problems,
+        "part_of": run.parent_run_id,
     }
 
 
@@ -111,10 +121,12 @@ def _csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "evaluations": len(errors),
         "lowest_test_error": min(errors, key=_nan_last) if errors else None,
         "problems": "; ".join(row["problems"]) or None,
+        "part_of": row["part_of"],
     }
 
 
-def _print_runs(rows: list[dict[str, Any]]) -> None:
+def _print_runs(rows: list[dict[str, Any]], experiments_over_seeds: Mapping[str, str]) -> None:
+    """Searches; one of an experiment, whose name is known by its run's id, says so."""
     console = results_console()
     if not rows:
         console.print("no searches yet: `medarts search` starts one")
@@ -127,12 +139,44 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
             results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
         started = row["started"][:16].replace("T", " ")
         place = _elsewhere(row["experiment"])
+        if row["part_of"] is not None:
+            place += f", part of {experiments_over_seeds.get(row['part_of'], row['part_of'])}"
         print_line(console, f"{row['run_id']}  {row['name']}")
         print_line(console, f"  {started} UTC, {row['dataset']}, {row['status']}{place}")
         if results:
             print_line(console, f"  {', '.join(results)}")
         for problem in row["problems"]:
             print_line(console, f"  {problem}")
+
+
+def _print_experiments(runs: Sequence[StoredRun], experiments: Mapping[str, str]) -> None:
+    """Experiments over seeds; `experiments` are MLflow's, names by ids."""
+    console = results_console()
+    if runs:
+        console.print("\nExperiments")
+    for run in runs:
+        started = f"{run.started:%Y-%m-%d %H:%M} UTC"
+        what = f"{run.tags.get(EXPERIMENT_KIND_TAG)} on {run.tags.get(DATASET_TAG)}"
+        print_line(console, f"{run.run_id}  {run.name}")
+        print_line(console, f"  {started}, {what}, {run.status}{_elsewhere(experiments.get(run.experiment_id))}")
+        results = experiment_results(run.metrics)
+        if results:
+            print_line(console, f"  {', '.join(results)}")
+
+
+def experiment_results(metrics: Mapping[str, float]) -> list[str]:
+    """What an experiment came to in a few words: its correlation, or the best of what it compared; failures; hours."""
+    results = []
+    if "pearson" in metrics:
+        results.append(f"Pearson r {metrics['pearson']:.3f}")
+    for column, best, said in (("error/", min, "lowest test error"), ("search_accuracy/", max, "best search accuracy")):
+        found = {key.removeprefix(column): value for key, value in metrics.items() if key.startswith(column)}
+        if found and not results:
+            label = best(found, key=lambda each: found[each])
+            results.append(f"{said} {percent(found[label])} ({label})")
+    if metrics.get(FAILED_TRAININGS):
+        results.append(f"{metrics[FAILED_TRAININGS]:.0f} failed")
+    return results + ([duration(SECONDS_PER_HOUR * metrics[HOURS])] if HOURS in metrics else [])
 
 
 def _print_evaluations(heading: str, evaluations: Sequence[StoredRun], experiments: Mapping[str, str]) -> None:

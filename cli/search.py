@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from medarts_ops.cli.jobs import show_search
@@ -65,7 +67,9 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
         )
     # No search keeps what a file says of evaluations, so the next command has to name the file.
     file = request.config_file
-    show_search(found, places, as_json, file if file is not None and read_settings_file(file).evaluate else None)
+    if not isinstance(file, Path) or not read_settings_file(file).evaluate:
+        file = None
+    show_search(found, places, as_json, file)
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`medarts show`: one run with its lineage, genotype and objectives."""
+"""`medarts show`: one run with its lineage, genotype and objectives, or an experiment with its table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from medarts_ops.cli.experiment_output import print_summary, summary_json
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import (
     print_facts,
@@ -28,6 +29,7 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking import vocabulary
 
 if TYPE_CHECKING:
+    from medarts_ops.summary import Summary
     from medarts_ops.tracking.stores.run_store import RunStore
     from medarts_ops.tracking.stores.stored_run import StoredRun
 
@@ -40,14 +42,15 @@ DEEPEST_GENERATION = 32
 @places_options("tracking_uri")
 @json_option
 def command(places: Places, *, run_id: str, as_json: bool) -> None:
-    """Show a search, stage, individual or evaluation: what it found and where that came from.
+    """Show a search, stage, individual or evaluation: what it found and where that came from; or an experiment's table.
 
-    The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be the name of a search or an
-    evaluation.
+    The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be the name of a search, an
+    evaluation or an experiment.
 
     \b
     Examples:
       medarts show search-digits
+      medarts show table4-digits-20260101-120000-ab12
       medarts show 0123456789abcdef0123456789abcdef --json
     """
     from medarts_ops.tracking.artifacts.files import without_nan
@@ -56,11 +59,18 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
     store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     run = store.find_run(run_id)
     shown = describe_run(store, run)
+    summary = _summary_of(store, run, shown["problems"])
     if as_json:
-        print_json(without_nan(shown))
+        print_json(without_nan({**shown, "experiment": None if summary is None else summary_json(summary)}))
         return
     console = results_console()
     print_run(console, shown)
+    if summary is not None:
+        console.print()
+        print_summary(console, summary)
+    if run.kind == "experiment":
+        next_command = ["report", run.run_id] if run.status == "FINISHED" else ["resume", run.name]
+        print_next(console, next_command, tracking_uri=places.named_store)
     if vocabulary.JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
         print_next(console, ["evaluate", run.run_id], tracking_uri=places.named_store)
 
@@ -70,7 +80,8 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
-    filled for a search. `problems` are lines that say what can't be read of all this: the rest is there.
+    filled for a search, `trainings` for an experiment, without those that it took over from before. `problems` are
+    lines that say what can't be read of all this: the rest is there.
     """
     from medarts_ops.tracking.reading.contents import genotype_of, objective_names
     from medarts_ops.tracking.reading.problems import unless_unreadable
@@ -82,7 +93,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     individual = unless_unreadable(problems, lambda: chosen_individual(store, run))
     genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
     ancestors = {} if individual is None else ancestry(store, individual, problems)
-    children = store.children(run) if run.kind == "search" else []
+    children = store.children(run) if run.kind in ("search", "experiment") else []
     below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
     return {
         **run_json(run),
@@ -93,7 +104,8 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
         "stages": [each for each in below if each["kind"] == "stage"],
-        "evaluations": [each for each in below if each["kind"] == "evaluation"],
+        "evaluations": [each for each in below if each["kind"] == "evaluation" and run.kind == "search"],
+        "trainings": below if run.kind == "experiment" else [],
         "problems": problems,
     }
 
@@ -109,9 +121,10 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:
             print_line(console, f"  {problem}")
-    for heading, rows in (("Stages", shown["stages"]), ("Evaluations", shown["evaluations"])):
+    for heading in ("stages", "evaluations", "trainings"):
+        rows = shown[heading]
         if rows:
-            console.print(f"\n{heading}")
+            console.print(f"\n{heading.capitalize()}")
             for row in rows:
                 print_line(console, f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
     if shown["lineage"]:
@@ -120,6 +133,16 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
     if shown["genotype"] is not None:
         console.print("\nGenotype")
         console.print(format_darts(Genotype.model_validate(shown["genotype"])))
+
+
+def _summary_of(store: RunStore, run: StoredRun, problems: list[str]) -> Summary | None:
+    """What an experiment came to; None while it is not finished, and of other runs."""
+    from medarts_ops.tracking.artifacts.experiments import read_summary
+    from medarts_ops.tracking.reading.problems import unless_unreadable
+
+    if run.kind != "experiment" or run.status != "FINISHED":
+        return None
+    return unless_unreadable(problems, lambda: read_summary(store.read_json_artifact(run.run_id, vocabulary.TABLE)))
 
 
 def lineage_tree(lineage: list[dict[str, Any]]) -> Tree:

@@ -27,14 +27,15 @@ class Request(NamedTuple):
 
     `preset` is a name; None takes the `extends` of `config_file`, which has a preset's form, else the preset of the
     dataset that is asked for, else `usual_preset`. `below` are layers over the preset and under all that follows (a
-    stored run), `options` what named options gave, `sets` are `dotted.path=value`, later ones over earlier ones.
+    stored run), `config_file` may have been read already, `options` are what named options gave, `sets` are
+    `dotted.path=value`, later ones over earlier ones.
     `data_folder` is what `DATA_VARIABLE` says. It is under all layers: a machine-wide folder says less than a run or a
     config file that names one, and nothing to a dataset that comes with a library.
     """
 
     preset: str | None = None
     below: tuple[Layer, ...] = ()
-    config_file: Path | None = None
+    config_file: Path | SettingsFile | None = None
     options: Mapping[str, Any] | None = None
     sets: Sequence[str] = ()
     usual_preset: str = DEFAULT_PRESET
@@ -186,9 +187,10 @@ def _set_by(changed_by: Mapping[str, str], path: str) -> str:
 
 
 def _settings_file(request: Request) -> SettingsFile:
-    return (
-        SettingsFile(None, {}, {}) if request.config_file is None else presets.read_settings_file(request.config_file)
-    )
+    file = request.config_file
+    if file is None:
+        return SettingsFile(None, {}, {})
+    return presets.read_settings_file(file) if isinstance(file, Path) else file
 
 
 def _note(changed_by: dict[str, str], settings: Any, source: str, path: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -69,18 +70,23 @@ def read_settings_file(path: Path) -> SettingsFile:
     Raises:
         ConfigError: the file can't be read, is no YAML, or is not made of the sections that a preset has.
     """
+    return parse_settings_file(read_yaml_file(path, "config file"), f"config file {path.name}")
+
+
+def read_yaml_file(path: Path, kind: str) -> str:
+    """The text of a file of that kind; a ConfigError if it can't be read or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ConfigError(
-                f"config file {str(path)!r} has more than {MAX_BYTES} bytes: allowed is a YAML file of settings"
+                f"{kind} {str(path)!r} has more than {MAX_BYTES} bytes: allowed is a YAML file of settings"
             )
         text = content.decode("utf-8")
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise ConfigError(f"config file {str(path)!r} can't be read: {reason}; give a YAML file") from error
-    return parse_settings_file(text, f"config file {path.name}")
+        raise ConfigError(f"{kind} {str(path)!r} can't be read: {reason}; give a YAML file") from error
+    return text
 
 
 def parse_settings_file(text: str, source: str) -> SettingsFile:
@@ -89,11 +95,18 @@ def parse_settings_file(text: str, source: str) -> SettingsFile:
     Raises:
         ConfigError: no YAML, an unknown part (with the near miss), or a part of the wrong kind.
     """
+    return parse_parts(text, source, ())[0]
+
+
+def parse_parts(text: str, source: str, more: Sequence[str]) -> tuple[SettingsFile, dict[str, Any]]:
+    """As `parse_settings_file`, of a file that may have `more` parts; those that it has come second."""
     parts = parse_yaml(text, source)
     parts = {} if parts is None else parts
     if not isinstance(parts, dict):
-        raise ConfigError(f"{source} holds {reprlib.repr(parts)}: allowed are the sections {', '.join(SECTIONS)}")
-    allowed = ("extends", *SECTIONS)
+        raise ConfigError(
+            f"{source} holds {reprlib.repr(parts)}: allowed are the sections {', '.join((*SECTIONS, *more))}"
+        )
+    allowed = ("extends", *SECTIONS, *more)
     for part in parts:
         if part not in allowed:
             raise ConfigError(
@@ -106,7 +119,7 @@ def parse_settings_file(text: str, source: str) -> SettingsFile:
     for section, settings in sections.items():
         if not isinstance(settings, dict):
             raise ConfigError(f"{source}: {section} is {reprlib.repr(settings)}, allowed is a mapping of settings")
-    return SettingsFile(extends, **sections)
+    return SettingsFile(extends, **sections), {part: parts[part] for part in more if part in parts}
 
 
 def _stacked(name: str, section: Section, above: tuple[str, ...]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ def millions(count: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 epoch`, `5 epochs`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 epoch`, `5 epochs`, `2 searches`."""
+    ending = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 
 
 def distance(crowding: float) -> str:

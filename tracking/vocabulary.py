@@ -170,4 +170,5 @@ BEST_TEST_ERROR = "best_test_error"  # the lowest of any epoch, which was chosen
 EPOCH_SECONDS = "epoch_seconds"  # what an epoch took; every epoch has it, whatever became of its loss
 SECONDS = "seconds"  # what an individual's training took
 HOURS = "hours"  # what a search, a stage or an evaluation took
+FAILED_TRAININGS = "failed_trainings"  # of an experiment: how many of its trainings came to nothing
 CPU_HOURS, GPU_HOURS = "cpu_hours", "gpu_hours"  # a search's hours by the device that it ran on

@@ -1,16 +1,20 @@
-"""What a whole search will cost in time and memory, from a few steps of each stage."""
+"""What a whole search, or an evaluation, will cost in time and memory, from a few steps of it."""
 
 from __future__ import annotations
 
 from math import ceil
 
+from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
-from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
 VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
+
+TEST_SHARE = 1 / 3  # what a tested image costs of a trained one: one forward pass to its three
 
 
 class StageEstimate(Value):
@@ -60,3 +64,32 @@ def estimate_search(
             )
         )
     return SearchEstimate(stages=tuple(estimates), hours=sum(estimate.hours for estimate in estimates))
+
+
+class EvaluationEstimate(Value):
+    """A whole evaluation: seconds of a step, hours of training and testing on one device.
+
+    `step_bytes` is the most that a step holds at once beside weights and images.
+    """
+
+    step_seconds: float
+    step_bytes: int
+    hours: float
+
+
+def estimate_evaluation(
+    config: ResolvedEvaluateConfig, genotype: Genotype, images: tuple[int, int], size: ImageSize, repeats: int
+) -> EvaluationEstimate:
+    """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs."""
+    device = Runtime.from_config(config.runtime).device
+    step = training_step(config, genotype, size)
+    seconds = time_interleaved({"step": step}, repeats, device)["step"]
+    hours = evaluation_hours(config, images, seconds)
+    return EvaluationEstimate(step_seconds=seconds, step_bytes=peak_bytes(step, device), hours=hours)
+
+
+def evaluation_hours(config: ResolvedEvaluateConfig, images: tuple[int, int], step_seconds: float) -> float:
+    """Hours of an evaluation whose step takes so long; `images` are those to train and to test."""
+    to_train, to_test = images
+    steps = config.epochs * (ceil(to_train / config.batch) + to_test / config.batch * TEST_SHARE)
+    return steps * step_seconds / 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch.nn.functional as F
 
 from medarts_ops.bench.made_up import IN_CHANNELS, N_CLASSES, made_up_images
@@ -11,8 +12,9 @@ from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.bench.reference_step import plain_sgd, step_weights
 from medarts_ops.bench.search_step import ImageSize, made_up_batch, race
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
@@ -59,13 +61,21 @@ def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats:
 
 
 def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
+    """A step of the raced network as `medarts evaluate` runs it."""
+    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
+    return training_step(config, zoo_genotype(GENOTYPE), size)
+
+
+def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: ImageSize) -> Callable[[], object]:
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    images, names = made_up_images(N_CLASSES, resolution), tuple(map(str, range(N_CLASSES)))
-    dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
-    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
-    training = SupervisedTraining(zoo_genotype(GENOTYPE), config, dataset, runtime)
+    images = made_up_images(size.n_classes, size.resolution, size.in_channels).images
+    labelled = LabelledImages(images, np.arange(size.n_classes))
+    names = tuple(map(str, range(size.n_classes)))
+    dataset = ImageDataset(name="made up", class_names=names, train=labelled, test=labelled, test_source="made up")
+    every = config.model_copy(update={"images": None})  # there are but few
+    training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()
     batch = made_up_batch(config.batch, size, runtime, seed=0)
     return lambda: training.step(batch, config.drop_path)

@@ -90,7 +90,7 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
             return
         finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
         seconds = sum(one.seconds for one in finished if one.taken_from is None)
-        numbers = {vocabulary.HOURS: seconds / SECONDS_PER_HOUR, "failed_trainings": float(len(result.failed))}
+        numbers = {vocabulary.HOURS: seconds / SECONDS_PER_HOUR, vocabulary.FAILED_TRAININGS: float(len(result.failed))}
         self._log_missing(run_id, {**_numbers(self.summary), **numbers})
         self._store.log_json(run_id, vocabulary.OUTCOMES, outcomes_json(result))
         self._store.log_json(run_id, vocabulary.TABLE, summary_json(self.summary))

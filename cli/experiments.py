@@ -1,0 +1,67 @@
+"""What all commands that carry out an experiment have in common: its name, its dry run, its training and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from medarts_ops.cli.experiment_options import How
+from medarts_ops.cli.next_command import given_line, resumable
+from medarts_ops.cli.options import Places
+from medarts_ops.cli.output import progress_console
+from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
+
+if TYPE_CHECKING:
+    from medarts_ops.experiment import ExperimentPlan
+
+
+def free_name(how: How, places: Places, kind: str, dataset: str) -> str:
+    """The experiment's name, the given one or a fresh one; one that is taken is refused before anything is read."""
+    name = fresh_name(kind, dataset) if how.name is None else how.name
+    with resumable(places, name):
+        check_name_is_free_in(places.work_dir, name)
+    return name
+
+
+def carry_out(
+    plan: ExperimentPlan,
+    name: str,
+    how: How,
+    places: Places,
+    *,
+    open_threads: Collection[str],
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Train all that a plan holds and print what came of it, or print what that would cost.
+
+    `open_threads` are the arms whose threads nobody set.
+    """
+    from medarts_ops.experiments.side_by_side import with_workers
+
+    plan = with_workers(plan, how.workers, open_threads).model_copy(update={"command": given_line()})
+    if how.dry_run:
+        from medarts_ops.cli.experiment_dry_run import known_trainings, print_dry_run
+
+        print_dry_run(plan, as_json, () if how.fresh else known_trainings(plan, places))
+        return
+    from medarts_ops.cli.experiment_output import show_experiment
+    from medarts_ops.cli.experiment_progress import ExperimentProgress
+    from medarts_ops.cli.progress import ProgressBoard
+    from medarts_ops.tracking.experiment import tracked_experiment
+
+    with resumable(places, name), ProgressBoard(progress_console()) as board:
+        progress = ExperimentProgress(board)
+        tracked = tracked_experiment(
+            plan,
+            name=name,
+            tracking_uri=places.tracking_uri,
+            experiment=places.experiment,
+            storage=places.storage,
+            work_dir=places.work_dir,
+            pictures=places.pictures,
+            fresh=how.fresh,
+            observers=(progress,),
+            on_training=progress.on_training,
+        )
+    show_experiment(tracked, places, as_json, as_csv)

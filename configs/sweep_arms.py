@@ -1,0 +1,167 @@
+"""The arms of a sweep: from what is asked for and what is varied to the settings of each combination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.configs.layers import parse_assignment, replacements
+from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
+from medarts_ops.configs.presets import SECTIONS, Section
+from medarts_ops.configs.seed_list import check_no_seed_is_set
+from medarts_ops.configs.vary import (
+    EVALUATION_PREFIX,
+    Axis,
+    Point,
+    assignment,
+    axes_of,
+    check_nothing_is_set_twice,
+    grid,
+    unique_names,
+)
+from medarts_ops.errors import ConfigError
+from medarts_ops.space.genotype import Genotype
+
+if TYPE_CHECKING:
+    from medarts_ops.experiments.sweep import SweepArm
+
+
+class AskedSweep(NamedTuple):
+    """A sweep as it is asked for.
+
+    `request` has the settings that all combinations share, `varied` the values of each path. With `genotypes`, by the
+    names that people know them by, these are trained; without, searches are made, and what they find is trained
+    where `evaluate_found`. Settings of that evaluation have paths that begin with `evaluate.`
+    """
+
+    request: Request
+    varied: Mapping[str, tuple[object, ...]]
+    genotypes: Mapping[str, Genotype]
+    evaluate_found: bool = False
+
+
+class ArmSettings(NamedTuple):
+    """The settings of one combination, as they are asked for; `subject` says in words which it is."""
+
+    name: str
+    subject: str
+    search: SearchConfig | None
+    evaluation: EvaluateConfig | None
+    genotype: Genotype | None
+
+
+def arms_of(asked: AskedSweep) -> tuple[ArmSettings, ...]:
+    """The settings of each combination, genotypes one after the other.
+
+    Raises:
+        ConfigError: an unknown setting, a wrong value, settings that contradict, or two combinations that are the same.
+    """
+    section: Section = "evaluate" if asked.genotypes else "search"
+    axes = axes_of(asked.varied, section, with_evaluation=asked.evaluate_found)
+    sets = _sets_by_section(asked, section)
+    options = [path for path, _ in replacements(asked.request.options or {}) if path]
+    given = {
+        part: [
+            *((path, "an option") for path in options),
+            *((parse_assignment(text)[0], "--set") for text in sets[part]),
+        ]
+        for part in SECTIONS
+    }
+    check_nothing_is_set_twice(axes, given)
+    requests = {part: asked.request._replace(sets=sets[part]) for part in SECTIONS}
+    if section == "search":
+        arms = [_searched(point, axes, requests, asked.evaluate_found) for point in grid(axes)]
+    else:
+        arms = list(_trained(axes, requests["evaluate"], asked.genotypes))
+    _check_they_differ(arms)
+    return tuple(arms)
+
+
+def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
+    """The arms as this machine gives them, with their images, which are read to be summed up.
+
+    Raises:
+        MedartsError: as resolving settings does, or for whatever is wrong with the data.
+    """
+    from medarts_ops.data.registry import load_dataset
+    from medarts_ops.experiments.sweep import SweepArm
+    from medarts_ops.resolving import resolve_evaluate_config, resolve_search_config
+
+    summaries: dict[str, object] = {}
+    found = []
+    for arm in arms:
+        search = None if arm.search is None else resolve_search_config(arm.search)[0]
+        evaluation = None if arm.evaluation is None else resolve_evaluate_config(arm.evaluation)
+        config = evaluation or search
+        assert config is not None, "an arm has a search or an evaluation"
+        key = config.dataset.model_dump_json()
+        if key not in summaries:
+            summaries[key] = load_dataset(config.dataset).summary(None)
+        found.append(SweepArm(arm.name, arm.subject, search, evaluation, arm.genotype, summaries[key]))
+    return tuple(found)
+
+
+def _sets_by_section(asked: AskedSweep, section: Section) -> dict[Section, tuple[str, ...]]:
+    """The `--set` texts of searches and of evaluations, the latter without their prefix."""
+    of_evaluation = [text for text in asked.request.sets if text.lstrip().startswith(EVALUATION_PREFIX)]
+    if of_evaluation and section == "search" and not asked.evaluate_found:
+        raise ConfigError(f"--set {of_evaluation[0]} is of the evaluation, and nothing is evaluated: add --evaluate")
+    inner = tuple(text.lstrip().removeprefix(EVALUATION_PREFIX) for text in of_evaluation)
+    others = tuple(text for text in asked.request.sets if text not in of_evaluation)
+    if section == "search":
+        return {"search": others, "evaluate": inner}
+    return {"search": (), "evaluate": (*others, *inner)}
+
+
+def _searched(
+    point: Point, axes: Sequence[Axis], requests: Mapping[Section, Request], evaluate_found: bool
+) -> ArmSettings:
+    search = resolve_search(_at(requests["search"], "search", axes, point))
+    check_no_seed_is_set(search.changed_by)
+    evaluation = None
+    if evaluate_found:
+        request = after_search(
+            _at(requests["evaluate"], "evaluate", axes, point),
+            search.config.preset,
+            search.config.dataset.model_dump(mode="json"),
+        )
+        resolved = resolve_evaluate(request)
+        check_no_seed_is_set(resolved.changed_by)
+        evaluation = resolved.config
+    return ArmSettings(point.name, point.subject, search.config, evaluation, None)
+
+
+def _trained(axes: Sequence[Axis], request: Request, genotypes: Mapping[str, Genotype]) -> Iterator[ArmSettings]:
+    points = grid(axes)
+    several = len(genotypes) > 1
+    wished = [
+        [*([genotype] if several or not axes else []), *([point.name] if axes else [])]
+        for genotype in genotypes
+        for point in points
+    ]
+    names = iter(unique_names(".".join(words) for words in wished))
+    for known_as, genotype in genotypes.items():
+        for point in points:
+            resolved = resolve_evaluate(_at(request, "evaluate", axes, point))
+            check_no_seed_is_set(resolved.changed_by)
+            subject = ", ".join([*([known_as] if several or not axes else []), *([point.subject] if axes else [])])
+            yield ArmSettings(next(names), subject, None, resolved.config, genotype)
+
+
+def _at(request: Request, section: Section, axes: Sequence[Axis], point: Point) -> Request:
+    """The request at one point of the grid."""
+    sets = [assignment(axis, value) for axis, value in zip(axes, point.values, strict=True) if axis.section == section]
+    return request._replace(sets=(*request.sets, *sets))
+
+
+def _check_they_differ(arms: Sequence[ArmSettings]) -> None:
+    seen: dict[tuple[str, ...], ArmSettings] = {}
+    for arm in arms:
+        parts = (arm.search, arm.evaluation, arm.genotype)
+        settings = tuple("" if part is None else part.model_dump_json() for part in parts)
+        if settings in seen:
+            raise ConfigError(
+                f"{seen[settings].subject!r} and {arm.subject!r} come to the same settings: give each value once"
+            )
+        seen[settings] = arm

@@ -1,0 +1,57 @@
+"""How many evaluations of an experiment are trained side by side, and with how many threads each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import ceil
+from typing import Literal
+
+from medarts_ops.experiment import Arm, ExperimentPlan
+from medarts_ops.training.at_a_time import SPEED_OF_TWO_THREADS, available_cores
+
+
+def with_workers(
+    plan: ExperimentPlan,
+    workers: int | Literal["auto"],
+    open_threads: Collection[str] = (),
+    *,
+    cores: int | None = None,
+) -> ExperimentPlan:
+    """The plan with that many evaluations at a time; `auto` is what ends first on a CPU, and one on a GPU.
+
+    Args:
+        open_threads: names of arms whose threads nobody set: these share the cores. Bits depend on the threads.
+        cores: those of this process unless given.
+    """
+    evaluations = [arm.evaluation for arm in plan.arms if arm.evaluation is not None]
+    if not evaluations:
+        return plan
+    cores = available_cores() if cores is None else cores
+    n = len(evaluations) * len(plan.seeds)
+    if workers == "auto":
+        fixed = [
+            arm.evaluation.runtime.threads
+            for arm in plan.arms
+            if arm.evaluation is not None and arm.name not in open_threads
+        ]
+        if any(evaluation.runtime.device != "cpu" for evaluation in evaluations):
+            workers = 1
+        elif fixed:
+            workers = max(1, min(n, cores // max(fixed)))
+        else:
+            workers = min(range(1, min(n, cores) + 1), key=lambda some: ceil(n / some) / _speed(cores // some))
+    threads = max(1, cores // workers)
+    arms = tuple(_with_threads(arm, threads) if arm.name in open_threads else arm for arm in plan.arms)
+    return plan.model_copy(update={"workers": workers, "arms": arms})
+
+
+def _speed(threads: int) -> float:
+    """Of one process, against one of one thread."""
+    return float(SPEED_OF_TWO_THREADS ** (threads.bit_length() - 1))
+
+
+def _with_threads(arm: Arm, threads: int) -> Arm:
+    if arm.evaluation is None:
+        return arm
+    runtime = arm.evaluation.runtime.model_copy(update={"threads": threads})
+    return arm.model_copy(update={"evaluation": arm.evaluation.model_copy(update={"runtime": runtime})})
