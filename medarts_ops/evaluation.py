@@ -50,7 +50,7 @@ def run_evaluation(
     observers: Sequence[EvaluationObserver] = (),
     executor: Executor | None = None,
 ) -> EvaluationResult:
-    """Train the network of `genotype` on all training images; the test error of the last epoch is the result.
+    """Train the network of `genotype` as `config` says; the test error of the last epoch is the result.
 
     Args:
         dataset: what `load_dataset(config.dataset)` gave, where the caller has it already.

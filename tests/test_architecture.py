@@ -46,8 +46,8 @@ TRACKING_FLOORS = [
     {"reading", "studies"},
     {"runs"},
     {"recorders"},
-    {"search", "evaluation"},
-    {"resume", "sync", "deletion"},
+    {"search", "evaluation", "experiment"},
+    {"resume", "sync", "deletion", "reproduction"},
 ]
 """The same within tracking/: its folders, and on top the files that compose them."""
 

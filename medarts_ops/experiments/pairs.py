@@ -29,6 +29,8 @@ LEAST_NETWORKS = 3
 
 PUBLISHED = {"fig5": FIG_5_CORRELATION, "fig6": FIG_6_CORRELATION}
 
+PUBLISHED_NOTE = "The published correlation is of 10 networks on CIFAR-10, 8 cells, 100 epochs, means of 5 trainings."
+
 RANK_NOTE = (
     "The pooled correlation mostly shows that more images help every network. Whether fewer images rank networks as "
     "more do, which is what a search needs, is in the rank correlations of each pair of sizes by itself."
@@ -118,7 +120,7 @@ def summarize_pairs(result: ExperimentResult) -> Summary:
             None if line is None else line.slope,
             None if line is None else line.intercept,
         ),
-        notes=[RANK_NOTE] if plan.kind == "fig5" else [],
+        notes=[*([RANK_NOTE] if plan.kind == "fig5" else []), PUBLISHED_NOTE],
     )
 
 
@@ -227,5 +229,5 @@ def _statistic(kind: CorrelationKind, group: str, points: Sequence[Point], publi
         low=found.low,
         high=found.high,
         published=published,
-        method=f"{found.n} pairs of {networks} networks; percentile bootstrap of networks, {RESAMPLES:,} resamples",
+        method=f"interval: percentile bootstrap of {networks} networks, {RESAMPLES:,} resamples",
     )

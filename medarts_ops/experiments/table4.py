@@ -98,7 +98,6 @@ def summarize_table4(result: ExperimentResult) -> Summary:
     how, first = measured(plan), plan.arms[0]
     columns = (
         Column("architecture", "architecture"),
-        Column("individual", "individual"),
         Column("parameters", "parameters", "count"),
         measured_column("error", "test error", "share", how),
         Column("published_error", f"published (ME-DARTS, Table IV, {beside.heading})", "percent", "published"),
@@ -112,6 +111,7 @@ def summarize_table4(result: ExperimentResult) -> Summary:
         [_row(result, arm, first, beside) for arm in plan.arms],
         statistics=_gain(result, beside),
         figure=Bars("test error", tuple(bars)),
+        notes=["; ".join(f"{arm.subject} is {arm.description}" for arm in plan.arms)],
     )
 
 
@@ -120,7 +120,6 @@ def _row(result: ExperimentResult, arm: Arm, first: Arm, beside: PublishedOn) ->
     difference = None if arm is first else paired_difference(errors_of(result, first), errors)
     return {
         "architecture": arm.subject,
-        "individual": arm.description,
         "parameters": parameters_of(result, arm),
         "error": estimated(errors),
         "published_error": _published(arm, beside),

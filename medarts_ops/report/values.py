@@ -1,4 +1,4 @@
-"""What a report is made of: a search, or an experiment, as far as it came, and where all of it is tracked."""
+"""What a report is made of: a search as far as it came, its evaluations, and where all of it is tracked."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class ExperimentReport:
     """All that the page of an experiment says.
 
     Attributes:
-        summary: what its outcomes so far come to.
+        summary: what it comes to, as far as it came.
         state: how its journal ends.
-        run_id: of its run; None where no store holds it.
-        run_ids: of its trainings, by their keys; those that no store holds are missing.
-        command: the line that repeats it.
+        run_id: its own run; None where no store holds it.
+        run_ids: the runs of its trainings by their keys; those that no store holds are missing.
+        command: the line that makes the same experiment; empty where there is none.
     """
 
     summary: Summary

@@ -113,6 +113,7 @@ def test_the_table_has_the_errors_beside_the_papers_and_the_paired_difference():
     assert mid["error"].mean == pytest.approx(0.28) and mid["parameters"] == 12_345
     assert [row["published_error"] for row in summary.rows] == [3.32, 2.82, 2.6]
     assert init["difference"] is None and init["architecture"] == "g_init"
+    assert summary.notes[0].startswith("g_init is g_init in words; g_mid is g_mid in words; ")
     assert best["difference"].mean == pytest.approx(-0.04) and best["difference"].n == 3
     oracle = stats.ttest_rel(ERRORS["g_best"], ERRORS["g_init"])
     gain, p = summary.statistics
