@@ -24,7 +24,8 @@ from medarts_ops.errors import ConfigError
 from medarts_ops.space.genotype import Genotype
 
 if TYPE_CHECKING:
-    from medarts_ops.experiments.sweep import SweepArm
+    from medarts_ops.data.dataset import ImageDataset
+    from medarts_ops.experiment import ExperimentPlan
 
 
 class AskedSweep(NamedTuple):
@@ -78,28 +79,35 @@ def arms_of(asked: AskedSweep) -> tuple[ArmSettings, ...]:
     return tuple(arms)
 
 
-def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
-    """The arms as this machine gives them, with their images, which are read to be summed up.
+def sweep_plan(arms: Sequence[ArmSettings], *, seeds: Sequence[int], workers: int = 1) -> ExperimentPlan:
+    """The plan of a sweep over these arms, with settings as this machine gives them; images are read to try them.
 
     Raises:
-        MedartsError: as resolving settings does, or for whatever is wrong with the data.
+        MedartsError: as resolving settings does, for whatever is wrong with the data, or an evaluation that would fail
+            with every seed.
     """
     from medarts_ops.data.registry import load_dataset
-    from medarts_ops.experiments.sweep import SweepArm
+    from medarts_ops.experiments.checks import check_can_be_trained
+    from medarts_ops.experiments.sweep import SweepArm, plan_sweep
     from medarts_ops.resolving import resolve_evaluate_config, resolve_search_config
 
-    summaries: dict[str, object] = {}
-    found = []
+    datasets: dict[str, ImageDataset] = {}
+    resolved = []
     for arm in arms:
         search = None if arm.search is None else resolve_search_config(arm.search)[0]
         evaluation = None if arm.evaluation is None else resolve_evaluate_config(arm.evaluation)
-        config = evaluation or search
-        assert config is not None, "an arm has a search or an evaluation"
-        key = config.dataset.model_dump_json()
-        if key not in summaries:
-            summaries[key] = load_dataset(config.dataset).summary(None)
-        found.append(SweepArm(arm.name, arm.subject, search, evaluation, arm.genotype, summaries[key]))
-    return tuple(found)
+        settings = evaluation or search
+        assert settings is not None, "an arm has a search or an evaluation"
+        key = settings.dataset.model_dump_json()
+        if key not in datasets:
+            datasets[key] = load_dataset(settings.dataset)
+        summary = datasets[key].summary(None)
+        resolved.append(SweepArm(arm.name, arm.subject, search, evaluation, arm.genotype, summary))
+    plan = plan_sweep(resolved, seeds=seeds, workers=workers)
+    by_fingerprint = {dataset.fingerprint: dataset for dataset in datasets.values()}
+    for planned in plan.arms:
+        check_can_be_trained(planned, by_fingerprint[planned.fingerprint], plan.seeds)
+    return plan
 
 
 def _sets_by_section(asked: AskedSweep, section: Section) -> dict[Section, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from math import isqrt
 from typing import NamedTuple
 
 from medarts_ops.bench.estimate import estimate_evaluation, estimate_search, evaluation_hours
@@ -157,7 +158,7 @@ def _stage_images(images: float, dataset: DatasetSummary) -> int:
 def _side(dataset: DatasetSummary, *, halved: bool) -> int:
     """The side of a square of as many pixels as an image has."""
     height, width = dataset.resolution
-    return max(8, round((height * width) ** 0.5) // (2 if halved else 1))
+    return max(8, isqrt(height * width) // (2 if halved else 1))
 
 
 def _size(dataset: DatasetSummary, side: int) -> ImageSize:

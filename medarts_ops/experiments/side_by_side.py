@@ -23,26 +23,24 @@ def with_workers(
         open_threads: names of arms whose threads nobody set: these share the cores. Bits depend on the threads.
         cores: those of this process unless given.
     """
-    evaluations = [arm.evaluation for arm in plan.arms if arm.evaluation is not None]
-    if not evaluations:
+    if all(arm.evaluation is None for arm in plan.arms):
         return plan
     cores = available_cores() if cores is None else cores
-    n = len(evaluations) * len(plan.seeds)
-    if workers == "auto":
-        fixed = [
-            arm.evaluation.runtime.threads
-            for arm in plan.arms
-            if arm.evaluation is not None and arm.name not in open_threads
-        ]
-        if any(evaluation.runtime.device != "cpu" for evaluation in evaluations):
-            workers = 1
-        elif fixed:
-            workers = max(1, min(n, cores // max(fixed)))
-        else:
-            workers = min(range(1, min(n, cores) + 1), key=lambda some: ceil(n / some) / _speed(cores // some))
-    threads = max(1, cores // workers)
+    at_a_time = _quickest(plan, open_threads, cores) if workers == "auto" else workers
+    threads = max(1, cores // at_a_time)
     arms = tuple(_with_threads(arm, threads) if arm.name in open_threads else arm for arm in plan.arms)
-    return plan.model_copy(update={"workers": workers, "arms": arms})
+    return plan.model_copy(update={"workers": at_a_time, "arms": arms})
+
+
+def _quickest(plan: ExperimentPlan, open_threads: Collection[str], cores: int) -> int:
+    runtimes = {arm.name: arm.evaluation.runtime for arm in plan.arms if arm.evaluation is not None}
+    n = len(runtimes) * len(plan.seeds)
+    if any(runtime.device != "cpu" for runtime in runtimes.values()):
+        return 1
+    fixed = [runtime.threads for name, runtime in runtimes.items() if name not in open_threads]
+    if fixed:
+        return max(1, min(n, cores // max(fixed)))
+    return min(range(1, min(n, cores) + 1), key=lambda workers: ceil(n / workers) / _speed(cores // workers))
 
 
 def _speed(threads: int) -> float:

@@ -34,6 +34,10 @@ TINY = "stages=[{name: init, cells: 3, channels: 2, epochs: 1, images: 80, batch
         (["--genotype", "DARTS_V2"], "--genotype needs --dataset NAME"),
         (["--genotype", "DARTS_V2", "--evaluate", "--dataset", "digits"], "--genotype makes none"),
         (["--genotype", "SNAS", "--genotype", "SNAS", "--dataset", "digits"], "--genotype SNAS is given twice"),
+        (
+            ["--genotype", "SNAS", "--dataset", "digits", "--vary", "batch=1", "--set", "auxiliary.weight=0.4"],
+            "batch is 1",
+        ),
         (["none.yaml"], "sweep file 'none.yaml' can't be read"),
         (["there.yaml", "--config", "there.yaml"], "FILE and --config exclude each other"),
         (["--vary", "weights.lr=1", "--csv", "--json"], "exclude each other"),
