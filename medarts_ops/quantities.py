@@ -20,7 +20,7 @@ def millions(count: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """`1 epoch`, `5 epochs`, `2 searches`."""
-    ending = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
+    ending = "es" if noun == "search" else "s"  # the one of our nouns that is not regular
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 
 

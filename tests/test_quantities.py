@@ -40,3 +40,7 @@ def test_the_ends_of_a_front_are_infinitely_far() -> None:
 
 def test_one_is_no_plural() -> None:
     assert (counted(1, "epoch"), counted(0, "epoch")) == ("1 epoch", "0 epochs")
+
+
+def test_several_searches_are_no_searchs() -> None:
+    assert (counted(1, "search"), counted(2, "search")) == ("1 search", "2 searches")

@@ -53,6 +53,13 @@ def test_every_part_of_config_has_help_with_an_example(name: str) -> None:
     assert f"  medarts config {name}" in result.output
 
 
+@pytest.mark.parametrize("name", ["table3", "table4", "fig5", "fig6"])
+def test_every_experiment_of_reproduce_has_help_with_an_example(name: str) -> None:
+    result = CliRunner().invoke(main.medarts, ["reproduce", name, "--help"])
+    assert result.exit_code == 0
+    assert f"  medarts reproduce {name}" in result.output and "--seeds" in result.output
+
+
 def test_help_lists_every_verb() -> None:
     output = CliRunner().invoke(main.medarts, ["--help"]).output
     assert all(f"  {name} " in output for name in main.VERBS)
@@ -68,7 +75,18 @@ def test_help_loads_no_verb_and_nothing_heavy() -> None:
     assert not loaded & {*HEAVY, "cli", *(f"medarts_ops.cli.{name}" for name in main.VERBS)}
 
 
-@pytest.mark.parametrize("words", [["config", "show"], ["genotypes"], ["search", "--help"], ["evaluate", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config", "show"],
+        ["genotypes"],
+        ["search", "--help"],
+        ["evaluate", "--help"],
+        ["reproduce", "table4", "--help"],
+        ["sweep", "--help"],
+        ["resume", "--help"],
+    ],
+)
 def test_light_verbs_load_nothing_heavy(words: list[str]) -> None:
     code = (
         f"import sys; from medarts_ops.cli.main import medarts; medarts.main({words}, standalone_mode=False); "

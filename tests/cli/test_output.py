@@ -148,3 +148,8 @@ def test_a_cell_of_a_table_a_label_and_a_fact_are_one_line_each(capsys: pytest.C
     print_facts(results_console(), [("class", hostile)])
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == 5 and sum(r"cat\x1b[2J\r\n[red]dog[/red] :bomb:" in line for line in shown) == 3
+
+
+def test_a_whole_number_stays_one_in_csv_whatever_else_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv([{"n": 3, "x": 0.5}, {"n": None, "x": 1}, {}], ["n", "x"])
+    assert capsys.readouterr().out == "n,x\n3,0.5\n,1\n,\n"
