@@ -69,7 +69,7 @@ def summary_markdown(summary: Summary) -> str:
     rows = [[_escaped(cell) for cell in row] for row in cells_text(summary)]
     parts = [f"**{_escaped(summary.title)}**", "\n".join(map(_row, [headings, rules, *rows]))]
     if summary.statistics:
-        parts.append(_bullets([with_method(each) for each in summary.statistics]))
+        parts.append(_bullets(statistics_lines(summary)))
     parts.append(_escaped(summary.caption))
     parts += [_escaped(note) for note in summary.notes]
     if summary.failures:
@@ -81,6 +81,15 @@ def with_method(statistic: Statistic) -> str:
     """The statistic's line, and how it was computed."""
     line = statistic_line(statistic)
     return f"{line} ({statistic.method})" if statistic.method else line
+
+
+def statistics_lines(summary: Summary) -> tuple[str, ...]:
+    """A line for each statistic, and how it was computed where that differs from the one before."""
+    before = ["", *(one.method for one in summary.statistics)]
+    return tuple(
+        statistic_line(one) if one.method == last else with_method(one)
+        for one, last in zip(summary.statistics, before, strict=False)
+    )
 
 
 def _estimate(estimate: Estimate, form: Form) -> str:

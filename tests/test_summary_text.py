@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from medarts_ops.summary import Cell, Column, Estimate, Form, Statistic, Summary
-from medarts_ops.summary_text import cells_text, formatted, heading, statistic_line, summary_markdown
+from medarts_ops.summary_text import cells_text, formatted, heading, statistic_line, statistics_lines, summary_markdown
 
 THREE = Estimate(mean=0.0276, n=3, std=0.0009, sem=0.00052, low=0.0254, high=0.0298)
 PEARSON = Statistic("pearson", "Pearson r", 0.97144, 40, 0.9116, 0.9911, published=0.9899)
@@ -83,6 +83,19 @@ def test_a_statistic_has_its_interval_its_n_and_the_published_figure() -> None:
     assert statistic_line(without) == "Pearson r = 0.971, n = 40"
     undefined = replace(PEARSON, value=math.nan, low=math.nan, high=math.nan)
     assert statistic_line(undefined) == "Pearson r = not defined, n = 40; published 0.9899"
+
+
+def test_how_a_statistic_was_computed_is_said_once() -> None:
+    methods = ("bootstrap", "bootstrap", "t-test", "", "bootstrap")
+    statistics = tuple(Statistic("r", "r", 0.5, 3, method=method) for method in methods)
+    line = "r = 0.500, n = 3"
+    assert statistics_lines(replace(a_summary(), statistics=statistics)) == (
+        f"{line} (bootstrap)",
+        line,
+        f"{line} (t-test)",
+        line,
+        f"{line} (bootstrap)",
+    )
 
 
 def a_summary(subject: str = "g_best") -> Summary:

@@ -15,6 +15,7 @@ from medarts_ops.pictures.figures import (
     TEXT_SIZE,
     axes_at,
     caption_lines,
+    in_percent,
     new_figure,
     plain_axes,
     write_caption,
@@ -118,17 +119,17 @@ def _finite(value: float | None) -> bool:
 
 def _from_zero(chart: Bars) -> bool:
     """Whether bars say something; their length means something only where they start at 0."""
-    values = [value for bar in chart.bars for value in _values(bar)]
+    values = [value for bar in chart.bars for value in _ends(bar)]
     return len(values) < 2 or min(values) <= ALIKE * max(values)
 
 
 def _axis(chart: Bars) -> str:
-    return chart.unit if _from_zero(chart) else f"{chart.unit}; the axis does not start at 0"
+    label = in_percent(chart.unit) if chart.is_share else chart.unit
+    return label if _from_zero(chart) else f"{label}; the axis does not start at 0"
 
 
-def _values(bar: Bar) -> Iterator[float]:
-    """All values that must be seen, whatever becomes of whiskers."""
-    yield from bar.values
+def _ends(bar: Bar) -> Iterator[float]:
+    """The values that are compared: its mean, and what is published."""
     if bar.estimate is not None:
         yield bar.estimate.mean
     if bar.published is not None:
@@ -157,7 +158,7 @@ def _whisker(estimate: Estimate, chart: Bars) -> tuple[float, float]:
 def _limits(chart: Bars) -> tuple[float, float]:
     """The axis' ends: all values and whiskers, with a margin; from 0 where bars are."""
     scale = _scale(chart)
-    ends = [scale * value for bar in chart.bars for value in _values(bar)]
+    ends = [scale * value for bar in chart.bars for value in (*_ends(bar), *bar.values)]
     for bar in chart.bars:
         if bar.estimate is not None:
             down, up = _whisker(bar.estimate, chart)

@@ -51,6 +51,11 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
+def in_percent(label: str) -> str:
+    """The label of an axis on which shares stand in percent: with that unit, once."""
+    return label if label.endswith("(%)") else f"{label} (%)"
+
+
 CAPTION_LINE = 0.16
 """Inches of a line of a caption."""
 

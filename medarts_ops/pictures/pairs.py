@@ -15,6 +15,7 @@ from medarts_ops.pictures.figures import (
     axes_at,
     caption_lines,
     colour,
+    in_percent,
     label_points,
     new_figure,
     plain_axes,
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, LEFT, BESIDE, TOP, FOOT = 5.2, 0.75, 3.35, 0.55, 0.62
+SIDE, LEFT, BESIDE, TOP, FOOT = 5.2, 0.75, 3.9, 0.55, 0.62
 WIDTH = LEFT + SIDE + BESIDE
-LINE = 0.19  # inches of a line of the statistics
+LINE = 0.165  # inches of a line of the statistics
 LABELLED = 20  # points with their name beside them; more would be noise, and the page has all in its hover texts
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
 """The groups' shapes, as matplotlib and as plotly name them."""
@@ -46,7 +47,7 @@ def pairs_figure(summary: Summary, pairs: Pairs) -> Figure:
     foot = FOOT + CAPTION_LINE * len(caption)
     figure = new_figure(WIDTH, TOP + SIDE + foot, summary.title)
     axes = axes_at(figure, LEFT, foot, SIDE, SIDE, "pairs")
-    plain_axes(axes, pairs.x_label, pairs.y_label)
+    plain_axes(axes, in_percent(pairs.x_label), in_percent(pairs.y_label))
     (x_low, x_high), (y_low, y_high) = _limits(points)
     axes.set(xlim=(x_low, x_high), ylim=(y_low, y_high))
     line = _line(pairs, points)
@@ -90,8 +91,9 @@ def pairs_html(summary: Summary, pairs: Pairs) -> str:
     x_limits, y_limits = _limits(points)
     figure.update_xaxes(range=x_limits, constrain="domain")
     figure.update_yaxes(range=y_limits, constrain="domain", scaleanchor="x", scaleratio=1)
+    x_label, y_label = in_percent(pairs.x_label), in_percent(pairs.y_label)
     notes = [*map(statistic_line, summary.statistics), *caption_lines(summary.caption, WIDTH)]
-    return page_of(figure, title=summary.title, notes="\n".join(notes), x=pairs.x_label, y=pairs.y_label)
+    return page_of(figure, title=summary.title, notes="\n".join(notes), x=x_label, y=y_label)
 
 
 def _finite(pairs: Pairs) -> list[Point]:
@@ -143,14 +145,15 @@ def _write_beside(figure: Figure, axes: Axes, summary: Summary, foot: float) -> 
         beneath = legend.get_window_extent().y0 / figure.bbox.height - 0.15 / height
     lines: list[str] = []
     for one in summary.statistics:
-        lines += textwrap.wrap(statistic_line(one), 44, subsequent_indent="   ")
+        whole = statistic_line(one).replace("n = ", "n\u00a0=\u00a0")  # where no line ends
+        lines += textwrap.wrap(whole, 52, subsequent_indent="   ")
     room = int((beneath * height - foot) / LINE)
     if len(lines) > room:
         lines = [*lines[: room - 1], "… the rest stands in the report"]
-    style = {"fontsize": LABEL_SIZE, "color": INK, "linespacing": 1.6, "parse_math": False}
+    style = {"fontsize": LABEL_SIZE, "color": INK, "linespacing": 1.35, "parse_math": False}
     figure.text(left, beneath, "\n".join(lines), va="top", **style)
 
 
 def _told(point: Point, pairs: Pairs) -> list[str]:
-    axes = ((pairs.x_label, point.x), (pairs.y_label, point.y))
+    axes = ((in_percent(pairs.x_label), point.x), (in_percent(pairs.y_label), point.y))
     return [point.subject, *([point.group] if point.group else []), *(f"{label}: {100 * v:.2f}" for label, v in axes)]

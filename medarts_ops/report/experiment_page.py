@@ -10,7 +10,7 @@ from medarts_ops.report.pictures import page_images
 from medarts_ops.report.tables import changed_settings, settings_table
 from medarts_ops.report.template import STATES, rendered
 from medarts_ops.report.values import ExperimentReport
-from medarts_ops.summary_text import cells_text
+from medarts_ops.summary_text import cells_text, statistics_lines
 
 KINDS = {
     "table3": "Found and published genotypes, trained alike: the paper's Table III.",
@@ -43,6 +43,7 @@ def experiment_page(report: ExperimentReport, written: datetime | None = None) -
         "about": f"{KINDS[summary.kind]} {SCALES[summary.scale]}",
         "tiles": key_numbers(report),
         "rows": cells_text(summary),
+        "statistics": statistics_lines(summary),
         "pictures": page_images(drawn if summary.figure is not None else {}, summary.name),
         "trainings": training_lines(report),
         "arms": arm_table(plan),

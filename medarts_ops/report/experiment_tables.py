@@ -31,7 +31,7 @@ TILES = 4
 class TrainingLine:
     """A training as the page shows it; `result` says what it came to, or that it did not.
 
-    `taken_from` is the run that it was taken over from, `run_id` its own; None where there is none.
+    `taken_from` is the run of before that it was taken over from, `run_id` one of its own; None where there is none.
     """
 
     training: Training
@@ -66,13 +66,14 @@ def training_lines(report: ExperimentReport) -> tuple[TrainingLine, ...]:
     for training in report.result.plan.trainings:
         outcome = outcomes.get(training.key)
         finished = outcome if isinstance(outcome, FinishedTraining) else None
+        taken_from = finished.taken_from if finished else None
         line = TrainingLine(
             training=training,
             result=_result(outcome),
             failed=isinstance(outcome, FailedTraining),
             seconds=finished.seconds if finished else None,
-            run_id=report.run_ids.get(training.key),
-            taken_from=finished.taken_from if finished else None,
+            run_id=None if taken_from else report.run_ids.get(training.key),
+            taken_from=taken_from,
         )
         lines.append(line)
     return tuple(lines)

@@ -14,7 +14,7 @@ from medarts_ops.objectives.shown import exact_objective, is_of_counted_network,
 from medarts_ops.provenance import installed_version
 from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
 from medarts_ops.space.formats import format_darts
-from medarts_ops.summary_text import heading, with_method
+from medarts_ops.summary_text import heading
 
 STATES = {"finished": "finished", "stopped": "stopped before its end", "unfinished": "not finished yet"}
 
@@ -40,7 +40,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown, with_method)
+    formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown)
     environment.filters |= {
         **{each.__name__: each for each in formats},
         "darts": format_darts,

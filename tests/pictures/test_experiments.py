@@ -152,6 +152,16 @@ def test_a_pair_is_a_point_in_percent_and_a_group_has_a_colour_and_a_shape() -> 
     assert (axes.get_xlabel(), axes.get_ylabel()) == (summary.figure.x_label, summary.figure.y_label)
 
 
+@pytest.mark.parametrize("label", ["accuracy", "accuracy (%)"])
+def test_an_axis_of_shares_says_percent_once(label: str) -> None:
+    bars = make_summary(figure=Bars(label, (make_bar("a", (0.1,)),)))
+    pairs = make_summary(figure=Pairs(label, label, (Point(0.5, 0.6, "s", "g"),), None, None))
+    axes = experiment_figure(pairs).axes[0]
+    assert {experiment_figure(bars).axes[0].get_xlabel(), axes.get_xlabel(), axes.get_ylabel()} == {"accuracy (%)"}
+    numbers = replace(bars, figure=Bars("loss", (make_bar("a", (1.5,)),), is_share=False))
+    assert experiment_figure(numbers).axes[0].get_xlabel() == "loss" and "1.5" in words(experiment_figure(numbers))
+
+
 def test_the_trend_line_is_the_least_squares_line_and_dashed() -> None:
     summary = make_pairs()
     assert isinstance(summary.figure, Pairs)
