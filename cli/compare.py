@@ -47,8 +47,9 @@ Lines = Mapping[str, tuple[str, ...]]
 def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
 
-    The runs are all searches, all stages, all individuals or all evaluations. A RUN_ID may be the name of a search or
-    evaluation. --csv has a row for each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
+    The runs are all searches, all stages, all individuals, all evaluations or all experiments. A RUN_ID may be the
+    name of a search, an evaluation or an experiment. --csv has a row for each run, with all its settings (params.…)
+    and metrics (metrics.…), equal ones, too.
 
     \b
     Examples:
@@ -150,6 +151,8 @@ def run_letter(place: int) -> str:
 
 
 def _print_genotypes(console: Console, compared: Comparison, letters: Sequence[str]) -> None:
+    if compared.kind == "experiment":
+        return  # it compares genotypes itself, and has none
     without = [letter for letter, run in zip(letters, compared.runs, strict=True) if run.genotype is None]
     if without:
         said = "No genotype" if any(run.problems for run in compared.runs) else "No genotype yet"
@@ -204,7 +207,8 @@ def _print_by_value(console: Console, letters: Sequence[str], lines: Lines) -> N
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return NOTHING
-    is_share = name.endswith(("accuracy", "error")) and math.isfinite(value)
+    measure = name.partition("/")[0]  # an experiment's has what it is of behind it
+    is_share = measure.endswith(("accuracy", "error")) and math.isfinite(value)
     return percent(value) if is_share else exact_objective(name, value)
 
 

@@ -1,4 +1,4 @@
-"""`medarts delete`: a search or an evaluation, with all that belongs to it."""
+"""`medarts delete`: a search, an evaluation or an experiment, with all that belongs to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.deletion import Deleted, Deletion
 
 
-@click.command(short_help="Delete a search or an evaluation with all that belongs to it.")
+@click.command(short_help="Delete a job with all that belongs to it.")
 @click.argument("run_id")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--keep-work-dir", is_flag=True, help="Leave the job's folder in the work directory.")
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_work_dir: bool, as_json: bool) -> None:
-    """Delete a search or an evaluation: its runs and artifacts, its folder in the work directory, its Optuna studies.
+    """Delete a search, an evaluation or an experiment: its runs and artifacts, its folder in the work directory, its
+    Optuna studies.
 
-    With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays.
-    RUN_ID may be the name of a search or an evaluation. What goes is listed, and asked for. A job that is at work is
-    refused.
+    With a search go its stages, individuals and evaluations; a proposals study that it shares with others stays. With
+    an experiment go its trainings, but for those that it took over from before. RUN_ID may be a name. What goes is
+    listed, and asked for. A job that is at work is refused.
 
     A deletion that was cut off is completed by calling it again. Artifacts that a server keeps are freed by the
     `mlflow gc` of whoever runs it.

@@ -1,4 +1,4 @@
-"""`medarts resume`: a search or an evaluation that was stopped or killed, to its end."""
+"""`medarts resume`: a search, an evaluation or an experiment that was stopped or killed, to its end."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from medarts_ops.cli.output import progress_console
 from medarts_ops.cli.progress import ProgressBoard
 
 
-@click.command(short_help="Go on with a search or an evaluation that was stopped or killed.")
+@click.command(short_help="Go on with a job that was stopped or killed.")
 @click.argument("job", metavar="RUN_ID|NAME")
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, job: str, as_json: bool) -> None:
-    """Go on with a search or an evaluation: by name, by the id of its run, or by that of a run below a search's.
+    """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by that of a run below a
+    search's.
 
-    It goes on in its own runs, with its own settings, after the last whole epoch of what was in training. On a CPU
-    the result is that of one that was never stopped. A search whose work directory is gone goes on from the finished
-    individuals that its run keeps.
+    It goes on in its own runs, with its own settings, after the last whole epoch of what was in training. On a CPU the
+    result is that of one that was never stopped. What an experiment finished is not trained again. A search whose work
+    directory is gone goes on from the finished individuals that its run keeps.
 
     \b
     Examples:

@@ -9,12 +9,13 @@ from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
 
-@click.command(short_help="Bring a search's or an evaluation's journal into the stores.")
+@click.command(short_help="Bring a job's journal into the stores.")
 @click.argument("name")
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, name: str, as_json: bool) -> None:
-    """Compare MLflow and Optuna with the journal of a search or an evaluation, and write what they lack.
+    """Compare MLflow and Optuna with the journal of a search, an evaluation or an experiment, and write what they lack;
+    with an experiment, its trainings' too.
 
     For one whose store was away when it ended, or lost something: runs that were deleted are restored, an empty store
     is filled anew. One that was cut off is brought as far as it came. Doing it twice changes nothing.

@@ -22,10 +22,9 @@ from medarts_ops.report.values import ReportedEvaluation, SearchReport
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
 from medarts_ops.tracking.artifacts.shapes import flattened
-from medarts_ops.tracking.reading.jobs import find_job, job_in, job_name, run_of_job
+from medarts_ops.tracking.reading.jobs import Job, find_job, job_in, job_name, run_of_job
 from medarts_ops.tracking.reading.kept_journal import copied_journal
 from medarts_ops.tracking.reading.relations import search_of
-from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def search_report(
-    given: str,
+    given: str | Job,
     *,
     tracking_uri: str | None = None,
     experiment: str | None = None,
@@ -47,15 +46,16 @@ def search_report(
     The journal in the work directory says what happened, or else the copy that the search's run keeps; evaluations come
     from the store.
 
-    `given` is the name of the search or of an evaluation of it, or the id of a run of either.
+    `given` is the name of the search or of an evaluation of it, the id of a run of either, or the job that was found.
 
     Raises:
         RunError: no such run, or an evaluation of a genotype that was given by hand.
         SearchError: neither the work directory nor the run has a journal, or a corrupt one.
         StoreError: the store can't be reached.
     """
-    store = open_store(tracking_uri, create=False, experiment=experiment)
-    run = run_of_job(store, find_job(given, tracking_uri=tracking_uri, work_dir=work_dir, store=store))
+    job = find_job(given, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
+    store = job.opened_store()
+    run = run_of_job(store, job)
     search = search_of(store, run)
     if search is None:
         raise RunError(
