@@ -114,6 +114,63 @@ def reproduction(
     return plan
 
 
+def reproduce(
+    kind: ExperimentKind,
+    config: EvaluateConfig,
+    *,
+    search: str | None = None,
+    run_ids: Sequence[str] = (),
+    zoo: Sequence[str] = (),
+    of: str | None = None,
+    networks: int | None = None,
+    sizes: Sequence[int] | None = None,
+    all_parents: bool = False,
+    seeds: Sequence[int],
+    scale: Scale = "own",
+    workers: int = 1,
+    name: str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: str | Path = "medarts-work",
+    pictures: bool = True,
+    fresh: bool = False,
+    observers: Sequence[ExperimentObserver] = (),
+    on_training: OnTraining | None = None,
+) -> TrackedExperiment:
+    """Make one of the paper's tables or figures: what `reproduction` plans, carried out as `tracked_experiment` does.
+
+    Arguments and errors are those of both.
+    """
+    plan = reproduction(
+        kind,
+        config,
+        search=search,
+        run_ids=run_ids,
+        zoo=zoo,
+        of=of,
+        networks=networks,
+        sizes=sizes,
+        all_parents=all_parents,
+        seeds=seeds,
+        scale=scale,
+        workers=workers,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        work_dir=work_dir,
+    )
+    return tracked_experiment(
+        plan,
+        name=name,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        work_dir=work_dir,
+        pictures=pictures,
+        fresh=fresh,
+        observers=observers,
+        on_training=on_training,
+    )
+
+
 def _given(search: str | None) -> str:
     if search is None:
         raise ConfigError("table4 needs the search whose line of descent it follows: give its name or run id")
