@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
-from medarts_ops.experiment import ExperimentKind, ExperimentPlan, Scale, Source
+from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
 from medarts_ops.experiments.checks import check_can_be_trained
 from medarts_ops.experiments.network import Network, Setting
 from medarts_ops.experiments.pairs import low_config, plan_fig5, plan_fig6
@@ -21,6 +21,7 @@ from medarts_ops.observers import SearchFinished
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.random_genotype import random_genotypes
+from medarts_ops.tracking.experiment import OnTraining, TrackedExperiment, tracked_experiment
 from medarts_ops.tracking.reading.contents import genotype_of
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
 from medarts_ops.tracking.reading.search_report import journal_of
@@ -110,7 +111,8 @@ def reproduction(
         case _:
             raise ConfigError(f"{kind} is no table or figure: allowed are table3, table4, fig5 and fig6")
     for arm in plan.arms:
-        check_can_be_trained(arm, datasets[arm.fingerprint], plan.seeds)
+        assert arm.evaluation is not None, "what the paper shows is trained at full size"
+        check_can_be_trained(arm.evaluation, datasets[arm.fingerprint])
     return plan
 
 
