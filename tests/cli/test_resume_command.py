@@ -122,6 +122,22 @@ def test_a_stopped_evaluation_goes_on_in_its_own_run(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_stopped_experiment_prints_the_command_that_ends_it_as_if_it_never_was(place: Path) -> None:
+    sizes = ("--networks", "3", "--sizes", "200,400", "--seeds", "0", "--workers", "1")
+    words = ("reproduce", "fig5", *sizes, *SMALL)
+    exit_code, said = stopped(signal.SIGINT, *words, "--set", "epochs=3", "--name", "cut", "--no-pictures")
+    assert (exit_code, said[-1]) == (130, "to go on: medarts resume cut")
+    shown = invoke("show", "cut")
+    assert "KILLED" in shown.stdout and "medarts resume cut" in shown.stdout
+    resumed, whole = (
+        json.loads(invoke(*told, "--no-pictures", "--json").stdout)
+        for told in (("resume", "cut"), (*words, "--set", "epochs=3", "--fresh"))
+    )
+    assert [one["state"] for one in resumed["trainings"]] == ["finished"] * 6
+    assert (resumed["rows"], resumed["statistics"]) == (whole["rows"], whole["statistics"])
+
+
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once(place: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", RUN_MAIN, "search", "--name", "cut", "--config", "tiny.yaml"],
