@@ -19,11 +19,12 @@ from medarts_ops.cli.options import (
 )
 from medarts_ops.configs.loader import named_preset
 from medarts_ops.configs.presets import SettingsFile
-from medarts_ops.configs.sweep_arms import ArmSettings, AskedSweep, arms_of, sweep_plan
+from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.configs.sweep_file import SweepFile, read_sweep_file
 from medarts_ops.configs.vary import parse_vary
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiments.scales import default_seeds
+from medarts_ops.experiments.sweep import ArmSettings
 from medarts_ops.quantities import counted
 from medarts_ops.space.genotype import Genotype
 
@@ -92,7 +93,9 @@ def command(
     config = arms[0].search or arms[0].evaluation
     assert config is not None, "an arm has a search or an evaluation"
     name = free_name(how, places, "sweep", config.dataset.name)
-    plan = sweep_plan(arms, seeds=seeds)
+    from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
+
+    plan = plan_sweep(resolved_arms(arms), seeds=seeds, workers=1)
     open_threads = [arm.name for arm in arms if arm.evaluation and arm.evaluation.runtime.threads == "auto"]
     carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.configs.layers import parse_assignment, replacements
 from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import SECTIONS, Section
@@ -21,11 +20,8 @@ from medarts_ops.configs.vary import (
     unique_names,
 )
 from medarts_ops.errors import ConfigError
+from medarts_ops.experiments.sweep import ArmSettings
 from medarts_ops.space.genotype import Genotype
-
-if TYPE_CHECKING:
-    from medarts_ops.data.dataset import ImageDataset
-    from medarts_ops.experiment import ExperimentPlan
 
 
 class AskedSweep(NamedTuple):
@@ -40,16 +36,6 @@ class AskedSweep(NamedTuple):
     varied: Mapping[str, tuple[object, ...]]
     genotypes: Mapping[str, Genotype]
     evaluate_found: bool = False
-
-
-class ArmSettings(NamedTuple):
-    """The settings of one combination, as they are asked for; `subject` says in words which it is."""
-
-    name: str
-    subject: str
-    search: SearchConfig | None
-    evaluation: EvaluateConfig | None
-    genotype: Genotype | None
 
 
 def arms_of(asked: AskedSweep) -> tuple[ArmSettings, ...]:
@@ -79,37 +65,6 @@ def arms_of(asked: AskedSweep) -> tuple[ArmSettings, ...]:
     return tuple(arms)
 
 
-def sweep_plan(arms: Sequence[ArmSettings], *, seeds: Sequence[int], workers: int = 1) -> ExperimentPlan:
-    """The plan of a sweep over these arms, with settings as this machine gives them; images are read to try them.
-
-    Raises:
-        MedartsError: as resolving settings does, for whatever is wrong with the data, or an evaluation that would fail
-            with every seed.
-    """
-    from medarts_ops.data.registry import load_dataset
-    from medarts_ops.experiments.checks import check_can_be_trained
-    from medarts_ops.experiments.sweep import SweepArm, plan_sweep
-    from medarts_ops.resolving import resolve_evaluate_config, resolve_search_config
-
-    datasets: dict[str, ImageDataset] = {}
-    resolved = []
-    for arm in arms:
-        search = None if arm.search is None else resolve_search_config(arm.search)[0]
-        evaluation = None if arm.evaluation is None else resolve_evaluate_config(arm.evaluation)
-        settings = evaluation or search
-        assert settings is not None, "an arm has a search or an evaluation"
-        key = settings.dataset.model_dump_json()
-        if key not in datasets:
-            datasets[key] = load_dataset(settings.dataset)
-        summary = datasets[key].summary(None)
-        resolved.append(SweepArm(arm.name, arm.subject, search, evaluation, arm.genotype, summary))
-    plan = plan_sweep(resolved, seeds=seeds, workers=workers)
-    by_fingerprint = {dataset.fingerprint: dataset for dataset in datasets.values()}
-    for planned in plan.arms:
-        check_can_be_trained(planned, by_fingerprint[planned.fingerprint], plan.seeds)
-    return plan
-
-
 def _sets_by_section(asked: AskedSweep, section: Section) -> dict[Section, tuple[str, ...]]:
     """The `--set` texts of searches and of evaluations, the latter without their prefix."""
     of_evaluation = [text for text in asked.request.sets if text.lstrip().startswith(EVALUATION_PREFIX)]
@@ -137,7 +92,7 @@ def _searched(
         resolved = resolve_evaluate(request)
         check_no_seed_is_set(resolved.changed_by)
         evaluation = resolved.config
-    return ArmSettings(point.name, point.subject, search.config, evaluation, None)
+    return ArmSettings(point.subject, search.config, evaluation, name=point.name)
 
 
 def _trained(axes: Sequence[Axis], request: Request, genotypes: Mapping[str, Genotype]) -> Iterator[ArmSettings]:
@@ -154,7 +109,7 @@ def _trained(axes: Sequence[Axis], request: Request, genotypes: Mapping[str, Gen
             resolved = resolve_evaluate(_at(request, "evaluate", axes, point))
             check_no_seed_is_set(resolved.changed_by)
             subject = ", ".join([*([known_as] if several or not axes else []), *([point.subject] if axes else [])])
-            yield ArmSettings(next(names), subject, None, resolved.config, genotype)
+            yield ArmSettings(subject, None, resolved.config, genotype, next(names))
 
 
 def _at(request: Request, section: Section, axes: Sequence[Axis], point: Point) -> Request:

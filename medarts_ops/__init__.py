@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from medarts_ops.data.registry import DATASETS as DATASETS
     from medarts_ops.evaluation import run_evaluation as run_evaluation
     from medarts_ops.executors.registry import EXECUTORS as EXECUTORS
+    from medarts_ops.experiments.sweep import ArmSettings as ArmSettings
     from medarts_ops.objectives.registry import OBJECTIVES as OBJECTIVES
     from medarts_ops.search import run_search as run_search
     from medarts_ops.space.genotype import Genotype as Genotype
     from medarts_ops.strategies.registry import STRATEGIES as STRATEGIES
     from medarts_ops.tracking.evaluation import tracked_evaluation as tracked_evaluation
+    from medarts_ops.tracking.experiment import sweep as sweep
+    from medarts_ops.tracking.experiment import tracked_experiment as tracked_experiment
+    from medarts_ops.tracking.reproduction import reproduce as reproduce
+    from medarts_ops.tracking.reproduction import reproduction as reproduction
     from medarts_ops.tracking.resume import resumed_evaluation as resumed_evaluation
+    from medarts_ops.tracking.resume import resumed_experiment as resumed_experiment
     from medarts_ops.tracking.resume import resumed_search as resumed_search
     from medarts_ops.tracking.search import tracked_search as tracked_search
 
 _HOMES = {
+    "ArmSettings": "medarts_ops.experiments.sweep",
     "DATASETS": "medarts_ops.data.registry",
     "EXECUTORS": "medarts_ops.executors.registry",
     "OBJECTIVES": "medarts_ops.objectives.registry",
@@ -33,9 +40,14 @@ _HOMES = {
     "Genotype": "medarts_ops.space.genotype",
     "run_evaluation": "medarts_ops.evaluation",
     "run_search": "medarts_ops.search",
+    "reproduce": "medarts_ops.tracking.reproduction",
+    "reproduction": "medarts_ops.tracking.reproduction",
     "resumed_evaluation": "medarts_ops.tracking.resume",
+    "resumed_experiment": "medarts_ops.tracking.resume",
     "resumed_search": "medarts_ops.tracking.resume",
+    "sweep": "medarts_ops.tracking.experiment",
     "tracked_evaluation": "medarts_ops.tracking.evaluation",
+    "tracked_experiment": "medarts_ops.tracking.experiment",
     "tracked_search": "medarts_ops.tracking.search",
 }
 

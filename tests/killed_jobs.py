@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiment_plans import make_arm, make_plan, make_short_search
 from kills import EVALUATION, in_child, search_config, stores
 from moments import Moments, spread
 from whole_state import differences, whole_state
@@ -16,13 +17,18 @@ from whole_state import differences, whole_state
 from medarts_ops.config import SearchConfig
 from medarts_ops.journal.job import is_unfinished, kind_in
 from medarts_ops.tracking.evaluation import tracked_evaluation
-from medarts_ops.tracking.resume import resumed_evaluation, resumed_search
+from medarts_ops.tracking.experiment import tracked_experiment
+from medarts_ops.tracking.resume import resumed_evaluation, resumed_experiment, resumed_search
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.sync import sync_job
 
 NAME, EARLIER, SHARED = "mine", "earlier", "shared"
 PER_KIND = int(os.environ.get("MEDARTS_KILLS_PER_KIND", "1"))
 """How many moments of each kind a job is killed at; 0 is at every one, which takes hours."""
+
+
+EXPERIMENT = make_plan([make_arm("given"), make_arm("found", search=make_short_search())], seeds=[0])
+"""A genotype that is given, and one that is searched: three trainings."""
 
 
 class KilledJob(NamedTuple):
@@ -77,12 +83,23 @@ def without_studies(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in stores(folder).items() if key != "storage"}
 
 
+def begin_experiment(folder: Path, pictures: bool) -> None:
+    tracked_experiment(EXPERIMENT, name=NAME, pictures=pictures, **stores(folder))
+
+
+def resume_experiment(folder: Path, pictures: bool) -> None:
+    """Twice, as an evaluation."""
+    for _ in range(2):
+        assert resumed_experiment(NAME, pictures=pictures, **stores(folder)).waiting == 0
+
+
 SEARCH_CALLS = ("medarts_ops.training.bilevel:SearchTraining.step", "medarts_ops.stages:rank")
 EVALUATION_CALLS = ("medarts_ops.training.supervised:SupervisedTraining.step",)
 JOBS = {
     "search": KilledJob(begin_search, resume_search, SEARCH_CALLS),
     "sharing search": KilledJob(begin_sharing_search, resume_search, SEARCH_CALLS, needs=True),
     "evaluation": KilledJob(begin_evaluation, resume_evaluation, EVALUATION_CALLS, needs=True),
+    "experiment": KilledJob(begin_experiment, resume_experiment, EVALUATION_CALLS),
 }
 
 

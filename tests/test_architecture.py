@@ -41,10 +41,11 @@ FLOORS = [
 
 TRACKING_FLOORS = [
     {"vocabulary"},
-    {"artifacts", "place"},
+    {"artifacts"},
     {"stores"},
     {"reading", "studies"},
     {"runs"},
+    {"place"},
     {"recorders"},
     {"search", "evaluation", "experiment"},
     {"resume", "sync", "deletion", "reproduction"},

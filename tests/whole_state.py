@@ -61,7 +61,8 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
 
 
 def _job(run: Run) -> str:
-    return str(run.data.tags.get("medarts.search_id") or run.data.tags["medarts.evaluation_id"])
+    tags = (f"medarts.{kind}_id" for kind in ("search", "evaluation", "experiment"))
+    return next(run.data.tags[tag] for tag in tags if tag in run.data.tags)
 
 
 def _run(client: MlflowClient, run: Run) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from medarts_ops.experiment import (
     Training,
 )
 from medarts_ops.experiments.run import job_name, run_experiment
+from medarts_ops.experiments.sweep import ArmSettings, plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
 from medarts_ops.journal.folder import check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
@@ -124,6 +125,37 @@ def tracked_experiment(
         tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
         result = run_experiment(plan, folder, observers=(patient, *observers), tracker=tracker)
     return finished_experiment(result, recorder, tracker, patient.waiting)
+
+
+def sweep(
+    arms: Sequence[ArmSettings],
+    *,
+    seeds: Sequence[int],
+    workers: int = 1,
+    name: str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    storage: str | None = None,
+    work_dir: str | Path = "medarts-work",
+    pictures: bool = True,
+    fresh: bool = False,
+    observers: Sequence[ExperimentObserver] = (),
+    on_training: OnTraining | None = None,
+) -> TrackedExperiment:
+    """Compare settings: each arm with each seed, against the first; arguments and errors as of `tracked_experiment`."""
+    plan = plan_sweep(resolved_arms(arms), seeds=seeds, workers=workers)
+    return tracked_experiment(
+        plan,
+        name=name,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        storage=storage,
+        work_dir=work_dir,
+        pictures=pictures,
+        fresh=fresh,
+        observers=observers,
+        on_training=on_training,
+    )
 
 
 def finished_experiment(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
-from medarts_ops.experiment import ExperimentKind, ExperimentPlan, Scale, Source
+from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
 from medarts_ops.experiments.checks import check_can_be_trained
 from medarts_ops.experiments.network import Network, Setting
 from medarts_ops.experiments.pairs import low_config, plan_fig5, plan_fig6
@@ -21,6 +21,7 @@ from medarts_ops.observers import SearchFinished
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.random_genotype import random_genotypes
+from medarts_ops.tracking.experiment import OnTraining, TrackedExperiment, tracked_experiment
 from medarts_ops.tracking.reading.contents import genotype_of
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
 from medarts_ops.tracking.reading.search_report import journal_of
@@ -110,8 +111,66 @@ def reproduction(
         case _:
             raise ConfigError(f"{kind} is no table or figure: allowed are table3, table4, fig5 and fig6")
     for arm in plan.arms:
-        check_can_be_trained(arm, datasets[arm.fingerprint], plan.seeds)
+        assert arm.evaluation is not None, "what the paper shows is trained at full size"
+        check_can_be_trained(arm.evaluation, datasets[arm.fingerprint])
     return plan
+
+
+def reproduce(
+    kind: ExperimentKind,
+    config: EvaluateConfig,
+    *,
+    search: str | None = None,
+    run_ids: Sequence[str] = (),
+    zoo: Sequence[str] = (),
+    of: str | None = None,
+    networks: int | None = None,
+    sizes: Sequence[int] | None = None,
+    all_parents: bool = False,
+    seeds: Sequence[int],
+    scale: Scale = "own",
+    workers: int = 1,
+    name: str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    work_dir: str | Path = "medarts-work",
+    pictures: bool = True,
+    fresh: bool = False,
+    observers: Sequence[ExperimentObserver] = (),
+    on_training: OnTraining | None = None,
+) -> TrackedExperiment:
+    """Make one of the paper's tables or figures: what `reproduction` plans, carried out as `tracked_experiment` does.
+
+    Arguments and errors are those of both.
+    """
+    plan = reproduction(
+        kind,
+        config,
+        search=search,
+        run_ids=run_ids,
+        zoo=zoo,
+        of=of,
+        networks=networks,
+        sizes=sizes,
+        all_parents=all_parents,
+        seeds=seeds,
+        scale=scale,
+        workers=workers,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        work_dir=work_dir,
+    )
+    return tracked_experiment(
+        plan,
+        name=name,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        work_dir=work_dir,
+        pictures=pictures,
+        fresh=fresh,
+        observers=observers,
+        on_training=on_training,
+    )
 
 
 def _given(search: str | None) -> str:

@@ -56,6 +56,11 @@ def arms_of(networks: Sequence[Network], setting: Setting, condition: str = "") 
     )
 
 
+def distinct_names(wished: Sequence[str]) -> list[str]:
+    """Words as arms' names, each once: of two that are the same the second ends in `-2`."""
+    return _told_apart([_as_name(words, LONGEST_NAME) for words in wished])
+
+
 def key_of(words: str) -> str:
     """Words as part of a name: `16x16` for `16×16`, `1000_images` for `1,000 images`."""
     return re.sub(r"[^A-Za-z0-9]+", "_", words.replace("×", "x").replace(",", "")).strip("_")

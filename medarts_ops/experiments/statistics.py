@@ -62,10 +62,12 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -
     from scipy import stats
 
     difference = estimate([second[seed] - first[seed] for seed in common])
-    if not difference.std or not difference.sem:
+    if not difference.std:
         return difference, float("nan")
-    # As stats.ttest_rel, which warns where differences are nearly equal.
-    return difference, 2 * float(stats.t.sf(abs(difference.mean) / difference.sem, difference.n - 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # it warns where differences are nearly equal, and is right
+        test = stats.ttest_rel([second[seed] for seed in common], [first[seed] for seed in common])
+    return difference, float(test.pvalue)
 
 
 @lru_cache(maxsize=256)

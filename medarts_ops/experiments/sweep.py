@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.registry import load_dataset
+from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult
+from medarts_ops.experiments.checks import check_can_be_trained
+from medarts_ops.experiments.network import distinct_names
 from medarts_ops.experiments.protocol import estimated, measured, measured_column, summed_up
 from medarts_ops.experiments.statistics import paired_difference
 from medarts_ops.objectives.shown import axis
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.resolving import resolve_evaluate_config, resolve_search_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.summary import Bar, Bars, Cell, Column, Form, Summary
 
@@ -18,8 +24,21 @@ FORMS: dict[float, Form] = {100.0: "share", 1e-6: "millions"}
 """How an objective is shown, by the factor of its unit; any other as a number."""
 
 
+class ArmSettings(NamedTuple):
+    """One of the things swept over, as it is asked for: a search, an evaluation of what it finds, or of a `genotype`.
+
+    `subject` says in words which it is; `name` is a part of its jobs' names, made of the subject if empty.
+    """
+
+    subject: str
+    search: SearchConfig | None = None
+    evaluation: EvaluateConfig | None = None
+    genotype: Genotype | None = None
+    name: str = ""
+
+
 class SweepArm(NamedTuple):
-    """One of the things swept over; `search`, `evaluation` and `genotype` as in `Arm`."""
+    """One of the things swept over, with its images; `search`, `evaluation` and `genotype` as in `Arm`."""
 
     name: str
     subject: str
@@ -43,6 +62,31 @@ class _Measure(NamedTuple):
         if self.kind == "search":
             return f"search_{self.name}"
         return "error" if self.name == TEST_ERROR else self.name
+
+
+def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
+    """The arms as this machine gives them, with their images, which are read to be summed up.
+
+    Raises:
+        MedartsError: as resolving settings does, or for whatever is wrong with the data.
+    """
+    datasets: dict[str, ImageDataset] = {}
+    names = distinct_names([arm.name or arm.subject for arm in arms])
+    found = []
+    for arm, name in zip(arms, names, strict=True):
+        search = None if arm.search is None else resolve_search_config(arm.search)[0]
+        evaluation = None if arm.evaluation is None else resolve_evaluate_config(arm.evaluation)
+        config = evaluation or search
+        if config is None:
+            raise ConfigError(f"arm {arm.subject!r} has no settings: give a search, an evaluation, or both")
+        key = config.dataset.model_dump_json()
+        if key not in datasets:
+            datasets[key] = load_dataset(config.dataset)
+        if evaluation is not None:
+            check_can_be_trained(evaluation, datasets[key])
+        summary = datasets[key].summary(None)
+        found.append(SweepArm(name, arm.subject, search, evaluation, arm.genotype, summary))
+    return tuple(found)
 
 
 def plan_sweep(arms: Sequence[SweepArm], *, seeds: Sequence[int], workers: int) -> ExperimentPlan:

@@ -9,8 +9,9 @@ from factories import make_genotype
 
 from medarts_ops.configs.loader import Request
 from medarts_ops.configs.presets import SettingsFile
-from medarts_ops.configs.sweep_arms import ArmSettings, AskedSweep, arms_of
+from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.errors import ConfigError
+from medarts_ops.experiments.sweep import ArmSettings
 
 ONE, OTHER = make_genotype(), make_genotype("skip_connect")
 

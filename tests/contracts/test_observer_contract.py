@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from experiment_outcomes import make_networks, make_result, make_setting
 from factories import make_dataset_summary, make_evaluate_config_tiny, make_evaluation_epoch, make_genotype
 from journals import held_of, make_proposed_events, write_journal
 from rich.console import Console
 
+from medarts_ops.cli.experiment_progress import ExperimentProgress
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
+from medarts_ops.experiment import ExperimentFinished, ExperimentStarted, TrainingFinished
+from medarts_ops.experiments.table4 import plan_table4
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import (
     EvaluationEpochFinished,
@@ -23,10 +27,10 @@ from medarts_ops.observers import (
     SearchStarted,
 )
 from medarts_ops.tracking.place import Place, write_place
-from medarts_ops.tracking.recorders import evaluation_recorder, search_recorder
+from medarts_ops.tracking.recorders import evaluation_recorder, experiment_recorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.study_storage import open_study_storage
-from medarts_ops.tracking.vocabulary import EVALUATION_TAG
+from medarts_ops.tracking.vocabulary import EVALUATION_TAG, EXPERIMENT_TAG
 
 NAME = "mine"
 SEARCH = make_proposed_events(NAME)
@@ -41,6 +45,16 @@ EVALUATION = (
     ),
     *(EvaluationEpochFinished(record=record) for record in HISTORY),
     EvaluationFinished(result=RESULT),
+)
+
+COMPARED = plan_table4(make_networks("g_init", "g_best"), make_setting(), seeds=[0, 1], scale="own", workers=1)
+EXPERIMENT = (
+    ExperimentStarted(plan=COMPARED),
+    *(
+        TrainingFinished(outcome=outcome)
+        for outcome in make_result(COMPARED, lambda each: 0.25 + 0.1 * each.seed).outcomes
+    ),
+    ExperimentFinished(),
 )
 
 
@@ -111,7 +125,25 @@ def on_a_terminal(progress: type[Any], events: Sequence[Any]) -> Callable[[Path]
     return watched
 
 
+def experiment_in_a_store(folder: Path) -> Watched:
+    store = open_store(f"sqlite:///{folder / 'mlflow.db'}")
+    (folder / NAME).mkdir()
+
+    def held() -> Any:
+        return [
+            (run.name, run.status, dict(run.params), dict(run.metrics), dict(run.tags).keys(), artifacts)
+            for run in store.runs_with(store.experiment_id(), EXPERIMENT_TAG, NAME)
+            for artifacts in [
+                sorted({**store.artifacts_in(run.run_id, ""), **store.artifacts_in(run.run_id, "pictures")})
+            ]
+        ]
+
+    return Watched(lambda: experiment_recorder(store, folder / NAME, pictures=True).observer, EXPERIMENT, held)
+
+
 OBSERVERS = {
+    "experiment-recorder": experiment_in_a_store,
+    "experiment-progress": on_a_terminal(ExperimentProgress, EXPERIMENT),
     "search-recorder": search_in_stores,
     "evaluation-recorder": evaluation_in_a_store,
     "search-progress": on_a_terminal(SearchProgress, SEARCH),
