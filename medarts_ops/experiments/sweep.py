@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult
+from medarts_ops.experiments.arm_settings import ArmSettings as ArmSettings  # what is swept over is imported from here
 from medarts_ops.experiments.checks import check_can_be_trained
 from medarts_ops.experiments.network import distinct_names
 from medarts_ops.experiments.protocol import estimated, measured, measured_column, summed_up
@@ -22,19 +23,6 @@ from medarts_ops.summary import Bar, Bars, Cell, Column, Form, Summary
 
 FORMS: dict[float, Form] = {100.0: "share", 1e-6: "millions"}
 """How an objective is shown, by the factor of its unit; any other as a number."""
-
-
-class ArmSettings(NamedTuple):
-    """One of the things swept over, as it is asked for: a search, an evaluation of what it finds, or of a `genotype`.
-
-    `subject` says in words which it is; `name` is a part of its jobs' names, made of the subject if empty.
-    """
-
-    subject: str
-    search: SearchConfig | None = None
-    evaluation: EvaluateConfig | None = None
-    genotype: Genotype | None = None
-    name: str = ""
 
 
 class SweepArm(NamedTuple):
