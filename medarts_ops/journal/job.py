@@ -89,6 +89,8 @@ def new_job(
         held = None if folder is None else kind_in(folder)
         if held is not None:
             raise SearchError(f"{str(folder)!r} holds {KINDS[held].with_article} already; resume it instead")
+        if folder is not None:
+            remove_partial_files(folder)  # of a process that was killed before its job began here
         with Job(Journal(kind, "" if folder is None else folder.name), folder, observers) as job:
             yield job
 
