@@ -21,7 +21,9 @@ from medarts_ops.cli.output import (
     table,
 )
 from medarts_ops.cli.visible import visible
+from medarts_ops.errors import SearchError
 from medarts_ops.experiment import FinishedTraining, Training, TrainingOutcome
+from medarts_ops.quantities import counted
 from medarts_ops.summary import Summary
 from medarts_ops.summary_text import EMPTY, cells_text, heading, with_method
 
@@ -39,7 +41,7 @@ MOST_BLOCKS = 2
 
 
 def show_experiment(tracked: TrackedExperiment, places: Places, as_json: bool, as_csv: bool = False) -> None:
-    """A finished experiment on stdout."""
+    """A finished experiment on stdout; a SearchError behind it where all of its trainings failed."""
     from medarts_ops.experiments.summarize import cells_flat
     from medarts_ops.tracking.artifacts.files import without_nan
 
@@ -57,6 +59,9 @@ def show_experiment(tracked: TrackedExperiment, places: Places, as_json: bool, a
         print_facts(console, [("name", summary.name), ("run id", tracked.run_id)])
         run_id = tracked.run_id
         print_next(console, ["show", run_id], ["report", run_id], ["ui"], tracking_uri=places.named_store)
+    outcomes = tracked.result.outcomes
+    if len(tracked.result.failed) == len(outcomes):
+        raise SearchError(f"nothing was measured: all {counted(len(outcomes), 'training')} failed, as told above")
 
 
 def experiment_json(tracked: TrackedExperiment) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class ExperimentProgress:
         self._left: ExperimentLeft
         self._numbers: dict[str, int] = {}
         self._trainings: dict[str, Training] = {}
+        self._failed = 0
 
     def notify(self, event: experiment.ExperimentEvent) -> None:
         """Shows one event of the experiment."""
@@ -35,7 +36,8 @@ class ExperimentProgress:
                 self._finished(outcome)
             case experiment.ExperimentFinished():
                 self._board.drop(WHOLE)
-                self._board.say(f"experiment finished: {counted(self._left.all, 'training')}")
+                failed = f", {self._failed} failed" if self._failed else ""
+                self._board.say(f"experiment finished: {counted(self._left.all, 'training')}{failed}")
             case experiment.ExperimentStopped() | observers.ProcessStarted():
                 pass  # the command's last line says why; how numbers are computed is in the store
 
@@ -80,6 +82,7 @@ class ExperimentProgress:
     def _finished(self, outcome: TrainingOutcome) -> None:
         training = self._trainings[outcome.key]
         self._left.training_finished(outcome.key)
+        self._failed += isinstance(outcome, FailedTraining)
         self._board.drop_all(f"{self._numbers[outcome.key]}/{self._left.all} ")
         self._board.say(f"{self._place(training)} {_label(training)} {_what_came(outcome)}")
         self._board.total(WHOLE, self._left.over, self._left.all, self._time_left())

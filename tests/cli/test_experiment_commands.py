@@ -191,6 +191,38 @@ def test_a_sweep_of_a_file_trains_given_genotypes(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_training_that_fails_is_told_and_the_others_go_on(place: Path) -> None:
+    words = ("sweep", "--genotype", "DARTS_V2", "--dataset", "digits", "--seeds", "5", *SMALL, *QUICK)
+    result = told(*words, "--vary", "weights.lr=0.025,1e30")
+    assert "2 of 2: weights.lr=1e+30, seed 5 failed: " in result.stderr and "; the others go on" in result.stderr
+    assert "experiment finished: 2 trainings, 1 failed" in result.stderr
+    assert "failed: lr-1e-30.s5 diverged: " in result.stdout
+    assert "1 failed" in told("runs").stdout
+
+
+@pytest.mark.slow
+def test_an_experiment_that_measured_nothing_is_an_error(place: Path) -> None:
+    words = ("sweep", "--genotype", "DARTS_V2", "--dataset", "digits", "--seeds", "5", *SMALL, *QUICK, "--json")
+    result = invoke(*words, "--vary", "weights.lr=1e29,1e30")
+    assert result.exit_code == 1 and result.stderr.splitlines()[-1].startswith("error: nothing was measured: all 2 ")
+    assert [one["state"] for one in json.loads(result.stdout)["trainings"]] == ["failed"] * 2
+
+
+@pytest.mark.slow
+def test_a_table_that_somebody_broke_is_a_line_beside_the_rest(place: Path, table4: dict[str, Any]) -> None:
+    (file,) = place.rglob(f"{table4['run_id']}/artifacts/table.json")
+    whole = file.read_text(encoding="utf-8")
+    try:
+        for broken in ("{", "[]", '{"rows": 3}', '{"version": 99}'):
+            file.write_text(broken, encoding="utf-8")
+            shown = told("show", "t4").stdout
+            assert "What can't be read\n" in shown and "t4.g_mid.s1, FINISHED" in shown
+            assert as_json("show", "t4")["experiment"] is None
+    finally:
+        file.write_text(whole, encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_deleting_an_experiment_takes_its_trainings_and_no_search_that_was_there(place: Path) -> None:
     words = ("reproduce", "table4", "found", "--seeds", "7", *SMALL, *QUICK, "--name", "gone")
     run_ids = {one["run_id"] for one in as_json(*words)["trainings"]}

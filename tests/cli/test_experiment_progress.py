@@ -83,7 +83,7 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
         "1 of 4: arm one, seed 0 finished in 20 s: test error 25.00 %",
         "2 of 4: arm two, seed 0 failed: loss is NaN; the others go on",
         "3 of 4: arm one, seed 1 finished in 20 s: test error 25.00 %",
-        "experiment finished: 4 trainings",
+        "experiment finished: 4 trainings, 1 failed",
     ]
 
 
