@@ -11,11 +11,11 @@ from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
 from medarts_ops.experiments.checks import check_can_be_trained
-from medarts_ops.experiments.network import Network, Setting
+from medarts_ops.experiments.network import Network, Setting, plan_networks
 from medarts_ops.experiments.pairs import low_config, plan_fig5, plan_fig6
 from medarts_ops.experiments.scales import default_networks
-from medarts_ops.experiments.table3 import plan_table3, zoo_network
-from medarts_ops.experiments.table4 import descent_networks, plan_table4
+from medarts_ops.experiments.table3 import zoo_network
+from medarts_ops.experiments.table4 import descent_networks
 from medarts_ops.individual import RankedIndividual, StageResult
 from medarts_ops.observers import SearchFinished
 from medarts_ops.quantities import SECONDS_PER_HOUR
@@ -92,12 +92,12 @@ def reproduction(
         case "table4":
             stages, sources = _finished_search(_given(search), places)
             line = descent_networks(stages, sources, all_parents)
-            plan = plan_table4(line, setting, seeds=seeds, scale=scale, workers=workers)
+            plan = plan_networks(kind, line, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "table3":
             told = [*(_found(run_id, places) for run_id in run_ids), *map(zoo_network, zoo)]
             if not told:
                 raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
-            plan = plan_table3(told, setting, seeds=seeds, scale=scale, workers=workers)
+            plan = plan_networks(kind, told, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "fig5":
             some = _networks(of, networks, scale, places)
             plan = plan_fig5(some, setting, sizes, seeds=seeds, scale=scale, workers=workers)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.experiment import Arm, Source
+from medarts_ops.experiment import Arm, ExperimentKind, ExperimentPlan, Scale, Source
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.genotype import Genotype
 
@@ -31,6 +31,26 @@ class Setting(NamedTuple):
 
     config: ResolvedEvaluateConfig
     dataset: DatasetSummary
+
+
+def plan_networks(
+    kind: ExperimentKind,
+    networks: Sequence[Network],
+    settings: Mapping[str, Setting],
+    *,
+    seeds: Sequence[int],
+    scale: Scale,
+    workers: int,
+) -> ExperimentPlan:
+    """Each network under each condition, `settings` by their names (empty for one alone), with each seed."""
+    return ExperimentPlan(
+        kind=kind,
+        scale=scale,
+        seeds=tuple(seeds),
+        arms=tuple(arm for name, setting in settings.items() for arm in arms_of(networks, setting, name)),
+        datasets={setting.dataset.fingerprint: setting.dataset for setting in settings.values()},
+        workers=workers,
+    )
 
 
 def arms_of(networks: Sequence[Network], setting: Setting, condition: str = "") -> tuple[Arm, ...]:

@@ -11,7 +11,7 @@ from medarts_ops.data.proxy import LEAST_PER_CLASS
 from medarts_ops.data.resolution import SMALLEST_SIDE
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import ExperimentKind, ExperimentPlan, ExperimentResult, Scale
-from medarts_ops.experiments.network import Network, Setting, arms_of, key_of
+from medarts_ops.experiments.network import Network, Setting, key_of, plan_networks
 from medarts_ops.experiments.protocol import (
     errors_of,
     estimated,
@@ -58,7 +58,7 @@ def plan_fig5(
     """
     _check_networks(networks, "fig5")
     settings = _settings_of_sizes(setting, sizes, 3 if scale == "small" else 5)
-    return _plan("fig5", networks, settings, seeds=seeds, scale=scale, workers=workers)
+    return plan_networks("fig5", networks, settings, seeds=seeds, scale=scale, workers=workers)
 
 
 def low_config(config: EvaluateConfig, resolution: tuple[int, int]) -> EvaluateConfig:
@@ -90,7 +90,7 @@ def plan_fig6(
     """
     _check_networks(networks, "fig6")
     settings = {_size(each): each for each in (low, full)}
-    return _plan("fig6", networks, settings, seeds=seeds, scale=scale, workers=workers)
+    return plan_networks("fig6", networks, settings, seeds=seeds, scale=scale, workers=workers)
 
 
 def summarize_pairs(result: ExperimentResult) -> Summary:
@@ -152,25 +152,6 @@ def _settings_of_sizes(setting: Setting, sizes: Sequence[int] | None, steps: int
             f"{got}: allowed are two or more that rise, by one image of each class ({n_classes}) at least"
         )
     return settings
-
-
-def _plan(
-    kind: ExperimentKind,
-    networks: Sequence[Network],
-    settings: dict[str, Setting],
-    *,
-    seeds: Sequence[int],
-    scale: Scale,
-    workers: int,
-) -> ExperimentPlan:
-    return ExperimentPlan(
-        kind=kind,
-        scale=scale,
-        seeds=tuple(seeds),
-        arms=tuple(arm for name, setting in settings.items() for arm in arms_of(networks, setting, name)),
-        datasets={setting.dataset.fingerprint: setting.dataset for setting in settings.values()},
-        workers=workers,
-    )
 
 
 def _size(setting: Setting) -> str:

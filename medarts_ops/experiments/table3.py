@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from medarts_ops.experiment import Arm, ExperimentPlan, ExperimentResult, Scale
-from medarts_ops.experiments.network import Network, Setting, arms_of
+from medarts_ops.experiment import Arm, ExperimentResult
+from medarts_ops.experiments.network import Network
 from medarts_ops.experiments.protocol import (
     PublishedOn,
     error_bar,
@@ -36,20 +34,6 @@ def zoo_network(name: str) -> Network:
         description=entry.description,
         method=None if row is None else row_of(row).method,
         published_as=row,
-    )
-
-
-def plan_table3(
-    networks: Sequence[Network], setting: Setting, *, seeds: Sequence[int], scale: Scale, workers: int
-) -> ExperimentPlan:
-    """Each network with each seed."""
-    return ExperimentPlan(
-        kind="table3",
-        scale=scale,
-        seeds=tuple(seeds),
-        arms=arms_of(networks, setting),
-        datasets={setting.dataset.fingerprint: setting.dataset},
-        workers=workers,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from medarts_ops.errors import SearchError
-from medarts_ops.experiment import Arm, ExperimentPlan, ExperimentResult, Scale, Source
-from medarts_ops.experiments.network import Network, Setting, arms_of
+from medarts_ops.experiment import Arm, ExperimentResult, Source
+from medarts_ops.experiments.network import Network
 from medarts_ops.experiments.protocol import (
     PublishedOn,
     error_bar,
@@ -76,20 +76,6 @@ def descent_networks(
             )
         )
     return tuple(networks)
-
-
-def plan_table4(
-    networks: Sequence[Network], setting: Setting, *, seeds: Sequence[int], scale: Scale, workers: int
-) -> ExperimentPlan:
-    """Each network, first stage first, with each seed."""
-    return ExperimentPlan(
-        kind="table4",
-        scale=scale,
-        seeds=tuple(seeds),
-        arms=arms_of(networks, setting),
-        datasets={setting.dataset.fingerprint: setting.dataset},
-        workers=workers,
-    )
 
 
 def summarize_table4(result: ExperimentResult) -> Summary:

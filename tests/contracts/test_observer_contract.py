@@ -18,7 +18,7 @@ from rich.console import Console
 from medarts_ops.cli.experiment_progress import ExperimentProgress
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
 from medarts_ops.experiment import ExperimentFinished, ExperimentStarted, TrainingFinished
-from medarts_ops.experiments.table4 import plan_table4
+from medarts_ops.experiments.network import plan_networks
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.observers import (
     EvaluationEpochFinished,
@@ -47,7 +47,9 @@ EVALUATION = (
     EvaluationFinished(result=RESULT),
 )
 
-COMPARED = plan_table4(make_networks("g_init", "g_best"), make_setting(), seeds=[0, 1], scale="own", workers=1)
+COMPARED = plan_networks(
+    "table4", make_networks("g_init", "g_best"), {"": make_setting()}, seeds=[0, 1], scale="own", workers=1
+)
 EXPERIMENT = (
     ExperimentStarted(plan=COMPARED),
     *(

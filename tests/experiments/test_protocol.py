@@ -5,13 +5,15 @@ from __future__ import annotations
 from experiment_outcomes import make_networks, make_result, make_setting
 from factories import make_dataset_summary, make_search_config_tiny
 
+from medarts_ops.experiments.network import plan_networks
 from medarts_ops.experiments.protocol import caption, failure_lines, measured, notes_of
 from medarts_ops.experiments.sweep import SweepArm, plan_sweep
-from medarts_ops.experiments.table3 import plan_table3
 
 
 def make_plan(seeds=(0, 1), **config):
-    return plan_table3(make_networks("a", "b"), make_setting(**config), seeds=seeds, scale="small", workers=1)
+    return plan_networks(
+        "table3", make_networks("a", "b"), {"": make_setting(**config)}, seeds=seeds, scale="small", workers=1
+    )
 
 
 def test_a_caption_says_scale_seeds_network_epochs_images_and_resolution():

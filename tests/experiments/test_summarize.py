@@ -5,23 +5,25 @@ from __future__ import annotations
 import pytest
 from experiment_outcomes import make_networks, make_result, make_setting
 
+from medarts_ops.experiments.network import plan_networks
 from medarts_ops.experiments.pairs import plan_fig5
 from medarts_ops.experiments.summarize import cells_flat, summarize
-from medarts_ops.experiments.table3 import plan_table3, zoo_network
-from medarts_ops.experiments.table4 import plan_table4
+from medarts_ops.experiments.table3 import zoo_network
 
 
 def make_table3(came_to=lambda training: 0.2 + 0.1 * training.seed):
     networks = [zoo_network("DARTS_V2"), zoo_network("SNAS")]
-    return make_result(plan_table3(networks, make_setting(), seeds=(0, 1), scale="small", workers=1), came_to)
+    return make_result(
+        plan_networks("table3", networks, {"": make_setting()}, seeds=(0, 1), scale="small", workers=1), came_to
+    )
 
 
 def test_each_kind_has_its_summary():
     how = {"seeds": (0, 1), "scale": "small", "workers": 1}
     networks = make_networks("a", "b", "c")
     plans = [
-        plan_table3(networks, make_setting(), **how),
-        plan_table4(networks, make_setting(), **how),
+        plan_networks("table3", networks, {"": make_setting()}, **how),
+        plan_networks("table4", networks, {"": make_setting()}, **how),
         plan_fig5(networks, make_setting(), None, **how),
     ]
     summaries = [summarize(make_result(plan, lambda training: 0.3)) for plan in plans]

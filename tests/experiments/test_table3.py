@@ -6,7 +6,8 @@ import pytest
 from experiment_outcomes import make_networks, make_result, make_setting
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.experiments.table3 import plan_table3, summarize_table3, zoo_network
+from medarts_ops.experiments.network import plan_networks
+from medarts_ops.experiments.table3 import summarize_table3, zoo_network
 from medarts_ops.published import TABLE_III
 from medarts_ops.space.zoo import zoo_genotype
 
@@ -14,7 +15,7 @@ from medarts_ops.space.zoo import zoo_genotype
 def make_summary(dataset: str = "cifar10"):
     (found,) = make_networks("mine")
     networks = [found._replace(method="gradient + evolution", search_seconds=21_600.0), zoo_network("darts_v2")]
-    plan = plan_table3(networks, make_setting(dataset), seeds=(0, 1), scale="small", workers=1)
+    plan = plan_networks("table3", networks, {"": make_setting(dataset)}, seeds=(0, 1), scale="small", workers=1)
     return summarize_table3(make_result(plan, lambda training: 0.2 + 0.1 * training.seed))
 
 

@@ -11,7 +11,8 @@ from scipy import stats
 
 from medarts_ops.errors import SearchError
 from medarts_ops.experiment import Source
-from medarts_ops.experiments.table4 import descent_networks, line_of_descent, plan_table4, summarize_table4
+from medarts_ops.experiments.network import plan_networks
+from medarts_ops.experiments.table4 import descent_networks, line_of_descent, summarize_table4
 from medarts_ops.individual import RankedIndividual, StageResult
 
 OPERATIONS = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3")
@@ -98,7 +99,9 @@ ERRORS = {"g_init": (0.30, 0.34, 0.29), "g_mid": (0.28, 0.29, 0.27), "g_best": (
 
 def make_plan(dataset: str = "digits", seeds: Sequence[int] = (0, 1, 2)):
     networks = [each._replace(published_as=each.name) for each in make_networks(*ERRORS)]
-    return plan_table4(networks, make_setting(dataset, images=1005), seeds=seeds, scale="small", workers=1)
+    return plan_networks(
+        "table4", networks, {"": make_setting(dataset, images=1005)}, seeds=seeds, scale="small", workers=1
+    )
 
 
 def test_each_network_is_trained_with_each_seed():
