@@ -37,9 +37,12 @@ def listed(*words: str) -> list[tuple[str, str]]:
 
 def test_every_verb_that_opens_a_tracking_store_takes_an_experiment() -> None:
     with click.Context(medarts) as ctx:
-        commands = [medarts.get_command(ctx, verb) for verb in VERBS]  # type: ignore[attr-defined]
+        verbs = [medarts.get_command(ctx, verb) for verb in VERBS]  # type: ignore[attr-defined]
+    commands = [
+        each for verb in verbs for each in (verb.commands.values() if isinstance(verb, click.Group) else [verb])
+    ]
     taken = [{parameter.name for parameter in command.params} & {"tracking_uri", "experiment"} for command in commands]
-    assert all(len(names) != 1 for names in taken) and sum(map(bool, taken)) == 11
+    assert all(len(names) != 1 for names in taken) and sum(map(bool, taken)) == 16
 
 
 def test_runs_says_which_experiment_a_search_is_in_and_lists_one_alone_if_asked(flowers: RunStore) -> None:
