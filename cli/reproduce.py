@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import click
 
 from medarts_ops.cli.evaluate import after_its_search
@@ -20,6 +18,7 @@ from medarts_ops.configs.loader import Request
 from medarts_ops.configs.scales import at_scale
 from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.experiment import ExperimentKind
+from medarts_ops.experiments.network import AskedNetworks
 
 MAX_NETWORKS = 1000
 
@@ -34,18 +33,6 @@ class ExperimentGroup(click.Group):
         if args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
             ctx.fail(unknown_name("experiment", args[0], self.commands))
         return super().resolve_command(ctx, args)
-
-
-class Networks(NamedTuple):
-    """Which networks are compared, in the words of `tracking.reproduction.reproduction`; each kind has some of them."""
-
-    search: str | None = None
-    run_ids: tuple[str, ...] = ()
-    zoo: tuple[str, ...] = ()
-    of: str | None = None
-    networks: int | None = None
-    sizes: tuple[int, ...] | None = None
-    all_parents: bool = False
 
 
 def parse_sizes(ctx: click.Context, parameter: click.Parameter, given: str | None) -> tuple[int, ...] | None:
@@ -120,7 +107,7 @@ def table3(
     request = config_request(ctx)
     if run_ids:
         request, _ = after_its_search(request, run_ids[0], places)
-    _reproduce("table3", Networks(run_ids=run_ids, zoo=zoo), request, how, places, as_csv, as_json)
+    _reproduce("table3", AskedNetworks(run_ids=run_ids, zoo=zoo), request, how, places, as_csv, as_json)
 
 
 @command.command("table4")
@@ -151,7 +138,7 @@ def table4(
       medarts reproduce table4 search-digits --seeds 0-4 --set epochs=6 --json
     """
     request, _ = after_its_search(config_request(ctx), search, places)
-    _reproduce("table4", Networks(search=search, all_parents=all_parents), request, how, places, as_csv, as_json)
+    _reproduce("table4", AskedNetworks(search=search, all_parents=all_parents), request, how, places, as_csv, as_json)
 
 
 @command.command("fig5")
@@ -189,7 +176,7 @@ def fig5(
       medarts reproduce fig5 --of search-digits --networks 4 --sizes 400,800 --seeds 0-1
     """
     request = _of_its_search(ctx, of, places)
-    _reproduce("fig5", Networks(of=of, networks=networks, sizes=sizes), request, how, places, as_csv, as_json)
+    _reproduce("fig5", AskedNetworks(of=of, n=networks, sizes=sizes), request, how, places, as_csv, as_json)
 
 
 @command.command("fig6")
@@ -220,7 +207,7 @@ def fig6(
       medarts reproduce fig6 --of search-cifar10 --seeds 0-4 --workers 2
     """
     request = _of_its_search(ctx, of, places)
-    _reproduce("fig6", Networks(of=of, networks=networks), request, how, places, as_csv, as_json)
+    _reproduce("fig6", AskedNetworks(of=of, n=networks), request, how, places, as_csv, as_json)
 
 
 def _of_its_search(ctx: click.Context, of: str | None, places: Places) -> Request:
@@ -230,7 +217,7 @@ def _of_its_search(ctx: click.Context, of: str | None, places: Places) -> Reques
 
 def _reproduce(
     kind: ExperimentKind,
-    asked: Networks,
+    networks: AskedNetworks,
     request: Request,
     how: How,
     places: Places,
@@ -246,13 +233,7 @@ def _reproduce(
     plan = reproduction(
         kind,
         config,
-        search=asked.search,
-        run_ids=asked.run_ids,
-        zoo=asked.zoo,
-        of=asked.of,
-        networks=asked.networks,
-        sizes=asked.sizes,
-        all_parents=asked.all_parents,
+        networks,
         seeds=how.seeds or default_seeds(kind, scale),
         scale=scale,
         tracking_uri=places.tracking_uri,

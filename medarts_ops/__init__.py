@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medarts_ops.data.registry import DATASETS as DATASETS
     from medarts_ops.evaluation import run_evaluation as run_evaluation
     from medarts_ops.executors.registry import EXECUTORS as EXECUTORS
+    from medarts_ops.experiments.network import AskedNetworks as AskedNetworks
     from medarts_ops.experiments.sweep import ArmSettings as ArmSettings
     from medarts_ops.objectives.registry import OBJECTIVES as OBJECTIVES
     from medarts_ops.search import run_search as run_search
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ArmSettings": "medarts_ops.experiments.sweep",
+    "AskedNetworks": "medarts_ops.experiments.network",
     "DATASETS": "medarts_ops.data.registry",
     "EXECUTORS": "medarts_ops.executors.registry",
     "OBJECTIVES": "medarts_ops.objectives.registry",

@@ -65,8 +65,8 @@ class Arm(Value):
 
     @property
     def dataset(self) -> DatasetConfig:
-        """Which images it is trained on."""
-        config = self.search or self.evaluation
+        """Which images `fingerprint` is of."""
+        config = self.evaluation or self.search
         assert config is not None, "an arm has something to train"
         return config.dataset
 

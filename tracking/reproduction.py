@@ -11,7 +11,7 @@ from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
 from medarts_ops.experiments.checks import check_can_be_trained
-from medarts_ops.experiments.network import Network, Setting, plan_networks
+from medarts_ops.experiments.network import AskedNetworks, Network, Setting, plan_networks
 from medarts_ops.experiments.pairs import low_config, plan_fig5, plan_fig6
 from medarts_ops.experiments.scales import default_networks
 from medarts_ops.experiments.table3 import zoo_network
@@ -48,14 +48,8 @@ class Places(NamedTuple):
 def reproduction(
     kind: ExperimentKind,
     config: EvaluateConfig,
+    networks: AskedNetworks,
     *,
-    search: str | None = None,
-    run_ids: Sequence[str] = (),
-    zoo: Sequence[str] = (),
-    of: str | None = None,
-    networks: int | None = None,
-    sizes: Sequence[int] | None = None,
-    all_parents: bool = False,
     seeds: Sequence[int],
     scale: Scale,
     workers: int = 1,
@@ -68,12 +62,7 @@ def reproduction(
     Args:
         kind: `table3`, `table4`, `fig5` or `fig6`.
         config: how networks are trained.
-        search: for table4, the finished search whose line of descent is followed.
-        run_ids, zoo: for table3, runs that have a genotype, and names of published ones.
-        of: for figures, a search whose individuals are the networks; random networks if None.
-        networks: for figures, how many; the scale's number if None, and as many as the search has.
-        sizes: for fig5, the numbers of training images; even steps if None.
-        all_parents: for table4, both parents of a crossover child.
+        networks: which are compared.
         seeds, scale, workers: as in `ExperimentPlan`.
         tracking_uri, experiment, work_dir: where searches are looked for.
 
@@ -90,19 +79,19 @@ def reproduction(
     datasets = {dataset.fingerprint: dataset}
     match kind:
         case "table4":
-            stages, sources = _finished_search(_given(search), places)
-            line = descent_networks(stages, sources, all_parents)
+            stages, sources = _finished_search(_given(networks.search), places)
+            line = descent_networks(stages, sources, networks.all_parents)
             plan = plan_networks(kind, line, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "table3":
-            told = [*(_found(run_id, places) for run_id in run_ids), *map(zoo_network, zoo)]
+            told = [*(_found(run_id, places) for run_id in networks.run_ids), *map(zoo_network, networks.zoo)]
             if not told:
                 raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
             plan = plan_networks(kind, told, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "fig5":
-            some = _networks(of, networks, scale, places)
-            plan = plan_fig5(some, setting, sizes, seeds=seeds, scale=scale, workers=workers)
+            some = _networks(networks, scale, places)
+            plan = plan_fig5(some, setting, networks.sizes, seeds=seeds, scale=scale, workers=workers)
         case "fig6":
-            some = _networks(of, networks, scale, places)
+            some = _networks(networks, scale, places)
             low_settings = resolve_evaluate_config(low_config(resolved, dataset.resolution))
             low_dataset = load_dataset(low_settings.dataset)
             datasets[low_dataset.fingerprint] = low_dataset
@@ -119,14 +108,8 @@ def reproduction(
 def reproduce(
     kind: ExperimentKind,
     config: EvaluateConfig,
+    networks: AskedNetworks,
     *,
-    search: str | None = None,
-    run_ids: Sequence[str] = (),
-    zoo: Sequence[str] = (),
-    of: str | None = None,
-    networks: int | None = None,
-    sizes: Sequence[int] | None = None,
-    all_parents: bool = False,
     seeds: Sequence[int],
     scale: Scale = "own",
     workers: int = 1,
@@ -146,13 +129,7 @@ def reproduce(
     plan = reproduction(
         kind,
         config,
-        search=search,
-        run_ids=run_ids,
-        zoo=zoo,
-        of=of,
-        networks=networks,
-        sizes=sizes,
-        all_parents=all_parents,
+        networks,
         seeds=seeds,
         scale=scale,
         workers=workers,
@@ -222,9 +199,9 @@ def _found(run_id: str, places: Places) -> Network:
     )
 
 
-def _networks(of: str | None, networks: int | None, scale: Scale, places: Places) -> list[Network]:
+def _networks(asked: AskedNetworks, scale: Scale, places: Places) -> list[Network]:
     """Random networks, or those of a search: distinct ones, its last stage's best first."""
-    n = default_networks(scale) if networks is None else networks
+    n, of = default_networks(scale) if asked.n is None else asked.n, asked.of
     if of is None:
         made = random_genotypes(n, NETWORKS_SEED)
         return [Network(f"network-{number:02d}", genotype) for number, genotype in enumerate(made, start=1)]

@@ -26,6 +26,28 @@ class Network(NamedTuple):
     published_as: str | None = None
 
 
+class AskedNetworks(NamedTuple):
+    """Which networks are asked for; each table and figure knows some of these.
+
+    Attributes:
+        search: of table4, the finished search whose line of descent is followed.
+        all_parents: of table4, whether it is followed to both parents of a crossover child.
+        run_ids: of table3, runs that have a genotype.
+        zoo: of table3, names of published genotypes.
+        of: of figures, the search whose individuals are the networks; random networks if None.
+        n: of figures, how many; the scale's number if None, and as many as the search has.
+        sizes: of fig5, the numbers of training images; even steps if None.
+    """
+
+    search: str | None = None
+    all_parents: bool = False
+    run_ids: Sequence[str] = ()
+    zoo: Sequence[str] = ()
+    of: str | None = None
+    n: int | None = None
+    sizes: Sequence[int] | None = None
+
+
 class Setting(NamedTuple):
     """How genotypes are trained, and on which images."""
 

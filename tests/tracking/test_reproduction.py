@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from factories import make_evaluate_config_tiny, make_search_config_tiny
 
-from medarts_ops import ArmSettings, reproduce, sweep
+from medarts_ops import ArmSettings, AskedNetworks, reproduce, sweep
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.errors import ConfigError, DataError, GenotypeError, RunError, SearchError
 from medarts_ops.experiment import ExperimentPlan
@@ -30,7 +30,9 @@ class Place(NamedTuple):
 
     def plan(self, kind: Any, config: EvaluateConfig = CONFIG, **asked: Any) -> ExperimentPlan:
         usual = {"seeds": [0], "scale": "own", "tracking_uri": self.uri, "work_dir": self.folder / "work"}
-        return reproduction(kind, config, **(usual | asked))
+        networks = AskedNetworks(**{key: value for key, value in asked.items() if key in AskedNetworks._fields})
+        how = usual | {key: value for key, value in asked.items() if key not in AskedNetworks._fields}
+        return reproduction(kind, config, networks, **how)
 
 
 class Stop:
@@ -109,8 +111,8 @@ class TestTable3:
 
 class TestFigures:
     def test_random_networks_are_the_same_for_all_figures_and_seeds(self, place):
-        fig5 = place.plan("fig5", networks=3, sizes=[200, 400])
-        fig6 = place.plan("fig6", CONFIG.model_copy(update={"dataset": enlarged()}), networks=3, seeds=[4])
+        fig5 = place.plan("fig5", n=3, sizes=[200, 400])
+        fig6 = place.plan("fig6", CONFIG.model_copy(update={"dataset": enlarged()}), n=3, seeds=[4])
         assert {arm.genotype for arm in fig5.arms} == {arm.genotype for arm in fig6.arms}
         assert len({arm.genotype for arm in fig5.arms}) == 3
 
@@ -118,12 +120,12 @@ class TestFigures:
         distinct = {r.trained.genotype.identity for stage in place.found.result.stages for r in stage.ranked}
         n = len(distinct)
         assert n >= 3
-        plan = place.plan("fig5", of="done", networks=n, sizes=[200, 400])
+        plan = place.plan("fig5", of="done", n=n, sizes=[200, 400])
         assert len({arm.genotype.identity for arm in plan.arms if arm.genotype}) == n
         assert plan.arms[0].subject == place.found.result.stages[-1].ranked[0].id
 
     def test_fig6_has_images_of_half_the_side_and_half_the_cutout(self, place):
-        plan = place.plan("fig6", CONFIG.model_copy(update={"dataset": enlarged()}), networks=3)
+        plan = place.plan("fig6", CONFIG.model_copy(update={"dataset": enlarged()}), n=3)
         low, full = plan.arms[0], plan.arms[-1]
         assert [arm.evaluation.dataset.resolution for arm in (low, full) if arm.evaluation] == [8, 16]
         assert [plan.datasets[arm.fingerprint].resolution for arm in (low, full)] == [(8, 8), (16, 16)]
@@ -131,9 +133,9 @@ class TestFigures:
     @pytest.mark.parametrize(
         ("asked", "said"),
         [
-            ({"networks": 2, "sizes": [200, 400]}, "networks"),
-            ({"networks": 3, "sizes": [200, 100_000]}, "1,438"),
-            ({"networks": 3, "sizes": [5, 400]}, "20"),
+            ({"n": 2, "sizes": [200, 400]}, "networks"),
+            ({"n": 3, "sizes": [200, 100_000]}, "1,438"),
+            ({"n": 3, "sizes": [5, 400]}, "20"),
         ],
         ids=["two networks", "more images than there are", "fewer than two of each class"],
     )
@@ -159,7 +161,7 @@ def test_from_python_a_table_comes_back_as_a_data_frame(place, tmp_path):
     found = reproduce(
         "table3",
         CONFIG.model_copy(update={"images": 200}),
-        zoo=["SNAS"],
+        AskedNetworks(zoo=["SNAS"]),
         seeds=[0, 1],
         tracking_uri=place.uri,
         work_dir=tmp_path,
