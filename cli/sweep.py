@@ -23,7 +23,7 @@ from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.configs.sweep_file import SweepFile, read_sweep_file
 from medarts_ops.configs.vary import parse_vary
 from medarts_ops.errors import ConfigError
-from medarts_ops.experiments.arm_settings import ArmSettings
+from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.scales import default_seeds
 from medarts_ops.quantities import counted
 from medarts_ops.space.genotype import Genotype

@@ -20,7 +20,7 @@ from medarts_ops.configs.vary import (
     unique_names,
 )
 from medarts_ops.errors import ConfigError
-from medarts_ops.experiments.arm_settings import ArmSettings
+from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.space.genotype import Genotype
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from medarts_ops.data.registry import DATASETS as DATASETS
     from medarts_ops.evaluation import run_evaluation as run_evaluation
     from medarts_ops.executors.registry import EXECUTORS as EXECUTORS
+    from medarts_ops.experiments.network import ArmSettings as ArmSettings
     from medarts_ops.experiments.network import AskedNetworks as AskedNetworks
-    from medarts_ops.experiments.sweep import ArmSettings as ArmSettings
     from medarts_ops.objectives.registry import OBJECTIVES as OBJECTIVES
     from medarts_ops.search import run_search as run_search
     from medarts_ops.space.genotype import Genotype as Genotype
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from medarts_ops.tracking.search import tracked_search as tracked_search
 
 _HOMES = {
-    "ArmSettings": "medarts_ops.experiments.sweep",
+    "ArmSettings": "medarts_ops.experiments.network",
     "AskedNetworks": "medarts_ops.experiments.network",
     "DATASETS": "medarts_ops.data.registry",
     "EXECUTORS": "medarts_ops.executors.registry",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from medarts_ops.config import ResolvedEvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, SearchConfig
 from medarts_ops.experiment import Arm, ExperimentKind, ExperimentPlan, Scale, Source
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.genotype import Genotype
@@ -46,6 +46,19 @@ class AskedNetworks(NamedTuple):
     of: str | None = None
     n: int | None = None
     sizes: Sequence[int] | None = None
+
+
+class ArmSettings(NamedTuple):
+    """One of the things swept over, as it is asked for: a search, an evaluation of what it finds, or of a `genotype`.
+
+    `subject` says in words which it is; `name` is a part of its jobs' names, made of the subject if empty.
+    """
+
+    subject: str
+    search: SearchConfig | None = None
+    evaluation: EvaluateConfig | None = None
+    genotype: Genotype | None = None
+    name: str = ""
 
 
 class Setting(NamedTuple):

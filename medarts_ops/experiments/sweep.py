@@ -10,9 +10,8 @@ from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult
-from medarts_ops.experiments.arm_settings import ArmSettings as ArmSettings  # what is swept over is imported from here
 from medarts_ops.experiments.checks import check_can_be_trained
-from medarts_ops.experiments.network import distinct_names
+from medarts_ops.experiments.network import ArmSettings, distinct_names
 from medarts_ops.experiments.protocol import estimated, measured, measured_column, summed_up
 from medarts_ops.experiments.statistics import paired_difference
 from medarts_ops.objectives.shown import axis

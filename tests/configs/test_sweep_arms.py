@@ -11,7 +11,7 @@ from medarts_ops.configs.loader import Request
 from medarts_ops.configs.presets import SettingsFile
 from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.errors import ConfigError
-from medarts_ops.experiments.arm_settings import ArmSettings
+from medarts_ops.experiments.network import ArmSettings
 
 ONE, OTHER = make_genotype(), make_genotype("skip_connect")
 
