@@ -17,8 +17,9 @@ from medarts_ops.experiment import (
     FinishedTraining,
     Training,
 )
+from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.run import job_name, run_experiment
-from medarts_ops.experiments.sweep import ArmSettings, plan_sweep, resolved_arms
+from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
 from medarts_ops.journal.folder import check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
