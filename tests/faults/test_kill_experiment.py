@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from killed_jobs import Undisturbed
 
-SHARES = 6
+SHARES = 2
+WORDS = "xperiment|_Trainings|TrackedTrainings|_AtWork|side_by_side|Journal._append|write_started|RunsByKey"
+"""What an experiment does that the search and the evaluation, which are killed everywhere, do not; and its journals."""
+
 ITS_OWN = {"write_place", "Journal.keep_in", "Journal.record", "RunStore.create_run", "RunStore.finish"}
 
 
@@ -22,4 +25,4 @@ def test_every_function_that_changes_a_store_or_a_file_is_found(whole: Undisturb
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_at_any_change_and_resumed_nothing_is_lost_or_different(whole: Undisturbed, share: int) -> None:
-    assert whole.different(whole.chosen()[share::SHARES]) == {}
+    assert whole.different(whole.chosen(WORDS)[share::SHARES]) == {}
