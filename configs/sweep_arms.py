@@ -17,10 +17,9 @@ from medarts_ops.configs.vary import (
     axes_of,
     check_nothing_is_set_twice,
     grid,
-    unique_names,
 )
 from medarts_ops.errors import ConfigError
-from medarts_ops.experiments.network import ArmSettings
+from medarts_ops.experiments.network import ArmSettings, distinct_names
 from medarts_ops.space.genotype import Genotype
 
 
@@ -103,7 +102,7 @@ def _trained(axes: Sequence[Axis], request: Request, genotypes: Mapping[str, Gen
         for genotype in genotypes
         for point in points
     ]
-    names = iter(unique_names(".".join(words) for words in wished))
+    names = iter(distinct_names([".".join(words) for words in wished]))
     for known_as, genotype in genotypes.items():
         for point in points:
             resolved = resolve_evaluate(_at(request, "evaluate", axes, point))

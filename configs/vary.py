@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,15 +12,13 @@ from medarts_ops.configs.layers import MAX_PATH
 from medarts_ops.configs.presets import Section
 from medarts_ops.configs.yaml_text import MAX_DEPTH, parse_yaml
 from medarts_ops.errors import ConfigError
+from medarts_ops.experiments.network import distinct_names
 
 EVALUATION_PREFIX = "evaluate."
 """Paths that begin so are of the evaluation of what a search found."""
 
 MAX_POINTS = 1000
 """Combinations of one grid."""
-
-LONGEST_NAME = 40
-"""Characters of an arm's name, which is part of the names of its jobs."""
 
 LONGEST_SUBJECT = 100
 
@@ -129,25 +126,13 @@ def grid(axes: Sequence[Axis], usual: str = "as-given") -> tuple[Point, ...]:
     lasts = [axis.last for axis in axes]
     words = [axis.shown if lasts.count(axis.last) > 1 else axis.last for axis in axes]
     combinations = list(itertools.product(*(axis.values for axis in axes)))
-    names = unique_names(
-        ".".join(f"{word}-{value_text(value)}" for word, value in zip(words, values, strict=True))
-        for values in combinations
+    names = distinct_names(
+        [
+            ".".join(f"{word}-{value_text(value)}" for word, value in zip(words, values, strict=True))
+            for values in combinations
+        ]
     )
     return tuple(Point(name, _subject(axes, values), values) for name, values in zip(names, combinations, strict=True))
-
-
-def unique_names(wished: Iterable[str]) -> list[str]:
-    """Names of arms like those that are wished: short, of few letters, each once."""
-    names: list[str] = []
-    for number, wish in enumerate(wished):
-        slug = re.sub(r"[^A-Za-z0-9_.]+", "-", wish).strip("-.") or "arm"
-        name = slug[:LONGEST_NAME].rstrip("-.")
-        if name != slug or name in names:
-            name = next(
-                each for n in itertools.count(number) if (each := f"{name[: LONGEST_NAME - 5]}-{n}") not in names
-            )
-        names.append(name)
-    return names
 
 
 def value_text(value: Any) -> str:

@@ -11,7 +11,8 @@ from medarts_ops.experiment import Arm, ExperimentKind, ExperimentPlan, Scale, S
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.space.genotype import Genotype
 
-LONGEST_NAME = 60  # of an arm, as `Arm.name` allows
+LONGEST_NAME = 40
+"""Characters of an arm's name, which is part of the names of its jobs: these have 100 in all."""
 
 
 class Network(NamedTuple):
@@ -92,7 +93,7 @@ def arms_of(networks: Sequence[Network], setting: Setting, condition: str = "") 
     """An arm for each network under one condition; of networks of the same name the second is called `name-2`."""
     subjects = _told_apart([network.name for network in networks])
     ending = f".{key_of(condition)}" if condition else ""
-    names = _told_apart([_as_name(subject, LONGEST_NAME - len(ending)) for subject in subjects])
+    names = distinct_names(subjects, LONGEST_NAME - len(ending))
     return tuple(
         Arm(
             name=f"{name}{ending}",
@@ -111,9 +112,10 @@ def arms_of(networks: Sequence[Network], setting: Setting, condition: str = "") 
     )
 
 
-def distinct_names(wished: Sequence[str]) -> list[str]:
-    """Words as arms' names, each once: of two that are the same the second ends in `-2`."""
-    return _told_apart([_as_name(words, LONGEST_NAME) for words in wished])
+def distinct_names(wished: Sequence[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Words as arms' names of at most `longest` characters, each once: of two that are the same the second is `…-2`."""
+    slugs = [re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip(".-") or "arm" for words in wished]
+    return _told_apart([slug if len(slug) <= longest else slug[: longest - 5].rstrip(".-") for slug in slugs], longest)
 
 
 def key_of(words: str) -> str:
@@ -121,14 +123,9 @@ def key_of(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", words.replace("×", "x").replace(",", "")).strip("_")
 
 
-def _as_name(text: str, longest: int) -> str:
-    """Text as an arm's name may be written; room is left to tell it from others."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).lstrip(".-")[: longest - 4] or "network"
-
-
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _told_apart(names: Sequence[str], longest: int | None = None) -> list[str]:
     told: list[str] = []
     for name in names:
-        numbered = (f"{name}-{number}" for number in range(2, len(names) + 2))
+        numbered = (f"{name[: longest and longest - 5]}-{number}" for number in range(2, len(names) + 2))
         told.append(name if name not in told else next(each for each in numbered if each not in {*told, *names}))
     return told

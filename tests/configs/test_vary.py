@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from medarts_ops.configs.vary import (
-    LONGEST_NAME,
     LONGEST_SUBJECT,
     Axis,
     assignment,
@@ -16,9 +15,9 @@ from medarts_ops.configs.vary import (
     check_nothing_is_set_twice,
     grid,
     parse_vary,
-    unique_names,
 )
 from medarts_ops.errors import ConfigError
+from medarts_ops.experiments.network import LONGEST_NAME, distinct_names
 
 
 def axis(path: str, *values: Any) -> Axis:
@@ -84,7 +83,7 @@ def test_without_an_axis_there_is_one_point() -> None:
 
 def test_names_are_short_of_few_letters_and_all_different() -> None:
     wished = ["a b", "a/b", "…", "x" * 200, "x" * 201, "-x", "lr--1", "lr-1", "a" * LONGEST_NAME]
-    names = unique_names(wished)
+    names = distinct_names(wished)
     assert len(set(names)) == len(wished)
     assert all(re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}", name) for name in names)
     assert (names[0], names[-1]) == ("a-b", "a" * LONGEST_NAME)

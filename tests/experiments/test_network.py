@@ -23,7 +23,7 @@ def test_equal_names_are_told_apart():
 
 def test_names_that_no_job_may_have_are_rewritten():
     arms = arms_of(make_networks("über alles", "über/alles", "…", "x" * 90), make_setting(), "1,000 images")
-    assert [arm.name for arm in arms[:3]] == ["ber-alles.1000_images", "ber-alles-2.1000_images", "network.1000_images"]
+    assert [arm.name for arm in arms[:3]] == ["ber-alles.1000_images", "ber-alles-2.1000_images", "arm.1000_images"]
     assert len(arms[3].name) <= 60 and arms[0].subject == "über alles"
 
 

@@ -13,7 +13,8 @@ from medarts_ops.configs.loader import Request
 from medarts_ops.configs.seed_list import MAX_SEEDS, parse_seeds
 from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.configs.sweep_file import SweepFile, parse_sweep_file
-from medarts_ops.configs.vary import LONGEST_NAME, parse_vary
+from medarts_ops.configs.vary import parse_vary
+from medarts_ops.experiments.network import LONGEST_NAME
 
 WORD = st.sampled_from(
     ["strategy.order", "first", "weights.lr", "0.1", "seed", "evaluate.epochs", "stages.0", "[", "]"]
