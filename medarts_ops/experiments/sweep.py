@@ -111,10 +111,10 @@ def summarize_sweep(result: ExperimentResult) -> Summary:
     evaluated = any(arm.evaluation is not None for arm in plan.arms)
     columns = [
         Column("arm", "arm"),
-        *(
-            measured_column(each.key, each.label, each.form, measured(plan, _arms_with(plan, each)))
-            for each in measures
-        ),
+        measured_column(main.key, main.label, main.form, measured(plan, _arms_with(plan, main))),
+        Column("standard_error", "standard error", main.form, "measured here"),
+        Column("n", "n", "count"),
+        *(Column(each.key, each.label, each.form, "measured here") for each in measures[1:]),
         *([_cost_column("search_seconds", "time of search")] if searched else []),
         *([_cost_column("evaluation_seconds", "time of evaluation")] if evaluated else []),
         Column("difference", f"{main.label}: difference to {plan.arms[0].subject}", "signed_share", "measured here"),
@@ -164,9 +164,13 @@ def _row(result: ExperimentResult, arm: Arm, measures: Sequence[_Measure]) -> di
     compared = None
     if arm is not first:
         compared = paired_difference(_values(result, first, main), _values(result, arm, main))
+    estimates = {each.key: estimated(_values(result, arm, each)) for each in measures}
+    decides = estimates[main.key]
     return {
         "arm": arm.subject,
-        **{each.key: estimated(_values(result, arm, each)) for each in measures},
+        **estimates,
+        "standard_error": None if decides is None else decides.sem,
+        "n": 0 if decides is None else decides.n,
         "search_seconds": _mean_seconds(result, arm, "search"),
         "evaluation_seconds": _mean_seconds(result, arm, "evaluation"),
         "difference": None if compared is None else compared[0],

@@ -29,9 +29,12 @@ def test_searches_are_compared_by_the_accuracy_of_what_they_found():
     summary = summarize_sweep(make_result(make_plan(search=SEARCH), came))
     first, second = summary.rows
     assert [column.key for column in summary.columns] == [
-        *("arm", "search_accuracy", "search_params", "search_seconds", "difference", "p"),
+        *("arm", "search_accuracy", "standard_error", "n", "search_params", "search_seconds", "difference", "p"),
     ]
-    assert [column.form for column in summary.columns[1:4]] == ["share", "millions", "seconds"]
+    assert [column.form for column in summary.columns[1:6]] == ["share", "share", "count", "millions", "seconds"]
+    accuracies = [1 - error for error in ERRORS["b"]]
+    assert (second["standard_error"], second["n"]) == (pytest.approx(stats.sem(accuracies)), 3)
+    assert summary.columns[1].heading == "accuracy of the search, measured here (3 seeds)"
     assert second["search_accuracy"].mean == pytest.approx(0.73) and second["search_accuracy"].n == 3
     assert second["search_params"].mean == 2e6 + 1 and second["search_seconds"] == 61.0
     assert first["difference"] is first["p"] is None
@@ -45,7 +48,7 @@ def test_given_genotypes_are_compared_by_their_test_error():
     result = make_result(make_plan(evaluation=EVALUATION), lambda t: ERRORS[t.arm.name][t.seed])
     summary = summarize_sweep(result)
     keys = [column.key for column in summary.columns]
-    assert keys == ["arm", "error", "parameters", "evaluation_seconds", "difference", "p"]
+    assert keys == ["arm", "error", "standard_error", "n", "parameters", "evaluation_seconds", "difference", "p"]
     assert summary.rows[1]["difference"].mean == pytest.approx(-0.04)
     assert summary.columns[1].heading == "test error, measured here (3 seeds, 3 epochs, 1,438 images)"
     assert summary.figure.bars[1].values == ERRORS["b"]
@@ -60,12 +63,11 @@ def came_to_both(training):
 def test_what_searches_found_is_compared_by_its_test_error_and_both_costs_are_said():
     summary = summarize_sweep(make_result(make_plan(SEARCH, EVALUATION), came_to_both))
     keys = [column.key for column in summary.columns]
-    assert keys[1:5] == ["error", "parameters", "search_accuracy", "search_params"]
-    assert keys[5:] == ["search_seconds", "evaluation_seconds", "difference", "p"]
+    assert keys[1:7] == ["error", "standard_error", "n", "parameters", "search_accuracy", "search_params"]
+    assert keys[7:] == ["search_seconds", "evaluation_seconds", "difference", "p"]
     row = summary.rows[1]
     assert row["parameters"].mean == 1001 and row["parameters"].std == 1  # each seed found another network
     assert row["search_accuracy"].std == 0 and row["difference"].mean == pytest.approx(-0.04)
-    assert summary.columns[3].heading == "accuracy of the search, measured here (3 seeds)"
 
 
 def test_a_failed_search_leaves_its_arm_with_fewer_seeds():
