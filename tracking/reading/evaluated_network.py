@@ -60,6 +60,11 @@ def find_evaluation(
     job = find_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
     if isinstance(evaluation, Job) or job.kind == "evaluation":
         return FoundEvaluation(job, None)
+    if job.kind == "experiment":
+        raise RunError(
+            f"{job.name!r} is an experiment, which trains several networks: give one of its evaluations, which "
+            f"`medarts show {job.name}` lists"
+        )
     store = job.opened_store()
     search = run_of_job(store, job)
     named = search if evaluation in (job.name, search.run_id) else store.find_run(evaluation)
