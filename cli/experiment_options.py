@@ -52,7 +52,8 @@ _OPTIONS = (
     _option(
         "--seeds",
         metavar="SEEDS",
-        help="A range 0-4, a list 0,2,5, or one: everything is trained once with each.",
+        help="A range 0-4, a list 0,2,5, or one: everything is trained once with each.  [default: 0-2; figures 0-4, at "
+        "scale small 0-1]",
     ),
     _option(
         "--workers",

@@ -25,7 +25,7 @@ from medarts_ops.errors import SearchError
 from medarts_ops.experiment import FinishedTraining, Training, TrainingOutcome
 from medarts_ops.quantities import counted
 from medarts_ops.summary import Summary
-from medarts_ops.summary_text import EMPTY, cells_text, heading, with_method
+from medarts_ops.summary_text import EMPTY, cells_text, heading, statistics_lines
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.experiment import TrackedExperiment
@@ -110,8 +110,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     _print_rows(console, summary)
     if summary.statistics:
         console.print()
-    for statistic in summary.statistics:
-        _print_words(console, with_method(statistic))
+    for line in statistics_lines(summary):
+        _print_words(console, line)
     console.print()
     for sentence in (summary.caption, *summary.notes):
         _print_words(console, sentence)

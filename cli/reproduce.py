@@ -14,7 +14,7 @@ from medarts_ops.cli.options import (
     places_options,
     several_seeds_options,
 )
-from medarts_ops.configs.loader import Request
+from medarts_ops.configs.loader import Request, named_preset
 from medarts_ops.configs.scales import at_scale
 from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.experiment import ExperimentKind
@@ -75,7 +75,7 @@ def command() -> None:
     """
 
 
-@command.command("table3")
+@command.command("table3", short_help="Found and published architectures, trained alike (Table III).")
 @click.argument("run_ids", metavar="[RUN_ID…]", nargs=-1)
 @click.option(
     "--zoo", metavar="NAME", multiple=True, help="A published architecture, as `medarts genotypes` lists them."
@@ -107,10 +107,12 @@ def table3(
     request = config_request(ctx)
     if run_ids:
         request, _ = after_its_search(request, run_ids[0], places)
+    else:
+        _check_says_on_what(request)
     _reproduce("table3", AskedNetworks(run_ids=run_ids, zoo=zoo), request, how, places, as_csv, as_json)
 
 
-@command.command("table4")
+@command.command("table4", short_help="The line of descent of what a search found (Table IV).")
 @click.argument("search", metavar="SEARCH")
 @click.option("--all-parents", is_flag=True, help="Take both parents of a crossover child, not only the normal cell's.")
 @several_seeds_options
@@ -141,7 +143,7 @@ def table4(
     _reproduce("table4", AskedNetworks(search=search, all_parents=all_parents), request, how, places, as_csv, as_json)
 
 
-@command.command("fig5")
+@command.command("fig5", short_help="Networks on few images against more of them (Fig. 5).")
 @_of_option
 @_networks_option
 @click.option(
@@ -179,7 +181,7 @@ def fig5(
     _reproduce("fig5", AskedNetworks(of=of, n=networks, sizes=sizes), request, how, places, as_csv, as_json)
 
 
-@command.command("fig6")
+@command.command("fig6", short_help="Networks at half the resolution against the whole (Fig. 6).")
 @_of_option
 @_networks_option
 @several_seeds_options
@@ -212,7 +214,16 @@ def fig6(
 
 def _of_its_search(ctx: click.Context, of: str | None, places: Places) -> Request:
     request = config_request(ctx)
-    return request if of is None else after_its_search(request, of, places)[0]
+    if of is not None:
+        return after_its_search(request, of, places)[0]
+    _check_says_on_what(request)
+    return request
+
+
+def _check_says_on_what(request: Request) -> None:
+    """Refuse to train for minutes or hours on images that nobody asked for."""
+    if named_preset(request, "evaluate") is None:
+        raise click.UsageError("no images are named: give --dataset NAME (or --preset NAME), such as --dataset digits")
 
 
 def _reproduce(

@@ -58,7 +58,7 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     shown = limit or (None if as_csv else SHOWN)
     experiments = store.experiment_names()
-    searches, evaluations = store.searches(shown), store.all_of_kind("evaluation")
+    searches, evaluations = store.all_of_kind("search", shown), store.all_of_kind("evaluation")
     below: dict[str | None, list[StoredRun]] = {}
     for evaluation in reversed(evaluations):
         below.setdefault(evaluation.parent_run_id, []).append(evaluation)
@@ -72,7 +72,8 @@ def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -
     elif as_json:
         print_json(without_nan(found))
     else:
-        _print_runs(found, {run.run_id: run.name for run in experiments_over_seeds})
+        parts = {run.run_id for run in experiments_over_seeds}  # `medarts show` lists their searches
+        _print_runs([row for row in found if row["part_of"] not in parts])
         _print_experiments(experiments_over_seeds[:shown], experiments)
         deleted = {search.run_id for search in store.deleted_searches()}
         alone = {
@@ -125,8 +126,7 @@ def _csv_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _print_runs(rows: list[dict[str, Any]], experiments_over_seeds: Mapping[str, str]) -> None:
-    """Searches; one of an experiment, whose name is known by its run's id, says so."""
+def _print_runs(rows: list[dict[str, Any]]) -> None:
     console = results_console()
     if not rows:
         console.print("no searches yet: `medarts search` starts one")
@@ -139,8 +139,6 @@ def _print_runs(rows: list[dict[str, Any]], experiments_over_seeds: Mapping[str,
             results.append(f"test error {percent(lowest)} ({len(row['test_errors'])} evaluated)")
         started = row["started"][:16].replace("T", " ")
         place = _elsewhere(row["experiment"])
-        if row["part_of"] is not None:
-            place += f", part of {experiments_over_seeds.get(row['part_of'], row['part_of'])}"
         print_line(console, f"{row['run_id']}  {row['name']}")
         print_line(console, f"  {started} UTC, {row['dataset']}, {row['status']}{place}")
         if results:

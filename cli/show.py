@@ -64,10 +64,7 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
         print_json(without_nan({**shown, "experiment": None if summary is None else summary_json(summary)}))
         return
     console = results_console()
-    print_run(console, shown)
-    if summary is not None:
-        console.print()
-        print_summary(console, summary)
+    print_run(console, shown, summary)
     if run.kind == "experiment":
         next_command = ["report", run.run_id] if run.status == "FINISHED" else ["resume", run.name]
         print_next(console, next_command, tracking_uri=places.named_store)
@@ -80,10 +77,11 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
-    filled for a search, `trainings` for an experiment, without those that it took over from before. `problems` are
-    lines that say what can't be read of all this: the rest is there.
+    filled for a search, `trainings` for an experiment, those that it took over from before among them. `problems`
+    are lines that say what can't be read of all this: the rest is there.
     """
     from medarts_ops.tracking.reading.contents import genotype_of, objective_names
+    from medarts_ops.tracking.reading.experiment_report import taken_over_runs
     from medarts_ops.tracking.reading.problems import unless_unreadable
     from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
 
@@ -94,6 +92,8 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
     ancestors = {} if individual is None else ancestry(store, individual, problems)
     children = store.children(run) if run.kind in ("search", "experiment") else []
+    if run.kind == "experiment" and run.status == "FINISHED":
+        children += unless_unreadable(problems, lambda: taken_over_runs(store, run)) or []
     below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
     return {
         **run_json(run),
@@ -110,8 +110,8 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     }
 
 
-def print_run(console: Console, shown: dict[str, Any]) -> None:
-    """Writes what `describe_run` gave."""
+def print_run(console: Console, shown: dict[str, Any], summary: Summary | None = None) -> None:
+    """Writes what `describe_run` gave, and what an experiment came to."""
     labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
     times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
     told = shown | times
@@ -121,6 +121,9 @@ def print_run(console: Console, shown: dict[str, Any]) -> None:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:
             print_line(console, f"  {problem}")
+    if summary is not None:
+        console.print()
+        print_summary(console, summary)
     for heading in ("stages", "evaluations", "trainings"):
         rows = shown[heading]
         if rows:

@@ -86,6 +86,8 @@ def command(
     if file is None and not varied and not genotypes:
         raise click.UsageError("nothing is varied: give --vary PATH=V1,V2, --genotype or a FILE")
     said = SweepFile(SettingsFile(None, {}, {}), {}, None, False) if file is None else read_sweep_file(file)
+    if not (varied or genotypes or said.vary or said.seeds):
+        raise click.UsageError(f"{file} varies nothing: give it vary: with a mapping of paths to lists, or seeds:")
     asked = _asked(ctx, said, file, varied, _genotypes(genotypes), evaluates or said.evaluate_found)
     arms = arms_of(asked)
     seeds = how.seeds or said.seeds or default_seeds("sweep", "own")

@@ -96,7 +96,7 @@ def best_link(store: RunStore, pages: str) -> str:
     from medarts_ops.tracking.reading.links import comparison_link
     from medarts_ops.tracking.vocabulary import SEARCH_TAG
 
-    searches = store.searches()
+    searches = store.all_of_kind("search")
     if not searches:
         return f"{pages}/#/experiments?workflowType=machine_learning"
     newest = next((run for run in searches if run.status in ("RUNNING", "FINISHED")), searches[0])

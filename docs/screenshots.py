@@ -94,7 +94,7 @@ def main() -> None:
 def chosen(store: RunStore, name: str | None) -> Shown:
     """The search of this name, or the newest finished one."""
     if name is None:
-        search = next(run for run in store.searches() if run.status == "FINISHED")
+        search = next(run for run in store.all_of_kind("search") if run.status == "FINISHED")
     else:
         search = store.find_run(name)
     stages = store.children(search, "stage")

@@ -29,8 +29,11 @@ Cell = Estimate | float | int | str | None
 """What stands in a table; None is empty."""
 
 Form = Literal["text", "share", "signed_share", "percent", "number", "count", "millions", "seconds", "days", "p"]
-"""How a column's cells are shown: `share` is a number in 0…1 shown as percent, `signed_share` one with its sign, such
-as a difference; `percent` a published figure that is percent already; `seconds` and `days` are times; `p` a p-value."""
+"""How a column's cells are shown.
+
+`share` is a number in 0…1, shown as percent; `signed_share` a difference of such, in percentage points with its sign;
+`percent` a published figure that is percent already; `seconds` and `days` are times; `p` a p-value.
+"""
 
 
 @dataclass(frozen=True)

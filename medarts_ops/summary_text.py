@@ -16,7 +16,7 @@ def formatted(cell: Cell, column: Column, usual_n: int | None = None) -> str:
     """A cell as its column's form shows it; None and NaN are `-`.
 
     An estimate is its mean ± standard deviation, without ± where it rests on one seed: `2.76 ± 0.09 %`. A signed share
-    has the 95 % interval of its mean instead: `−0.42 % [−0.80, −0.04]`. Where an estimate's n is not `usual_n`, n
+    has the 95 % interval of its mean instead: `−0.42 pp [−0.80, −0.04]`. Where an estimate's n is not `usual_n`, n
     stands behind it.
     """
     if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
@@ -121,7 +121,7 @@ def _number(value: float, form: Form) -> str:
         case "share":
             text = percent(value)
         case "signed_share":
-            text = f"{100 * value:+.2f} %"
+            text = f"{100 * value:+.2f} pp"  # percentage points
         case "percent":
             text = f"{value:.2f} %"
         case "count":

@@ -160,7 +160,7 @@ def _twins(store: RunStore, run: StoredRun) -> tuple[str, ...]:
         return ()
     return tuple(
         other.run_id
-        for other in store.searches()
+        for other in store.all_of_kind("search")
         if other.run_id != run.run_id and other.tags.get(SEARCH_TAG) == run.tags[SEARCH_TAG]
     )
 
@@ -209,7 +209,7 @@ def _folders(jobs: Mapping[str, StoredRun], work_dir: Path, keep_work_dir: bool)
 def _studies_of(store: RunStore, searches: Sequence[StoredRun], storage: BaseStorage) -> tuple[str, ...]:
     """The studies of these searches, without any that another search proposes from, too."""
     own = {search.run_id for search in searches}
-    shared = {other.params.get("proposals.study") for other in store.searches() if other.run_id not in own}
+    shared = {other.params.get("proposals.study") for other in store.all_of_kind("search") if other.run_id not in own}
     names = {
         name
         for search in searches

@@ -38,7 +38,7 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.summary import Summary
 from medarts_ops.tracking.place import PLACE, Place, write_place
 from medarts_ops.tracking.reading.equal_trainings import EqualTrainings
-from medarts_ops.tracking.reading.jobs import check_name_is_free
+from medarts_ops.tracking.reading.jobs import check_name_is_free, check_no_name_begins
 from medarts_ops.tracking.recorders import (
     EvaluationRecorder,
     ExperimentRecorder,
@@ -118,7 +118,7 @@ def tracked_experiment(
     check_name_is_free(store, "experiment", name)
     for training in plan.trainings:
         check_job_name(job_name(name, training))
-        check_name_is_free(store, training.kind, job_name(name, training))
+    check_no_name_begins(store, f"{name}.")
     plan = plan.model_copy(update={"fresh": fresh})
     with new_folder(Path(work_dir), name) as folder:
         recorder = experiment_recorder(store, folder, pictures=pictures)

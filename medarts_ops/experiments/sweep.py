@@ -166,9 +166,11 @@ def _row(result: ExperimentResult, arm: Arm, measures: Sequence[_Measure]) -> di
         compared = paired_difference(_values(result, first, main), _values(result, arm, main))
     estimates = {each.key: estimated(_values(result, arm, each)) for each in measures}
     decides = estimates[main.key]
+    exact = {key: int(each.mean) for key, each in estimates.items() if key == PARAMETERS and each and not each.std}
     return {
         "arm": arm.subject,
         **estimates,
+        **exact,  # of one genotype that was given: nothing varies
         "standard_error": None if decides is None else decides.sem,
         "n": 0 if decides is None else decides.n,
         "search_seconds": _mean_seconds(result, arm, "search"),

@@ -91,7 +91,7 @@ def assert_one_experiment_of(folder: Path, names: set[str]) -> None:
     store = open_store(stores(folder)["tracking_uri"])
     experiments = {experiment.name for experiment in store._client.search_experiments()}
     assert experiments == {"Default", "medarts"}
-    assert sorted(run.name for run in store.searches()) == sorted(names)
+    assert sorted(run.name for run in store.all_of_kind("search")) == sorted(names)
     assert {study.partition("/")[0] for study in studies_of(folder)} == names
     states = {trial[1] for study in studies_of(folder) for trial in trials_of(folder, study)}
     assert states == {"COMPLETE"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from medarts_ops.errors import RunError
 from medarts_ops.experiment import ExperimentResult, FinishedTraining
 from medarts_ops.experiments.run import result_of
 from medarts_ops.experiments.summarize import summarize
@@ -14,6 +15,7 @@ from medarts_ops.observers import JobState
 from medarts_ops.report.values import ExperimentReport
 from medarts_ops.summary import Summary
 from medarts_ops.tracking.artifacts.experiments import read_result
+from medarts_ops.tracking.artifacts.files import unversioned
 from medarts_ops.tracking.reading.jobs import Job, run_of_job
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import JOBS, OUTCOMES, PLAN
@@ -61,3 +63,18 @@ def run_ids_of_trainings(store: RunStore, run: StoredRun, result: ExperimentResu
     finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
     taken = {one.key: one.taken_from for one in finished if one.taken_from is not None}
     return {key: names[name] for key, name in keys.items() if name in names} | taken
+
+
+def taken_over_runs(store: RunStore, run: StoredRun) -> list[StoredRun]:
+    """The runs of trainings that a finished experiment took over from before, as far as they are still there.
+
+    Raises:
+        RunError: its run does not say which these are.
+    """
+    data = unversioned(store.read_json_artifact(run.run_id, OUTCOMES), OUTCOMES)
+    try:
+        taken = [one["taken_from"] for one in data["outcomes"] if one.get("taken_from")]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"this is no {OUTCOMES} of an experiment; allowed is what it logged") from error
+    found = store.with_ids(each for each in taken if isinstance(each, str))
+    return [found[each] for each in dict.fromkeys(taken) if each in found]

@@ -132,6 +132,14 @@ def check_name_is_free(store: RunStore, kind: JobKind, name: str) -> None:
         raise SearchError(f"name {name!r} is taken in this tracking store; choose another name")
 
 
+def check_no_name_begins(store: RunStore, beginning: str) -> None:
+    """Refuse, by a SearchError, a name of which older jobs have names that begin so."""
+    for words in JOBS.values():
+        for run in store.runs_that_begin(words.name_tag, beginning):
+            taken = run.tags[words.name_tag]
+            raise SearchError(f"name {taken!r} is taken in this tracking store; choose another name")
+
+
 def job_in(work_dir: Path, name: str) -> JobKind | None:
     """What the folder of that name holds, if anything."""
     if NAME_PATTERN.fullmatch(name) is None:

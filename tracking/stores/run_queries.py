@@ -10,8 +10,6 @@ from mlflow.entities import ViewType
 from medarts_ops.tracking.stores.entities import stored_run
 from medarts_ops.tracking.stores.stored_run import StoredRun
 
-RUN_ID, RUN_NAME = "attributes.run_id", "attributes.run_name"
-
 PAGE = 200
 """Runs that are asked for at once: MLflow's own objects of a run take many times the memory of ours."""
 
@@ -32,10 +30,20 @@ def tag_is_not(tag: str, value: str) -> str | None:
     return equals(f"tags.`{tag}`", value, "!=")
 
 
-def one_of(attribute: str, values: Iterable[str]) -> str | None:
-    """The condition that an attribute has one of the values; None if that is none that a filter can quote."""
-    quoted = [f"'{value}'" for value in dict.fromkeys(values) if "'" not in value]
-    return f"{attribute} IN ({','.join(quoted)})" if quoted else None
+def tag_begins(tag: str, beginning: str) -> str | None:
+    """The condition that a tag begins so, where `_` and `%` stand for any letters: what is found is to be looked at."""
+    return equals(f"tags.`{tag}`", f"{beginning}%", "LIKE")
+
+
+def named(name: str) -> str | None:
+    """The condition that a run has this name."""
+    return equals("attributes.run_name", name)
+
+
+def one_of(run_ids: Iterable[str]) -> str | None:
+    """The condition that a run has one of these ids; None if that is none that a filter can quote."""
+    quoted = [f"'{run_id}'" for run_id in dict.fromkeys(run_ids) if "'" not in run_id]
+    return f"attributes.run_id IN ({','.join(quoted)})" if quoted else None
 
 
 def matching_runs(

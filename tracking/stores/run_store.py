@@ -26,7 +26,7 @@ from medarts_ops.tracking.stores.fetched_artifact import fetched_artifact
 from medarts_ops.tracking.stores.half_sent import remove_half_sent
 from medarts_ops.tracking.stores.job_names import job_named, no_such_job
 from medarts_ops.tracking.stores.run_deletion import delete_run
-from medarts_ops.tracking.stores.run_queries import RUN_ID, RUN_NAME, equals, matching_runs, one_of, tag_is, tag_is_not
+from medarts_ops.tracking.stores.run_queries import matching_runs, named, one_of, tag_begins, tag_is, tag_is_not
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, LONGEST_TAG, StoredRun
 from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
@@ -219,24 +219,20 @@ class RunStore:
 
     def with_ids(self, run_ids: Iterable[str]) -> dict[str, StoredRun]:
         """Those of our runs that are there, by their ids, asked for together."""
-        condition = one_of(RUN_ID, run_ids)
+        condition = one_of(run_ids)
         found = [] if condition is None else self._everywhere(condition)
         return {run.run_id: run for run in found if run.kind}
 
     def _job_named(self, name: str) -> StoredRun:
         # Of parts there may be thousands of one name.
         parts = [tag_is_not(KIND_TAG, part) for words in JOBS.values() for part in words.parts]
-        runs = self._everywhere(equals(RUN_NAME, name), *parts)[::-1]
+        runs = self._everywhere(named(name), *parts)[::-1]
         found = job_named(name, runs)
         if found is not None:
             return found
         self.check_none_is_deleted(name)
         jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
         raise no_such_job(name, jobs, without_password(self.uri))
-
-    def searches(self, newest: int | None = None) -> list[StoredRun]:
-        """All searches of the store, newest first, or only so many of them."""
-        return self.all_of_kind("search", newest)
 
     def all_of_kind(self, kind: vocabulary.RunKind, newest: int | None = None) -> list[StoredRun]:
         """All runs of one kind in the store, newest first, or only so many of them."""
@@ -265,6 +261,10 @@ class RunStore:
         if experiment_id is None:
             return self._everywhere(tag_is(tag, value), deleted=deleted)
         return self._matching(experiment_id, tag_is(tag, value), deleted=deleted)
+
+    def runs_that_begin(self, tag: str, beginning: str) -> list[StoredRun]:
+        """The runs of which a tag begins so, wherever jobs are looked for."""
+        return [run for run in self._everywhere(tag_begins(tag, beginning)) if run.tags[tag].startswith(beginning)]
 
     def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""

@@ -37,7 +37,7 @@ def test_an_id_that_is_not_there_is_refused_with_the_names_that_are(store: RunSt
 def test_a_name_that_is_not_there_is_not_made_by_looking_for_runs(store: RunStore) -> None:
     store.within("flowers").experiment_id()
     with pytest.raises(StoreError, match="there is no experiment 'flower': .*did you mean 'flowers'"):
-        store.within("flower").searches()
+        store.within("flower").all_of_kind("search")
     assert "flower" not in store.experiment_names().values()
 
 

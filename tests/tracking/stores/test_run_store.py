@@ -192,7 +192,7 @@ def test_searches_come_newest_first(store: RunStore) -> None:
     start_run(store, "older")
     time.sleep(0.002)
     start_run(store, "newer")
-    assert [run.name for run in store.searches()] == ["newer", "older"]
+    assert [run.name for run in store.all_of_kind("search")] == ["newer", "older"]
 
 
 @pytest.mark.parametrize("path", ["../mlflow.db", "/etc/passwd", "a/../../x.json", "", "C:\\x.json", "file:///x"])
