@@ -27,9 +27,10 @@ def known_trainings(plan: ExperimentPlan, places: Places) -> tuple[str, ...]:
     from medarts_ops.tracking.stores.opening import open_store
 
     try:
-        equal = EqualTrainings(open_store(places.tracking_uri, create=False, experiment=places.experiment))
+        store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     except StoreError:
         return ()
+    equal = EqualTrainings(store, plan)
     found: dict[str, FinishedTraining] = {}
     for training in plan.trainings:
         searched = None if training.found_by is None else found.get(training.found_by.key)

@@ -107,7 +107,7 @@ def table3(
     request = config_request(ctx)
     if run_ids:
         request, _ = after_its_search(request, run_ids[0], places)
-    else:
+    elif zoo:
         _check_says_on_what(request)
     _reproduce("table3", AskedNetworks(run_ids=run_ids, zoo=zoo), request, how, places, as_csv, as_json)
 

@@ -136,6 +136,13 @@ class ExperimentPlan(Value):
                 raise ConfigError(f"an experiment has each {what} once, and one at least: got {', '.join(given)}")
         return self
 
+    @model_validator(mode="after")
+    def _images_are_there(self) -> Self:
+        lacking = [arm.name for arm in self.arms if arm.fingerprint not in self.datasets]
+        if lacking:
+            raise ConfigError(f"an experiment has the images of each arm: those of {', '.join(lacking)} are missing")
+        return self
+
     @property
     def trainings(self) -> tuple[Training, ...]:
         """In the order in which they are done: all searches first; seed by seed, so that all arms have equally many."""

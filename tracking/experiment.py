@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from medarts_ops.config import ResolvedSearchConfig
-from medarts_ops.errors import RunError, StoreError
+from medarts_ops.errors import ConfigError, RunError, StoreError
 from medarts_ops.experiment import (
     ExperimentEvent,
     ExperimentObserver,
@@ -21,7 +21,7 @@ from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.run import job_name, run_experiment
 from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
-from medarts_ops.journal.folder import check_job_name, fresh_name
+from medarts_ops.journal.folder import LONGEST_JOB_NAME, check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import (
     DatasetSummary,
@@ -116,8 +116,12 @@ def tracked_experiment(
     check_job_name(name)
     store = open_store(tracking_uri, experiment=experiment)
     check_name_is_free(store, "experiment", name)
-    for training in plan.trainings:
-        check_job_name(job_name(name, training))
+    longest = max(len(job_name("", training)) for training in plan.trainings)
+    if len(name) + longest > LONGEST_JOB_NAME:
+        raise ConfigError(
+            f"name {name!r} has {len(name)} characters: allowed are {LONGEST_JOB_NAME - longest}, since the names of "
+            "this experiment's trainings begin with it"
+        )
     check_no_name_begins(store, f"{name}.")
     plan = plan.model_copy(update={"fresh": fresh})
     with new_folder(Path(work_dir), name) as folder:
@@ -186,7 +190,7 @@ class TrackedTrainings:
         on_training: OnTraining | None,
     ) -> None:
         self._store, self._storage, self._experiment = store, storage, experiment.mlflow
-        self._equal = None if plan.fresh else EqualTrainings(store)
+        self._equal = None if plan.fresh else EqualTrainings(store, plan)
         self._on_training = on_training
         self._recorders: dict[str, _FirstTold[Any]] = {}
         self._patient: list[PatientObserver[Any]] = []

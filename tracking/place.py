@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from medarts_ops.errors import SearchError
+from medarts_ops.journal.evaluation_folder import write_whole
 from medarts_ops.tracking import vocabulary
 from medarts_ops.value import Value
 
@@ -52,8 +53,8 @@ class Place(Value):
 
 
 def write_place(folder: Path, place: Place) -> None:
-    """Keep a job's place in its folder."""
-    (folder / PLACE).write_text(place.model_dump_json(exclude_none=True), encoding="utf-8")
+    """Keep a job's place in its folder; a SearchError if the disk is full or the folder can't be written."""
+    write_whole(folder / PLACE, place.model_dump_json(exclude_none=True).encode())
 
 
 def read_place(folder: Path) -> Place:

@@ -84,6 +84,9 @@ def reproduction(
             plan = plan_networks(kind, line, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "table3":
             told = [*(_found(run_id, places) for run_id in networks.run_ids), *map(zoo_network, networks.zoo)]
+            twice = [one.name for n, one in enumerate(told) if one.genotype in [each.genotype for each in told[:n]]]
+            if twice:
+                raise ConfigError(f"{twice[0]} is given twice, or has another's genotype: name each architecture once")
             if not told:
                 raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
             plan = plan_networks(kind, told, {"": setting}, seeds=seeds, scale=scale, workers=workers)

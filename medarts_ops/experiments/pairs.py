@@ -65,8 +65,13 @@ def low_config(config: EvaluateConfig, resolution: tuple[int, int]) -> EvaluateC
     """Fig. 6's settings at half of `resolution` (height, width) of the images: half the side, half the cutout.
 
     Raises:
-        ConfigError: half would be smaller than networks take.
+        ConfigError: images that are not square, or half of them would be smaller than networks take.
     """
+    if resolution[0] != resolution[1]:
+        raise ConfigError(
+            f"fig6 halves square images, these are {resolution[0]}×{resolution[1]}: give --resolution N, which makes "
+            "them square"
+        )
     side = min(resolution) // 2
     if side < SMALLEST_SIDE:
         height, width = resolution

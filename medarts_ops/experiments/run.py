@@ -45,6 +45,7 @@ from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.training.genotype import FailedEvaluation
 
 
 def run_experiment(
@@ -219,13 +220,21 @@ class _Trainings:
             )
             planned.append(PlannedEvaluation(started, folder, partial(self._tracker.evaluation, training, folder)))
 
-        def on_end(folder: Path, end: EvaluationEnd) -> None:
-            self._finished(_outcome(by_folder[folder], end))
+        crashed: list[PlannedEvaluation] = []
 
-        workers = min(self._plan.workers, len(planned))
-        if planned:
-            with closing(build_executor(_side_by_side(runtime, workers))) as executor:
-                train_side_by_side(planned, executor, on_end)
+        def on_end(folder: Path, end: EvaluationEnd) -> None:
+            if isinstance(end, FailedEvaluation) and end.cause == "crashed" and not crashed_before:
+                crashed.append(next(one for one in planned if one.folder == folder))
+            else:
+                self._finished(_outcome(by_folder[folder], end))
+
+        # Whose process died, for want of memory say, is tried once more, from its checkpoint and beside fewer others.
+        for crashed_before in (False, True):
+            waiting = crashed if crashed_before else planned
+            workers = min(self._plan.workers, len(waiting))
+            if waiting:
+                with closing(build_executor(_side_by_side(runtime, workers))) as executor:
+                    train_side_by_side(waiting, executor, on_end)
 
 
 def _searched(training: Training, folder: Path, tracker: TrainingTracker) -> SearchResult:

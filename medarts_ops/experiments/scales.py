@@ -34,7 +34,7 @@ def small_settings(kind: ExperimentKind, n_train: int, side: int) -> dict[str, A
     small to be halved to 16×16.
     """
     dataset: dict[str, Any] = {}
-    if n_train > SMALL_IMAGES:
+    if n_train > SMALL_IMAGES or kind == "fig5":
         dataset["sampling"] = "stratified"
     if kind == "fig6" and side < LEAST_HALVED_SIDE:
         dataset["resolution"] = LEAST_HALVED_SIDE

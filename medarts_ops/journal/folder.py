@@ -10,14 +10,15 @@ from pathlib import Path
 
 from medarts_ops.errors import ConfigError, SearchError, os_errors_as
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+LONGEST_JOB_NAME = 100
+NAME_PATTERN = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{LONGEST_JOB_NAME - 1}}}")
 
 
 def check_job_name(name: str) -> None:
     """Refuse, by a ConfigError, a name that can't be that of a folder, a run and a study alike."""
     if not NAME_PATTERN.fullmatch(name):
         raise ConfigError(
-            f"name is {name[:120]!r}: allowed are 1 to 100 letters, digits, '.', '_' and '-', "
+            f"name is {name[:120]!r}: allowed are 1 to {LONGEST_JOB_NAME} letters, digits, '.', '_' and '-', "
             "the first a letter, digit or '_'"
         )
 

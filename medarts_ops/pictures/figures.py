@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ def drawn_png(draw: Draw) -> bytes:
     """The figure that `draw` makes as a PNG, by matplotlib's defaults whatever is set: TeX, say, may not be there."""
     from matplotlib import style
 
-    with style.context("default"):
+    with style.context("default"), _without_a_word_on_letters():
         return png_bytes(draw())
 
 
@@ -175,11 +177,19 @@ def drawn_svg(draw: Draw) -> tuple[bytes, tuple[float, float]]:
     """As `drawn_png`, but as an SVG, letters as outlines; and width and height in inches."""
     from matplotlib import style
 
-    with style.context(["default", {"svg.hashsalt": "medarts"}]):
+    with style.context(["default", {"svg.hashsalt": "medarts"}]), _without_a_word_on_letters():
         figure, buffer = draw(), io.BytesIO()
         figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
     width, height = figure.get_size_inches()
     return buffer.getvalue(), (float(width), float(height))
+
+
+@contextmanager
+def _without_a_word_on_letters() -> Iterator[None]:
+    """A name may have letters that no font here has: they are boxes, and matplotlib warns of each, as it is written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)
+        yield
 
 
 def png_bytes(figure: Figure) -> bytes:

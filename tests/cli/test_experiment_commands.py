@@ -144,7 +144,20 @@ def test_table3_compares_found_and_published_ones_and_lists_what_the_space_can_n
 
 @pytest.mark.slow
 def test_fig5_correlates_networks_on_growing_samples(place: Path) -> None:
-    words = ("reproduce", "fig5", "--networks", "3", "--sizes", "200,400", "--seeds", "0", *SMALL, *QUICK)
+    words = (
+        "reproduce",
+        "fig5",
+        "--dataset",
+        "digits",
+        "--networks",
+        "3",
+        "--sizes",
+        "200,400",
+        "--seeds",
+        "0",
+        *SMALL,
+        *QUICK,
+    )
     found = as_json(*words)
     keys = {statistic["key"]: statistic for statistic in found["statistics"]}
     assert keys["pearson"]["published"] == 0.9899 and {"spearman", "kendall"} <= keys.keys()

@@ -124,7 +124,7 @@ def test_a_stopped_evaluation_goes_on_in_its_own_run(place: Path) -> None:
 @pytest.mark.slow
 def test_a_stopped_experiment_prints_the_command_that_ends_it_as_if_it_never_was(place: Path) -> None:
     sizes = ("--networks", "3", "--sizes", "200,400", "--seeds", "0", "--workers", "1")
-    words = ("reproduce", "fig5", *sizes, *SMALL)
+    words = ("reproduce", "fig5", "--dataset", "digits", *sizes, *SMALL)
     exit_code, said = stopped(signal.SIGINT, *words, "--set", "epochs=3", "--name", "cut", "--no-pictures")
     assert (exit_code, said[-1]) == (130, "to go on: medarts resume cut")
     shown = invoke("show", "cut")

@@ -101,7 +101,7 @@ def test_csv_and_json_at_once_are_refused(stored: Any) -> None:
 
 
 def test_an_empty_store_says_how_to_begin(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medarts_ops.tracking.stores.run_store.RunStore.searches", lambda *_: [])
+    monkeypatch.setattr("medarts_ops.tracking.stores.run_store.RunStore.all_of_kind", lambda *_: [])
     assert "`medarts search` starts one" in invoke(stored, "runs").stdout
 
 

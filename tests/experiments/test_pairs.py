@@ -165,7 +165,12 @@ def test_fig6_pairs_half_the_resolution_with_the_full_one():
 def test_half_the_resolution_has_half_the_cutout_as_in_the_paper():
     low = low_config(EvaluateConfig(), (32, 32))
     assert (low.dataset.resolution, low.augment.cutout) == (16, 8)
-    assert low_config(EvaluateConfig(augment=AugmentConfig(cutout=0)), (20, 30)).dataset.resolution == 10
+    assert low_config(EvaluateConfig(augment=AugmentConfig(cutout=0)), (20, 20)).dataset.resolution == 10
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(ConfigError, match="fig6 halves square images, these are 16×24: give --resolution N"):
+        low_config(EvaluateConfig(), (16, 24))
 
 
 def test_images_too_small_to_be_halved_are_refused():

@@ -25,6 +25,7 @@ from medarts_ops.experiment import (
 from medarts_ops.experiments import run
 from medarts_ops.experiments.run import resume_experiment, run_experiment
 from medarts_ops.experiments.tracker import SearchListeners, Untracked
+from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.journal.job import is_unfinished, kind_in
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import EVALUATION, EXPERIMENT
@@ -39,6 +40,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.search import run_search
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.training.supervised import SupervisedTraining
 
 PLAN = make_plan()
 KEYS = ["one.s0", "two.s0", "one.s1", "two.s1"]
@@ -244,3 +246,27 @@ def test_a_finished_one_is_told_again(tmp_path, whole):
 def test_an_experiment_comes_back_from_its_journal_as_it_was(whole):
     assert ExperimentPlan.model_validate_json(PLAN.model_dump_json()) == PLAN
     assert ExperimentResult.model_validate_json(whole.model_dump_json()) == whole
+
+
+class TestOfWorkers:
+    """A worker process that dies costs its training a second try."""
+
+    PLAN = make_plan([make_arm("one")], seeds=[0])
+
+    @pytest.mark.parametrize(("deaths", "comes_to"), [(1, FinishedTraining), (2, FailedTraining)])
+    def test_what_crashed_is_tried_once_more_from_its_checkpoint(self, tmp_path, monkeypatch, deaths, comes_to):
+        left = [deaths]
+        train = SupervisedTraining.run_epoch
+
+        def dying(training: SupervisedTraining, epoch: int) -> EvaluationEpoch:
+            if epoch == 1 and left[0]:
+                left[0] -= 1
+                raise OSError("killed")
+            return train(training, epoch)
+
+        monkeypatch.setattr(SupervisedTraining, "run_epoch", dying)
+        tracker = Recording()
+        (outcome,) = run_experiment(self.PLAN, tmp_path / "e", tracker=tracker).outcomes
+        assert isinstance(outcome, comes_to)
+        assert tracker.epochs()[:2] == [("one.s0", 0), ("one.s0", 0)]  # told again, not trained again
+        assert left == [0]

@@ -208,13 +208,22 @@ class TestReuse:
         arm = make_arm("one", evaluation=ResolvedEvaluateConfig.model_validate(data | merged))
         assert _found(place, Training(kind="evaluation", arm=arm, seed=0)) is not None
 
+    def test_what_an_experiment_compares_is_no_matter_of_where_numbers_are_computed(self, place):
+        threads = [make_short_evaluation().runtime.model_copy(update={"threads": n}) for n in (1, 2)]
+        configs = [make_short_evaluation().model_copy(update={"runtime": runtime}) for runtime in threads]
+        arms = [make_arm(f"threads-{n}", evaluation=config) for n, config in enumerate(configs, start=1)]
+        place.carry_out(make_plan(arms[:1], seeds=[0]), "one")
+        both = place.carry_out(make_plan(arms, seeds=[0]), "both")
+        assert [one.taken_from is None for one in both.result.outcomes] == [False, True]
+
     def test_another_seed_genotype_or_images_are_another_training(self, done):
         place, _ = done
         arm = PLAN_OF_TWO.arms[0]
         assert _found(place, Training(kind="evaluation", arm=arm, seed=7)) is None
         assert _found(place, Training(kind="evaluation", arm=make_arm("x", "dil_conv_3x3"), seed=0)) is None
         other = arm.model_copy(update={"fingerprint": "f" * 16})
-        assert _found(place, Training(kind="evaluation", arm=other, seed=0)) is None
+        equal = EqualTrainings(place.store, PLAN_OF_TWO)
+        assert equal.find(Training(kind="evaluation", arm=other, seed=0), other.genotype) is None
 
     def test_an_evaluation_that_was_made_by_itself_counts(self, place):
         arm = make_arm("one")
@@ -238,7 +247,8 @@ class TestReuse:
 
 
 def _found(place: Place, training: Training) -> FinishedTraining | None:
-    return EqualTrainings(place.store).find(training, training.arm.genotype)
+    plan = make_plan([training.arm], seeds=[training.seed])
+    return EqualTrainings(place.store, plan).find(training, training.arm.genotype)
 
 
 class TestGoingOn:

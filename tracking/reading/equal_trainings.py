@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
-from medarts_ops.experiment import PARAMETERS, TEST_ERROR, FinishedTraining, Training
+from medarts_ops.experiment import PARAMETERS, TEST_ERROR, ExperimentPlan, FinishedTraining, Training
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking import vocabulary
@@ -25,7 +26,6 @@ _DIFFERS_FREELY = {
     "dataset.max_pixels": "which images are refused, not what they are",
     "dataset.test_share": "the fingerprint follows from it",
     "retries": "an individual that is trained again comes to the same",
-    "proposals.study": "the study's own name",
     "runtime.device": "where numbers are computed, not which",
     "runtime.threads": "rounding alone depends on it",
     "runtime.channels_last": "as runtime.threads",
@@ -36,14 +36,16 @@ _DIFFERS_FREELY = {
     "runtime.cuda_graphs": "as runtime.device",
     "runtime.executor": "as runtime.device",
 }
-"""Settings in which trainings may differ and count as equal. All others count, new ones too."""
+"""Settings in which trainings may differ and count as equal, unless they are what an experiment compares. All others
+count, new ones too."""
 
 
 class EqualTrainings:
-    """The finished trainings of a store, each group of which is asked for once."""
+    """The finished trainings of a store that an experiment of this `plan` may take over, asked for once."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: RunStore, plan: ExperimentPlan) -> None:
         self._store = store.within(None)
+        self._free = frozenset(_DIFFERS_FREELY) - _compared(plan)
         self._found: dict[tuple[str, str], list[StoredRun]] = {}
 
     def find(self, training: Training, genotype: Genotype | None) -> FinishedTraining | None:
@@ -55,11 +57,11 @@ class EqualTrainings:
         """
         if training.kind == "search":
             runs = self._runs(vocabulary.FINGERPRINT_TAG, training.arm.fingerprint)
-            equal = [run for run in runs if run.kind == "search" and is_equal(training, run)]
+            equal = [run for run in runs if run.kind == "search" and is_equal(training, run, self._free)]
             return self._search(training, equal[-1]) if equal else None
         assert genotype is not None, "an evaluation has a genotype"
         runs = self._runs(vocabulary.GENOTYPE_TAG, genotype.identity)
-        equal = [run for run in runs if run.kind == "evaluation" and is_equal(training, run)]
+        equal = [run for run in runs if run.kind == "evaluation" and is_equal(training, run, self._free)]
         return _evaluation(training, genotype, equal[-1]) if equal else None
 
     def _runs(self, tag: str, value: str) -> list[StoredRun]:
@@ -80,8 +82,18 @@ class EqualTrainings:
         )
 
 
-def is_equal(training: Training, run: StoredRun) -> bool:
-    """Whether a run is a finished training of the same images with the same settings and seed.
+def _compared(plan: ExperimentPlan) -> set[str]:
+    """The settings in which the arms of an experiment differ."""
+    found: set[str] = set()
+    for configs in ([arm.search for arm in plan.arms], [arm.evaluation for arm in plan.arms]):
+        settings = [flattened(config) for config in configs if config is not None]
+        keys = {key for each in settings for key in each}
+        found |= {key for key in keys if len({str(each.get(key)) for each in settings}) > 1}
+    return found
+
+
+def is_equal(training: Training, run: StoredRun, free: Collection[str]) -> bool:
+    """Whether a run is a finished training of the same images with the same seed and settings, but for `free` ones.
 
     A setting that the run's release did not know it had at its default.
     """
@@ -89,7 +101,7 @@ def is_equal(training: Training, run: StoredRun) -> bool:
         return False
     config = training.search_config if training.kind == "search" else training.evaluate_config
     usual = flattened(SearchConfig() if training.kind == "search" else EvaluateConfig())
-    asked = {key: value for key, value in flattened(config).items() if key not in _DIFFERS_FREELY}
+    asked = {key: value for key, value in flattened(config).items() if key not in free}
     return all(run.params.get(key, _text(usual.get(key))) == _text(value) for key, value in asked.items())
 
 

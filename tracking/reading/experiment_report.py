@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from medarts_ops.errors import RunError
+from medarts_ops.errors import RunError, named
 from medarts_ops.experiment import ExperimentResult, FinishedTraining
 from medarts_ops.experiments.run import result_of
 from medarts_ops.experiments.summarize import summarize
@@ -38,7 +38,13 @@ def experiment_report(job: Job, store: RunStore) -> ExperimentReport:
         *_, (_, last) = journal.events()
         return report_of_experiment(store, run, result_of(journal), last.job_state)
     plan, outcomes = (store.read_json_artifact(run.run_id, artifact) for artifact in (PLAN, OUTCOMES))
-    return report_of_experiment(store, run, read_result(job.name, plan, outcomes), "finished")
+    result = read_result(job.name, plan, outcomes)
+    try:
+        return report_of_experiment(store, run, result, "finished")
+    except (LookupError, ValueError, ArithmeticError, RuntimeError) as error:  # anybody can edit an artifact
+        raise RunError(
+            f"{PLAN} and {OUTCOMES} of run {run.run_id} make no table ({named(error)}): restore them"
+        ) from error
 
 
 def report_of_experiment(

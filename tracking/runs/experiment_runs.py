@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medarts_ops.experiment import (
@@ -101,8 +102,8 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
 def _numbers(summary: Summary) -> dict[str, float]:
     """An experiment's statistics, and each row's means by the row's first cell, under names that MLflow takes."""
     found = {statistic.key: statistic.value for statistic in summary.statistics}
-    for row in summary.rows:
-        label = _metric_name(str(row.get(summary.columns[0].key)))
+    labels = _told_apart([_metric_name(str(row.get(summary.columns[0].key))) for row in summary.rows])
+    for label, row in zip(labels, summary.rows, strict=True):
         estimates = {key: cell.mean for key, cell in row.items() if isinstance(cell, Estimate)}
         found |= {f"{key}/{label}": mean for key, mean in estimates.items()}
     return {key: value for key, value in found.items() if math.isfinite(value)}
@@ -111,3 +112,8 @@ def _numbers(summary: Summary) -> dict[str, float]:
 def _metric_name(text: str) -> str:
     """Text as a part of a metric's name: letters, digits, `_`, `-`, `.` and spaces."""
     return re.sub(r"[^A-Za-z0-9_. -]", "_", text)[:100]
+
+
+def _told_apart(labels: Sequence[str]) -> list[str]:
+    """Labels of rows; of those that are the same for MLflow each has its row's number."""
+    return [f"{label} {number}" if labels.count(label) > 1 else label for number, label in enumerate(labels, start=1)]

@@ -43,6 +43,8 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Queued metrics are lost when the process is killed.
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    # It prints the address of each run that ends on stdout, where our results go.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Its bars would run through our own progress.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
