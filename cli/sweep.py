@@ -69,11 +69,9 @@ def command(
 ) -> None:
     """Search, or train given genotypes, with every combination of some settings' values, each with the same seeds.
 
-    The table has a row for each combination: mean, standard deviation and n, the paired difference from the first row
-    with its interval, and the cost. Settings of the evaluation of what a search found begin with evaluate.
-
+    The table has a row for each combination: mean, deviation, standard error and n, the paired difference from the
+    first row with its interval, and the cost. Settings of the evaluation of what a search found begin with evaluate.
     FILE is a --config file that may also have vary: (a mapping of paths to lists), seeds: and evaluate_found: true.
-    Options come on top of it.
 
     \b
     Examples:

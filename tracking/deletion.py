@@ -123,7 +123,7 @@ def deletion_of(
     runs = _tree(store, run, by_name=not twins)
     jobs = {name: job for job in runs if (name := _job_name(job)) and not (twins and job is run)}
     folders = _folders(jobs, work_dir, keep_work_dir)
-    searches = [] if twins else [job for job in runs if job.kind == "search"]
+    searches = [job for job in runs if job.kind == "search" and not twins]
     studies_at = open_study_storage(storage) if searches and _exists(storage) else None
     with ExitStack() as locks:
         for folder in folders:

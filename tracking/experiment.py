@@ -115,6 +115,18 @@ def tracked_experiment(
     name = fresh_name(plan.kind, plan.datasets[plan.arms[0].fingerprint].name) if name is None else name
     check_job_name(name)
     store = open_store(tracking_uri, experiment=experiment)
+    _check_names_are_free(store, name, plan)
+    plan = plan.model_copy(update={"fresh": fresh})
+    with new_folder(Path(work_dir), name) as folder:
+        recorder = experiment_recorder(store, folder, pictures=pictures)
+        patient = PatientObserver[ExperimentEvent](recorder.observer)
+        tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
+        result = run_experiment(plan, folder, observers=(patient, *observers), tracker=tracker)
+    return finished_experiment(result, recorder, tracker, patient.waiting)
+
+
+def _check_names_are_free(store: RunStore, name: str, plan: ExperimentPlan) -> None:
+    """Refuse names of older jobs, the experiment's and its trainings', and one to which these are too long."""
     check_name_is_free(store, "experiment", name)
     longest = max(len(job_name("", training)) for training in plan.trainings)
     if len(name) + longest > LONGEST_JOB_NAME:
@@ -123,13 +135,6 @@ def tracked_experiment(
             "this experiment's trainings begin with it"
         )
     check_no_name_begins(store, f"{name}.")
-    plan = plan.model_copy(update={"fresh": fresh})
-    with new_folder(Path(work_dir), name) as folder:
-        recorder = experiment_recorder(store, folder, pictures=pictures)
-        patient = PatientObserver[ExperimentEvent](recorder.observer)
-        tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
-        result = run_experiment(plan, folder, observers=(patient, *observers), tracker=tracker)
-    return finished_experiment(result, recorder, tracker, patient.waiting)
 
 
 def sweep(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.config import EvaluateConfig
+from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
@@ -67,10 +68,8 @@ def reproduction(
         tracking_uri, experiment, work_dir: where searches are looked for.
 
     Raises:
-        ConfigError: settings that can't be, or too few networks or images.
-        RunError, GenotypeError: no such run or published genotype, or one without a genotype.
-        SearchError: a search that is not finished or has too few stages, or whose journal nobody has.
-        DataError: images that can't be read or don't suffice.
+        MedartsError: settings that can't be, too few networks or images; no such run or published genotype, or a run
+            without one; a search that is not finished, has too few stages, or whose journal nobody has.
     """
     resolved = resolve_evaluate_config(config)
     dataset = load_dataset(resolved.dataset)
@@ -78,27 +77,16 @@ def reproduction(
     places = Places(tracking_uri, experiment, Path(work_dir))
     datasets = {dataset.fingerprint: dataset}
     match kind:
-        case "table4":
-            stages, sources = _finished_search(_given(networks.search), places)
-            line = descent_networks(stages, sources, networks.all_parents)
-            plan = plan_networks(kind, line, {"": setting}, seeds=seeds, scale=scale, workers=workers)
-        case "table3":
-            told = [*(_found(run_id, places) for run_id in networks.run_ids), *map(zoo_network, networks.zoo)]
-            twice = [one.name for n, one in enumerate(told) if one.genotype in [each.genotype for each in told[:n]]]
-            if twice:
-                raise ConfigError(f"{twice[0]} is given twice, or has another's genotype: name each architecture once")
-            if not told:
-                raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
-            plan = plan_networks(kind, told, {"": setting}, seeds=seeds, scale=scale, workers=workers)
+        case "table3" | "table4":
+            found = _of_table3(networks, places) if kind == "table3" else _of_table4(networks, places)
+            plan = plan_networks(kind, found, {"": setting}, seeds=seeds, scale=scale, workers=workers)
         case "fig5":
-            some = _networks(networks, scale, places)
+            some = _of_figures(networks, scale, places)
             plan = plan_fig5(some, setting, networks.sizes, seeds=seeds, scale=scale, workers=workers)
         case "fig6":
-            some = _networks(networks, scale, places)
-            low_settings = resolve_evaluate_config(low_config(resolved, dataset.resolution))
-            low_dataset = load_dataset(low_settings.dataset)
+            some = _of_figures(networks, scale, places)
+            low, low_dataset = _halved(setting)
             datasets[low_dataset.fingerprint] = low_dataset
-            low = Setting(low_settings, low_dataset.summary(None))
             plan = plan_fig6(some, low, setting, seeds=seeds, scale=scale, workers=workers)
         case _:
             raise ConfigError(f"{kind} is no table or figure: allowed are table3, table4, fig5 and fig6")
@@ -153,10 +141,31 @@ def reproduce(
     )
 
 
-def _given(search: str | None) -> str:
-    if search is None:
+def _halved(full: Setting) -> tuple[Setting, ImageDataset]:
+    """Fig. 6's setting at half the resolution, and its images."""
+    config = resolve_evaluate_config(low_config(full.config, full.dataset.resolution))
+    dataset = load_dataset(config.dataset)
+    return Setting(config, dataset.summary(None)), dataset
+
+
+def _of_table4(asked: AskedNetworks, places: Places) -> Sequence[Network]:
+    """Those of the line of descent of a search."""
+    if asked.search is None:
         raise ConfigError("table4 needs the search whose line of descent it follows: give its name or run id")
-    return search
+    stages, sources = _finished_search(asked.search, places)
+    return descent_networks(stages, sources, asked.all_parents)
+
+
+def _of_table3(asked: AskedNetworks, places: Places) -> Sequence[Network]:
+    """Found ones, then published ones."""
+    told = [*(_found(run_id, places) for run_id in asked.run_ids), *map(zoo_network, asked.zoo)]
+    if not told:
+        raise ConfigError("table3 has no architecture to train: give RUN_IDs, or --zoo NAME, or both")
+    genotypes = [one.genotype for one in told]
+    twice = [one.name for n, one in enumerate(told) if one.genotype in genotypes[:n]]
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice, or has another's genotype: name each architecture once")
+    return told
 
 
 def _finished_search(given: str, places: Places) -> tuple[tuple[StageResult, ...], dict[str, Source]]:
@@ -202,7 +211,7 @@ def _found(run_id: str, places: Places) -> Network:
     )
 
 
-def _networks(asked: AskedNetworks, scale: Scale, places: Places) -> list[Network]:
+def _of_figures(asked: AskedNetworks, scale: Scale, places: Places) -> Sequence[Network]:
     """Random networks, or those of a search: distinct ones, its last stage's best first."""
     n, of = default_networks(scale) if asked.n is None else asked.n, asked.of
     if of is None:

@@ -76,8 +76,7 @@ def sync_job(
 
     Raises:
         SearchError: no such job, one whose journal is empty or corrupt, or one that is at work.
-        StoreError: a store is away; syncing again goes on where it failed.
-        ConfigError: a bad name or address.
+        StoreError, ConfigError: a store is away (syncing again goes on where it failed), a bad name or address.
     """
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
@@ -96,13 +95,10 @@ def sync_job(
     synced = SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
     if kind != "experiment":
         return synced
-    trainings = _trainings(work_dir, name, journal)
+    places = {"tracking_uri": tracking_uri, "experiment": experiment, "storage": storage}
     # Below their experiment, which has its run now; without pictures, as when they were trained.
-    told = [
-        sync_job(work_dir, each, tracking_uri=tracking_uri, experiment=experiment, storage=storage, pictures=False)
-        for each in trainings
-    ]
-    return _together(synced, told)
+    trainings = _trainings(work_dir, name, journal)
+    return _together(synced, [sync_job(work_dir, each, **places, pictures=False) for each in trainings])
 
 
 def _tell_search(
