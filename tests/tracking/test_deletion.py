@@ -65,7 +65,7 @@ class Stores(NamedTuple):
 
     def evaluate(self, name: str, search: str | None) -> str:
         """An evaluation that has begun, with its folder, below a search if there is one; gives its run id."""
-        observer = MlflowEvaluationObserver(self.store, name, evaluates=search, parent_run_id=search)
+        observer = MlflowEvaluationObserver(self.store, name, parent_run_id=search)
         observer.notify(
             EvaluationStarted(
                 config=make_evaluate_config_tiny(),

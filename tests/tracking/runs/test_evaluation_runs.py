@@ -17,6 +17,7 @@ from medarts_ops.observers import (
 )
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.tracking.artifacts.shapes import read_genotype
+from medarts_ops.tracking.place import Place
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -33,7 +34,8 @@ FINISHED = EvaluationFinished(
 
 
 def told(store: RunStore, *events: EvaluationEvent, evaluates: str | None = None) -> MlflowEvaluationObserver:
-    observer = MlflowEvaluationObserver(store, "evaluate-test", evaluates=evaluates, parent_run_id=evaluates)
+    tags = Place(evaluates=evaluates).tags
+    observer = MlflowEvaluationObserver(store, "evaluate-test", tags=tags, parent_run_id=evaluates)
     for event in events:
         observer.notify(event)
     return observer

@@ -65,7 +65,7 @@ def test_a_deleted_experiment_is_named_with_the_way_back_by_whoever_looks_for_it
         lambda: store.find_run("mine"),
         lambda: store.find_run(run_id),
         store.check_none_is_deleted,
-        given.searches,
+        lambda: given.all_of_kind("search"),
         given.experiment_id,
         store.within(experiment_id).experiment_id,
     ):
