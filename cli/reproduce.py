@@ -251,6 +251,5 @@ def _reproduce(
         experiment=places.experiment,
         work_dir=places.work_dir,
     )
-    is_open = config.runtime.threads == "auto"
-    open_threads = [arm.name for arm in plan.arms if is_open]
+    open_threads = [arm.name for arm in plan.arms] if config.runtime.threads == "auto" else []
     carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.errors import ConfigError, RunError
+from medarts_ops.errors import ConfigError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult
 from medarts_ops.journal.folder import check_job_name, fresh_name
@@ -18,9 +18,9 @@ from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.place import Place, write_place
-from medarts_ops.tracking.reading.contents import genotype_of
+from medarts_ops.tracking.reading.contents import found_by
 from medarts_ops.tracking.reading.jobs import check_name_is_free
-from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
+from medarts_ops.tracking.reading.relations import Evaluated, find_evaluated
 from medarts_ops.tracking.recorders import EvaluationRecorder, evaluation_recorder
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.vocabulary import INDIVIDUAL_TAG, SEARCH_TAG
@@ -107,13 +107,7 @@ def _what_is_trained(
 
 def _stored_genotype(evaluated: Evaluated) -> tuple[Genotype, Place]:
     """The genotype of the individual that the run stands for, and where its evaluation belongs."""
-    store, run, search = evaluated
-    individual = chosen_individual(store, run)
-    found = None if individual is None else genotype_of(store, individual)
-    if individual is None or found is None:
-        raise RunError(
-            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
-            f"searches, stages and individuals: `medarts resume {search.name}` goes on with one that was stopped"
-        )
+    individual, found = found_by(evaluated)
+    search = evaluated.search
     names = {"search": search.tags.get(SEARCH_TAG), "individual": individual.tags.get(INDIVIDUAL_TAG)}
     return found, Place(evaluates=individual.run_id, parent_run_id=search.run_id, **names)

@@ -19,6 +19,7 @@ from medarts_ops.experiment import (
 )
 from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.run import job_name, run_experiment
+from medarts_ops.experiments.summarize import cells_flat, summarize
 from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
 from medarts_ops.journal.folder import LONGEST_JOB_NAME, check_job_name, fresh_name
@@ -79,8 +80,6 @@ class TrackedExperiment(NamedTuple):
         """The table: a row for each thing compared; an estimate is several columns (`error`, `error_std`, …)."""
         import pandas as pd
 
-        from medarts_ops.experiments.summarize import cells_flat
-
         return pd.DataFrame(cells_flat(self.summary))
 
 
@@ -102,7 +101,7 @@ def tracked_experiment(
     A training that is equal to a finished one of this store is taken over from there, unless `fresh`.
 
     Args:
-        plan: what `reproduction` or `sweep_plan` gave.
+        plan: what `reproduction` or `plan_sweep` gave.
         name: the experiment's: its folder and its run; made of what it is and the time if None.
         tracking_uri, experiment, storage, work_dir: as for `tracked_search`.
         pictures: log the figure and the report; trainings of an experiment have no pictures of their own.
@@ -177,10 +176,10 @@ def finished_experiment(
         for one in result.outcomes
         if isinstance(one, FinishedTraining) and one.taken_from is not None
     }
-    mlflow = recorder.mlflow
+    mlflow, summary = recorder.mlflow, summarize(result)  # a store that was away may not know all of it
     run_ids = {**tracker.run_ids(), **taken}
     waiting += tracker.waiting()
-    return TrackedExperiment(result, mlflow.summary, mlflow.run_id, mlflow.experiment_id, run_ids, waiting)
+    return TrackedExperiment(result, summary, mlflow.run_id, mlflow.experiment_id, run_ids, waiting)
 
 
 class TrackedTrainings:

@@ -23,8 +23,8 @@ from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tracking.experiment import OnTraining, TrackedExperiment, tracked_experiment
-from medarts_ops.tracking.reading.contents import genotype_of
-from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual, find_evaluated
+from medarts_ops.tracking.reading.contents import found_by
+from medarts_ops.tracking.reading.relations import Evaluated, find_evaluated
 from medarts_ops.tracking.reading.search_report import journal_of
 from medarts_ops.tracking.vocabulary import HOURS, INDIVIDUAL_TAG, SEARCH_TAG
 
@@ -170,8 +170,7 @@ def _of_table3(asked: AskedNetworks, places: Places) -> Sequence[Network]:
 
 def _finished_search(given: str, places: Places) -> tuple[tuple[StageResult, ...], dict[str, Source]]:
     """The stages of a finished search, and its individuals' runs by their ids."""
-    evaluated = _evaluated(given, places)
-    store, run, search = evaluated
+    store, run, search = _evaluated(given, places)
     if run.kind != "search":
         raise RunError(f"run {run.run_id} ({run.name}) is of kind {run.kind}: allowed is a whole search, {search.name}")
     journal = journal_of(store, search, search.tags.get(SEARCH_TAG, search.name), places.work_dir)
@@ -192,14 +191,9 @@ def _finished_search(given: str, places: Places) -> tuple[tuple[StageResult, ...
 
 def _found(run_id: str, places: Places) -> Network:
     """The network that a run found."""
-    store, run, search = _evaluated(run_id, places)
-    individual = chosen_individual(store, run)
-    genotype = None if individual is None else genotype_of(store, individual)
-    if individual is None or genotype is None:
-        raise RunError(
-            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; "
-            f"`medarts resume {search.name}` goes on with a search that was stopped"
-        )
+    evaluated = _evaluated(run_id, places)
+    individual, genotype = found_by(evaluated)
+    _, run, search = evaluated
     hours = search.metrics.get(HOURS)
     return Network(
         name=search.name if run.kind == "search" else f"{search.name}/{individual.name}",

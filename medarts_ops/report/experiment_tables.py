@@ -91,7 +91,7 @@ def arm_table(plan: ExperimentPlan) -> ArmTable:
     lines = [
         ArmLine(
             arm=arm,
-            images=plan.datasets[arm.fingerprint].name if arm.fingerprint in plan.datasets else arm.fingerprint,
+            images=plan.datasets[arm.fingerprint].name,
             settings=tuple(shown(found[arm.name].get(section, {}).get(path)) for section, path in differing),
         )
         for arm in plan.arms

@@ -12,8 +12,15 @@ import pytest
 from experiment_plans import digits, make_arm, make_plan, make_short_evaluation, make_short_search
 
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.errors import RunError, SearchError
-from medarts_ops.experiment import ExperimentPlan, FinishedTraining, Source, Training
+from medarts_ops.errors import RunError, SearchError, StoreError
+from medarts_ops.experiment import (
+    ExperimentEvent,
+    ExperimentPlan,
+    ExperimentStarted,
+    FinishedTraining,
+    Source,
+    Training,
+)
 from medarts_ops.journal.job import kind_in
 from medarts_ops.observers import EvaluationEpochFinished, JobEvent
 from medarts_ops.summary import Summary
@@ -27,6 +34,7 @@ from medarts_ops.tracking.reading.equal_trainings import EqualTrainings
 from medarts_ops.tracking.reading.experiment_report import experiment_report
 from medarts_ops.tracking.reading.jobs import find_job
 from medarts_ops.tracking.resume import resumed_evaluation, resumed_experiment
+from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.sync import sync_job
@@ -288,6 +296,19 @@ class TestGoingOn:
         with pytest.raises(SearchError, match="name 'e' is taken in this tracking store"):
             tracked_experiment(PLAN_OF_TWO, name="e", tracking_uri=place.uri, work_dir=place.folder / "other")
         assert not (place.folder / "other").exists()
+
+
+def test_a_store_that_is_away_to_the_end_leaves_the_table_whole(place, done, monkeypatch):
+    def away(observer: MlflowExperimentObserver, event: ExperimentEvent) -> None:
+        if not isinstance(event, ExperimentStarted):
+            raise StoreError("away")
+        written(observer, event)
+
+    written = MlflowExperimentObserver._write
+    monkeypatch.setattr(MlflowExperimentObserver, "_write", away)
+    tracked = place.carry_out(PLAN_OF_TWO, "e")
+    assert tracked.waiting > 0
+    assert tracked.table()["error"].tolist() == done[1].table()["error"].tolist()
 
 
 class TestSync:

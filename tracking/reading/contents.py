@@ -11,6 +11,7 @@ from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.artifacts.files import unversioned
 from medarts_ops.tracking.artifacts.shapes import read_genotype, reason_of
+from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import CONFIG, GENOTYPE, JOB_OF_RUN, JOBS
 from medarts_ops.value import Value
@@ -77,6 +78,23 @@ def genotype_of(store: RunStore, run: StoredRun) -> Genotype | None:
     if run.status != "FINISHED" and not (job is not None and JOBS[job].is_given_a_genotype):
         return None
     return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))
+
+
+def found_by(evaluated: Evaluated) -> tuple[StoredRun, Genotype]:
+    """The individual that a run stands for, and its genotype.
+
+    Raises:
+        RunError: it has none yet.
+    """
+    store, run, search = evaluated
+    individual = chosen_individual(store, run)
+    genotype = None if individual is None else genotype_of(store, individual)
+    if individual is None or genotype is None:
+        raise RunError(
+            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
+            f"searches, stages and individuals: `medarts resume {search.name}` goes on with one that was stopped"
+        )
+    return individual, genotype
 
 
 def read_settings(data: Any) -> StoredSettings:
