@@ -125,7 +125,7 @@ def _from_zero(chart: Bars) -> bool:
 
 def _axis(chart: Bars) -> str:
     label = in_percent(chart.unit) if chart.is_share else chart.unit
-    return label if _from_zero(chart) else f"{label}; the axis does not start at 0"
+    return f"{label}; the axis does not start at 0" if _limits(chart)[0] > 0 else label
 
 
 def _ends(bar: Bar) -> Iterator[float]:
@@ -167,7 +167,7 @@ def _limits(chart: Bars) -> tuple[float, float]:
     if _from_zero(chart):
         low, high = min(low, 0.0), max(high, 0.0)
     margin = 0.04 * (high - low) or 0.02 * scale
-    return (low - margin if low else 0.0), high + margin
+    return (max(low - margin, 0.0) if low >= 0 else low - margin), high + margin
 
 
 def _lane(chart: Bars) -> tuple[float, float]:

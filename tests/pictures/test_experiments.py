@@ -121,6 +121,15 @@ def test_values_that_are_all_alike_are_dots_and_the_axis_says_that_it_does_not_s
     assert "the axis does not start at 0" in experiment_html(make_sweep(10))
 
 
+def test_an_axis_of_dots_that_a_wide_interval_draws_down_to_zero_does_not_say_that_it_starts_elsewhere() -> None:
+    alike = make_summary(make_bar("a", (0.010, 0.014, 0.031)), make_bar("b", (0.012, 0.022, 0.025)))
+    figure = experiment_figure(alike)
+    assert widths(figure) == []
+    assert figure.axes[0].get_xlim()[0] == 0
+    assert "the axis does not start at 0" not in figure.axes[0].get_xlabel()
+    assert "the axis does not start at 0" not in experiment_html(alike)
+
+
 @pytest.mark.parametrize(
     "summary",
     [make_table4(), make_sweep(10), make_sweep(20), make_pairs(), make_pairs(10, 1)],
