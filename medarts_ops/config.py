@@ -9,9 +9,16 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
+from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
+from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
+from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
+from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages
-from medarts_ops.config_stages import StageConfig as StageConfig  # a search's settings are imported from here
+from medarts_ops.config_stages import StageConfig as StageConfig
+from medarts_ops.config_training import AlphaConfig as AlphaConfig
+from medarts_ops.config_training import AugmentConfig as AugmentConfig
+from medarts_ops.config_training import WeightsConfig as WeightsConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.hyperparameters import HyperparameterName
 from medarts_ops.settings import (
@@ -24,13 +31,12 @@ from medarts_ops.settings import (
     MAX_PIXELS,
     MAX_ROUNDS,
     MAX_SIDE,
+    NamedSettings,
     Settings,
     resolved,
     setting,
 )
 from medarts_ops.space.search_space import MAX_NODES, PRIMITIVES, SearchSpace
-
-Direction = Literal["maximize", "minimize"]
 
 
 class DatasetConfig(Settings):
@@ -73,15 +79,6 @@ class SpaceConfig(Settings):
         return self
 
 
-class NamedSettings(Settings):
-    """Settings of something with a name, which may stand for all of them."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _may_be_the_name(cls, given: object) -> object:
-        return {"name": given} if isinstance(given, str) else given
-
-
 class StrategyConfig(NamedSettings):
     """How α is improved within one individual: a name, and settings that the strategy of that name knows.
 
@@ -98,66 +95,6 @@ class StrategyConfig(NamedSettings):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
-
-
-class WeightsConfig(Settings):
-    """SGD on the weights w, cosine schedule over the epochs of a stage or of an evaluation."""
-
-    lr: float = setting(0.025, "DARTS", "learning rate of the first epoch", gt=0)
-    lr_min: float = setting(0.001, "DARTS", "learning rate that the cosine falls to", ge=0)
-    momentum: float = setting(0.9, "DARTS", "SGD momentum", ge=0, lt=1)
-    weight_decay: float = setting(3e-4, "DARTS", "L2 penalty on w", ge=0)
-    grad_clip: float = setting(5.0, "DARTS", "largest gradient norm", gt=0)
-
-
-class AlphaConfig(Settings):
-    """Adam on α."""
-
-    lr: float = setting(3e-4, "DARTS", "learning rate", gt=0)
-    beta1: float = setting(0.5, "DARTS", "Adam's first decay", ge=0, lt=1)
-    beta2: float = setting(0.999, "DARTS", "Adam's second decay", ge=0, lt=1)
-    weight_decay: float = setting(1e-3, "DARTS", "L2 penalty on α", ge=0)
-    init_std: float = setting(1e-3, "DARTS", "standard deviation of a random α", ge=0)
-    warmup_epochs: int = setting(
-        0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0, le=MAX_EPOCHS
-    )
-
-
-class AugmentConfig(Settings):
-    """Augmentation of training images; test and validation images are only normalised."""
-
-    crop_padding: int | None = setting(
-        None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0, le=MAX_SIDE
-    )
-    flip: bool = setting(True, "DARTS", "random horizontal flip")
-    cutout: int = setting(
-        0,
-        "DARTS",
-        "side of the square that cutout blanks, an odd one less by 1, so that 1 blanks nothing (DARTS's rounding); "
-        "0 is off (8 at 16×16 in paper IV.D)",
-        ge=0,
-        le=MAX_SIDE,
-    )
-
-
-class ObjectiveConfig(NamedSettings):
-    """One objective of the selection (paper III.C.3)."""
-
-    name: str = setting("accuracy", "paper", "registered objective")
-    direction: Direction | None = setting(None, "ours", "which way is better; empty is the objective's natural one")
-
-
-class ResolvedObjective(ObjectiveConfig):
-    """An objective whose direction is explicit."""
-
-    direction: Direction = resolved(ObjectiveConfig, "direction")
-
-
-class ParaAugConfig(Settings):
-    """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
-
-    cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
-    channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
 
 
 class RangeConfig(Settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medarts_ops.value import Value
 
@@ -38,3 +38,12 @@ class Settings(Value):
     """A group of settings. NaN and infinity are no settings."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+
+class NamedSettings(Settings):
+    """Settings of something with a name, which may stand for all of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_the_name(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities"},
     {"space", "registry", "settings"},
-    {"alpha", "config_runtime", "config_stages", "hyperparameters"},
+    {"alpha", "config_choice", "config_runtime", "config_stages", "config_training", "hyperparameters"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
