@@ -32,7 +32,7 @@ class ExperimentProgress:
         match event:
             case experiment.ExperimentStarted(plan=plan):
                 self._started(plan)
-            case experiment.TrainingFinished(outcome=outcome):
+            case experiment.TrainingFinished(outcome=outcome) | experiment.TrainingUnreadable(outcome=outcome):
                 self._finished(outcome)
             case experiment.ExperimentFinished():
                 self._board.drop(WHOLE)

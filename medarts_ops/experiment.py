@@ -212,6 +212,14 @@ class TrainingFinished(JobEvent):
     outcome: TrainingOutcome
 
 
+class TrainingUnreadable(JobEvent):
+    """A training that was begun can't go on, since its journal can't be read; once that is mended it still may."""
+
+    place = ("outcome.key",)
+    kind: Literal["training_unreadable"] = "training_unreadable"
+    outcome: FailedTraining
+
+
 class ExperimentFinished(JobEvent):
     job_state = "finished"
     kind: Literal["experiment_finished"] = "experiment_finished"
@@ -222,7 +230,7 @@ class ExperimentStopped(JobStopped):
 
 
 ExperimentEvent = Annotated[
-    ExperimentStarted | ProcessStarted | TrainingFinished | ExperimentFinished | ExperimentStopped,
+    ExperimentStarted | ProcessStarted | TrainingFinished | TrainingUnreadable | ExperimentFinished | ExperimentStopped,
     Field(discriminator="kind"),
 ]
 

@@ -18,10 +18,11 @@ from medarts_ops.experiment import (
     Training,
 )
 from medarts_ops.experiments.network import ArmSettings
-from medarts_ops.experiments.run import job_name, run_experiment
+from medarts_ops.experiments.run import run_experiment
 from medarts_ops.experiments.summarize import cells_flat, summarize
 from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
+from medarts_ops.experiments.trainings import job_name
 from medarts_ops.journal.folder import LONGEST_JOB_NAME, check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import (

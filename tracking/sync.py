@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.experiment import ExperimentEvent, ExperimentStarted
-from medarts_ops.experiments.run import job_name
+from medarts_ops.experiments.trainings import job_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal

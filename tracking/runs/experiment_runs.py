@@ -16,6 +16,7 @@ from medarts_ops.experiment import (
     FinishedTraining,
     TrainingFinished,
     TrainingOutcome,
+    TrainingUnreadable,
 )
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.summary import Estimate, Summary
@@ -62,7 +63,7 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
         match event:
             case ExperimentStarted(plan=plan):
                 self._experiment_started(event, plan)
-            case TrainingFinished(outcome=outcome):
+            case TrainingFinished(outcome=outcome) | TrainingUnreadable(outcome=outcome):
                 self._outcomes[outcome.key] = outcome
                 self._summary = None
             case ExperimentFinished():
