@@ -179,6 +179,7 @@ def finished_experiment(
     }
     mlflow, summary = recorder.mlflow, summarize(result)  # a store that was away may not know all of it
     run_ids = {**tracker.run_ids(), **taken}
+    run_ids |= {key: run_ids[first] for key, first in result.plan.repeated.items() if first in run_ids}
     waiting += tracker.waiting()
     return TrackedExperiment(result, summary, mlflow.run_id, mlflow.experiment_id, run_ids, waiting)
 

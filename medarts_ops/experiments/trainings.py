@@ -54,6 +54,7 @@ class Trainings:
     ) -> None:
         self._job, self._folder, self._plan, self._tracker = job, folder, plan, tracker
         self._outcomes: dict[str, TrainingOutcome] = {}
+        self._repeated = plan.repeated
         self._unreadable: dict[str, FailedTraining] = {}
 
     def carry_out(self) -> None:
@@ -64,7 +65,7 @@ class Trainings:
         """
         for training in self._plan.trainings:
             event = self._job.journal.find(TrainingFinished, training.key)
-            if event is not None:
+            if event is not None and training.key not in self._outcomes:
                 self._finished(event.outcome)
         for training in self._open("search"):
             self._finished(self._search(training))
@@ -82,7 +83,7 @@ class Trainings:
         """Those of a kind of which there is no outcome, after all that were taken over from before."""
         left: list[Training] = []
         for training in self._plan.trainings:
-            if training.kind != kind or training.key in self._outcomes:
+            if training.kind != kind or training.key in {*self._outcomes, *self._repeated}:
                 continue
             if (failed := self._unread(training)) is not None:
                 self._unreadable[training.key] = failed
@@ -120,6 +121,10 @@ class Trainings:
     def _finished(self, outcome: TrainingOutcome) -> None:
         self._outcomes[outcome.key] = outcome
         self._job.notify(TrainingFinished(outcome=outcome))
+        for key in [each for each, first in self._repeated.items() if first == outcome.key]:
+            same = {} if isinstance(outcome, FailedTraining) else {"same_as": outcome.key}
+            self._outcomes[key] = outcome.model_copy(update={"key": key, **same})
+            self._job.notify(TrainingFinished(outcome=self._outcomes[key]))
 
     def _folder_of(self, training: Training) -> Path:
         return self._folder.parent / job_name(self._folder.name, training)

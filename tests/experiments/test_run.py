@@ -24,6 +24,7 @@ from medarts_ops.experiment import (
     TrainingFinished,
 )
 from medarts_ops.experiments import trainings
+from medarts_ops.experiments.protocol import notes_of
 from medarts_ops.experiments.run import result_of, resume_experiment, run_experiment
 from medarts_ops.experiments.tracker import SearchListeners, Untracked
 from medarts_ops.individual import EvaluationEpoch
@@ -235,6 +236,25 @@ def test_one_that_another_process_works_on_is_left_alone(tmp_path):
         run_experiment(PLAN, tmp_path / "e", tracker=Recording(at=3))
     with job_lock(tmp_path / "e.one.s0"), pytest.raises(SearchError, match="at work"):
         resume_experiment(tmp_path / "e")
+
+
+@pytest.mark.parametrize("at", [0, 4])
+def test_equal_genotypes_are_trained_once_and_stand_in_both_rows(tmp_path, at):
+    plan, tracker = make_plan([make_arm("one"), make_arm("heir")], seeds=[0, 1]), Recording()
+    if at:
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(plan, tmp_path / "e", tracker=Recording(at))
+        result = resume_experiment(tmp_path / "e", tracker=tracker)
+    else:
+        result = run_experiment(plan, tmp_path / "e", tracker=tracker)
+    assert {key for key, _ in tracker.told} <= {"one.s0", "one.s1"}
+    assert [one.key for one in result.outcomes] == ["one.s0", "heir.s0", "one.s1", "heir.s1"]
+    first, heir = (result.of_arm(arm, "evaluation") for arm in plan.arms)
+    assert {seed: one.measures for seed, one in heir.items()} == {seed: one.measures for seed, one in first.items()}
+    assert [one.same_as for one in heir.values()] == ["one.s0", "one.s1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e", "e.one.s0", "e.one.s1"]
+    assert "arm heir has the genotype of arm one: it was trained once, for both" in notes_of(result)
+    assert resume_experiment(tmp_path / "e") == result
 
 
 class TestOfUnreadableJournals:
