@@ -10,8 +10,9 @@ import click
 
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
-from medarts_ops.cli.visible import echo, visible
+from medarts_ops.cli.visible import echo
 from medarts_ops.quantities import counted
+from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.deletion import Deleted, Deletion

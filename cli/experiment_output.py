@@ -20,12 +20,12 @@ from medarts_ops.cli.output import (
     results_console,
     table,
 )
-from medarts_ops.cli.visible import visible
 from medarts_ops.errors import SearchError
 from medarts_ops.experiment import FinishedTraining, Training, TrainingOutcome
 from medarts_ops.quantities import counted
 from medarts_ops.summary import Summary
 from medarts_ops.summary_text import EMPTY, cells_text, heading, statistics_lines
+from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.experiment import TrackedExperiment

@@ -32,7 +32,7 @@ class ExperimentProgress:
         match event:
             case experiment.ExperimentStarted(plan=plan):
                 self._started(plan)
-            case experiment.TrainingFinished(outcome=outcome):
+            case experiment.TrainingFinished(outcome=outcome) | experiment.TrainingUnreadable(outcome=outcome):
                 self._finished(outcome)
             case experiment.ExperimentFinished():
                 self._board.drop(WHOLE)
@@ -111,6 +111,8 @@ def _what_came(outcome: TrainingOutcome) -> str:
         came = f"test error {percent(outcome.measures[experiment.TEST_ERROR])}"
     else:
         came = ", ".join(f"{name} {objective(name, value)}" for name, value in outcome.measures.items())
+    if outcome.same_as is not None:
+        return f"is equal to {outcome.same_as}: {came}"
     if outcome.taken_from is not None:
         return f"was trained before (run {outcome.taken_from}): {came}"
     return f"finished in {duration(outcome.seconds)}: {came}"

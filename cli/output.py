@@ -16,11 +16,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.tree import Tree
 
-from medarts_ops.cli.visible import VisibleConsole, visible
+from medarts_ops.cli.visible import VisibleConsole
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
 from medarts_ops.space.formats import format_darts
+from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.evaluation import TrackedEvaluation

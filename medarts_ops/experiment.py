@@ -153,13 +153,29 @@ class ExperimentPlan(Value):
             *(Training(kind="evaluation", arm=arm, seed=seed) for arm, seed in evaluations),
         )
 
+    @property
+    def repeated(self) -> dict[str, str]:
+        """Evaluations of genotypes that were given, which are equal to an earlier one: their keys to that one's.
+
+        They are not trained: what the first comes to stands for all.
+        """
+        first: dict[tuple[object, ...], str] = {}
+        found = {}
+        for training in self.trainings:
+            arm = training.arm
+            if training.kind == "evaluation" and arm.genotype is not None:
+                equal = (arm.genotype, arm.fingerprint, training.evaluate_config.model_dump_json(exclude={"preset"}))
+                if first.setdefault(equal, training.key) != training.key:
+                    found[training.key] = first[equal]
+        return found
+
 
 class FinishedTraining(Value):
     """What a training came to.
 
     `measures` of an evaluation are `test_error` (last epoch, in 0…1), `best_test_error` and `parameters`; of a search
     the objectives of what it found. `seconds` is the time of training. `taken_from` is the run of an equal training of
-    before that this is, where it was not trained anew.
+    before that this is, where it was not trained anew; `same_as` the key of an equal training of this experiment.
     """
 
     key: str
@@ -167,6 +183,12 @@ class FinishedTraining(Value):
     seconds: float
     genotype: Genotype
     taken_from: str | None = None
+    same_as: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was trained for itself."""
+        return self.taken_from is None and self.same_as is None
 
 
 class FailedTraining(Value):
@@ -212,6 +234,14 @@ class TrainingFinished(JobEvent):
     outcome: TrainingOutcome
 
 
+class TrainingUnreadable(JobEvent):
+    """A training that was begun can't go on, since its journal can't be read; once that is mended it still may."""
+
+    place = ("outcome.key",)
+    kind: Literal["training_unreadable"] = "training_unreadable"
+    outcome: FailedTraining
+
+
 class ExperimentFinished(JobEvent):
     job_state = "finished"
     kind: Literal["experiment_finished"] = "experiment_finished"
@@ -222,7 +252,7 @@ class ExperimentStopped(JobStopped):
 
 
 ExperimentEvent = Annotated[
-    ExperimentStarted | ProcessStarted | TrainingFinished | ExperimentFinished | ExperimentStopped,
+    ExperimentStarted | ProcessStarted | TrainingFinished | TrainingUnreadable | ExperimentFinished | ExperimentStopped,
     Field(discriminator="kind"),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities"},
+    {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities", "visible"},
     {"space", "registry", "settings"},
     {"alpha", "config_choice", "config_runtime", "config_stages", "config_training", "hyperparameters"},
     {"config"},

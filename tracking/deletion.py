@@ -125,9 +125,7 @@ def deletion_of(
     folders = _folders(jobs, work_dir, keep_work_dir)
     searches = [job for job in runs if job.kind == "search" and not twins]
     studies_at = open_study_storage(storage) if searches and _exists(storage) else None
-    with ExitStack() as locks:
-        for folder in folders:
-            locks.enter_context(job_lock(folder))
+    with _locked(folders):
         yield Deletion(
             run=run,
             runs=runs,
@@ -140,6 +138,15 @@ def deletion_of(
             _storage=studies_at,
             _leftovers=() if keep_work_dir else tuple(set_aside(work_dir / name) for name in jobs),
         )
+
+
+@contextmanager
+def _locked(folders: Sequence[Path]) -> Iterator[None]:
+    """These jobs are nobody else's while the block lasts."""
+    with ExitStack() as locks:
+        for folder in folders:
+            locks.enter_context(job_lock(folder))
+        yield
 
 
 def _check_is_whole(store: RunStore, run: StoredRun) -> None:

@@ -18,10 +18,11 @@ from medarts_ops.experiment import (
     Training,
 )
 from medarts_ops.experiments.network import ArmSettings
-from medarts_ops.experiments.run import job_name, run_experiment
+from medarts_ops.experiments.run import run_experiment
 from medarts_ops.experiments.summarize import cells_flat, summarize
 from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 from medarts_ops.experiments.tracker import SearchListeners
+from medarts_ops.experiments.trainings import job_name
 from medarts_ops.journal.folder import LONGEST_JOB_NAME, check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import (
@@ -178,6 +179,7 @@ def finished_experiment(
     }
     mlflow, summary = recorder.mlflow, summarize(result)  # a store that was away may not know all of it
     run_ids = {**tracker.run_ids(), **taken}
+    run_ids |= {key: run_ids[first] for key, first in result.plan.repeated.items() if first in run_ids}
     waiting += tracker.waiting()
     return TrackedExperiment(result, summary, mlflow.run_id, mlflow.experiment_id, run_ids, waiting)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,9 +71,7 @@ def reproduction(
         MedartsError: settings that can't be, too few networks or images; no such run or published genotype, or a run
             without one; a search that is not finished, has too few stages, or whose journal nobody has.
     """
-    resolved = resolve_evaluate_config(config)
-    dataset = load_dataset(resolved.dataset)
-    setting = Setting(resolved, dataset.summary(None))
+    setting, dataset = _with_images(config)
     places = Places(tracking_uri, experiment, Path(work_dir))
     datasets = {dataset.fingerprint: dataset}
     match kind:
@@ -85,14 +83,12 @@ def reproduction(
             plan = plan_fig5(some, setting, networks.sizes, seeds=seeds, scale=scale, workers=workers)
         case "fig6":
             some = _of_figures(networks, scale, places)
-            low, low_dataset = _halved(setting)
+            low, low_dataset = _with_images(low_config(setting.config, setting.dataset.resolution))
             datasets[low_dataset.fingerprint] = low_dataset
             plan = plan_fig6(some, low, setting, seeds=seeds, scale=scale, workers=workers)
         case _:
             raise ConfigError(f"{kind} is no table or figure: allowed are table3, table4, fig5 and fig6")
-    for arm in plan.arms:
-        assert arm.evaluation is not None, "what the paper shows is trained at full size"
-        check_can_be_trained(arm.evaluation, datasets[arm.fingerprint])
+    _check_all_can_be_trained(plan, datasets)
     return plan
 
 
@@ -141,11 +137,18 @@ def reproduce(
     )
 
 
-def _halved(full: Setting) -> tuple[Setting, ImageDataset]:
-    """Fig. 6's setting at half the resolution, and its images."""
-    config = resolve_evaluate_config(low_config(full.config, full.dataset.resolution))
-    dataset = load_dataset(config.dataset)
-    return Setting(config, dataset.summary(None)), dataset
+def _with_images(config: EvaluateConfig) -> tuple[Setting, ImageDataset]:
+    """What is trained and its images, which are read."""
+    resolved = resolve_evaluate_config(config)
+    dataset = load_dataset(resolved.dataset)
+    return Setting(resolved, dataset.summary(None)), dataset
+
+
+def _check_all_can_be_trained(plan: ExperimentPlan, datasets: Mapping[str, ImageDataset]) -> None:
+    """Refuse, by a MedartsError, arms that can't be trained on their images, which `datasets` has by fingerprint."""
+    for arm in plan.arms:
+        assert arm.evaluation is not None, "what the paper shows is trained at full size"
+        check_can_be_trained(arm.evaluation, datasets[arm.fingerprint])
 
 
 def _of_table4(asked: AskedNetworks, places: Places) -> Sequence[Network]:

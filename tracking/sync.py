@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medarts_ops.errors import SearchError, unknown_name
 from medarts_ops.experiment import ExperimentEvent, ExperimentStarted
-from medarts_ops.experiments.run import job_name
+from medarts_ops.experiments.trainings import job_name
 from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
@@ -82,14 +82,7 @@ def sync_job(
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
         store = open_store(tracking_uri, experiment=experiment)
-        runs: MlflowSearchObserver | MlflowEvaluationObserver | MlflowExperimentObserver
-        match kind:
-            case "search":
-                runs, completed = _tell_search(store, storage, journal, folder, pictures)
-            case "evaluation":
-                runs, completed = _tell_evaluation(store, journal, folder, pictures)
-            case "experiment":
-                runs, completed = _tell_experiment(store, journal, folder, pictures)
+        runs, completed = _tell(kind, store, storage, journal, folder, pictures)
     *_, (_, last) = events = journal.events()
     written, lost = dict(+completed.written), tuple(completed.lost)
     synced = SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
@@ -99,6 +92,19 @@ def sync_job(
     # Below their experiment, which has its run now; without pictures, as when they were trained.
     trainings = _trainings(work_dir, name, journal)
     return _together(synced, [sync_job(work_dir, each, **places, pictures=False) for each in trainings])
+
+
+def _tell(
+    kind: JobKind, store: RunStore, storage: str | None, journal: Journal[Any, Any], folder: Path, pictures: bool
+) -> tuple[MlflowSearchObserver | MlflowEvaluationObserver | MlflowExperimentObserver, CompletedStore]:
+    """Tell a job's events again to a store that compares: its runs, and what was written."""
+    match kind:
+        case "search":
+            return _tell_search(store, storage, journal, folder, pictures)
+        case "evaluation":
+            return _tell_evaluation(store, journal, folder, pictures)
+        case "experiment":
+            return _tell_experiment(store, journal, folder, pictures)
 
 
 def _tell_search(

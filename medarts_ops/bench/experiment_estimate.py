@@ -67,7 +67,9 @@ def estimate_experiment(
     timed = _Timed(plan, repeats, on_timing)
     arms = tuple(timed.arm(arm) for arm in plan.arms)
     hours = {arm.arm: arm for arm in arms}
-    left = [training for training in plan.trainings if training.key not in known]
+    repeated = plan.repeated
+    trainings = [training for training in plan.trainings if training.key not in repeated]
+    left = [training for training in trainings if training.key not in known]
     searches = [training for training in left if training.kind == "search"]
     evaluations = [training for training in left if training.kind == "evaluation"]
     searching = sum(hours[each.arm.name].search_hours for each in searches)
@@ -76,9 +78,9 @@ def estimate_experiment(
     workers = max(1, min(plan.workers, len(evaluations)))
     weights = sum(hours[each.arm.name].parameters for each in evaluations) * BYTES_PER_WEIGHT * COPIES
     return ExperimentEstimate(
-        searches=sum(training.kind == "search" for training in plan.trainings),
-        evaluations=sum(training.kind == "evaluation" for training in plan.trainings),
-        taken_over=len(plan.trainings) - len(left),
+        searches=sum(training.kind == "search" for training in trainings),
+        evaluations=sum(training.kind == "evaluation" for training in trainings),
+        taken_over=len(trainings) - len(left),
         training_hours=searching + evaluating,
         hours=elapsed + evaluating / workers,
         disk_bytes=weights + sum(_image_bytes(each.search_config, timed.summary(each.arm)) for each in searches),

@@ -45,7 +45,7 @@ def load_dataset(config: DatasetConfig) -> ImageDataset:
         test, source = _at_resolution(loaded.test, config.resolution), loaded.test_source
     else:
         train, test = _hold_out(train, config.test_share, loaded.class_names)
-        source = f"{100 * config.test_share:.3g} % of each class, held out of the training images before the search"
+        source = f"{100 * config.test_share:.3g} % of each class, held out of the training images before any training"
     return ImageDataset(config.name, loaded.class_names, train, test, source, loaded.remarks)
 
 

@@ -120,7 +120,11 @@ def notes_of(result: ExperimentResult) -> tuple[str, ...]:
     said = list(result.plan.notes)
     if len(result.outcomes) < len(trainings):
         said.append(f"unfinished: {len(result.outcomes)} of {counted(len(trainings), 'training')} are done")
-    taken = {one.key for one in result.outcomes if isinstance(one, FinishedTraining) and one.taken_from is not None}
+    arms = {one.key: one.arm.subject for one in trainings}
+    finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
+    equal = {arms[one.key]: arms[one.same_as] for one in finished if one.same_as is not None}
+    said += [f"{arm} has the genotype of {first}: it was trained once, for both" for arm, first in equal.items()]
+    taken = {one.key for one in finished if one.taken_from is not None}
     if taken:
         seeds: dict[str, list[str]] = {}
         for one in trainings:

@@ -124,7 +124,7 @@ def key_numbers(report: ExperimentReport) -> tuple[tuple[str, str], ...]:
     if taken:
         tiles.append(("of these taken over", str(taken)))
     tiles.append(("seeds", ", ".join(map(str, plan.seeds))))
-    tiles.append(("training time", duration(sum(one.seconds for one in finished if one.taken_from is None))))
+    tiles.append(("training time", duration(sum(one.seconds for one in finished if one.is_own))))
     return tuple(tiles)
 
 
@@ -135,5 +135,5 @@ def _result(outcome: TrainingOutcome | None) -> str:
         return f"failed ({outcome.cause}): {outcome.reason}"
     if TEST_ERROR not in outcome.measures:
         return ", ".join(f"{name} {objective(name, value)}" for name, value in outcome.measures.items())
-    error = f"test error {percent(outcome.measures[TEST_ERROR])}"
+    error = f"{f'as {outcome.same_as}: ' if outcome.same_as else ''}test error {percent(outcome.measures[TEST_ERROR])}"
     return f"{error}, {millions(outcome.measures[PARAMETERS])} parameters" if PARAMETERS in outcome.measures else error

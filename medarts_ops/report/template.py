@@ -15,6 +15,7 @@ from medarts_ops.provenance import installed_version
 from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
 from medarts_ops.space.formats import format_darts
 from medarts_ops.summary_text import heading
+from medarts_ops.visible import visible
 
 STATES = {"finished": "finished", "stopped": "stopped before its end", "unfinished": "not finished yet"}
 
@@ -36,6 +37,7 @@ def _environment() -> Environment:
         loader=FunctionLoader(_text),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown_whole,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -49,6 +51,13 @@ def _environment() -> Environment:
     }
     environment.tests["of_counted_network"] = is_of_counted_network
     return environment
+
+
+def _shown_whole(value: Any) -> Any:
+    """Names come from anybody, and HTML has no way to say a control character."""
+    return (
+        visible(value, line_breaks=True) if type(value) is str else value
+    )  # markup, a subclass, is the templates' own
 
 
 def _text(name: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from refusals import invoke
 
-from medarts_ops.cli.visible import VisibleLines, visible
+from medarts_ops.cli.visible import VisibleLines
+from medarts_ops.visible import visible
 
 HOSTILE = "\x1b[31m\x9b2J\u202eevil\u2066\x07\r\nforged [red] :bomb: \u2028end"
 SHOWN = r"\x1b[31m\x9b2J\u202eevil\u2066\x07\r\nforged [red] :bomb: \u2028end"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from medarts_ops.experiment import (
     Training,
     TrainingFinished,
 )
-from medarts_ops.experiments import run
-from medarts_ops.experiments.run import resume_experiment, run_experiment
+from medarts_ops.experiments import trainings
+from medarts_ops.experiments.protocol import notes_of
+from medarts_ops.experiments.run import result_of, resume_experiment, run_experiment
 from medarts_ops.experiments.tracker import SearchListeners, Untracked
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.journal.job import is_unfinished, kind_in
@@ -200,7 +202,7 @@ class TestOfSearches:
         def nothing(*given: object, **named: object) -> None:
             raise NoSurvivors("stage 'init': 2 of 2 individuals failed")
 
-        monkeypatch.setattr(run, "run_search", nothing)
+        monkeypatch.setattr(trainings, "run_search", nothing)
         result = run_experiment(self.PLAN, tmp_path / "e")
         assert [type(one) for one in result.outcomes] == [FailedTraining] * 4
         assert "2 of 2 individuals failed" in result.outcomes[0].reason
@@ -234,6 +236,64 @@ def test_one_that_another_process_works_on_is_left_alone(tmp_path):
         run_experiment(PLAN, tmp_path / "e", tracker=Recording(at=3))
     with job_lock(tmp_path / "e.one.s0"), pytest.raises(SearchError, match="at work"):
         resume_experiment(tmp_path / "e")
+
+
+@pytest.mark.parametrize("at", [0, 4])
+def test_equal_genotypes_are_trained_once_and_stand_in_both_rows(tmp_path, at):
+    plan, tracker = make_plan([make_arm("one"), make_arm("heir")], seeds=[0, 1]), Recording()
+    if at:
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(plan, tmp_path / "e", tracker=Recording(at))
+        result = resume_experiment(tmp_path / "e", tracker=tracker)
+    else:
+        result = run_experiment(plan, tmp_path / "e", tracker=tracker)
+    assert {key for key, _ in tracker.told} <= {"one.s0", "one.s1"}
+    assert [one.key for one in result.outcomes] == ["one.s0", "heir.s0", "one.s1", "heir.s1"]
+    first, heir = (result.of_arm(arm, "evaluation") for arm in plan.arms)
+    assert {seed: one.measures for seed, one in heir.items()} == {seed: one.measures for seed, one in first.items()}
+    assert [one.same_as for one in heir.values()] == ["one.s0", "one.s1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e", "e.one.s0", "e.one.s1"]
+    assert "arm heir has the genotype of arm one: it was trained once, for both" in notes_of(result)
+    assert resume_experiment(tmp_path / "e") == result
+
+
+class TestOfUnreadableJournals:
+    """A training that was begun and whose journal is broken leaves the others alone, and can be trained anew."""
+
+    @pytest.mark.parametrize(
+        "damage",
+        [lambda held: b"\x00garbage\n", lambda held: held[:-20] + b"x" * 19 + b"\n", lambda held: b""],
+        ids=["garbage", "a line changed", "empty"],
+    )
+    def test_the_others_go_on_and_removed_it_is_trained_anew(self, tmp_path, whole, damage):
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(PLAN, tmp_path / "e", tracker=Recording(at=3))
+        broken, listener = tmp_path / "e.one.s0", Listener()
+        journal = broken / "journal.jsonl"
+        journal.write_bytes(damage(journal.read_bytes()))
+        remedy = f"remove '{broken}', and `medarts resume e` trains it anew"
+        for _ in range(2):  # it goes on saying so
+            with pytest.raises(
+                SearchError, match="1 of 4 trainings can't go on, all others are done: one.s0: "
+            ) as said:
+                resume_experiment(tmp_path / "e", observers=[listener])
+            assert str(journal) in str(said.value) and remedy in str(said.value)
+        assert isinstance(listener.events[-1], ExperimentStopped)
+        failed, *others = result_of(Journal.open(tmp_path / "e", EXPERIMENT)).outcomes
+        assert isinstance(failed, FailedTraining) and remedy in failed.reason
+        assert [one.key for one in others] == KEYS[1:]
+        shutil.rmtree(broken)
+        assert measured(resume_experiment(tmp_path / "e")) == measured(whole)
+
+    def test_what_such_a_search_found_is_not_trained_and_not_given_up(self, tmp_path):
+        folder, plan = tmp_path / "e", make_plan([make_arm("found", search=make_short_search())], seeds=[0])
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(plan, folder, tracker=Recording(at=4))
+        (tmp_path / "e.found.s0.search" / "journal.jsonl").write_bytes(b"garbage\n")
+        with pytest.raises(SearchError, match="2 of 2 trainings can't go on.*found.s0: its search can't go on"):
+            resume_experiment(folder)
+        shutil.rmtree(tmp_path / "e.found.s0.search")
+        assert [type(one) for one in resume_experiment(folder).outcomes] == [FinishedTraining] * 2
 
 
 def test_a_finished_one_is_told_again(tmp_path, whole):

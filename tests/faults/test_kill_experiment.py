@@ -8,7 +8,7 @@ import pytest
 from killed_jobs import Undisturbed
 
 SHARES = 2
-WORDS = "xperiment|_Trainings|TrackedTrainings|_AtWork|side_by_side|Journal._append|write_started|RunsByKey"
+WORDS = "xperiment|Trainings|_AtWork|side_by_side|Journal._append|write_started|RunsByKey"
 """What an experiment does that the search and the evaluation, which are killed everywhere, do not; and its journals."""
 
 ITS_OWN = {"write_place", "Journal.keep_in", "Journal.record", "RunStore.create_run", "RunStore.finish"}

@@ -154,3 +154,14 @@ def test_names_that_are_markup_stay_names() -> None:
 
 def test_equal_reports_give_equal_pages(text: str) -> None:
     assert experiment_page(make_table4_report(), WRITTEN) == text
+
+
+def test_control_characters_of_names_are_written_out() -> None:
+    report = make_table4_report()
+    plan = report.result.plan
+    wild = plan.arms[0].model_copy(update={"subject": "a\x1b[31mnetwork\u202e"})
+    result = report.result.model_copy(update={"plan": plan.model_copy(update={"arms": (wild, *plan.arms[1:])})})
+    summary = replace(report.summary, notes=("found by \x9b2J <b>\nand more",))
+    text = experiment_page(replace(report, result=result, summary=summary), WRITTEN)
+    assert r"a\x1b[31mnetwork\u202e" in text and "found by \\x9b2J &lt;b&gt;\nand more" in text
+    assert {letter for letter in text if not letter.isprintable()} == {"\n"}

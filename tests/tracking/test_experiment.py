@@ -164,6 +164,27 @@ class TestRuns:
         assert place.store.find_run(tracked.run_ids["one.s0"]).tags["medarts.evaluates"] == source.run_id
 
 
+def test_a_training_whose_journal_is_broken_stands_in_the_report_until_it_is_trained_anew(place):
+    with pytest.raises(KeyboardInterrupt):
+        place.carry_out(PLAN_OF_TWO, "e", at=1)
+    broken = place.work_dir / "e.one.s0"
+    (broken / "journal.jsonl").write_bytes(b"garbage\n")
+    with pytest.raises(SearchError, match="1 of 4 trainings can't go on"):
+        place.resume("e")
+    job = find_job("e", tracking_uri=place.uri, work_dir=place.work_dir)
+    report = experiment_report(job, place.store)
+    assert report.state == "stopped" and len(report.result.outcomes) == 4
+    (line,) = report.summary.failures
+    assert line.startswith("one.s0 crashed: ") and f"remove '{broken}'" in line
+    shutil.rmtree(broken)
+    tracked = place.resume("e")
+    assert tracked.result.failed == () and tracked.waiting == 0
+    assert place.children(tracked.run_id) == {
+        f"e.{key}": "FINISHED" for key in ("one.s0", "two.s0", "one.s1", "two.s1")
+    }
+    assert place.store.find_run("e").metrics["failed_trainings"] == 0
+
+
 class TestReuse:
     def test_equal_trainings_of_before_are_taken_over_and_said(self, done):
         place, before = done

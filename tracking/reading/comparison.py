@@ -103,7 +103,7 @@ class Comparison:
 
 
 def compare_runs(store: RunStore, given: Sequence[str]) -> Comparison:
-    """Read runs to compare: two at least, each by its id, or by its name if it is a search or an evaluation.
+    """Read runs to compare: two at least, each by its id, or by its name if it is a job.
 
     Raises:
         RunError: fewer than two runs, the same one twice, runs of several kinds, or one that is not there.

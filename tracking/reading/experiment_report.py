@@ -68,7 +68,8 @@ def run_ids_of_trainings(store: RunStore, run: StoredRun, result: ExperimentResu
     keys = {key: f"{result.name}.{key}" for key in (training.key for training in result.plan.trainings)}
     finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
     taken = {one.key: one.taken_from for one in finished if one.taken_from is not None}
-    return {key: names[name] for key, name in keys.items() if name in names} | taken
+    found = {key: names[name] for key, name in keys.items() if name in names} | taken
+    return found | {key: found[first] for key, first in result.plan.repeated.items() if first in found}
 
 
 def taken_over_runs(store: RunStore, run: StoredRun) -> list[StoredRun]:

@@ -16,6 +16,7 @@ from medarts_ops.experiment import (
     FinishedTraining,
     TrainingFinished,
     TrainingOutcome,
+    TrainingUnreadable,
 )
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.summary import Estimate, Summary
@@ -62,7 +63,7 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
         match event:
             case ExperimentStarted(plan=plan):
                 self._experiment_started(event, plan)
-            case TrainingFinished(outcome=outcome):
+            case TrainingFinished(outcome=outcome) | TrainingUnreadable(outcome=outcome):
                 self._outcomes[outcome.key] = outcome
                 self._summary = None
             case ExperimentFinished():
@@ -90,7 +91,7 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
         if not self._runs.is_open(run_id):
             return
         finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
-        seconds = sum(one.seconds for one in finished if one.taken_from is None)
+        seconds = sum(one.seconds for one in finished if one.is_own)
         numbers = {vocabulary.HOURS: seconds / SECONDS_PER_HOUR, vocabulary.FAILED_TRAININGS: float(len(result.failed))}
         self._log_missing(run_id, {**_numbers(self.summary), **numbers})
         self._store.log_json(run_id, vocabulary.OUTCOMES, outcomes_json(result))

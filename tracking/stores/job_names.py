@@ -25,4 +25,7 @@ def no_such_job(name: str, jobs: Sequence[StoredRun], store: str) -> RunError:
     known = [run.name for run in jobs] + [run.run_id for run in jobs]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return RunError(f"no run {name!r} in {store}: allowed are a run id, or the name of a search or an evaluation{hint}")
+    return RunError(
+        f"no run {name!r} in {store}: allowed are a run id, or the name of a search, an evaluation or an experiment"
+        f"{hint}"
+    )

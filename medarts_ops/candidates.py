@@ -1,0 +1,57 @@
+"""What an individual may be measured as: its α after the last epoch, or after any, and which of these goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.evolution.choice import weighted_sums, weights_of
+from medarts_ops.evolution.ranking import oriented_values
+from medarts_ops.individual import EpochRecord, EvaluatedIndividual, TrainedIndividual
+from medarts_ops.space.genotype import Genotype
+
+
+def candidates_of(trained: TrainedIndividual, config: ResolvedSearchConfig) -> tuple[TrainedIndividual, ...]:
+    """The individual as it was after its last epoch, then after others, where epochs are candidates.
+
+    One for each genotype, at the last epoch that read it; at most `most_candidates`: the last genotype, and of the
+    others those that lasted most epochs, of equals the later. Early stopping (DARTS+, RobustDARTS) takes one of these.
+    """
+    if config.candidates == "last":
+        return (trained,)
+    epochs: dict[Genotype, list[EpochRecord]] = {}
+    for record in trained.history:
+        if record.genotype is not None and record.genotype != trained.genotype:
+            epochs.setdefault(record.genotype, []).append(record)
+    lasting = sorted(epochs.values(), key=lambda records: (-len(records), -records[-1].epoch))
+    return (trained, *(_as_after(trained, records[-1]) for records in lasting[: config.most_candidates - 1]))
+
+
+def _as_after(trained: TrainedIndividual, record: EpochRecord) -> TrainedIndividual:
+    return trained.model_copy(
+        update={
+            "alpha": record.alpha,
+            "genotype": record.genotype,
+            "valid_accuracy": record.valid_accuracy,
+            "epoch": record.epoch,
+        }
+    )
+
+
+def best_of_each(
+    candidates: Sequence[EvaluatedIndividual], config: ResolvedSearchConfig
+) -> dict[str, EvaluatedIndividual]:
+    """Of each individual, by its id, the candidate whose weighted objectives are the highest; of equals the first.
+
+    Objectives are scaled by their range over all candidates given (Eq. 6) and weighted as the result's.
+    """
+    if not candidates:
+        return {}
+    weights = weights_of(config.result, config.objectives)
+    values = oriented_values(candidates, config.objectives)
+    sums = weighted_sums(values, [weights[objective.name] for objective in config.objectives])
+    best: dict[str, tuple[float, EvaluatedIndividual]] = {}
+    for candidate, value in zip(candidates, sums.tolist(), strict=True):
+        if candidate.id not in best or value > best[candidate.id][0]:
+            best[candidate.id] = value, candidate
+    return {name: candidate for name, (_, candidate) in best.items()}

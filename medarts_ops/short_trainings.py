@@ -1,0 +1,75 @@
+"""Beneath the algorithm: genotypes' own networks, each trained shortly once in a search, and remembered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome, FailedDerivedTraining
+from medarts_ops.executors.protocol import Executor
+from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, SearchEvent
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tasks import DerivedTask, derived_settings
+
+IMAGES = "derived.npz"  # a search's file of images, beside those of its stages
+
+
+class ShortTrainings:
+    """Trains each genotype of a search once; `known` came of earlier processes; `tell` takes every event."""
+
+    def __init__(
+        self,
+        config: ResolvedSearchConfig,
+        folder: Path,
+        checkpoints: Path,
+        data: StageData,
+        executor: Executor,
+        known: Mapping[str, DerivedOutcome],
+        tell: Callable[[SearchEvent], None],
+    ) -> None:
+        self._settings, self._retries = derived_settings(config), config.retries
+        self._file, self._checkpoints, self._executor = folder / IMAGES, checkpoints, executor
+        self._known, self._tell = known, tell
+        self._outcomes: dict[str, DerivedOutcome] = {}
+        self._seconds: defaultdict[int, float] = defaultdict(float)
+        data.save(self._file)
+
+    def of(self, stage: int, genotypes: Sequence[Genotype]) -> Mapping[str, DerivedOutcome]:
+        """What came of each genotype, by identity; those that are new are trained now, as work of that stage.
+
+        Who failed by no fault of its own is trained again, as often as the config's `retries` says.
+        """
+        new = {genotype.identity: genotype for genotype in genotypes if genotype.identity not in self._outcomes}
+        for name in new:
+            if name in self._known:
+                self._finished(stage, self._known[name])
+        for tries_left in reversed(range(self._retries + 1)):
+            tasks = [self._task(genotype) for name, genotype in new.items() if name not in self._outcomes]
+            for outcome in self._executor.run(tasks, self._on_epoch) if tasks else ():
+                failed = isinstance(outcome, FailedDerivedTraining) and outcome.cause != "diverged"
+                if not (failed and tries_left):
+                    self._finished(stage, outcome)
+        return self._outcomes
+
+    def seconds(self, stage: int) -> float:
+        """What the short trainings that were first asked for in that stage took."""
+        return self._seconds[stage]
+
+    def _task(self, genotype: Genotype) -> DerivedTask:
+        return DerivedTask(
+            genotype=genotype,
+            settings=self._settings,
+            data=str(self._file),
+            checkpoint=str(self._checkpoints / f"derived-{genotype.identity}.pt"),
+        )
+
+    def _finished(self, stage: int, outcome: DerivedOutcome) -> None:
+        self._outcomes[outcome.genotype.identity] = outcome
+        self._seconds[stage] += outcome.seconds
+        self._tell(GenotypeTrained(stage=stage, outcome=outcome))
+
+    def _on_epoch(self, genotype: str, record: DerivedEpoch) -> None:
+        self._tell(DerivedEpochFinished(genotype=genotype, record=record))

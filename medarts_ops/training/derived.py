@@ -1,0 +1,61 @@
+"""The short training of a genotype's own network, from the first epoch, or from its last checkpoint, to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medarts_ops.data.dataset import ImageDataset, LabelledImages
+from medarts_ops.data.stage_data import StageData
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome, DerivedTraining
+from medarts_ops.errors import TrainingDiverged
+from medarts_ops.individual import EvaluationEpoch
+from medarts_ops.tasks import DerivedTask
+from medarts_ops.training.checkpoint import TrainingCheckpoint
+from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.training.workplace import Workplace
+
+
+def load_derived_images(task: DerivedTask, workplace: Workplace) -> ImageDataset:
+    """The halves of the search's D_sample as training and test set; raises a DataError if they can't be read."""
+    return workplace.data_of(task.data, lambda: _halves(StageData.load(Path(task.data))))
+
+
+def train_derived(
+    task: DerivedTask, workplace: Workplace, images: ImageDataset, on_epoch: Callable[[str, DerivedEpoch], None]
+) -> Sequence[DerivedOutcome]:
+    """Train a genotype's network from scratch. Epochs of a checkpoint are told again."""
+    training = SupervisedTraining(task.genotype, task.settings, images, workplace.runtime)
+    checkpoint, (name,) = TrainingCheckpoint(task.checkpoint, task.identity), task.names
+    done = checkpoint.restore(training)
+    for record in training.history:
+        on_epoch(name, _derived_epoch(record))
+    try:
+        for epoch in range(done, task.settings.epochs):
+            on_epoch(name, _derived_epoch(training.run_epoch(epoch)))
+            checkpoint.save(training, epoch + 1)
+    except TrainingDiverged as error:
+        return task.failures("diverged", str(error))
+    history = tuple(map(_derived_epoch, training.history))
+    parameters = sum(weight.numel() for weight in training.network.parameters())
+    return [DerivedTraining(genotype=task.genotype, parameters=parameters, history=history)]
+
+
+def _derived_epoch(record: EvaluationEpoch) -> DerivedEpoch:
+    return DerivedEpoch(
+        epoch=record.epoch,
+        train_loss=record.train_loss,
+        train_accuracy=record.train_accuracy,
+        valid_loss=record.test_loss,
+        valid_accuracy=1 - record.test_error,
+        lr=record.lr,
+        seconds=record.seconds,
+        images_per_second=record.images_per_second,
+    )
+
+
+def _halves(data: StageData) -> ImageDataset:
+    sample = LabelledImages(data.images, data.labels)
+    train, valid = sample.take(data.weight_indices), sample.take(data.valid_indices)
+    names = tuple(str(label) for label in range(data.n_classes))
+    return ImageDataset("D_sample", names, train, valid, "the half of D_sample that is not trained on")
