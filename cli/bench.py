@@ -188,9 +188,11 @@ def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> Se
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.data.search_data import prepare_search_data
 
-    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
-    if len(numbers) == len(config.stages):
-        return estimate_search(config, numbers, size, repeats)
+    samples = [stage.images for stage in config.stages] + [config.derived.images] * config.trains_genotypes
+    numbers = [images for images in samples if isinstance(images, int)]
+    if len(numbers) == len(samples):
+        stages = tuple(numbers[: len(config.stages)])
+        return estimate_search(config, stages, numbers[-1], size, repeats)
     # Shares of the images: only the data say how many those are.
     return estimate_of(config, prepare_search_data(config), repeats)
 
@@ -202,4 +204,5 @@ def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) ->
 
     first = data.stages[0].images
     size = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=data.stages[0].n_classes)
-    return estimate_search(config, tuple(len(stage.images) for stage in data.stages), size, repeats)
+    derived = 0 if data.derived is None else len(data.derived.images)
+    return estimate_search(config, tuple(len(stage.images) for stage in data.stages), derived, size, repeats)

@@ -89,6 +89,16 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             _mebi(stage.step_bytes),
             hours(stage.hours * 3600),
         )
+    if (trained := estimate.genotypes) is not None:
+        stages.add_row(
+            "genotypes alone",
+            f"≤ {trained.genotypes}",
+            f"{trained.images:,}",
+            f"{trained.steps:,}",
+            f"{trained.step_seconds:.3f} s",
+            _mebi(trained.step_bytes),
+            hours(trained.hours * 3600),
+        )
     print_table(console, stages)
 
 

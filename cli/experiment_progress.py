@@ -54,6 +54,10 @@ class ExperimentProgress:
                 stages = {stage.name: stage.epochs for stage in training.search_config.stages}
                 epochs = stages.get(individual.rpartition("-")[0], record.epoch + 1)
                 self._epoch(training, f"{individual} epoch", record.epoch + 1, epochs, note)
+            case observers.DerivedEpochFinished(genotype=genotype, record=record):
+                note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
+                epochs = training.search_config.derived.epochs
+                self._epoch(training, f"genotype {genotype} epoch", record.epoch + 1, epochs, note)
 
     def _started(self, plan: ExperimentPlan) -> None:
         self._plan, self._left = plan, ExperimentLeft(plan)

@@ -141,7 +141,7 @@ def print_search(
             console.print(f"{failed.individual.id} failed: {failed.reason}")
         console.print()
     best = result.best
-    found_line = f"Found {best.id}: the last stage's front 0, highest accuracy"
+    found_line = f"Found {best.id}: {result.why}"
     console.print(f"{found_line}\n{format_darts(best.trained.genotype)}\n")
     objectives = [(name, exact_objective(name, value)) for name, value in best.evaluated.objectives.items()]
     skips = f"{_skips(best)} (normal/reduction cell)"
@@ -183,6 +183,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
         "search_id": result.search_id,
         "waiting": found.waiting,
         "seconds": result.seconds,
+        "rule": result.rule,
         "best": _ranked_json(result.best, found.run_ids.get(result.best.id)),
         "stages": [
             {

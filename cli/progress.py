@@ -11,6 +11,7 @@ from rich.table import Column
 from medarts_ops import observers
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.evaluation_images import training_images
+from medarts_ops.derived import FailedDerivedTraining
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
@@ -104,9 +105,14 @@ class SearchProgress:
                 self._work.born(event.stage, event.individuals)
             case observers.EpochFinished():
                 self._epoch_finished(event)
+            case observers.DerivedEpochFinished():
+                self._genotype_epoch_finished(event)
+            case observers.GenotypeTrained():
+                self._genotype_trained(event)
             case observers.IndividualFinished():
                 self._individual_finished(event)
             case observers.StageFinished(result=stage):
+                self._work.stage_finished(stage.index)
                 self._board.drop(self._stage_row())
                 self._board.say(_stage_line(stage))
             case observers.SearchFinished(result=result):
@@ -137,6 +143,22 @@ class SearchProgress:
         shown = note if self._board.is_terminal else f"{note}, {time_left}"
         self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
         self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
+
+    def _genotype_epoch_finished(self, event: observers.DerivedEpochFinished) -> None:
+        self._work.genotype_epoch_finished(event.genotype, event.record)
+        note = f"accuracy {percent(event.record.valid_accuracy)}, {event.record.images_per_second:,.0f} images/s"
+        time_left = f"{duration(self._work.seconds_left())} left in all"
+        self._board.total(self._stage_row(), *self._work.stage_epochs(self._stage), time_left)
+        shown = note if self._board.is_terminal else f"{note}, {time_left}"
+        done, total = event.record.epoch + 1, self._config.derived.epochs
+        self._board.show(f"genotype {event.genotype} epoch", done, total, shown)
+
+    def _genotype_trained(self, event: observers.GenotypeTrained) -> None:
+        name = event.outcome.genotype.identity
+        self._work.genotype_trained(event.stage, name)
+        self._board.drop(f"genotype {name} epoch")
+        if isinstance(event.outcome, FailedDerivedTraining):
+            self._board.say(f"genotype {name} failed: {event.outcome.reason}")
 
     def _individual_finished(self, event: observers.IndividualFinished) -> None:
         name = event.individual.id

@@ -84,7 +84,7 @@ def plan(config: SearchConfig, as_json: bool) -> None:
         console.print(remark, soft_wrap=True)
     console.print("timing a few steps of each stage")
     estimate = estimate_of(resolved, data, PLANNED_STEPS)
-    disk = sum(stage.images.nbytes for stage in data.stages)
+    disk = sum(each.images.nbytes for each in (*data.stages, *([] if data.derived is None else [data.derived])))
     if as_json:
         print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": resolved.model_dump(mode="json")})
         return

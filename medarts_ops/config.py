@@ -9,17 +9,20 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
+from medarts_ops.config_choice import DERIVED_OBJECTIVES
+from medarts_ops.config_choice import DerivedConfig as DerivedConfig
 from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
 from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
 from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
+from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
 from medarts_ops.config_training import WeightsConfig as WeightsConfig
-from medarts_ops.errors import ConfigError
+from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.hyperparameters import HyperparameterName
 from medarts_ops.settings import (
     MAX_BATCH,
@@ -123,6 +126,8 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
+    added_later = frozenset({"result", "derived", "candidates", "most_candidates"})
+
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig()
@@ -151,9 +156,20 @@ class SearchConfig(Settings):
     )
     stages: tuple[StageConfig, ...] = setting(TABLE_II, "paper", "Table II; populations and channels are ours")
     objectives: tuple[ObjectiveConfig, ...] = setting(
-        (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; accuracy comes first"
+        (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; ties go by the first"
     )
     para_aug: ParaAugConfig = ParaAugConfig()
+    derived: DerivedConfig = DerivedConfig()
+    candidates: Literal["last", "epochs"] = setting(
+        "last",
+        "paper",
+        "what an individual may be measured as: its α after the last epoch, or that after any epoch, of which the one "
+        "whose weighted objectives (result.weights) are the highest of the population's is taken",
+    )
+    most_candidates: int = setting(
+        3, "ours", "candidates of an individual: its last genotype and those that lasted longest", ge=1, le=MAX_EPOCHS
+    )
+    result: ResultConfig = ResultConfig()
     proposals: ProposalsConfig = ProposalsConfig()
     runtime: SearchRuntimeConfig = SearchRuntimeConfig()
 
@@ -161,6 +177,11 @@ class SearchConfig(Settings):
     @classmethod
     def _may_be_one(cls, given: object) -> object:
         return (given,) if isinstance(given, str) else given
+
+    @property
+    def trains_genotypes(self) -> bool:
+        """Whether an objective asks for the short training of genotypes."""
+        return any(objective.name in DERIVED_OBJECTIVES for objective in self.objectives)
 
     def progress(self, stage: int, epoch: int) -> float:
         """The share, in 0…1, of the search's epochs that are over when this epoch (from 0) of this stage begins."""
@@ -177,10 +198,11 @@ class SearchConfig(Settings):
                 "allowed is fewer, since α would never be trained"
             )
         names = [objective.name for objective in self.objectives]
-        if not names or names[0] != "accuracy":
-            raise ConfigError(
-                f"objectives are {names}: the first must be accuracy, since ties and the final choice go by it"
-            )
+        if not names:
+            raise ConfigError("objectives is empty: allowed is one objective or more")
+        for name in self.result.weights:
+            if name not in names:
+                raise ConfigError(unknown_name("result.weights", name, names))
         if len(set(names)) != len(names):
             raise ConfigError(f"objectives repeats a name: got {names}")
         return self

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, NamedSettings, Settings, resolved, setting
+from pydantic import model_validator
+
+from medarts_ops.settings import (
+    MAX_BATCH,
+    MAX_CELLS,
+    MAX_CHANNELS,
+    MAX_EPOCHS,
+    Images,
+    NamedSettings,
+    Settings,
+    resolved,
+    setting,
+)
 
 Direction = Literal["maximize", "minimize"]
 
@@ -27,3 +39,50 @@ class ParaAugConfig(Settings):
 
     cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
+
+
+DERIVED_OBJECTIVES = ("derived_accuracy", "derived_loss")
+"""The objectives that the short training of a genotype's own network measures."""
+
+
+class DerivedConfig(Settings):
+    """The short training, from scratch, of a genotype's own network at the search's resolution.
+
+    Deep and narrow networks trained so rank genotypes as full training does (Spearman 0.55 with real accuracies at
+    these sizes, by MAC-AutoML's table of 100 genotypes; 0.66 together with parameters); wide and shallow ones do not.
+    """
+
+    cells: int = setting(10, "ours", "cells of the network", ge=3, le=MAX_CELLS)
+    channels: int = setting(10, "ours", "channels of its first cells", ge=1, le=MAX_CHANNELS)
+    epochs: int = setting(15, "ours", "epochs of training", ge=1, le=MAX_EPOCHS)
+    batch: int = setting(128, "ours", "images a step", ge=2, le=MAX_BATCH)
+    images: Images = setting(
+        10_000, "ours", "size of its D_sample; a share as of a stage's. Too few rank genotypes badly"
+    )
+    held_out: float = setting(0.2, "ours", "part of that D_sample which is measured by, not trained on", gt=0, lt=1)
+    lr: float = setting(0.03, "ours", "learning rate of the first epoch; the cosine falls to 0", gt=0)
+    seed: int | None = setting(None, "ours", "seed of weights and batches; empty is the search's", ge=0)
+
+
+class ResultConfig(Settings):
+    """Which one of the individuals a search says that it found."""
+
+    rule: Literal["accuracy", "weighted"] = setting(
+        "accuracy", "paper", "highest acc_valid, or the highest weighted sum of the objectives, each over its range"
+    )
+    weights: dict[str, float] = setting(
+        {}, "ours", "weights of the sum by objective, 0 or more; empty is 1 for the first and 0.5 for every other"
+    )
+    stages: Literal["last", "all"] = setting(
+        "last",
+        "paper",
+        "candidates: the last stage's non-dominated individuals, or those of all stages, whose objectives should then "
+        "compare between stages, as derived_accuracy does",
+    )
+
+    @model_validator(mode="after")
+    def _weights_weigh(self) -> Self:
+        bad = {name: weight for name, weight in self.weights.items() if weight < 0}
+        if bad or (self.weights and not any(self.weights.values())):
+            raise ValueError(f"weights are {self.weights}: allowed are numbers from 0, one of them above 0")
+        return self

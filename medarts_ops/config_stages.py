@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import Field
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.settings import (
@@ -13,8 +10,8 @@ from medarts_ops.settings import (
     MAX_CELLS,
     MAX_CHANNELS,
     MAX_EPOCHS,
-    MAX_IMAGES,
     MAX_INDIVIDUALS,
+    Images,
     Settings,
     setting,
 )
@@ -29,7 +26,7 @@ class StageConfig(Settings):
     cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
     channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
     epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)
-    images: Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=0, le=1)] = setting(
+    images: Images = setting(
         10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
     )
     batch: int = setting(64, "DARTS", "images a step takes of each half", ge=1, le=MAX_BATCH)

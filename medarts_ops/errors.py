@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal
+
+FailureCause = Literal["diverged", "crashed", "out_of_memory"]  # what ended a training
 
 LONGEST_NAME = 100  # characters of an unknown name that a message repeats: it may come from anybody's file
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from medarts_ops.alpha import Alpha
+from medarts_ops.derived import DerivedTraining
+from medarts_ops.errors import FailureCause as FailureCause
 from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
-
-FailureCause = Literal["diverged", "crashed", "out_of_memory"]
 
 
 class Individual(Value):
@@ -41,8 +41,9 @@ class EpochRecord(Value):
     `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
-    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it:
-    kept where an individual is told to have finished, None wherever else the record is repeated.
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it,
+    `genotype` what it says: kept where an individual is told to have finished, None wherever else the record is
+    repeated, and in journals of releases that did not keep it.
     """
 
     epoch: int
@@ -59,10 +60,15 @@ class EpochRecord(Value):
     seconds: float
     images_per_second: float
     alpha: Alpha | None = None
+    genotype: Genotype | None = None
 
 
 class TrainedIndividual(Value):
-    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth."""
+    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth.
+
+    α, genotype and acc_valid are those after `epoch`, from 0, which is the last unless epochs are candidates (None in
+    journals of earlier releases: the last). `derived` is the short training of the genotype, where an objective asks.
+    """
 
     individual: Individual
     alpha: Alpha
@@ -70,6 +76,8 @@ class TrainedIndividual(Value):
     valid_accuracy: float
     history: tuple[EpochRecord, ...]
     seconds: float
+    epoch: int | None = None
+    derived: DerivedTraining | None = None
 
 
 class FailedIndividual(Value):
@@ -125,38 +133,60 @@ def with_alpha(ranked: RankedIndividual, alpha: Alpha) -> RankedIndividual:
     return ranked.model_copy(update={"evaluated": ranked.evaluated.model_copy(update={"trained": trained})})
 
 
+def without_alpha(record: EpochRecord) -> EpochRecord:
+    """The same without α and what it says."""
+    return record.model_copy(update={"alpha": None, "genotype": None})
+
+
 def without_epoch_alphas(evaluated: EvaluatedIndividual) -> EvaluatedIndividual:
-    """The same, without α of each epoch, which is large, and which its own event keeps already."""
+    """The same, without α and genotype of each epoch, which are large, and which its own event keeps already."""
     trained = evaluated.trained
-    history = tuple(record.model_copy(update={"alpha": None}) for record in trained.history)
+    history = tuple(without_alpha(record) for record in trained.history)
     return evaluated.model_copy(update={"trained": trained.model_copy(update={"history": history})})
 
 
 class StageResult(Value):
-    """A finished stage: `ranked` from best to worst, and those that failed."""
+    """A finished stage: `ranked` from best to worst, those that failed, and the id that `result.rule` chose of it.
+
+    `seconds` are of all training, short trainings of genotypes included.
+    """
 
     index: int
     name: str
     ranked: tuple[RankedIndividual, ...]
     failed: tuple[FailedIndividual, ...]
     seconds: float
+    chosen: str | None = None  # earlier releases knew one rule, and kept none
 
     @property
     def best(self) -> RankedIndividual:
-        """Front 0's individual of highest acc_valid; equal ones by lower number (algorithm of the final choice)."""
+        """The chosen one; without one front 0's individual of highest acc_valid, of equal ones the lower number."""
+        if self.chosen is not None:
+            return next(ranked for ranked in self.ranked if ranked.id == self.chosen)
         front = [ranked for ranked in self.ranked if ranked.front == 0]
         return max(front, key=lambda r: (r.trained.valid_accuracy, -r.trained.individual.number))
 
 
 class SearchResult(Value):
-    """A finished search. `seconds` is the search cost: the sum over stages."""
+    """A finished search. `seconds` is the search cost: the sum over stages. `chosen` is the id of what it found."""
 
     search_id: str
     stages: tuple[StageResult, ...]
+    chosen: str | None = None  # as of a stage
+    rule: str = "highest accuracy among the non-dominated of the last stage"  # by which it was chosen
 
     @property
     def best(self) -> RankedIndividual:
-        return self.stages[-1].best
+        """The chosen one, of whatever stage; without one the last stage's best."""
+        if self.chosen is None:
+            return self.stages[-1].best
+        return next(ranked for stage in self.stages for ranked in stage.ranked if ranked.id == self.chosen)
+
+    @property
+    def why(self) -> str:
+        """By which rule the one was chosen, and of which stage it is, where that is not the last."""
+        stage = self.stages[self.best.trained.individual.stage]
+        return self.rule if stage is self.stages[-1] else f"{self.rule}; of stage {stage.name}, not of the last"
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVa
 from pydantic import Field, JsonValue
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -161,6 +162,24 @@ class EpochFinished(JobEvent):
     record: EpochRecord
 
 
+class DerivedEpochFinished(JobEvent):
+    """An epoch of the short training of the genotype of that identity is over."""
+
+    place = ("genotype", "record.epoch")
+    kind: Literal["derived_epoch_finished"] = "derived_epoch_finished"
+    genotype: str
+    record: DerivedEpoch
+
+
+class GenotypeTrained(JobEvent):
+    """What came of the short training of a genotype, which happens once in a search; `stage` is where it was first."""
+
+    place = ("outcome.genotype.identity",)
+    kind: Literal["genotype_trained"] = "genotype_trained"
+    stage: int
+    outcome: DerivedOutcome
+
+
 class IndividualFinished(JobEvent):
     """An individual was trained and measured, or failed."""
 
@@ -197,6 +216,8 @@ SearchEvent = Annotated[
     | StageStarted
     | PopulationBorn
     | EpochFinished
+    | DerivedEpochFinished
+    | GenotypeTrained
     | IndividualFinished
     | StageFinished
     | SearchFinished

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
+from medarts_ops.evolution.choice import found_in, rule_in_words
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
@@ -99,6 +100,7 @@ def _carry_out(
         known = Known.from_events([event for _, event in job.journal.events()])
         rounds = TrainingRounds(config, folder, data, executor, known, job.notify)
         stages = multi_stage_search(config, proposer, rounds, job.notify)
-        result = SearchResult(search_id=folder.name, stages=stages)
+        found = found_in(stages, config.objectives, config.result)
+        result = SearchResult(search_id=folder.name, stages=stages, chosen=found.id, rule=rule_in_words(config))
         job.notify(SearchFinished(result=result))
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,6 +21,10 @@ MAX_PIXELS = 4_000_000_000
 MAX_INDIVIDUALS = 10_000
 MAX_ROUNDS = 1_000
 MAX_AT_A_TIME = 1_024
+
+
+Images = Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=0, le=1)]
+"""The size of a D_sample: a number, or a share of the largest possible."""
 
 
 def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.errors import NoSurvivors
+from medarts_ops.evolution.choice import chosen_one
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, StageResult, without_epoch_alphas
 from medarts_ops.observers import StageFinished
@@ -30,7 +31,7 @@ def multi_stage_search(
             measured = rounds.train(index, 0, next_individuals(config, index, chosen))
         else:
             measured = _train_random_individuals(config, proposer, rounds)
-        results.append(_ranked(config, index, stage, measured))
+        results.append(_ranked(config, index, stage, measured, rounds.seconds_of_genotypes(index)))
         tell(StageFinished(result=results[-1]))
     return tuple(results)
 
@@ -51,7 +52,13 @@ def _train_random_individuals(
     return measured
 
 
-def _ranked(config: ResolvedSearchConfig, index: int, stage: StageConfig, measured: Sequence[Measured]) -> StageResult:
+def _ranked(
+    config: ResolvedSearchConfig,
+    index: int,
+    stage: StageConfig,
+    measured: Sequence[Measured],
+    seconds_of_genotypes: float,
+) -> StageResult:
     evaluated = [without_epoch_alphas(each) for each in measured if isinstance(each, EvaluatedIndividual)]
     failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
     needed = min(config.min_survivors, stage.size)
@@ -65,5 +72,8 @@ def _ranked(config: ResolvedSearchConfig, index: int, stage: StageConfig, measur
         name=stage.name,
         ranked=rank(evaluated, config.objectives),
         failed=failed,
-        seconds=sum(each.trained.seconds for each in evaluated) + sum(each.seconds for each in failed),
+        chosen=chosen_one(evaluated, config.objectives, config.result).id,
+        seconds=sum(each.trained.seconds for each in evaluated)
+        + sum(each.seconds for each in failed)
+        + seconds_of_genotypes,
     )

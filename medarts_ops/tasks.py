@@ -1,4 +1,7 @@
-"""What executors are given: values that any process can carry out. This one is the search training of a group."""
+"""What executors are given: values that any process can carry out.
+
+These are the search training of a group, and the short training of a genotype.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,17 @@ from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from medarts_ops.alpha import OperationMasks
-from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.config import (
+    AuxiliaryConfig,
+    ResolvedEvaluateConfig,
+    ResolvedSearchConfig,
+    SearchConfig,
+    StageConfig,
+)
+from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome, FailedDerivedTraining
 from medarts_ops.individual import EpochRecord, FailedIndividual, FailureCause, Individual, Outcome
+from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value, identity_of
 
 Who = TypeVar("Who")
@@ -96,3 +108,59 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
             beside = self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
             halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside}))
         return tuple(halves)
+
+
+class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):
+    """The short training of a genotype's own network, by the settings of an evaluation.
+
+    `data` is the file of a `StageData`: the network is trained on its weight half and measured by its validation
+    images. Progress names the genotype by its identity. `checkpoint` is as a group's.
+    """
+
+    without_effect = frozenset({"data", "checkpoint"})
+
+    genotype: Genotype
+    settings: ResolvedEvaluateConfig
+    data: str
+    checkpoint: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must have been made of to be this task's."""
+        return identity_of(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.genotype.identity,)
+
+    @property
+    def remedy(self) -> str:
+        config = self.settings
+        return (
+            f"batch {config.batch}, {config.cells} cells and {config.channels} channels; lower derived.batch or "
+            "derived.channels, or train fewer at a time (runtime.workers)"
+        )
+
+    def failures(self, cause: FailureCause, what: str, known: Sequence[DerivedOutcome] = ()) -> list[DerivedOutcome]:
+        reason = f"short training of genotype {self.genotype.identity}: {what}"
+        return [] if known else [FailedDerivedTraining(genotype=self.genotype, reason=reason, cause=cause)]
+
+
+def derived_settings(config: ResolvedSearchConfig) -> ResolvedEvaluateConfig:
+    """The short training of a search's genotypes as settings of an evaluation, on images that the search draws."""
+    derived, runtime = config.derived, config.runtime
+    weights = config.weights.model_copy(update={"lr": derived.lr, "lr_min": 0.0})
+    return ResolvedEvaluateConfig(
+        preset=config.preset,
+        seed=config.seed if derived.seed is None else derived.seed,
+        dataset=config.dataset,
+        cells=derived.cells,
+        channels=derived.channels,
+        epochs=derived.epochs,
+        batch=derived.batch,
+        weights=weights,
+        drop_path=0.0,
+        auxiliary=AuxiliaryConfig(weight=0.0),
+        augment=config.augment,
+        runtime=ResolvedRuntime.model_validate({name: getattr(runtime, name) for name in ResolvedRuntime.model_fields}),
+    )

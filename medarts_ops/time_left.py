@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
+from medarts_ops.derived import DerivedEpoch
 from medarts_ops.individual import EpochRecord, Individual
+
+GENOTYPE_SHARE = 0.2
+"""What an epoch of a derived network costs of a supernet's of equal cells, channels and images (ours, roughly)."""
 
 
 @dataclass
@@ -35,6 +40,40 @@ class _StageWork:
         return max(self.individuals, len(self.left)) * self.stage.epochs
 
 
+@dataclass
+class _GenotypeWork:
+    """The short trainings of genotypes: `left` of each stage, none trained twice; epochs `over` of those in training.
+
+    As many as individuals could ask for, since nobody knows how many genotypes will be equal.
+    """
+
+    epochs: int
+    cost: float
+    left: dict[int, int]
+    at_once: int
+    over: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    epochs_over: int = 0
+
+    @classmethod
+    def planned(cls, config: ResolvedSearchConfig, stages: Sequence[_StageWork], n_train: int) -> _GenotypeWork:
+        derived, each = config.derived, 1 if config.candidates == "last" else config.most_candidates
+        images = derived.images if isinstance(derived.images, int) else derived.images * n_train
+        asked = each if config.trains_genotypes else 0
+        return cls(
+            epochs=derived.epochs,
+            cost=GENOTYPE_SHARE * derived.cells * derived.channels * images,
+            left={index: asked * work.individuals for index, work in enumerate(stages)},
+            at_once=config.runtime.workers,
+        )
+
+    def seconds_left(self, seconds_per_cost: float) -> float:
+        """By their own epochs, or before the first of them by those of supernets."""
+        epochs = max(0, sum(self.left.values()) * self.epochs - sum(self.over.values()))
+        each = self.seconds / self.epochs_over if self.epochs_over else self.cost * seconds_per_cost
+        return epochs * each / self.at_once
+
+
 class WorkLeft:
     """Counts a search's epochs and estimates its remaining seconds.
 
@@ -53,6 +92,7 @@ class WorkLeft:
             )
             for index, stage in enumerate(config.stages)
         ]
+        self._genotypes = _GenotypeWork.planned(config, self._stages, n_train)
         self._stage_of: dict[str, _StageWork] = {}
         self._seconds = self._cost = 0.0
 
@@ -78,6 +118,20 @@ class WorkLeft:
         """Nothing is left of an individual, whatever became of it."""
         self._stage_of[individual_id].left[individual_id] = 0
 
+    def genotype_epoch_finished(self, genotype: str, record: DerivedEpoch) -> None:
+        self._genotypes.over[genotype] = record.epoch + 1
+        self._genotypes.seconds += record.seconds
+        self._genotypes.epochs_over += 1
+
+    def genotype_trained(self, stage: int, genotype: str) -> None:
+        """Nothing is left of a genotype's short training, which the stage asked for."""
+        self._genotypes.over.pop(genotype, None)
+        self._genotypes.left[stage] -= 1
+
+    def stage_finished(self, index: int) -> None:
+        """Genotypes that the stage might have asked for were trained before."""
+        self._genotypes.left[index] = 0
+
     def epochs_of(self, individual_id: str) -> int:
         return self._stage_of[individual_id].stage.epochs
 
@@ -90,4 +144,6 @@ class WorkLeft:
         """Seconds until the search ends; infinite before its first epoch is over."""
         if self._cost == 0:
             return math.inf
-        return self._seconds / self._cost * sum(work.cost * work.epochs_left / work.at_once for work in self._stages)
+        rate = self._seconds / self._cost
+        of_stages = sum(work.cost * work.epochs_left / work.at_once for work in self._stages)
+        return rate * of_stages + self._genotypes.seconds_left(rate)

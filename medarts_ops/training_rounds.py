@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.alpha import operations_left
+from medarts_ops.candidates import best_of_each, candidates_of
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
+from medarts_ops.derived import DerivedOutcome, FailedDerivedTraining
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.individual import (
     EpochRecord,
@@ -20,26 +22,42 @@ from medarts_ops.individual import (
     Outcome,
     RankedIndividual,
     TrainedIndividual,
+    without_alpha,
 )
 from medarts_ops.objectives.measuring import MeasuringContext
 from medarts_ops.objectives.registry import are_timed, evaluate_individual
-from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, StageStarted
+from medarts_ops.observers import (
+    EpochFinished,
+    GenotypeTrained,
+    IndividualFinished,
+    PopulationBorn,
+    SearchEvent,
+    StageStarted,
+)
+from medarts_ops.short_trainings import ShortTrainings
 from medarts_ops.tasks import TrainingTask
 
 CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in training
 
 
 class Known(NamedTuple):
-    """What earlier processes of a search came to: populations by stage and round, outcomes by individual's id."""
+    """What earlier processes of a search came to.
+
+    Populations by stage and round, outcomes by individual's id, short trainings by genotype's identity.
+    """
 
     populations: Mapping[tuple[int, int], tuple[Individual, ...]]
     outcomes: Mapping[str, Measured]
+    derived: Mapping[str, DerivedOutcome]
 
     @classmethod
     def from_events(cls, events: Sequence[SearchEvent]) -> Known:
         born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
         outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
-        return cls(born, outcomes)
+        derived = {
+            event.outcome.genotype.identity: event.outcome for event in events if isinstance(event, GenotypeTrained)
+        }
+        return cls(born, outcomes, derived)
 
 
 class TrainingRounds:
@@ -59,6 +77,14 @@ class TrainingRounds:
     ) -> None:
         self._config, self._folder, self._data = config, folder, data
         self._executor, self.known, self._tell = executor, known, tell
+        self._short_trainings = None
+        if data.derived is not None:
+            checkpoints = folder / CHECKPOINTS
+            self._short_trainings = ShortTrainings(
+                config, folder, checkpoints, data.derived, executor, known.derived, tell
+            )
+        # Who is compared with the rest of the population before it is measured is not told of alone.
+        self._measures_together = data.derived is not None or config.candidates != "last"
         self._context = MeasuringContext(
             para_aug=config.para_aug,
             n_classes=len(data.summary.class_names),
@@ -79,43 +105,98 @@ class TrainingRounds:
         Who failed by no fault of its own is trained again, as often as the config's `retries` says.
         """
         self._tell(PopulationBorn(stage=stage, round=round, individuals=tuple(population)))
+        outcomes: dict[str, Outcome] = {}
         measured: dict[str, Measured] = {}
         for individual in population:
-            self._answer_from_known(individual, measured)
+            self._answer_from_known(individual, outcomes, measured)
         for tries_left in reversed(range(self._config.retries + 1)):
-            tasks = self._tasks(stage, population, measured)
+            tasks = self._tasks(stage, population, outcomes)
             if tasks:
-                self._train_once(tasks, measured, may_retry=tries_left > 0)
+                self._train_once(tasks, outcomes, measured, may_retry=tries_left > 0)
+        if self._measures_together:
+            self._measure_together(stage, [outcomes[individual.id] for individual in population], measured)
         shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
         return [measured[individual.id] for individual in population]
 
-    def _answer_from_known(self, individual: Individual, measured: dict[str, Measured]) -> None:
-        outcome = self.known.outcomes.get(individual.id)
-        if outcome is None:
-            return
-        if isinstance(outcome, EvaluatedIndividual):
-            for record in outcome.trained.history:
-                self._on_epoch(individual, record)
-        measured[individual.id] = outcome
-        self._tell(IndividualFinished(outcome=outcome))
+    def seconds_of_genotypes(self, stage: int) -> float:
+        """What short trainings of genotypes took in that stage."""
+        return 0.0 if self._short_trainings is None else self._short_trainings.seconds(stage)
 
-    def _train_once(self, tasks: Sequence[TrainingTask], measured: dict[str, Measured], *, may_retry: bool) -> None:
-        outcomes: Iterable[Outcome] = self._executor.run(tasks, self._on_epoch)
+    def _answer_from_known(
+        self, individual: Individual, outcomes: dict[str, Outcome], measured: dict[str, Measured]
+    ) -> None:
+        known = self.known.outcomes.get(individual.id)
+        if known is None:
+            return
+        if isinstance(known, EvaluatedIndividual):
+            for record in known.trained.history:
+                self._on_epoch(individual, record)
+        outcomes[individual.id] = known.trained if isinstance(known, EvaluatedIndividual) else known
+        self._finish(known, measured)
+
+    def _finish(self, outcome: Measured, measured: dict[str, Measured]) -> None:
+        event = IndividualFinished(outcome=outcome)
+        measured[event.individual.id] = outcome
+        self._tell(event)
+
+    def _train_once(
+        self,
+        tasks: Sequence[TrainingTask],
+        outcomes: dict[str, Outcome],
+        measured: dict[str, Measured],
+        *,
+        may_retry: bool,
+    ) -> None:
+        found: Iterable[Outcome] = self._executor.run(tasks, self._on_epoch)
         if self._config.runtime.workers > 1 and are_timed(self._config.objectives):
-            outcomes = list(outcomes)  # a clock is read when nothing trains beside it
-        for outcome in outcomes:
+            found = list(found)  # a clock is read when nothing trains beside it
+        for outcome in found:
             name = outcome.individual.id
-            if name in measured:
+            if name in outcomes:
                 continue  # one of a stack that was trained again for another member's sake
             if may_retry and isinstance(outcome, FailedIndividual) and outcome.cause != "diverged":
                 continue
-            if isinstance(outcome, TrainedIndividual):
-                measured[name] = evaluate_individual(outcome, self._config.objectives, self._context)
-            else:
-                measured[name] = outcome
-            self._tell(IndividualFinished(outcome=measured[name]))
+            outcomes[name] = outcome
+            if isinstance(outcome, FailedIndividual):
+                self._finish(outcome, measured)
+            elif not self._measures_together:
+                self._finish(self._evaluated(outcome), measured)
 
-    def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Measured]) -> list[TrainingTask]:
+    def _evaluated(self, trained: TrainedIndividual) -> Measured:
+        return evaluate_individual(trained, self._config.objectives, self._context)
+
+    def _measure_together(self, stage: int, outcomes: Sequence[Outcome], measured: dict[str, Measured]) -> None:
+        """Measure all candidates of a population, after their genotypes' short trainings, and finish each by its best.
+
+        An individual of which no candidate can be measured has failed as its last epoch's did.
+        """
+        candidates = [
+            candidate
+            for outcome in outcomes
+            if isinstance(outcome, TrainedIndividual)
+            for candidate in candidates_of(outcome, self._config)
+        ]
+        if self._short_trainings is not None:
+            trainings = self._short_trainings.of(stage, [candidate.genotype for candidate in candidates])
+            tried = [
+                self._evaluated_with(candidate, trainings[candidate.genotype.identity]) for candidate in candidates
+            ]
+        else:
+            tried = [self._evaluated(each) for each in candidates]
+        best = best_of_each([one for one in tried if isinstance(one, EvaluatedIndividual)], self._config)
+        for one in tried:
+            name = IndividualFinished(outcome=one).individual.id
+            if name not in measured:
+                self._finish(best.get(name, one), measured)
+
+    def _evaluated_with(self, trained: TrainedIndividual, derived: DerivedOutcome) -> Measured:
+        individual = trained.individual
+        if isinstance(derived, FailedDerivedTraining):
+            reason = f"individual {individual.id}: {derived.reason}"
+            return FailedIndividual(individual=individual, reason=reason, cause=derived.cause, seconds=trained.seconds)
+        return self._evaluated(trained.model_copy(update={"derived": derived}))
+
+    def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Outcome]) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
         stack = self._config.runtime.stack
         groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
@@ -134,8 +215,7 @@ class TrainingRounds:
 
     def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:
         # α of an epoch is told once, with all others when the individual has finished: a journal would hold it often.
-        told = record.model_copy(update={"alpha": None})
-        self._tell(EpochFinished(individual_id=individual.id, record=told))
+        self._tell(EpochFinished(individual_id=individual.id, record=without_alpha(record)))
 
     def _stage_data(self, stage: int) -> Path:
         return self._folder / f"stage-{stage}.npz"

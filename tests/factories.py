@@ -21,6 +21,7 @@ from medarts_ops.config import (
     StageConfig,
 )
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.derived import DerivedEpoch, DerivedTraining
 from medarts_ops.evolution.crossover import crossover
 from medarts_ops.evolution.inheritance import inherit
 from medarts_ops.evolution.ranking import rank, survivors
@@ -161,6 +162,7 @@ def make_trained(
     genotype: Genotype | None = None,
     valid_accuracy: float = 0.5,
     epochs: int = 2,
+    derived: DerivedTraining | None = None,
 ) -> TrainedIndividual:
     """A trained individual; its trained α differs from the one at birth."""
     born = make_individual() if individual is None else individual
@@ -171,7 +173,26 @@ def make_trained(
         valid_accuracy=valid_accuracy,
         history=tuple(make_epoch_record(epoch, valid_accuracy) for epoch in range(epochs)),
         seconds=3.0,
+        derived=derived,
     )
+
+
+def make_derived(genotype: Genotype | None = None, accuracy: float = 0.4, epochs: int = 2) -> DerivedTraining:
+    """What came of a genotype's short training; its loss is 1 less its accuracy."""
+    history = tuple(
+        DerivedEpoch(
+            epoch=epoch,
+            train_loss=1.0,
+            train_accuracy=0.5,
+            valid_loss=1 - accuracy,
+            valid_accuracy=accuracy,
+            lr=0.03,
+            seconds=0.5,
+            images_per_second=100.0,
+        )
+        for epoch in range(epochs)
+    )
+    return DerivedTraining(genotype=genotype or make_genotype(), parameters=1000, history=history)
 
 
 def make_failed(number: int = 0, reason: str = "loss is NaN", epoch: int | None = 0) -> FailedIndividual:

@@ -201,7 +201,7 @@ def test_an_objective_takes_its_natural_direction_and_the_configs_own_if_it_has_
         (
             asked(objectives=["accuracy", "latenci"]),
             r"^objectives\.1\.name: unknown objective 'latenci': allowed are "
-            r"accuracy, latency, macs, params; did you mean 'latency'\?",
+            r"accuracy, derived_accuracy, derived_loss, latency, macs, params, valid_loss; did you mean 'latency'\?",
         ),
         (asked(runtime={"executor": "proceses"}), r"^runtime\.executor: unknown executor .*did you mean 'processes'"),
         (SearchConfig(strategy=StrategyConfig(name="dart")), r"^strategy\.name: unknown strategy .*did you mean"),

@@ -9,6 +9,8 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.random_genotype import random_genotypes
+from medarts_ops.tasks import derived_settings
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.value import Value
 
@@ -33,17 +35,35 @@ class StageEstimate(Value):
     hours: float
 
 
+class GenotypesEstimate(Value):
+    """The short trainings of genotypes: as many as could be asked for, since equal ones are trained once.
+
+    `images` are those that each is trained on; the rest is as of a stage.
+    """
+
+    genotypes: int
+    images: int
+    steps: int
+    step_seconds: float
+    step_bytes: int
+    hours: float
+
+
 class SearchEstimate(Value):
-    """A whole search: its stages, and the hours of training that they come to."""
+    """A whole search: its stages, its genotypes' short trainings, if it has any, and the hours that they come to."""
 
     stages: tuple[StageEstimate, ...]
+    genotypes: GenotypesEstimate | None = None
     hours: float
 
 
 def estimate_search(
-    config: ResolvedSearchConfig, images: tuple[int, ...], size: ImageSize, repeats: int
+    config: ResolvedSearchConfig, images: tuple[int, ...], derived_images: int, size: ImageSize, repeats: int
 ) -> SearchEstimate:
-    """Time `repeats` steps of each stage and multiply; `images` is D_sample's size in each, `size` its images'."""
+    """Time `repeats` steps of each stage and multiply.
+
+    `images` is D_sample's size in each stage, `derived_images` that of short trainings, `size` its images'.
+    """
     device = Runtime.from_config(config.runtime).device
     estimates: list[StageEstimate] = []
     for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
@@ -63,7 +83,30 @@ def estimate_search(
                 hours=steps * seconds * (1 + VALIDATION_SHARE) / 3600,
             )
         )
-    return SearchEstimate(stages=tuple(estimates), hours=sum(estimate.hours for estimate in estimates))
+    genotypes = None
+    if config.trains_genotypes:
+        individuals = sum(estimate.individuals for estimate in estimates)
+        genotypes = _estimate_genotypes(config, individuals, derived_images, size, repeats)
+    hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
+    return SearchEstimate(stages=tuple(estimates), genotypes=genotypes, hours=hours)
+
+
+def _estimate_genotypes(
+    config: ResolvedSearchConfig, individuals: int, images: int, size: ImageSize, repeats: int
+) -> GenotypesEstimate:
+    settings, held_out = derived_settings(config), round(images * config.derived.held_out)
+    to_train = images - held_out
+    (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
+    timed = estimate_evaluation(settings, genotype, (to_train, held_out), size, repeats)
+    genotypes = individuals * (1 if config.candidates == "last" else config.most_candidates)
+    return GenotypesEstimate(
+        genotypes=genotypes,
+        images=to_train,
+        steps=genotypes * settings.epochs * ceil(to_train / settings.batch),
+        step_seconds=timed.step_seconds,
+        step_bytes=timed.step_bytes,
+        hours=genotypes * timed.hours,
+    )
 
 
 class EvaluationEstimate(Value):

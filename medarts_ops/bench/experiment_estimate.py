@@ -123,7 +123,9 @@ class _Timed:
             self._on_timing(f"a search of {len(config.stages)} stages")
             side = _side(dataset, halved=config.dataset.low_resolution)
             images = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
-            self._searches[key] = estimate_search(config, images, _size(dataset, side), self._repeats).hours
+            derived = _stage_images(config.derived.images, dataset)
+            timed = estimate_search(config, images, derived, _size(dataset, side), self._repeats)
+            self._searches[key] = timed.hours
         return self._searches[key]
 
     def _evaluation(self, config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary) -> float:

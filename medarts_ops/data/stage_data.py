@@ -118,8 +118,7 @@ def prepare_stage_data(
     Raises:
         DataError: a class has too few images for D_sample, or a half would lack a class.
     """
-    order = random_generator(config.seed, 0, 0, Stream.SAMPLE)
-    sample = train.take(sample_indices(train.labels, stage.images, config.dataset.sampling, order, class_names))
+    sample = _sample(train, class_names, stage.images, config)
     index = [each.name for each in config.stages].index(stage.name)
     rng = random_generator(config.seed, index, 0, Stream.HALVES)
     halved, held_out = np.arange(len(sample)), None
@@ -136,6 +135,29 @@ def prepare_stage_data(
                 "ranking_split=holdout)"
             )
     return StageData(sample.images, sample.labels, weight, alpha, valid, *statistics, n_classes=len(class_names))
+
+
+def prepare_derived_data(
+    train: LabelledImages, class_names: Sequence[str], config: SearchConfig, statistics: ChannelStatistics
+) -> StageData:
+    """Draw the images of genotypes' short trainings: a D_sample, of which `derived.held_out` is measured by.
+
+    All genotypes of a search share them, so that they compare between stages. Nested with the stages' samples.
+
+    Raises:
+        DataError: a class has too few images for D_sample.
+    """
+    sample = _sample(train, class_names, config.derived.images, config)
+    rng = random_generator(config.seed, 0, 0, Stream.DERIVED_SPLIT)
+    seen, unseen = stratified_split(sample.labels, config.derived.held_out, rng)
+    return StageData(sample.images, sample.labels, seen, unseen, unseen, *statistics, n_classes=len(class_names))
+
+
+def _sample(
+    train: LabelledImages, class_names: Sequence[str], images: int | float, config: SearchConfig
+) -> LabelledImages:
+    order = random_generator(config.seed, 0, 0, Stream.SAMPLE)
+    return train.take(sample_indices(train.labels, images, config.dataset.sampling, order, class_names))
 
 
 def _for_more_of(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.config import ResolvedObjective, ResultConfig
+from medarts_ops.config import ResolvedObjective, ResolvedSearchConfig, ResultConfig
 from medarts_ops.evolution.ranking import non_dominated_fronts, oriented_values
 from medarts_ops.individual import EvaluatedIndividual, StageResult
 
@@ -71,11 +71,11 @@ def weights_of(result: ResultConfig, objectives: Sequence[ResolvedObjective]) ->
     return {name: OTHER_WEIGHT if place else 1.0 for place, name in enumerate(names)}
 
 
-def rule_in_words(result: ResultConfig, objectives: Sequence[ResolvedObjective]) -> str:
-    """By which rule the one is chosen, as a clause."""
-    of = "the last stage" if result.stages == "last" else "all stages"
+def rule_in_words(config: ResolvedSearchConfig) -> str:
+    """By which rule a search chooses the one that it found, as a clause."""
+    result, of = config.result, "the last stage" if config.result.stages == "last" else "all stages"
     if result.rule == "accuracy":
         return f"highest accuracy among the non-dominated of {of}"
-    weights = weights_of(result, objectives)
-    terms = " + ".join(f"{weight:g} · {name}" for name, weight in weights.items() if weight)
+    weights = weights_of(result, config.objectives)
+    terms = " + ".join(name if weight == 1 else f"{weight:g} · {name}" for name, weight in weights.items() if weight)
     return f"highest {terms} among the non-dominated of {of}, each scaled by its range"

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from medarts_ops.config import ObjectiveConfig, ResolvedObjective
-from medarts_ops.errors import named
+from medarts_ops.derived import DerivedTraining
+from medarts_ops.errors import SearchError, named
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, TrainedIndividual
 from medarts_ops.objectives.measuring import MeasuringContext, Objective
 from medarts_ops.registry import Registry
 
 PARA_AUG = "para_aug: weights of the full-size network (paper, where more count as better)"
 MACS = "multiply-adds of one image through that network (ours)"
+VALID_LOSS = "loss of the supernet on the images of acc_valid (ours: finer than accuracy)"
+DERIVED_ACCURACY = "accuracy of the genotype's own network after a short training from scratch (ours)"
+DERIVED_LOSS = "loss of that network on the same images, which its training does not see (ours)"
 LATENCY = "milliseconds of one image through that network on one CPU thread, a median (ours)"
 
 # What counts and times networks needs torch, which only a measurement loads: commands that show values do without.
@@ -22,6 +26,25 @@ LATENCY = "milliseconds of one image through that network on one CPU thread, a m
 def accuracy(trained: TrainedIndividual, context: MeasuringContext) -> float:
     """acc_valid of the supernet, 0…1 (paper III.C.3)."""
     return trained.valid_accuracy
+
+
+def valid_loss(trained: TrainedIndividual, context: MeasuringContext) -> float:
+    """Mean cross-entropy of the supernet on the images of acc_valid, after the individual's epoch."""
+    return next(record.valid_loss for record in reversed(trained.history) if trained.epoch in (None, record.epoch))
+
+
+def derived_accuracy(trained: TrainedIndividual, context: MeasuringContext) -> float:
+    return _short_training(trained).accuracy
+
+
+def derived_loss(trained: TrainedIndividual, context: MeasuringContext) -> float:
+    return _short_training(trained).loss
+
+
+def _short_training(trained: TrainedIndividual) -> DerivedTraining:
+    if trained.derived is None:
+        raise SearchError("its genotype was not trained")
+    return trained.derived
 
 
 def params(trained: TrainedIndividual, context: MeasuringContext) -> float:
@@ -56,6 +79,9 @@ OBJECTIVES = Registry(
     "medarts_ops.objectives",
     {
         "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", "acc_valid", "%"),
+        "valid_loss": Objective(valid_loss, "minimize", VALID_LOSS, "validation loss"),
+        "derived_accuracy": Objective(derived_accuracy, "maximize", DERIVED_ACCURACY, "accuracy trained alone", "%"),
+        "derived_loss": Objective(derived_loss, "minimize", DERIVED_LOSS, "loss trained alone"),
         "params": Objective(params, "maximize", PARA_AUG, "para_aug", "M", is_count=True, of_counted_network=True),
         "macs": Objective(macs, "minimize", MACS, "multiply-adds", "M", of_counted_network=True),
         "latency": Objective(latency, "minimize", LATENCY, unit="ms", of_counted_network=True, is_timed=True),

@@ -15,6 +15,8 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
     lines = [
         f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {objectives}.",
         "",
+        f"Chosen by {result.why}.",
+        "",
         f"Search cost {duration(result.seconds)}.",
         "",
         "| stage | individuals | failed | front 0 | best | acc_valid | time |",

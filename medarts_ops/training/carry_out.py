@@ -9,13 +9,15 @@ from typing import Any
 import torch
 
 from medarts_ops.errors import MedartsError, named
-from medarts_ops.tasks import Progress, Result, Task, TrainingTask, Who
+from medarts_ops.tasks import DerivedTask, Progress, Result, Task, TrainingTask, Who
+from medarts_ops.training.derived import load_derived_images, train_derived
 from medarts_ops.training.genotype import EvaluationTask, load_images, train_genotype
 from medarts_ops.training.group import load_stage, train_group
 from medarts_ops.training.workplace import Workplace
 
 _TRAININGS: dict[type, tuple[Callable[..., Any], Callable[..., Sequence[Any]]]] = {
     TrainingTask: (load_stage, train_group),
+    DerivedTask: (load_derived_images, train_derived),
     EvaluationTask: (load_images, train_genotype),
 }
 """How each kind of task is carried out: what loads its data, and what trains on them."""

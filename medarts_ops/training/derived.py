@@ -17,8 +17,8 @@ from medarts_ops.training.workplace import Workplace
 
 
 def load_derived_images(task: DerivedTask, workplace: Workplace) -> ImageDataset:
-    """The halves of the search's D_sample as training and test set; raises a DataError if they can't be read."""
-    return workplace.data_of(task.data, lambda: _halves(StageData.load(Path(task.data))))
+    """Both parts of the search's D_sample as training and test set; raises a DataError if they can't be read."""
+    return workplace.data_of(task.data, lambda: _parts(StageData.load(Path(task.data))))
 
 
 def train_derived(
@@ -54,8 +54,8 @@ def _derived_epoch(record: EvaluationEpoch) -> DerivedEpoch:
     )
 
 
-def _halves(data: StageData) -> ImageDataset:
+def _parts(data: StageData) -> ImageDataset:
     sample = LabelledImages(data.images, data.labels)
     train, valid = sample.take(data.weight_indices), sample.take(data.valid_indices)
     names = tuple(str(label) for label in range(data.n_classes))
-    return ImageDataset("D_sample", names, train, valid, "the half of D_sample that is not trained on")
+    return ImageDataset("D_sample", names, train, valid, "the part of D_sample that is not trained on")

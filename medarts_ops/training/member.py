@@ -157,6 +157,7 @@ class Member:
             seconds=seconds,
             images_per_second=(n_train + sums.n_alpha) / seconds,
             alpha=alpha,
+            genotype=genotype,
         )
         self.history.append(record)
 
@@ -207,6 +208,7 @@ class Member:
             alpha=self._alpha.value(),
             genotype=self._strategy.genotype(read_mixtures(self._strategy, self._alpha, moment)),
             valid_accuracy=self.history[-1].valid_accuracy,
+            epoch=self.history[-1].epoch,
             history=tuple(self.history),
             seconds=sum(record.seconds for record in self.history),
         )

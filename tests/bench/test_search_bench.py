@@ -107,7 +107,7 @@ def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes
 
 def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
     config = make_search_config_tiny()
-    estimate = estimate_search(config, (80, 80, 80), SIZE, repeats=1)
+    estimate = estimate_search(config, (80, 80, 80), 0, SIZE, repeats=1)
     assert [stage.steps for stage in estimate.stages] == [3 * 1 * 2, 3 * 1 * 2, 1 * 1 * 2]
     assert estimate.hours == pytest.approx(sum(stage.hours for stage in estimate.stages))
 

@@ -8,6 +8,7 @@ import re
 import pytest
 from factories import (
     make_dataset_summary,
+    make_derived,
     make_epoch_record,
     make_genotype,
     make_search_events,
@@ -15,13 +16,16 @@ from factories import (
 from rich.console import Console
 
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedObjective
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.observers import (
+    DerivedEpochFinished,
     EpochFinished,
     EvaluationEpochFinished,
     EvaluationFinished,
     EvaluationStarted,
+    GenotypeTrained,
+    SearchStarted,
     SearchStopped,
     StageStarted,
 )
@@ -51,6 +55,30 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
         "stage init finished, 9 s of training: best is init-00, accuracy 90.00 %",
         "search finished: 9 s of training",
     ]
+
+
+def test_a_genotypes_short_training_is_told_with_the_time_that_is_left_of_all() -> None:
+    made, written = console()
+    derived = make_derived(epochs=2)
+    name = derived.genotype.identity
+    started, *rest = make_search_events()
+    assert isinstance(started, SearchStarted)
+    asked = {"objectives": (ResolvedObjective(name="derived_accuracy", direction="maximize"),)}
+    started = started.model_copy(update={"config": started.config.model_copy(update=asked)})
+    epoch = next(place for place, event in enumerate(rest) if isinstance(event, EpochFinished))
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        for event in (
+            started,
+            *rest[: epoch + 1],
+            *(DerivedEpochFinished(genotype=name, record=record) for record in derived.history),
+            GenotypeTrained(stage=0, outcome=derived),
+        ):
+            progress.notify(event)
+    lines = written.getvalue().splitlines()
+    # Nine genotypes of 15 epochs could be asked for, half a second each; two epochs are over.
+    assert lines[-1].startswith(f"genotype {name} epoch 2/15: accuracy 40.00 %, 100 images/s, ")
+    assert lines[-1] != lines[-2]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from factories import make_genotype, make_trained
+from factories import make_derived, make_genotype, make_trained
 from torch import nn
 
 from medarts_ops.config import ObjectiveConfig, ParaAugConfig
@@ -30,7 +30,8 @@ def objective(request: pytest.FixtureRequest) -> str:
 
 
 def measured(objective: str, operation: str) -> float:
-    trained = make_trained(genotype=make_genotype(operation), valid_accuracy=0.25)
+    genotype = make_genotype(operation)
+    trained = make_trained(genotype=genotype, valid_accuracy=0.25, derived=make_derived(genotype))
     return evaluate_individual(trained, [ObjectiveConfig(name=objective)], CONTEXT).objectives[objective]
 
 

@@ -109,7 +109,8 @@ def reason_of(error: Exception) -> str:
 
 def history_json(history: Sequence[EpochRecord] | Sequence[EvaluationEpoch]) -> list[Json]:
     """One object an epoch: a table that other programs read as it is, so a list of numbers, without α."""
-    return [{key: value for key, value in _data(record).items() if key != "alpha"} for record in history]
+    left_out = ("alpha", "genotype")
+    return [{key: value for key, value in _data(record).items() if key not in left_out} for record in history]
 
 
 def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from medarts_ops.derived import DerivedTraining
 from medarts_ops.evolution.hypervolume import relative_hypervolume
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Individual, StageResult
 from medarts_ops.observers import (
@@ -22,7 +23,7 @@ from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.report.search_note import search_note
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
-from medarts_ops.tracking.runs.job_observer import JobObserver
+from medarts_ops.tracking.runs.job_observer import JobObserver, epoch_metrics
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.run_writer import RunWriter
@@ -149,8 +150,27 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(trained.genotype))
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(trained.history))
         self._store.log_json(run_id, vocabulary.ALPHA_EPOCHS, shapes.alpha_epochs_json(trained.history, space))
-        self._log_missing(run_id, {**evaluated.objectives, vocabulary.SECONDS: trained.seconds})
+        self._log_objectives(run_id, evaluated)
+        self._log_missing(run_id, {vocabulary.SECONDS: trained.seconds})
+        if trained.derived is not None:
+            self._log_curve(run_id, trained.derived)
         self._store.set_tags(run_id, {vocabulary.GENOTYPE_TAG: trained.genotype.identity})
+
+    def _log_objectives(self, run_id: str, evaluated: EvaluatedIndividual) -> None:
+        """One of an epoch's own names (valid_loss) stands after the last epoch, if it is of an earlier one."""
+        history, objectives = evaluated.trained.history, evaluated.objectives
+        last = epoch_metrics(history[-1]) if history else {}
+        self._log_missing(run_id, {name: value for name, value in objectives.items() if name not in last})
+        earlier = {name: value for name, value in objectives.items() if name in last and last[name] != value}
+        self._log_missing(run_id, earlier, step=len(history))
+
+    def _log_curve(self, run_id: str, derived: DerivedTraining) -> None:
+        """The short training of the individual's genotype, epoch by epoch."""
+        self._log_missing(run_id, {vocabulary.DERIVED_SECONDS: derived.seconds})
+        for record in derived.history:
+            numbers = record.model_dump(include={"train_loss", "train_accuracy", "valid_loss", "valid_accuracy"})
+            curve = {f"{vocabulary.DERIVED_CURVE}{name}": value for name, value in numbers.items()}
+            self._log_missing(run_id, curve, step=record.epoch)
 
     def _stage_finished(self, result: StageResult) -> None:
         if result.index == 0:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from alpha_artifacts import read_alpha
-from factories import make_alpha, make_epoch_record
+from factories import make_alpha, make_derived, make_epoch_record
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import FailedIndividual
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
@@ -100,6 +100,27 @@ def test_events_told_twice_log_nothing_twice(store: RunStore, tell: Tell, events
     history = store._client.get_metric_history(run_id, "train_loss")
     assert [point.step for point in history] == [0, 1]
     assert len(store.runs_of_search(observer.experiment_id, "search-test")) == 9
+
+
+def test_the_short_training_of_a_genotype_is_a_curve_of_every_run_that_has_the_genotype(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    finished = next(event for event in events if isinstance(event, IndividualFinished))
+    outcome = finished.outcome
+    assert isinstance(outcome, EvaluatedIndividual)
+    trained = outcome.trained.model_copy(update={"derived": make_derived(outcome.trained.genotype, 0.4, epochs=3)})
+    measured = {"derived_accuracy": 0.4, "valid_loss": 0.125}
+    with_it = finished.model_copy(update={"outcome": EvaluatedIndividual(trained=trained, objectives=measured)})
+    told = tuple(with_it if event is finished else event for event in events)
+    observer = tell(told + told)
+    run_id = observer.run_id_of(outcome.id)
+    curve = store._client.get_metric_history(run_id, "derived_valid_accuracy")
+    assert [(point.step, point.value) for point in curve] == [(0, 0.4), (1, 0.4), (2, 0.4)]
+    metrics = store.find_run(run_id).metrics
+    assert metrics["derived_accuracy"] == 0.4 and metrics["derived_seconds"] == 1.5
+    # The objective of an earlier epoch stands after the epochs' own, which it leaves as they were.
+    steps = [point.step for point in store._client.get_metric_history(run_id, "valid_loss")]
+    assert metrics["valid_loss"] == 0.125 and steps == list(range(len(trained.history) + 1))
 
 
 def test_metrics_have_clear_names_and_are_finite(store: RunStore, tell: Tell, events: Events) -> None:
