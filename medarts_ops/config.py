@@ -15,6 +15,7 @@ from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages
+from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig

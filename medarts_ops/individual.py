@@ -11,6 +11,7 @@ from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # on
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
+ChildOrigin = Literal["crossover", "nodewise", "mutation", "consensus"]
 FailureCause = Literal["diverged", "crashed", "out_of_memory"]
 
 
@@ -18,13 +19,14 @@ class Individual(Value):
     """One supernet to be trained. α is drawn or inherited before training, so it is the same on every device.
 
     `stage` is the stage's index; `parents` are ids of individuals of the stage before: none for a random
-    individual, one for an inherited one, two for a crossover child (the first gave the normal cell).
+    individual, one for an inherited one and for a mutant, two for a child of crossover (the first gave the normal cell)
+    or of node-wise crossover, all survivors for their consensus. The first parent's are the hyperparameters.
     """
 
     id: str
     stage: int
     number: int
-    origin: Literal["random", "inherited", "crossover"]
+    origin: Literal["random", "inherited"] | ChildOrigin
     parents: tuple[str, ...]
     alpha: Alpha
     hyperparameters: Hyperparameters

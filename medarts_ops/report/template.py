@@ -13,6 +13,7 @@ from medarts_ops.config_writing import settings_file, shown
 from medarts_ops.objectives.shown import exact_objective, is_of_counted_network, objective
 from medarts_ops.provenance import installed_version
 from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
+from medarts_ops.report.tables import how_made
 from medarts_ops.space.formats import format_darts
 from medarts_ops.summary_text import heading
 
@@ -40,7 +41,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown)
+    formats = (counted, distance, duration, heading, hours, how_made, millions, percent, settings_file, shown)
     environment.filters |= {
         **{each.__name__: each for each in formats},
         "darts": format_darts,

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from factories import make_genotype
+from pictures.searches import make_search_with_all_operators
 from report.page_reader import WRITTEN, Page
 from report.reports import make_evaluation, make_report, make_unfinished_report
 
@@ -58,6 +59,16 @@ def test_crossover_is_told_in_words(page: Page) -> None:
         if child.origin == "crossover":
             first, second = child.parents
             assert f"{child.id} has the normal cell of {first} and the reduction cell of {second}" in page.text
+
+
+def test_other_operators_are_told_in_words() -> None:
+    stages = make_search_with_all_operators().stages
+    text = Page(report_html(replace(make_report(), stages=stages, evaluations=()), WRITTEN)).text
+    by_origin = {one.trained.individual.origin: one.trained.individual for one in stages[1].ranked}
+    nodewise, mutant, agreed = (by_origin[origin] for origin in ("nodewise", "mutation", "consensus"))
+    assert f"{nodewise.id} has each node of {nodewise.parents[0]} or of {nodewise.parents[1]}" in text
+    assert f"{mutant.id} is {mutant.parents[0]} with a part of its edges changed at random" in text
+    assert f"{agreed.id} is the mean of {', '.join(agreed.parents)}" in text
 
 
 def test_each_stage_says_how_many_go_on(page: Page) -> None:
