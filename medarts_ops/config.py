@@ -124,6 +124,8 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
+    added_later = frozenset({"max_skips"})
+
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig()
@@ -136,6 +138,14 @@ class SearchConfig(Settings):
         "alpha", "paper", "where acc_valid is taken: the α half, or images that neither w nor α saw"
     )
     holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
+    max_skips: int | None = setting(
+        None,
+        "ours",
+        "skip-connections of a found normal cell at most: α is read again without the weakest (P-DARTS takes 2); "
+        "empty leaves them as α says",
+        ge=0,
+        le=2 * MAX_NODES,
+    )
     min_survivors: int = setting(
         1,
         "ours",

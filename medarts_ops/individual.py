@@ -43,7 +43,8 @@ class EpochRecord(Value):
     `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
-    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it:
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch,
+    within `max_skips`. `alpha` is α after it:
     kept where an individual is told to have finished, None wherever else the record is repeated.
     """
 
@@ -64,7 +65,13 @@ class EpochRecord(Value):
 
 
 class TrainedIndividual(Value):
-    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth."""
+    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth.
+
+    `skips_set_aside` are the (input, node) of the normal cell's skip-connections that `max_skips` left out of the
+    genotype, in that order.
+    """
+
+    added_later = frozenset({"skips_set_aside"})
 
     individual: Individual
     alpha: Alpha
@@ -72,6 +79,7 @@ class TrainedIndividual(Value):
     valid_accuracy: float
     history: tuple[EpochRecord, ...]
     seconds: float
+    skips_set_aside: tuple[tuple[int, int], ...] = ()
 
 
 class FailedIndividual(Value):

@@ -30,7 +30,10 @@ def found(tmp_path_factory: pytest.TempPathFactory, template_database: Path) -> 
     folder = tmp_path_factory.mktemp("operators")
     shutil.copy(template_database, folder / "mlflow.db")
     store, work = f"sqlite:///{folder / 'mlflow.db'}", folder / "work"
-    found = tracked_search(config(), name="operators", tracking_uri=store, work_dir=work, pictures=False)
+    studies = f"sqlite:///{folder / 'optuna.db'}"
+    found = tracked_search(
+        config(), name="operators", tracking_uri=store, storage=studies, work_dir=work, pictures=False
+    )
     return found, store, work
 
 
