@@ -16,10 +16,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.tree import Tree
 
+from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.visible import VisibleConsole
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
+from medarts_ops.space.collapse import collapse_warning
 from medarts_ops.space.formats import format_darts
 from medarts_ops.visible import visible
 
@@ -146,6 +148,7 @@ def print_search(
     objectives = [(name, exact_objective(name, value)) for name, value in best.evaluated.objectives.items()]
     skips = f"{_skips(best)} (normal/reduction cell)"
     print_facts(console, [*objectives, ("skips", skips), ("search cost", _cost(result)), ("run id", found.run_id)])
+    print_collapse(console, best.trained.genotype)
     evaluate = ["evaluate", found.run_id, *([] if config_file is None else ["--config", str(config_file)])]
     print_next(console, evaluate, ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
@@ -185,6 +188,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
         "seconds": result.seconds,
         "rule": result.rule,
         "best": _ranked_json(result.best, found.run_ids.get(result.best.id)),
+        "collapse_warning": collapse_warning(result.best.trained.genotype),
         "stages": [
             {
                 "name": stage.name,
@@ -241,6 +245,7 @@ def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]
         "front": ranked.front,
         "crowding_distance": _json_number(ranked.crowding_distance),
         "genotype": ranked.trained.genotype.model_dump(mode="json"),
+        "skips_set_aside": ranked.trained.skips_set_aside,
     }
 
 

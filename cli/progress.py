@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from medarts_ops import observers
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ChildrenConfig, SearchConfig
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import FailedDerivedTraining
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
@@ -128,7 +128,8 @@ class SearchProgress:
         self._stage = event.index
         self._work.stage_started(event.index, event.images)
         stage = self._config.stages[event.index]
-        who = _descendants(event.survivors, stage.children) if event.survivors else _random_individuals(self._config)
+        bred = _descendants(event.survivors, stage.planned_children)
+        who = bred if event.survivors else _random_individuals(self._config)
         self._board.say(
             f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
@@ -226,13 +227,18 @@ def _random_individuals(config: SearchConfig) -> str:
     return who if rounds == 1 else f"{rounds} rounds of {who}"
 
 
-def _descendants(survivors: tuple[str, ...], planned: int) -> str:
-    if len(survivors) == 1:
+def _descendants(survivors: tuple[str, ...], planned: ChildrenConfig) -> str:
+    possible = planned.possible_with(len(survivors))
+    if len(survivors) == 1 and not possible.total:
         return f"from {survivors[0]} alone, so without crossover"
     # Fewer may have survived than planned, and give fewer children.
-    children = min(planned, len(survivors) * (len(survivors) - 1))
-    count = str(children) if children == planned else f"{children} of {planned} planned"
-    return f"from {', '.join(survivors)} with {count} crossover {'child' if planned == 1 else 'children'}"
+    names = {"swap": "crossover", "nodewise": "node-wise"}
+    children = ", ".join(
+        f"{count if count == wished else f'{count} of {wished} planned'} {names.get(operator, operator)}"
+        for (operator, wished), (_, count) in zip(planned, possible, strict=True)
+        if wished
+    )
+    return f"from {', '.join(survivors)} with {children or 'no'} {'child' if planned.total == 1 else 'children'}"
 
 
 def _stage_line(stage: StageResult) -> str:

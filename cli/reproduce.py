@@ -114,7 +114,7 @@ def table3(
 
 @command.command("table4", short_help="The line of descent of what a search found (Table IV).")
 @click.argument("search", metavar="SEARCH")
-@click.option("--all-parents", is_flag=True, help="Take both parents of a crossover child, not only the normal cell's.")
+@click.option("--all-parents", is_flag=True, help="Take all parents of a child, not only the first one.")
 @several_seeds_options
 @experiment_options(scale=True)
 @_places_options
@@ -132,7 +132,7 @@ def table4(
     """Table IV: the line of descent of what a search found, one network a stage, each trained at full size.
 
     SEARCH is the name of a finished search or the id of its run; dataset and preset are its own unless options say
-    otherwise. Where crossover forks the line it follows the parent that gave the normal cell.
+    otherwise. Where the line forks it follows the first parent, which gave a crossover child its normal cell.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.experiment_output import print_summary, summary_json
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import (
@@ -24,6 +25,7 @@ from medarts_ops.cli.output import (
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
+from medarts_ops.space.collapse import collapse_warning
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking import vocabulary
@@ -102,6 +104,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "metrics": dict(run.metrics),
         "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
+        "collapse_warning": None if genotype is None else collapse_warning(genotype),
         "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
         "stages": [each for each in below if each["kind"] == "stage"],
         "evaluations": [each for each in below if each["kind"] == "evaluation" and run.kind == "search"],
@@ -135,7 +138,9 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
         print_tree(console, lineage_tree(shown["lineage"]))
     if shown["genotype"] is not None:
         console.print("\nGenotype")
-        console.print(format_darts(Genotype.model_validate(shown["genotype"])))
+        genotype = Genotype.model_validate(shown["genotype"])
+        console.print(format_darts(genotype))
+        print_collapse(console, genotype)
 
 
 def _summary_of(store: RunStore, run: StoredRun, problems: list[str]) -> Summary | None:

@@ -83,10 +83,13 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
             yield from _rows_of_strategies() if path == "strategy" else ()
             continue
         entries = property.get("items", {})
+        group = next((each["$ref"] for each in property.get("oneOf", ()) if "$ref" in each), None)
         said = _shown(default) if "$ref" not in entries else f"{len(default or ())} entries"
         yield _Row(path, said, _allowed(property), property.get("origin", "-"), property.get("description", ""))
         if "$ref" in entries:
             yield from _rows(models[entries["$ref"].rpartition("/")[2]], models, f"{path}.N.", {})
+        if group is not None:
+            yield from _rows(models[group.rpartition("/")[2]], models, f"{path}.", {})
 
 
 def _rows_of_strategies() -> Iterator[_Row]:
@@ -98,8 +101,10 @@ def _rows_of_strategies() -> Iterator[_Row]:
 
 
 def _allowed(schema: Schema) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_allowed(each) for each in schema["anyOf"])
+    if alternatives := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_allowed(each) for each in alternatives)
+    if "$ref" in schema:
+        return "a group"
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     if "const" in schema:

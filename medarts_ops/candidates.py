@@ -34,6 +34,7 @@ def _as_after(trained: TrainedIndividual, record: EpochRecord) -> TrainedIndivid
             "genotype": record.genotype,
             "valid_accuracy": record.valid_accuracy,
             "epoch": record.epoch,
+            "skips_set_aside": (),  # of which only the last epoch's are known
         }
     )
 

@@ -18,6 +18,7 @@ from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages
+from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
@@ -126,7 +127,7 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
-    added_later = frozenset({"result", "derived", "candidates", "most_candidates"})
+    added_later = frozenset({"result", "derived", "candidates", "most_candidates", "max_skips"})
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
@@ -140,6 +141,14 @@ class SearchConfig(Settings):
         "alpha", "paper", "where acc_valid is taken: the α half, or images that neither w nor α saw"
     )
     holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
+    max_skips: int | None = setting(
+        None,
+        "ours",
+        "skip-connections of a found normal cell at most: α is read again without the weakest (P-DARTS takes 2); "
+        "empty leaves them as α says",
+        ge=0,
+        le=2 * MAX_NODES,
+    )
     min_survivors: int = setting(
         1,
         "ours",

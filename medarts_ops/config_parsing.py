@@ -127,7 +127,9 @@ def _cut(text: str) -> str:
 
 
 def _names_a_union_member(part: int | str) -> bool:
-    return isinstance(part, str) and (part.startswith(("constrained-", "literal[")) or part in ("int", "float", "str"))
+    return isinstance(part, str) and (
+        part.startswith(("constrained-", "literal[")) or part in ("int", "float", "str", "dict")
+    )
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:

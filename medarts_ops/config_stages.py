@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.settings import (
@@ -15,6 +18,33 @@ from medarts_ops.settings import (
     Settings,
     setting,
 )
+
+
+class ChildrenConfig(Settings):
+    """How many children each operator makes of a stage's survivors."""
+
+    swap: int = setting(0, "paper", "by cell swap, the paper's crossover", ge=0, le=MAX_INDIVIDUALS)
+    nodewise: int = setting(0, "ours", "by node-wise crossover of two survivors", ge=0, le=MAX_INDIVIDUALS)
+    mutation: int = setting(0, "ours", "by mutation of one survivor, best first in turn", ge=0, le=MAX_INDIVIDUALS)
+    consensus: int = setting(0, "ours", "mean of all survivors, one at most", ge=0, le=MAX_INDIVIDUALS)
+
+    @property
+    def total(self) -> int:
+        return self.swap + self.nodewise + self.mutation + self.consensus
+
+    def possible_with(self, survivors: int) -> ChildrenConfig:
+        """What comes of the plan with so many survivors: a crossover needs two, and each couple gives two children."""
+        pairs = survivors * (survivors - 1)
+        return ChildrenConfig(
+            swap=min(self.swap, pairs),
+            nodewise=min(self.nodewise, pairs),
+            mutation=self.mutation if survivors else 0,
+            consensus=min(self.consensus, int(survivors > 1)),  # one survivor's would be its heir once more
+        )
+
+
+def _kind_of_children(given: object) -> str:
+    return "dict" if isinstance(given, Mapping | ChildrenConfig) else "int"
 
 
 class StageConfig(Settings):
@@ -34,11 +64,23 @@ class StageConfig(Settings):
     survivors: int | None = setting(
         None, "ours", "individuals that go on from the stage before", ge=1, le=MAX_INDIVIDUALS
     )
-    children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0, le=MAX_INDIVIDUALS)
+    children: Annotated[
+        Annotated[int, Field(ge=0, le=MAX_INDIVIDUALS), Tag("int")] | Annotated[ChildrenConfig, Tag("dict")],
+        Discriminator(_kind_of_children),
+    ] = setting(
+        0,
+        "ours",
+        "children trained beside the survivors: so many by cell swap, as the paper's, or some by each operator",
+    )
+
+    @property
+    def planned_children(self) -> ChildrenConfig:
+        """How many by each operator; a plain number is of cell swaps."""
+        return self.children if isinstance(self.children, ChildrenConfig) else ChildrenConfig(swap=self.children)
 
     @property
     def size(self) -> int:
-        return self.population if self.population is not None else (self.survivors or 0) + self.children
+        return self.population if self.population is not None else (self.survivors or 0) + self.planned_children.total
 
 
 TABLE_II = (
@@ -58,7 +100,7 @@ def check_stages(stages: Sequence[StageConfig]) -> None:
     first = stages[0]
     if first.population is None:
         raise ConfigError("stages.0.population is missing: the first stage needs a number of random individuals")
-    if first.survivors is not None or first.children:
+    if first.survivors is not None or first.planned_children.total:
         raise ConfigError("stages.0 has survivors or children: the first stage has a population only")
     for index, (earlier, stage) in enumerate(zip(stages, stages[1:], strict=False), start=1):
         _check_later_stage(f"stages.{index}", earlier, stage)
@@ -74,8 +116,10 @@ def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> N
             f"{path}.survivors is {stage.survivors}: stage {earlier.name!r} has {earlier.size} individuals, "
             f"allowed are 1 to {earlier.size}"
         )
-    most = stage.survivors * (stage.survivors - 1)
-    if stage.children > most:
-        raise ConfigError(
-            f"{path}.children is {stage.children}: {stage.survivors} survivors give at most {most} crossover children"
-        )
+    planned, possible = stage.planned_children, stage.planned_children.possible_with(stage.survivors)
+    for (name, wanted), (_, most) in zip(planned, possible, strict=True):
+        if wanted > most:
+            of_one_kind = not isinstance(stage.children, ChildrenConfig)
+            setting_path, kind = (path + ".children", "crossover") if of_one_kind else (f"{path}.children.{name}", name)
+            survivors = "1 survivor gives" if stage.survivors == 1 else f"{stage.survivors} survivors give"
+            raise ConfigError(f"{setting_path} is {wanted}: {survivors} at most {most} {kind} children")

@@ -13,18 +13,21 @@ from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # on
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
+ChildOrigin = Literal["crossover", "nodewise", "mutation", "consensus"]
+
 
 class Individual(Value):
     """One supernet to be trained. α is drawn or inherited before training, so it is the same on every device.
 
     `stage` is the stage's index; `parents` are ids of individuals of the stage before: none for a random
-    individual, one for an inherited one, two for a crossover child (the first gave the normal cell).
+    individual, one for an inherited one and for a mutant, two for a child of crossover (the first gave the normal cell)
+    or of node-wise crossover, all survivors for their consensus. The first parent's are the hyperparameters.
     """
 
     id: str
     stage: int
     number: int
-    origin: Literal["random", "inherited", "crossover"]
+    origin: Literal["random", "inherited"] | ChildOrigin
     parents: tuple[str, ...]
     alpha: Alpha
     hyperparameters: Hyperparameters
@@ -41,9 +44,9 @@ class EpochRecord(Value):
     `train_*` is the weight half during the weight steps, `alpha_loss` the α half during the α steps (None
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
-    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch. `alpha` is α after it,
-    `genotype` what it says: kept where an individual is told to have finished, None wherever else the record is
-    repeated, and in journals of releases that did not keep it.
+    learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch, within `max_skips`.
+    `alpha` is α after it, `genotype` what it says: kept where an individual is told to have finished, None wherever
+    else the record is repeated, and in journals of releases that did not keep it.
     """
 
     epoch: int
@@ -68,7 +71,11 @@ class TrainedIndividual(Value):
 
     α, genotype and acc_valid are those after `epoch`, from 0, which is the last unless epochs are candidates (None in
     journals of earlier releases: the last). `derived` is the short training of the genotype, where an objective asks.
+    `skips_set_aside` are the (input, node) of the normal cell's skip-connections that `max_skips` left out of the
+    genotype, in that order.
     """
+
+    added_later = frozenset({"skips_set_aside", "epoch", "derived"})
 
     individual: Individual
     alpha: Alpha
@@ -76,6 +83,7 @@ class TrainedIndividual(Value):
     valid_accuracy: float
     history: tuple[EpochRecord, ...]
     seconds: float
+    skips_set_aside: tuple[tuple[int, int], ...] = ()
     epoch: int | None = None
     derived: DerivedTraining | None = None
 

@@ -1,4 +1,4 @@
-"""Where a stage's individuals come from: random ones at first, then the survivors' heirs and crossover children."""
+"""Where a stage's individuals come from: random ones at first, then the survivors' heirs and children."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.evolution.crossover import crossover
+from medarts_ops.evolution.children import children_of
 from medarts_ops.evolution.inheritance import inherit
+from medarts_ops.evolution.offspring import born
 from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.registry import build_strategy
@@ -40,7 +41,7 @@ def random_individuals(
 
 
 def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIndividual]) -> tuple[Individual, ...]:
-    """A later stage's individuals: an heir of each survivor, and children of pairs of them (Fig. 4).
+    """A later stage's individuals: an heir of each survivor, and children of theirs (Fig. 4).
 
     The strategy says with which α the survivors go into the stage: their trained one, in DARTS and in the paper.
     """
@@ -55,4 +56,6 @@ def next_individuals(config: SearchConfig, index: int, chosen: Sequence[RankedIn
         )
     parents = [with_alpha(ranked, alpha) for ranked, alpha in zip(chosen, alphas, strict=True)]
     heirs = inherit(parents, index, stage.name)
-    return (*heirs, *crossover(parents, stage.children, index, stage.name, first_number=len(parents)))
+    rng = random_generator(config.seed, index, 0, Stream.CHILDREN)
+    children = children_of(parents, stage.planned_children, config.space.search_space(), rng)
+    return (*heirs, *born(children, index, stage.name, first_number=len(heirs)))

@@ -23,7 +23,8 @@ class Stream(IntEnum):
     STRATEGY = 10
     NEXT_STAGE = 11
     NETWORKS = 12
-    DERIVED_SPLIT = 14
+    DERIVED_SPLIT = 13
+    CHILDREN = 15
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:

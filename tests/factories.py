@@ -22,10 +22,12 @@ from medarts_ops.config import (
 )
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
 from medarts_ops.derived import DerivedEpoch, DerivedTraining
-from medarts_ops.evolution.crossover import crossover
+from medarts_ops.evolution.children import children_of
 from medarts_ops.evolution.inheritance import inherit
+from medarts_ops.evolution.offspring import born
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import (
+    ChildOrigin,
     EpochRecord,
     EvaluatedIndividual,
     EvaluationEpoch,
@@ -54,6 +56,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import DartsSettings
@@ -106,7 +109,7 @@ def make_individual(
     *,
     alpha: Alpha | None = None,
     hyperparameters: Hyperparameters | None = None,
-    origin: Literal["random", "inherited", "crossover"] = "random",
+    origin: Literal["random", "inherited"] | ChildOrigin = "random",
     parents: tuple[str, ...] = (),
 ) -> Individual:
     """An individual before training; its α is seeded by its number unless given."""
@@ -311,11 +314,13 @@ def make_stages(
         if stages:
             chosen = survivors(stages[-1].ranked, stage.survivors or 0)
             heirs = inherit(chosen, index, stage.name)
-            born = (*heirs, *crossover(chosen, stage.children, index, stage.name, len(heirs)))
+            rng = random_generator(config.seed, index, 0, Stream.CHILDREN)
+            children = children_of(chosen, stage.planned_children, DARTS_SPACE, rng)
+            population = (*heirs, *born(children, index, stage.name, len(heirs)))
         else:
-            born = tuple(make_individual(number, index, stage.name) for number in range(len(came)))
+            population = tuple(make_individual(number, index, stage.name) for number in range(len(came)))
         evaluated, failed = [], []
-        for individual, outcome in zip(born, came, strict=True):
+        for individual, outcome in zip(population, came, strict=True):
             if isinstance(outcome, str):
                 failed.append(FailedIndividual(individual=individual, reason=outcome, epoch=0))
                 continue

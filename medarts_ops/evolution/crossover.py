@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medarts_ops.alpha import Alpha
-from medarts_ops.individual import Individual, RankedIndividual, individual_id
+from medarts_ops.evolution.offspring import Offspring
+from medarts_ops.individual import RankedIndividual
 
 
 def crossover_pairs(n_survivors: int, n_children: int) -> tuple[tuple[int, int], ...]:
@@ -22,25 +23,17 @@ def crossover_pairs(n_survivors: int, n_children: int) -> tuple[tuple[int, int],
     return tuple(givers[:n_children])
 
 
-def crossover(
-    survivors: Sequence[RankedIndividual], n_children: int, stage_index: int, stage_name: str, first_number: int
-) -> tuple[Individual, ...]:
-    """The crossover children of a stage, numbered from `first_number`, from survivors that stand best first.
+def crossover(survivors: Sequence[RankedIndividual], n_children: int) -> tuple[Offspring, ...]:
+    """The children of cell swaps, from survivors that stand best first.
 
     g1(α_n1, α_r1) and g2(α_n2, α_r2) give g3(α_n1, α_r2) and g4(α_n2, α_r1). A child carries its parents' trained α
-    bit for bit, names the parent that gave its normal cell first, and has that parent's hyperparameters (ours).
+    bit for bit, and names the parent that gave its normal cell first.
     """
     pairs = crossover_pairs(len(survivors), n_children)
-    givers = [(survivors[normal].trained, survivors[reduce].trained) for normal, reduce in pairs]
+    couples = [(survivors[normal], survivors[reduce]) for normal, reduce in pairs]
     return tuple(
-        Individual(
-            id=individual_id(stage_name, number),
-            stage=stage_index,
-            number=number,
-            origin="crossover",
-            parents=(normal.individual.id, reduce.individual.id),
-            alpha=Alpha(normal=normal.alpha.normal, reduce=reduce.alpha.reduce),
-            hyperparameters=normal.individual.hyperparameters,
+        Offspring(
+            "crossover", couple, Alpha(normal=couple[0].trained.alpha.normal, reduce=couple[1].trained.alpha.reduce)
         )
-        for number, (normal, reduce) in enumerate(givers, start=first_number)
+        for couple in couples
     )

@@ -32,7 +32,7 @@ class AskedNetworks(NamedTuple):
 
     Attributes:
         search: of table4, the finished search whose line of descent is followed.
-        all_parents: of table4, whether it is followed to both parents of a crossover child.
+        all_parents: of table4, whether it is followed to all parents of a child.
         run_ids: of table3, runs that have a genotype.
         zoo: of table3, names of published genotypes.
         of: of figures, the search whose individuals are the networks; random networks if None.

@@ -29,9 +29,9 @@ FIRST, MIDDLE, LAST = TABLE_IV  # their order there
 def line_of_descent(stages: Sequence[StageResult], all_parents: bool = False) -> tuple[RankedIndividual, ...]:
     """From a random individual of the first stage to the last stage's best, first stage first.
 
-    The parent of an inherited individual is its one. A crossover child has two: the first gave it the normal cell, and
-    the line goes on there (ours; the paper says nothing of crossover here). With `all_parents` it goes on to both: all
-    ancestors, each once, by stage and number.
+    The parent of an inherited individual is its one. A child of several goes on with the first, which gave a crossover
+    child its normal cell (ours; the paper says nothing of crossover here). With `all_parents` it goes on to all:
+    all ancestors, each once, by stage and number.
 
     Raises:
         SearchError: the search has one stage, in which nobody descends from anybody.

@@ -29,10 +29,17 @@ PALE = "#9A9A9A"
 ACCURACY_COLOURS = "cividis"
 """Dark is low, light is high, for every kind of colour vision."""
 
-MARKERS = {"random": "o", "inherited": "s", "crossover": "^"}
+MARKERS = {"random": "o", "inherited": "s", "crossover": "^", "nodewise": "v", "mutation": "D", "consensus": "p"}
 """The shape of an individual, by its origin."""
 
-ORIGINS = {"random": "random", "inherited": "inherited", "crossover": "crossover child"}
+ORIGINS = {
+    "random": "random",
+    "inherited": "inherited",
+    "crossover": "crossover child",
+    "nodewise": "node-wise child",
+    "mutation": "mutant",
+    "consensus": "consensus child",
+}
 
 
 def colour(place: int) -> str:
@@ -91,7 +98,7 @@ def plain_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def origin_handles(origins: Collection[str] = ORIGINS) -> list[Line2D]:
+def origin_handles(origins: Collection[str]) -> list[Line2D]:
     """A legend's entries for individuals of these origins."""
     from matplotlib.lines import Line2D
 

@@ -16,6 +16,7 @@ from medarts_ops.pictures.figures import (
     INK,
     LABEL_SIZE,
     MARKERS,
+    ORIGINS,
     PALE,
     colour,
     label_points,
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 8.0, 5.5
-PLOTLY_SYMBOLS = {"random": "circle", "inherited": "square", "crossover": "triangle-up"}
+PLOTLY_SYMBOLS = {
+    "random": "circle",
+    "inherited": "square",
+    "crossover": "triangle-up",
+    "nodewise": "triangle-down",
+    "mutation": "diamond",
+    "consensus": "pentagon",
+}
 COLOURED_FRONTS = 5  # later ones are grey: what is dominated five times over needs no colour
 LABELLED = 40  # individuals with their id beside them; the page has all in its hover texts
 
@@ -108,8 +116,9 @@ def front_html(
             hoverinfo="text",
         )
     title = f"Pareto fronts of stage {stage.name} of {search}"
-    shapes = "circle: random, square: inherited, triangle: crossover child; dark rim: survives"
-    notes = ". ".join(part for part in (_subtitle(stage), shapes) if part)
+    present = {_origin(one) for one in stage.ranked}
+    shapes = ", ".join(f"{symbol}: {ORIGINS[origin]}" for origin, symbol in PLOTLY_SYMBOLS.items() if origin in present)
+    notes = ". ".join(part for part in (_subtitle(stage), f"{shapes}; dark rim: survives") if part)
     return page_of(figure, title=title, notes=notes, x=_axis_label(x_axis), y=_axis_label(y_axis))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,8 @@ def lineage_figure(result: SearchResult) -> Figure:
     """The family tree of a search: stages as columns, best on top, lines to parents, colour is acc_valid.
 
     The ancestry of the individual that the search found is highlighted; its genotype's identity stands at the end. A
-    crossover child has two parents: the solid line goes to the one that gave the normal cell, the dashed one to the one
-    that gave the reduction cell. A cross is an individual that failed.
+    child of several has a solid line to the first parent, which gave a crossover child its normal cell, and dashed ones
+    to the others. A cross is an individual that failed.
     """
     people = relatives(result)
     kin = frozenset(individual.id for individual in lineage_of(result.stages, result.best.id))
@@ -79,7 +80,7 @@ def lineage_figure(result: SearchResult) -> Figure:
     _draw_people(figure, axes, people)
     _draw_names(axes, people, kin, everybody=wanted <= TALLEST)
     _draw_found(axes, result, people)
-    _draw_legend(figure)
+    _draw_legend(figure, {one.individual.origin for one in people.values()})
     return figure
 
 
@@ -148,13 +149,13 @@ def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -
     text.set(fontsize=LABEL_SIZE, color=INK)
 
 
-def _draw_legend(figure: Figure) -> None:
+def _draw_legend(figure: Figure, origins: Collection[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        *origin_handles(),
+        *origin_handles(origins),
         Line2D([], [], color=PALE, marker="x", linestyle="", label="failed"),
-        Line2D([], [], color=INK, linestyle="-", label="gave α, or normal cell"),
-        Line2D([], [], color=INK, linestyle="--", label="gave reduction cell"),
+        Line2D([], [], color=INK, linestyle="-", label="first parent (a crossover child's normal cell)"),
+        Line2D([], [], color=INK, linestyle="--", label="further parent (its reduction cell)"),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7, columnspacing=1.2)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.hyperparameters import HYPERPARAMETERS
-from medarts_ops.individual import Individual, StageResult
+from medarts_ops.individual import ChildOrigin, Individual, StageResult
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.report.values import SearchReport
 
@@ -33,6 +33,7 @@ class StageView:
     Attributes:
         settings: its line of Table II.
         varied: the hyperparameters that differ between its individuals.
+        children: its individuals that an operator made.
         chosen: ids that go on; the one that was found, after the last stage.
         share: of the search cost so far, in 0…1.
     """
@@ -75,7 +76,23 @@ def stage_view(report: SearchReport, stage: StageResult) -> StageView:
         objectives=tuple(stage.ranked[0].evaluated.objectives) if stage.ranked else (),
         varied=tuple(name for name in HYPERPARAMETERS if len({values[name] for values in drawn}) > 1),
         chosen=chosen_from(stage, report.config.stages),
-        children=tuple(one for one in individuals if one.origin == "crossover"),
+        children=tuple(one for one in individuals if one.origin in get_args(ChildOrigin)),
         share=stage.seconds / report.seconds if report.seconds else 0.0,
         is_last=stage.index == len(report.config.stages) - 1,
     )
+
+
+def how_made(child: Individual) -> str:
+    """Half a sentence on what a child has from whom."""
+    parents = child.parents
+    match child.origin:
+        case "crossover":
+            return f"{child.id} has the normal cell of {parents[0]} and the reduction cell of {parents[1]}"
+        case "nodewise":
+            return f"{child.id} has each node of {parents[0]} or of {parents[1]}"
+        case "mutation":
+            return f"{child.id} is {parents[0]} with a part of its edges changed at random"
+        case "consensus":
+            return f"{child.id} is the mean of {', '.join(parents)}"
+        case "random" | "inherited":
+            return f"{child.id} is {child.origin}"

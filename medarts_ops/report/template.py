@@ -13,6 +13,8 @@ from medarts_ops.config_writing import settings_file, shown
 from medarts_ops.objectives.shown import exact_objective, is_of_counted_network, objective
 from medarts_ops.provenance import installed_version
 from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
+from medarts_ops.report.tables import how_made
+from medarts_ops.space.collapse import collapse_warning
 from medarts_ops.space.formats import format_darts
 from medarts_ops.summary_text import heading
 from medarts_ops.visible import visible
@@ -43,10 +45,12 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown)
+    sentences = (collapse_warning, how_made)
     environment.filters |= {
-        **{each.__name__: each for each in formats},
+        **{each.__name__: each for each in (*formats, *sentences)},
         "darts": format_darts,
         "exact": lambda value, name: exact_objective(name, value),
+        "stop": lambda stop: f"{stop.epoch + 1} ({stop.criterion})",
         "in_unit": lambda value, name: objective(name, value),
     }
     environment.tests["of_counted_network"] = is_of_counted_network

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
+from medarts_ops.evolution.stop_rule import Stop
 from medarts_ops.experiment import ExperimentResult
 from medarts_ops.individual import EvaluationResult, SearchResult, StageResult
 from medarts_ops.observers import DatasetSummary, EvaluationStarted, JobState
@@ -38,6 +39,7 @@ class SearchReport:
         stages: the finished ones.
         images: how many each individual of a stage trained on, by the stage's index.
         epoch_alphas: α of the individual that was found after each of its epochs; empty where that was not kept.
+        stops: by individuals' ids, when DARTS+ would have stopped them; where it would not have, they are missing.
         run_ids: of the individuals, by their ids; those that no store holds are missing.
         evaluations: the finished ones, oldest first.
         record: how its first process came to its numbers; None where that is not known.
@@ -51,6 +53,7 @@ class SearchReport:
     images: Mapping[int, int]
     run_id: str
     epoch_alphas: tuple[Alpha, ...] = ()
+    stops: Mapping[str, Stop] = field(default_factory=dict)
     run_ids: Mapping[str, str] = field(default_factory=dict)
     evaluations: tuple[ReportedEvaluation, ...] = ()
     record: ReproducibilityRecord | None = None

@@ -22,10 +22,15 @@ PRIMITIVES = (
 )
 """DARTS's eight operations, in its order."""
 
+SKIP = "skip_connect"
+
 EXTRA_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x1_1x3")
 """Operations that only published genotypes use (NASNet, AmoebaNet, PNASNet, SETN)."""
 
 OPERATIONS = PRIMITIVES + EXTRA_OPERATIONS
+
+LEARNABLE = tuple(name for name in OPERATIONS if "conv" in name)
+"""Operations with weights of their own."""
 
 
 @dataclass(frozen=True)

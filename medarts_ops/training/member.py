@@ -25,6 +25,7 @@ from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment
 from medarts_ops.strategies.reading import read_mixtures
+from medarts_ops.strategies.skip_repair import read_genotype
 from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.runtime import Runtime
@@ -137,7 +138,7 @@ class Member:
             return
         try:
             alpha, mixtures = self._after_epoch(epoch, moment)
-            genotype = self._strategy.genotype(mixtures)
+            genotype, _ = read_genotype(self._strategy, mixtures, self._task.config.max_skips)
         except GenotypeError as error:  # what α says is no architecture: the strategy's mistake, or its mask's
             self.failure = self._failed(epoch, str(error), "crashed")
             return
@@ -203,10 +204,15 @@ class Member:
         self.failure = None if failure is None else FailedIndividual.model_validate_json(failure)
 
     def outcome(self, moment: Moment) -> Outcome:
-        return self.failure or TrainedIndividual(
+        if self.failure is not None:
+            return self.failure
+        mixtures = read_mixtures(self._strategy, self._alpha, moment)
+        genotype, set_aside = read_genotype(self._strategy, mixtures, self._task.config.max_skips)
+        return TrainedIndividual(
             individual=self.individual,
             alpha=self._alpha.value(),
-            genotype=self._strategy.genotype(read_mixtures(self._strategy, self._alpha, moment)),
+            genotype=genotype,
+            skips_set_aside=set_aside,
             valid_accuracy=self.history[-1].valid_accuracy,
             epoch=self.history[-1].epoch,
             history=tuple(self.history),

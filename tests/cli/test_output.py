@@ -7,7 +7,7 @@ import json
 from typing import NamedTuple
 
 import pytest
-from factories import make_failed, make_individual, make_ranked, make_stage_result, make_trained
+from factories import make_failed, make_genotype, make_individual, make_ranked, make_stage_result, make_trained
 from rich.console import Console
 from rich.tree import Tree
 
@@ -68,6 +68,27 @@ def test_each_stage_has_its_pareto_table() -> None:
     assert "init-01 random - 70.00 % 1.00 M 1 0.500 0/0".split() in lines
     assert "mid-03 crossover init-00 init-01 90.00 % 3.35 M 0 ∞ 0/0".split() in lines
     assert "init-02 failed: loss is NaN".split() in lines
+
+
+def with_skips() -> SearchResult:
+    """The same search, whose result has eight skip-connections in its normal cell, and set two aside."""
+    result = found().result
+    update = {"genotype": make_genotype("skip_connect"), "skips_set_aside": ((0, 2), (1, 4))}
+    trained = result.best.trained.model_copy(update=update)
+    evaluated = result.best.evaluated.model_copy(update={"trained": trained})
+    best = result.best.model_copy(update={"evaluated": evaluated})
+    last = result.stages[1].model_copy(update={"ranked": (best,)})
+    return result.model_copy(update={"stages": (result.stages[0], last)})
+
+
+def test_a_cell_of_skip_connections_is_warned_of() -> None:
+    assert "Warning" not in printed(80)
+    (warning,) = [line for line in printed(80, result=with_skips()).splitlines() if line.startswith("Warning: ")]
+    assert "8 skip-connections" in warning and "max_skips=2" in warning
+    data = search_json(found()._replace(result=with_skips()))  # type: ignore[arg-type]
+    assert data["collapse_warning"] == warning.removeprefix("Warning: ")
+    assert data["best"]["skips_set_aside"] == ((0, 2), (1, 4))
+    assert search_json(found())["collapse_warning"] is None  # type: ignore[arg-type]
 
 
 def test_nothing_is_cut_at_80_columns() -> None:

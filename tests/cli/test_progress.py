@@ -16,7 +16,7 @@ from factories import (
 from rich.console import Console
 
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
-from medarts_ops.config import EvaluateConfig, ResolvedObjective
+from medarts_ops.config import ChildrenConfig, EvaluateConfig, ResolvedObjective
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.observers import (
     DerivedEpochFinished,
@@ -95,6 +95,30 @@ def test_a_later_stage_says_whom_it_comes_from(survivors: tuple[str, ...], said:
         progress.notify(make_search_events()[0])
         progress.notify(StageStarted(index=1, name="mid", survivors=survivors, images=80))
     assert written.getvalue().splitlines()[-1].startswith(f"stage mid (2 of 3): {said}")
+
+
+@pytest.mark.parametrize(
+    ("survivors", "said"),
+    [
+        (
+            ("init-00", "init-02"),
+            "from init-00, init-02 with 2 of 3 planned crossover, 1 node-wise, 1 mutation children",
+        ),
+        (("init-00",), "from init-00 with 0 of 3 planned crossover, 0 of 1 planned node-wise, 1 mutation children"),
+    ],
+)
+def test_a_later_stage_says_which_operators_made_its_children(survivors: tuple[str, ...], said: str) -> None:
+    made, written = console()
+    started = make_search_events()[0]
+    assert isinstance(started, SearchStarted)
+    stages = list(started.config.stages)
+    stages[1] = stages[1].model_copy(update={"children": ChildrenConfig(swap=3, nodewise=1, mutation=1)})
+    config = started.config.model_copy(update={"stages": tuple(stages)})
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(started.model_copy(update={"config": config}))
+        progress.notify(StageStarted(index=1, name="mid", survivors=survivors, images=80))
+    assert f": {said}; " in written.getvalue().splitlines()[-1]
 
 
 def test_epochs_of_several_individuals_may_interleave() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from factories import make_genotype
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.cli.output import print_tree, results_console
@@ -114,6 +115,15 @@ def test_a_search_is_shown_with_stages_evaluations_lineage_and_genotype(stored: 
     genotype = next(line for line in output.splitlines() if line.startswith("Genotype("))
     assert isinstance(parse_genotype(genotype), Genotype)
     assert f"medarts evaluate {stored.run_ids['search']} --tracking-uri {stored.uri}" in output
+
+
+def test_show_warns_of_a_cell_of_skip_connections(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(stored, "search")["collapse_warning"] is None
+    collapsed = make_genotype("skip_connect")
+    monkeypatch.setattr("medarts_ops.tracking.reading.contents.genotype_of", lambda *_: collapsed)
+    warning = shown(stored, "search")["collapse_warning"]
+    assert "8 skip-connections" in warning
+    assert f"Warning: {warning}" in invoke(stored, "show", "search-told").stdout.splitlines()
 
 
 def test_the_lineage_is_a_tree_back_to_random_ancestors(stored: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config import ChildrenConfig, EvaluateConfig, SearchConfig
 from medarts_ops.configs.loader import (
     Request,
     after_search,
@@ -136,6 +136,20 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
         ("stages.0.population=0", r"^stages.0.population: .* 1 or more(, or null)?, got 0"),
         ("stages.1.survivors=9", r"^stages.1.survivors is 9: stage 'init' has 6 individuals, allowed are 1 to 6"),
         ("stages.1.children=7", r"^stages.1.children is 7: 3 survivors give at most 6"),
+        ("stages.1.children=some", r"^stages.1.children: .* a whole number, got 'some'"),
+        ("stages.1.children={swap: 7}", r"^stages.1.children.swap is 7: 3 survivors give at most 6 swap children"),
+        ("stages.1.children={nodewise: 7}", r"^stages.1.children.nodewise is 7: 3 survivors give at most 6"),
+        ("stages.1.children={consensus: 2}", r"^stages.1.children.consensus is 2: 3 survivors give at most 1"),
+        ("stages.1.children={mutation: -1}", r"^stages.1.children.mutation: .* 0 or more, got -1"),
+        (
+            "stages.1.children={mutations: 1}",
+            r"^unknown setting 'stages.1.children.mutations': .* 'stages.1.children.mutation'",
+        ),
+        ("stages.2.children={consensus: 1}", r"^stages.2.children.consensus is 1: 1 survivor gives at most 0"),
+        (
+            "stages.1.children.mutation=1",
+            r"^stages.1.children.mutation: stages.1.children is a single setting \(now 2\)",
+        ),
         ("stages.3.epochs=1", r"^stages.3.epochs: stages is a list, got index '3', allowed are 0 to 2"),
         ("weights.momentum=1", r"^weights.momentum: .* less than 1, got 1"),
         ("weights.lr=inf", r"^weights.lr: .* finite number, got 'inf'"),
@@ -249,3 +263,12 @@ def test_a_name_alone_is_laid_to_the_layer_that_gave_it() -> None:
     rows = {row.path: row.changed_by for row in resolved_table(*resolved)}
     assert [rows[f"{path}.name"] for path in ("strategy", "objectives.0", "objectives.1")] == ["--set"] * 3
     assert rows["strategy.order"] == rows["objectives.1.direction"] == "default"
+
+
+def test_children_are_a_number_of_cell_swaps_or_some_by_each_operator() -> None:
+    plain = load_search_config(sets=["stages.1.children=2"]).stages[1]
+    assert (plain.children, plain.planned_children, plain.size) == (2, ChildrenConfig(swap=2), 5)
+    mixed = load_search_config(sets=["stages.1.children={swap: 1, mutation: 3}"])
+    assert (mixed.stages[1].planned_children, mixed.stages[1].size) == (ChildrenConfig(swap=1, mutation=3), 7)
+    assert SearchConfig.model_validate_json(mixed.model_dump_json()) == mixed
+    assert '"children":2' in plain.model_dump_json()

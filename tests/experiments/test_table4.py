@@ -50,6 +50,22 @@ def names(networks: Sequence[object]) -> list[str]:
     return [network.name for network in networks]
 
 
+def test_the_line_goes_on_with_the_first_of_many_parents():
+    agreed = member("mid", 1, 3, 0.6)
+    born = agreed.trained.individual.model_copy(
+        update={"origin": "consensus", "parents": ("init-01", "init-00", "init-02")}
+    )
+    child = make_ranked(3, 0.6, trained=make_trained(born, valid_accuracy=0.6))
+    family = make_family(
+        ("init", [member("init", 0, number, 0.5) for number in range(3)]),
+        ("mid", [child]),
+        ("final", [member("final", 2, 0, 0.8, "mid-03")]),
+    )
+    assert [each.id for each in line_of_descent(family)] == ["init-01", "mid-03", "final-00"]
+    everybody = ["init-00", "init-01", "init-02", "mid-03", "final-00"]
+    assert [each.id for each in line_of_descent(family, all_parents=True)] == everybody
+
+
 def test_the_line_goes_from_the_last_stages_best_back_over_the_parent_of_the_normal_cell():
     assert [each.id for each in line_of_descent(FAMILY)] == ["init-02", "mid-03", "final-00"]
     assert [each.id for each in line_of_descent(FORKED)] == ["init-01", "mid-01", "final-00"]

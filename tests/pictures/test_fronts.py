@@ -12,7 +12,7 @@ import pytest
 from factories import make_failed, make_ranked, make_stage_result
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from pictures.searches import make_search
+from pictures.searches import make_search, make_search_with_all_operators
 from PIL import Image
 
 from medarts_ops.errors import SearchError
@@ -163,3 +163,17 @@ def plain(page: str) -> Any:
     """The data of a page with their escapes undone."""
     data = page[page.rindex("Plotly.newPlot") :]
     return re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), data)
+
+
+def test_every_origin_has_a_shape_of_its_own_and_the_page_names_it():
+    stage = make_search_with_all_operators().stages[1]
+    markers = {each.get_paths()[0].vertices.tobytes() for each in dots(front_figure(stage, "search-test"))}
+    assert len(markers) == 5
+    page = front_html(stage, "search-test")
+    for named in (
+        "square: inherited",
+        "triangle-down: node-wise child",
+        "diamond: mutant",
+        "pentagon: consensus child",
+    ):
+        assert named in page

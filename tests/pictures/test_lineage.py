@@ -9,10 +9,10 @@ from factories import make_failed, make_ranked, make_stage_result
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
-from pictures.searches import make_search
+from pictures.searches import make_search, make_search_with_all_operators
 
 from medarts_ops.individual import SearchResult, lineage_of
-from medarts_ops.pictures.figures import png_bytes
+from medarts_ops.pictures.figures import ORIGINS, png_bytes
 from medarts_ops.pictures.lineage import HIGHLIGHT, lineage_figure, relatives
 
 SEARCH = make_search()
@@ -102,3 +102,21 @@ def test_of_a_crowd_only_the_ancestry_keeps_its_names():
     crowd = SearchResult(search_id="s", stages=(make_stage_result(ranked, [make_failed(150)]),))
     texts = [text.get_text() for text in lineage_figure(crowd).axes[0].texts]
     assert texts == ["init-00", f"genotype\n{crowd.best.trained.genotype.identity}"]
+
+
+def test_every_origin_has_a_shape_of_its_own_and_the_legend_names_those_that_are_there():
+    figure = lineage_figure(make_search_with_all_operators())
+    dots = {str(each.get_gid()): each for each in figure.axes[0].collections if isinstance(each, PathCollection)}
+    shapes = [dots[name].get_paths()[0].vertices.tobytes() for name in ORIGINS if len(dots[name].get_offsets())]
+    assert len(set(shapes)) == len(ORIGINS) == 6
+    assert set(ORIGINS.values()) <= {text.get_text() for text in figure.legends[0].texts}
+    papers = {text.get_text() for text in lineage_figure(SEARCH).legends[0].texts}
+    assert papers & set(ORIGINS.values()) == {"random", "inherited", "crossover child"}
+
+
+def test_a_consensus_has_a_line_to_each_of_its_parents():
+    result = make_search_with_all_operators()
+    (child,) = (one.individual for one in relatives(result).values() if one.individual.origin == "consensus")
+    lines = {str(one.get_gid()) for one in lineage_figure(result).axes[0].patches}
+    assert len(child.parents) == 4
+    assert {f"{child.id} from {parent}" for parent in child.parents} <= lines

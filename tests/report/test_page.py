@@ -12,12 +12,14 @@ from pathlib import Path
 import matplotlib
 import pytest
 from factories import make_genotype
+from pictures.searches import make_search_with_all_operators
 from report.page_reader import WRITTEN, Page
 from report.reports import make_evaluation, make_report, make_unfinished_report
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.configs.loader import load_search_config
+from medarts_ops.evolution.stop_rule import Stop
 from medarts_ops.pictures import gallery
 from medarts_ops.report.page import report_html
 
@@ -58,6 +60,39 @@ def test_crossover_is_told_in_words(page: Page) -> None:
         if child.origin == "crossover":
             first, second = child.parents
             assert f"{child.id} has the normal cell of {first} and the reduction cell of {second}" in page.text
+
+
+def test_other_operators_are_told_in_words() -> None:
+    stages = make_search_with_all_operators().stages
+    text = Page(report_html(replace(make_report(), stages=stages, evaluations=()), WRITTEN)).text
+    by_origin = {one.trained.individual.origin: one.trained.individual for one in stages[1].ranked}
+    nodewise, mutant, agreed = (by_origin[origin] for origin in ("nodewise", "mutation", "consensus"))
+    assert f"{nodewise.id} has each node of {nodewise.parents[0]} or of {nodewise.parents[1]}" in text
+    assert f"{mutant.id} is {mutant.parents[0]} with a part of its edges changed at random" in text
+    assert f"{agreed.id} is the mean of {', '.join(agreed.parents)}" in text
+
+
+def test_a_cell_of_skip_connections_is_warned_of_and_skips_set_aside_are_named(page: Page) -> None:
+    report = make_report()
+    assert report.result is not None
+    best = report.result.best
+    update = {"genotype": make_genotype("skip_connect"), "skips_set_aside": ((0, 2), (1, 4))}
+    trained = best.trained.model_copy(update=update)
+    last = best.model_copy(update={"evaluated": best.evaluated.model_copy(update={"trained": trained})})
+    stage = report.stages[-1].model_copy(update={"ranked": (last,)})
+    text = Page(report_html(replace(report, stages=(*report.stages[:-1], stage)), WRITTEN)).text
+    assert "Warning: the normal cell has 8 skip-connections" in text
+    assert "max_skips set aside 0 → 2, 1 → 4 of its normal cell" in text
+    found = report.result.best.trained.genotype.skip_count("normal")
+    assert ("Warning: the normal cell has" in page.text) == (found > 2)
+
+
+def test_the_table_of_a_stage_says_when_darts_plus_would_have_stopped(page: Page) -> None:
+    report = make_report()
+    first = report.stages[0].ranked[0].id
+    text = Page(report_html(replace(report, stops={first: Stop(4, "skips")}), WRITTEN)).text
+    assert "skips DARTS+ stops genotype" in text and " 5 (skips) " in text
+    assert "DARTS+ stops" not in page.text
 
 
 def test_each_stage_says_how_many_go_on(page: Page) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from medarts_ops.alpha import Alpha
 from medarts_ops.errors import MedartsError, RunError, SearchError
+from medarts_ops.evolution.stop_rule import Stop, darts_plus_stop
 from medarts_ops.individual import EvaluatedIndividual, StageResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
@@ -94,6 +95,7 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
         images=images,
         run_id=run.run_id,
         epoch_alphas=_epoch_alphas(journal, stages),
+        stops=_stops(started, events),
         run_ids=run_ids,
         evaluations=_evaluations(store, run, {run_id: individual for individual, run_id in run_ids.items()}),
         record=_first_record(store, run),
@@ -142,6 +144,15 @@ def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], stages: Sequence
     if event is None or not isinstance(event.outcome, EvaluatedIndividual):
         return ()
     return tuple(record.alpha for record in event.outcome.trained.history if record.alpha is not None)
+
+
+def _stops(started: SearchStarted, events: Sequence[SearchEvent]) -> dict[str, Stop]:
+    """When DARTS+ would have stopped each individual: only the event of its end keeps α of its epochs."""
+    outcomes = [event.outcome for event in events if isinstance(event, IndividualFinished)]
+    histories = {each.id: each.trained.history for each in outcomes if isinstance(each, EvaluatedIndividual)}
+    primitives = started.config.space.primitives
+    stops = {name: darts_plus_stop(history, primitives) for name, history in histories.items()}
+    return {name: stop for name, stop in stops.items() if stop is not None}
 
 
 def _evaluations(store: RunStore, run: StoredRun, individuals: Mapping[str, str]) -> tuple[ReportedEvaluation, ...]:

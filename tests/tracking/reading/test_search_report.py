@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from factories import make_evaluate_config_tiny, make_genotype, make_search_conf
 from journals import write_journal
 
 from medarts_ops.errors import RunError, SearchError
+from medarts_ops.evolution.stop_rule import Stop
+from medarts_ops.individual import EvaluatedIndividual
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.journal.journal import JOURNAL_NAME
-from medarts_ops.observers import SearchStarted, StageStarted
+from medarts_ops.observers import IndividualFinished, SearchEvent, SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluation import tracked_evaluation
 from medarts_ops.tracking.reading.search_report import is_run_of, search_report
@@ -47,9 +50,33 @@ def test_a_report_holds_what_the_journal_and_the_store_say(tmp_path: Path, store
     report = place.report()
     assert (report.search_id, report.state, report.run_id) == ("mine", "finished", place.run_id)
     assert [stage.name for stage in report.stages] == ["init"]
-    assert report.images == {0: 80}
+    assert (report.images, report.stops) == ({0: 80}, {})
     runs = {run.name: run.run_id for run in store.runs_of_search(store.experiment_id(), "mine")}
     assert report.run_ids == {name: runs[name] for name in ("init-00", "init-01", "init-02")}
+
+
+def test_it_says_when_darts_plus_would_have_stopped_an_individual(
+    tmp_path: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = make_search_events
+
+    def with_skips(name: str) -> list[SearchEvent]:
+        return [second_epoch_has_two_skips(event) for event in usual(name)]
+
+    monkeypatch.setattr(sys.modules[__name__], "make_search_events", with_skips)
+    assert Place(tmp_path, store).report().stops == {"init-00": Stop(1, "skips")}
+
+
+def second_epoch_has_two_skips(event: SearchEvent) -> SearchEvent:
+    """What came of init-00, with two skip-connections after its second epoch."""
+    if not isinstance(event, IndividualFinished) or not isinstance(event.outcome, EvaluatedIndividual):
+        return event
+    trained = event.outcome.trained
+    if trained.individual.id != "init-00":
+        return event
+    history = tuple(each.model_copy(update={"normal_skips": 2 * each.epoch}) for each in trained.history)
+    trained = trained.model_copy(update={"history": history})
+    return event.model_copy(update={"outcome": event.outcome.model_copy(update={"trained": trained})})
 
 
 def test_any_run_of_the_search_means_the_search(tmp_path: Path, store: RunStore) -> None:
