@@ -62,7 +62,11 @@ class EpochRecord(Value):
 
 
 class TrainedIndividual(Value):
-    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth."""
+    """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth.
+
+    `discretized_*` are accuracy and mean loss of its genotype's own paths in the trained supernet, on the images of
+    acc_valid (`training/discretized.py`); None where that was not measured, or the loss was infinite.
+    """
 
     individual: Individual
     alpha: Alpha
@@ -70,6 +74,8 @@ class TrainedIndividual(Value):
     valid_accuracy: float
     history: tuple[EpochRecord, ...]
     seconds: float
+    discretized_accuracy: float | None = None
+    discretized_loss: float | None = None
 
 
 class FailedIndividual(Value):

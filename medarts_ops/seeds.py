@@ -23,6 +23,7 @@ class Stream(IntEnum):
     STRATEGY = 10
     NEXT_STAGE = 11
     NETWORKS = 12
+    READING = 14
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:

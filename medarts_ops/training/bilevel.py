@@ -230,11 +230,9 @@ class SearchTraining:
         mixtures = mixtures_of(self.strategy, self.alpha, self._moment("reading"))
         valid = torch.from_numpy(self.tensors.data.valid_indices)
 
-        def logits_of(images: Tensor) -> Tensor:
-            logits: Tensor = self.supernet(images.expand(len(self.members), *images.shape), *mixtures)
-            return logits
-
-        return self.tensors.placed.measure(logits_of, valid, self.task.stage.batch)
+        return self.tensors.placed.measure(
+            lambda images: self.supernet.of_shared(images, *mixtures), valid, self.task.stage.batch
+        )
 
     def state(self) -> dict[str, Any]:
         return {

@@ -52,6 +52,18 @@ def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
     assert "init-08 failed (diverged): loss is NaN" in page.text
 
 
+def test_the_accuracy_of_the_discretized_supernet_stands_beside_who_was_measured() -> None:
+    report = make_report()
+    first = report.stages[0]
+    one = first.ranked[0]
+    trained = one.trained.model_copy(update={"discretized_accuracy": 0.2345})
+    measured = one.model_copy(update={"evaluated": one.evaluated.model_copy(update={"trained": trained})})
+    stage = first.model_copy(update={"ranked": (measured, *first.ranked[1:])})
+    text = Page(report_html(replace(report, stages=(stage, *report.stages[1:])), WRITTEN)).text
+    skips = f"{one.trained.genotype.skip_count('normal')}/{one.trained.genotype.skip_count('reduce')}"
+    assert f"{skips} 23.45 % {one.trained.genotype.identity}" in text
+
+
 def test_crossover_is_told_in_words(page: Page) -> None:
     children = [one.trained.individual for one in make_report().stages[1].ranked]
     for child in children:

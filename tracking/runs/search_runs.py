@@ -149,7 +149,12 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(trained.genotype))
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(trained.history))
         self._store.log_json(run_id, vocabulary.ALPHA_EPOCHS, shapes.alpha_epochs_json(trained.history, space))
-        self._log_missing(run_id, {**evaluated.objectives, vocabulary.SECONDS: trained.seconds})
+        discretized = {
+            vocabulary.DISCRETIZED_ACCURACY: trained.discretized_accuracy,
+            vocabulary.DISCRETIZED_LOSS: trained.discretized_loss,
+        }
+        measured = {name: value for name, value in discretized.items() if value is not None}
+        self._log_missing(run_id, {**evaluated.objectives, **measured, vocabulary.SECONDS: trained.seconds})
         self._store.set_tags(run_id, {vocabulary.GENOTYPE_TAG: trained.genotype.identity})
 
     def _stage_finished(self, result: StageResult) -> None:

@@ -11,7 +11,7 @@ from alpha_artifacts import read_alpha
 from factories import make_alpha, make_epoch_record
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import FailedIndividual
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
@@ -251,3 +251,15 @@ def test_each_process_that_works_on_a_search_leaves_its_reproducibility_record(
     record = store.read_json_artifact(observer.run_id, f"reproducibility/{process.name}")
     assert (record["kind"], record["seed"]) == ("search", 0)
     assert record["packages"]["torch"]
+
+
+def test_what_discretizing_costs_is_a_metric_where_it_was_measured(store: RunStore, tell: Tell, events: Events) -> None:
+    finished = next(event for event in events if isinstance(event, IndividualFinished))
+    assert isinstance(finished.outcome, EvaluatedIndividual)
+    gap = {"discretized_accuracy": 0.25, "discretized_loss": 2.0}
+    trained = finished.outcome.trained.model_copy(update=gap)
+    measured = IndividualFinished(outcome=finished.outcome.model_copy(update={"trained": trained}))
+    observer = tell(tuple(measured if event is finished else event for event in events))
+    first, other = (store.find_run(observer.run_id_of(name)) for name in (finished.individual.id, "init-01"))
+    assert {name: first.metrics[name] for name in gap} == gap
+    assert not gap.keys() & other.metrics.keys()
