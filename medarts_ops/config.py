@@ -14,7 +14,7 @@ from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
 from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
-from medarts_ops.config_stages import TABLE_II, check_stages
+from medarts_ops.config_stages import TABLE_II, check_stages, check_warmup
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
@@ -170,11 +170,16 @@ class SearchConfig(Settings):
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         check_stages(self.stages)
-        shortest = min(stage.epochs for stage in self.stages)
-        if self.alpha.warmup_epochs >= shortest:
+        check_warmup(self.stages, self.alpha.warmup, self.alpha.warmup_epochs)
+        proposed = self.proposals.space.get("alpha_warmup")
+        if proposed is not None and proposed.high >= 1:
             raise ConfigError(
-                f"alpha.warmup_epochs is {self.alpha.warmup_epochs} and the shortest stage has {shortest} epochs: "
-                "allowed is fewer, since α would never be trained"
+                f"proposals.space.alpha_warmup.high is {proposed.high}: allowed is below 1, a share of a stage's epochs"
+            )
+        if proposed is not None and all(stage.warmup is not None for stage in self.stages):
+            raise ConfigError(
+                "proposals.space.alpha_warmup would change nothing: every stage has a warmup of its own, which goes "
+                "before an individual's; leave stages.*.warmup empty where proposals say it"
             )
         names = [objective.name for objective in self.objectives]
         if not names or names[0] != "accuracy":

@@ -23,6 +23,8 @@ from medarts_ops.settings import (
 class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
+    added_later = frozenset({"warmup", "alpha_rate"})
+
     name: str = setting(
         "init", "paper", "the stage's name: small letters, digits and _", pattern=r"^[a-z0-9_]+$", max_length=40
     )
@@ -38,10 +40,31 @@ class StageConfig(Settings):
         None, "ours", "individuals that go on from the stage before", ge=1, le=MAX_INDIVIDUALS
     )
     children: int = setting(0, "ours", "crossover children trained beside the survivors", ge=0, le=MAX_INDIVIDUALS)
+    warmup: float | None = setting(
+        None,
+        "ours",
+        "share of the stage's epochs, to the nearest one, that train w only (P-DARTS, PC-DARTS and DrNAS 0.3 to 0.4); "
+        "it goes before an individual's own and before alpha.warmup, to which empty leaves it",
+        ge=0,
+        lt=1,
+    )
+    alpha_rate: float = setting(1.0, "ours", "factor of the individuals' learning rates of α in this stage", gt=0)
 
     @property
     def size(self) -> int:
         return self.population if self.population is not None else (self.survivors or 0) + self.children
+
+    def warmup_epochs(self, share: float | None, otherwise: int) -> int:
+        """The first epochs that train w only: `warmup` of the stage's, else an individual's `share`, else `otherwise`.
+
+        A share is taken to the nearest epoch, the later of two, and leaves at least one to train α.
+        """
+        share = share if self.warmup is None else self.warmup
+        return otherwise if share is None else min(_nearest(share, self.epochs), self.epochs - 1)
+
+
+def _nearest(share: float, epochs: int) -> int:
+    return int(share * epochs + 0.5)
 
 
 TABLE_II = (
@@ -81,4 +104,26 @@ def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> N
     if stage.children > most:
         raise ConfigError(
             f"{path}.children is {stage.children}: {stage.survivors} survivors give at most {most} crossover children"
+        )
+
+
+def check_warmup(stages: Sequence[StageConfig], share: float | None, epochs: int) -> None:
+    """Refuse a stage that would never train α; `share` and `epochs` are the search's own, `alpha.warmup…`."""
+    if share is not None and epochs:
+        raise ConfigError(
+            f"alpha.warmup is {share} and alpha.warmup_epochs is {epochs}: both say how long α warms up; set one"
+        )
+    for index, stage in enumerate(stages):
+        of_stage = stage.warmup is not None
+        path, warmup = (f"stages.{index}.warmup", stage.warmup) if of_stage else ("alpha.warmup", share)
+        if warmup is not None and _nearest(warmup, stage.epochs) >= stage.epochs:
+            raise ConfigError(
+                f"{path} is {warmup}, to the nearest all of stage {stage.name!r}'s epochs ({stage.epochs}): allowed is "
+                f"less than {(stage.epochs - 0.5) / stage.epochs:.4g}, since α would never be trained"
+            )
+    shortest = min((stage.epochs for stage in stages if stage.warmup is None), default=epochs + 1)
+    if epochs >= shortest:
+        raise ConfigError(
+            f"alpha.warmup_epochs is {epochs} and the shortest stage has {shortest} epochs: allowed is fewer, since α "
+            "would never be trained"
         )

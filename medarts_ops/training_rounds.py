@@ -24,7 +24,7 @@ from medarts_ops.individual import (
 from medarts_ops.objectives.measuring import MeasuringContext
 from medarts_ops.objectives.registry import are_timed, evaluate_individual
 from medarts_ops.observers import EpochFinished, IndividualFinished, PopulationBorn, SearchEvent, StageStarted
-from medarts_ops.tasks import TrainingTask
+from medarts_ops.tasks import TrainingTask, stacks_of
 
 CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in training
 
@@ -117,8 +117,7 @@ class TrainingRounds:
 
     def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Measured]) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
-        stack = self._config.runtime.stack
-        groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
+        groups = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
         return [
             TrainingTask(
                 individuals=group,

@@ -25,11 +25,11 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 def kept_statistics(network: nn.Module) -> Iterator[None]:
     """Passes inside may move running statistics, and their momentum be set: both are put back, where they are."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    held = [(norm.momentum, *(buffer.clone() for buffer in norm.buffers())) for norm in norms]
+    held = [(norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in norms]
     try:
         yield
     finally:
-        for norm, (momentum, *values) in zip(norms, held, strict=True):
+        for norm, (momentum, values) in zip(norms, held, strict=True):
             norm.momentum = momentum
             for buffer, value in zip(norm.buffers(), values, strict=True):
                 buffer.copy_(value)

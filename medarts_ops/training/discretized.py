@@ -39,19 +39,23 @@ def measure_discretized(training: SearchTraining, outcomes: Sequence[Outcome]) -
     if not trained:
         return list(outcomes)
     started = time.perf_counter()
-    measured = torch.stack(_losses_and_hits(training, outcomes)).t().tolist()
+    n = len(training.tensors.data.valid_indices)
+    losses, right = torch.stack(_losses_and_hits(training, outcomes)).tolist()
     seconds = (time.perf_counter() - started) / len(trained)
     return [
-        _with(outcome, *sums, len(training.tensors.data.valid_indices), seconds)
-        if isinstance(outcome, TrainedIndividual)
-        else outcome
-        for outcome, sums in zip(outcomes, measured, strict=True)
+        _with(outcome, loss / n, hits / n, seconds) if isinstance(outcome, TrainedIndividual) else outcome
+        for outcome, loss, hits in zip(outcomes, losses, right, strict=True)
     ]
 
 
-def _with(trained: TrainedIndividual, loss: float, right: float, n: int, seconds: float) -> TrainedIndividual:
-    measured = {"discretized_accuracy": right / n, "discretized_loss": loss / n if math.isfinite(loss) else None}
-    return trained.model_copy(update={**measured, "seconds": trained.seconds + seconds})
+def _with(trained: TrainedIndividual, loss: float, accuracy: float, seconds: float) -> TrainedIndividual:
+    return trained.model_copy(
+        update={
+            "discretized_accuracy": accuracy,
+            "discretized_loss": loss if math.isfinite(loss) else None,
+            "seconds": trained.seconds + seconds,
+        }
+    )
 
 
 @torch.no_grad()

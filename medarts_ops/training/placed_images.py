@@ -115,7 +115,8 @@ def measured_batch(training_batch: int) -> int:
 
 def whole_batches(indices: Tensor, size: int) -> tuple[Tensor, ...]:
     """`indices [image]` in batches of `size` and none smaller, whose statistics would be poor; all, if fewer."""
-    return indices[: max(len(indices) // size, 1) * size].split(size)
+    batches: tuple[Tensor, ...] = indices[: max(len(indices) // size, 1) * size].split(size)
+    return batches
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:

@@ -110,7 +110,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         config = self.started.config
         stage = config.stages[individual.stage]
         sizes = {"cells": stage.cells, "channels": stage.channels, "epochs": stage.epochs, "batch": stage.batch}
-        params = sizes | {"images": self._stage_images[individual.stage]} | individual.hyperparameters.model_dump()
+        hyperparameters = individual.hyperparameters.model_dump(exclude_none=True)
+        params = sizes | {"images": self._stage_images[individual.stage]} | hyperparameters
         run_id = self._runs.start(
             vocabulary.individual_key(individual.id),
             kind="individual",
