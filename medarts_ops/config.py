@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_v
 from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
 from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
 from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
+from medarts_ops.config_choice import ReadingConfig as ReadingConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_stages, check_warmup
@@ -123,6 +124,8 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
+    added_later = frozenset({"reading"})
+
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig()
@@ -154,6 +157,7 @@ class SearchConfig(Settings):
         (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; accuracy comes first"
     )
     para_aug: ParaAugConfig = ParaAugConfig()
+    reading: ReadingConfig = ReadingConfig()
     proposals: ProposalsConfig = ProposalsConfig()
     runtime: SearchRuntimeConfig = SearchRuntimeConfig()
 

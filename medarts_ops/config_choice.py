@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, NamedSettings, Settings, resolved, setting
+from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_IMAGES, NamedSettings, Settings, resolved, setting
 
 Direction = Literal["maximize", "minimize"]
 
@@ -27,3 +27,17 @@ class ParaAugConfig(Settings):
 
     cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
+
+
+class ReadingConfig(NamedSettings):
+    """How a trained individual's genotype is read."""
+
+    name: Literal["mixture", "perturbation"] = setting(
+        "mixture",
+        "paper",
+        "by the weights of the mixtures, or by how much the loss rises without an operation (DARTS-PT), which takes a "
+        "forward pass of the images for each operation of each edge",
+    )
+    images: int = setting(
+        512, "ours", "perturbation: validation images that each loss is taken on", ge=2, le=MAX_IMAGES
+    )

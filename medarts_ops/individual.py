@@ -10,6 +10,7 @@ from medarts_ops.alpha import Alpha
 from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
+from medarts_ops.worth import Worth
 
 FailureCause = Literal["diverged", "crashed", "out_of_memory"]
 
@@ -65,7 +66,8 @@ class TrainedIndividual(Value):
     """An individual after search training: `alpha` is the trained one, `individual.alpha` the one at birth.
 
     `discretized_*` are accuracy and mean loss of its genotype's own paths in the trained supernet, on the images of
-    acc_valid (`training/discretized.py`); None where that was not measured, or the loss was infinite.
+    acc_valid (`training/discretized.py`); None where that was not measured, or the loss was infinite. Where the
+    genotype was read by `worth`, `mixture_genotype` is what its mixtures say; None where the genotype is theirs.
     """
 
     individual: Individual
@@ -76,6 +78,8 @@ class TrainedIndividual(Value):
     seconds: float
     discretized_accuracy: float | None = None
     discretized_loss: float | None = None
+    worth: Worth | None = None
+    mixture_genotype: Genotype | None = None
 
 
 class FailedIndividual(Value):

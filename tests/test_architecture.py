@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities"},
     {"space", "registry", "settings"},
-    {"alpha", "config_choice", "config_runtime", "config_stages", "config_training", "hyperparameters"},
+    {"alpha", "config_choice", "config_runtime", "config_stages", "config_training", "hyperparameters", "worth"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},

@@ -228,12 +228,16 @@ class SearchTraining:
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Summed losses and hits over the validation images: eval mode, running statistics, no augmentation."""
         self.supernet.eval()
-        mixtures = mixtures_of(self.strategy, self.alpha, self._moment("reading"))
+        mixtures = self.reading_mixtures()
         valid = torch.from_numpy(self.tensors.data.valid_indices)
 
         return self.tensors.placed.measure(
             lambda images: self.supernet.of_shared(images, *mixtures), valid, self.task.stage.batch
         )
+
+    def reading_mixtures(self) -> tuple[Tensor, Tensor]:
+        """What α says now, [individual, edge, op] of both kinds of cell."""
+        return mixtures_of(self.strategy, self.alpha, self._moment("reading"))
 
     def state(self) -> dict[str, Any]:
         return {

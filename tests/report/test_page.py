@@ -64,6 +64,21 @@ def test_the_accuracy_of_the_discretized_supernet_stands_beside_who_was_measured
     assert f"{skips} 23.45 % {one.trained.genotype.identity}" in text
 
 
+def test_it_says_how_far_worth_and_mixtures_agree_where_genotypes_were_read_by_worth(page: Page) -> None:
+    assert "read by worth" not in page.text
+    report = make_report()
+    first = report.stages[0]
+    one = first.ranked[0]
+    normal = tuple(("dil_conv_5x5", source) for _, source in one.trained.genotype.normal)
+    other = one.trained.genotype.model_copy(update={"normal": normal})
+    same = sum(name == "dil_conv_5x5" for name, _ in one.trained.genotype.normal)
+    trained = one.trained.model_copy(update={"mixture_genotype": other})
+    read = one.model_copy(update={"evaluated": one.evaluated.model_copy(update={"trained": trained})})
+    stage = first.model_copy(update={"ranked": (read, *first.ranked[1:])})
+    text = Page(report_html(replace(report, stages=(stage, *report.stages[1:])), WRITTEN)).text
+    assert f"of their operations the mixtures say, too: {one.id} {8 + same} of 16." in text
+
+
 def test_crossover_is_told_in_words(page: Page) -> None:
     children = [one.trained.individual for one in make_report().stages[1].ranked]
     for child in children:

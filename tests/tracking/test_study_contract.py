@@ -56,7 +56,13 @@ BEFORE: dict[str, object] = {
 }
 """As the release before `runtime.executor` stored it, for the search below."""
 
-ADDED: dict[str, object] = {"alpha.warmup": None, "stages.0.warmup": None, "stages.0.alpha_rate": 1.0}
+ADDED: dict[str, object] = {
+    "alpha.warmup": None,
+    "stages.0.warmup": None,
+    "stages.0.alpha_rate": 1.0,
+    "reading.name": "mixture",
+    "reading.images": 512,
+}
 """What later releases added, at the defaults that change nothing."""
 
 

@@ -148,6 +148,10 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         space = self.started.config.space.search_space()
         self._store.log_json(run_id, vocabulary.ALPHA, shapes.alpha_json(trained.alpha, space))
         self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(trained.genotype))
+        if trained.worth is not None and trained.mixture_genotype is not None:
+            self._store.log_json(run_id, vocabulary.WORTH, shapes.worth_json(trained.worth, space))
+            other = shapes.genotype_json(trained.mixture_genotype)
+            self._store.log_json(run_id, vocabulary.MIXTURE_GENOTYPE, other)
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(trained.history))
         self._store.log_json(run_id, vocabulary.ALPHA_EPOCHS, shapes.alpha_epochs_json(trained.history, space))
         discretized = {
