@@ -73,7 +73,10 @@ def tell_search(work: Path, name: str) -> None:
     print(name, "alpha", digest([logits(trained["alpha"]) for trained in outcomes]))
     print(name, "alpha of epochs", digest([[logits(each["alpha"]) for each in records] for records in epochs]))
     print(name, "history", digest([[[each[key] for key in EPOCH] for each in records] for records in epochs]))
-    print(name, "hyperparameters", digest([trained["individual"]["hyperparameters"] for trained in outcomes]))
+    # One that is None has no effect, and is what later releases added.
+    members = [trained["individual"]["hyperparameters"] for trained in outcomes]
+    given = [{key: value for key, value in each.items() if value is not None} for each in members]
+    print(name, "hyperparameters", digest(given))
     print(name, "parents", digest([trained["individual"]["parents"] for trained in outcomes]))
     print(name, "genotypes", digest([trained["genotype"] for trained in outcomes]))
     print(name, "ranking", digest(ranking))

@@ -14,10 +14,11 @@ from medarts_ops.config_choice import DerivedConfig as DerivedConfig
 from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
 from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
 from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
+from medarts_ops.config_choice import ReadingConfig as ReadingConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
-from medarts_ops.config_stages import TABLE_II, check_stages
+from medarts_ops.config_stages import TABLE_II, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
@@ -127,7 +128,7 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
-    added_later = frozenset({"result", "derived", "candidates", "most_candidates", "max_skips"})
+    added_later = frozenset({"result", "derived", "candidates", "most_candidates", "max_skips", "reading"})
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
@@ -168,6 +169,7 @@ class SearchConfig(Settings):
         (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; ties go by the first"
     )
     para_aug: ParaAugConfig = ParaAugConfig()
+    reading: ReadingConfig = ReadingConfig()
     derived: DerivedConfig = DerivedConfig()
     candidates: Literal["last", "epochs"] = setting(
         "last",
@@ -200,11 +202,16 @@ class SearchConfig(Settings):
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         check_stages(self.stages)
-        shortest = min(stage.epochs for stage in self.stages)
-        if self.alpha.warmup_epochs >= shortest:
+        check_warmup(self.stages, self.alpha.warmup, self.alpha.warmup_epochs)
+        proposed = self.proposals.space.get("alpha_warmup")
+        if proposed is not None and proposed.high >= 1:
             raise ConfigError(
-                f"alpha.warmup_epochs is {self.alpha.warmup_epochs} and the shortest stage has {shortest} epochs: "
-                "allowed is fewer, since α would never be trained"
+                f"proposals.space.alpha_warmup.high is {proposed.high}: allowed is below 1, a share of a stage's epochs"
+            )
+        if proposed is not None and all(stage.warmup is not None for stage in self.stages):
+            raise ConfigError(
+                "proposals.space.alpha_warmup would change nothing: every stage has a warmup of its own, which goes "
+                "before an individual's; leave stages.*.warmup empty where proposals say it"
             )
         names = [objective.name for objective in self.objectives]
         if not names:

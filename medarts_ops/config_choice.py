@@ -11,6 +11,7 @@ from medarts_ops.settings import (
     MAX_CELLS,
     MAX_CHANNELS,
     MAX_EPOCHS,
+    MAX_IMAGES,
     Images,
     NamedSettings,
     Settings,
@@ -86,3 +87,17 @@ class ResultConfig(Settings):
         if bad or (self.weights and not any(self.weights.values())):
             raise ValueError(f"weights are {self.weights}: allowed are numbers from 0, one of them above 0")
         return self
+
+
+class ReadingConfig(NamedSettings):
+    """How a trained individual's genotype is read."""
+
+    name: Literal["mixture", "perturbation"] = setting(
+        "mixture",
+        "paper",
+        "by the weights of the mixtures, or by how much the loss rises without an operation (DARTS-PT), which takes a "
+        "forward pass of the images for each operation of each edge",
+    )
+    images: int = setting(
+        512, "ours", "perturbation: validation images that each loss is taken on", ge=2, le=MAX_IMAGES
+    )

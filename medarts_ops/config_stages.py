@@ -50,6 +50,8 @@ def _kind_of_children(given: object) -> str:
 class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
+    added_later = frozenset({"warmup", "alpha_rate"})
+
     name: str = setting(
         "init", "paper", "the stage's name: small letters, digits and _", pattern=r"^[a-z0-9_]+$", max_length=40
     )
@@ -72,6 +74,15 @@ class StageConfig(Settings):
         "ours",
         "children trained beside the survivors: so many by cell swap, as the paper's, or some by each operator",
     )
+    warmup: float | None = setting(
+        None,
+        "ours",
+        "share of the stage's epochs, to the nearest one, that train w only (P-DARTS, PC-DARTS and DrNAS 0.3 to 0.4); "
+        "it goes before an individual's own and before alpha.warmup, to which empty leaves it",
+        ge=0,
+        lt=1,
+    )
+    alpha_rate: float = setting(1.0, "ours", "factor of the individuals' learning rates of α in this stage", gt=0)
 
     @property
     def planned_children(self) -> ChildrenConfig:
@@ -81,6 +92,18 @@ class StageConfig(Settings):
     @property
     def size(self) -> int:
         return self.population if self.population is not None else (self.survivors or 0) + self.planned_children.total
+
+    def warmup_epochs(self, share: float | None, otherwise: int) -> int:
+        """The first epochs that train w only: `warmup` of the stage's, else an individual's `share`, else `otherwise`.
+
+        A share is taken to the nearest epoch, the later of two, and leaves at least one to train α.
+        """
+        share = share if self.warmup is None else self.warmup
+        return otherwise if share is None else min(_nearest(share, self.epochs), self.epochs - 1)
+
+
+def _nearest(share: float, epochs: int) -> int:
+    return int(share * epochs + 0.5)
 
 
 TABLE_II = (
@@ -123,3 +146,25 @@ def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> N
             setting_path, kind = (path + ".children", "crossover") if of_one_kind else (f"{path}.children.{name}", name)
             survivors = "1 survivor gives" if stage.survivors == 1 else f"{stage.survivors} survivors give"
             raise ConfigError(f"{setting_path} is {wanted}: {survivors} at most {most} {kind} children")
+
+
+def check_warmup(stages: Sequence[StageConfig], share: float | None, epochs: int) -> None:
+    """Refuse a stage that would never train α; `share` and `epochs` are the search's own, `alpha.warmup…`."""
+    if share is not None and epochs:
+        raise ConfigError(
+            f"alpha.warmup is {share} and alpha.warmup_epochs is {epochs}: both say how long α warms up; set one"
+        )
+    for index, stage in enumerate(stages):
+        of_stage = stage.warmup is not None
+        path, warmup = (f"stages.{index}.warmup", stage.warmup) if of_stage else ("alpha.warmup", share)
+        if warmup is not None and _nearest(warmup, stage.epochs) >= stage.epochs:
+            raise ConfigError(
+                f"{path} is {warmup}, to the nearest all of stage {stage.name!r}'s epochs ({stage.epochs}): allowed is "
+                f"less than {(stage.epochs - 0.5) / stage.epochs:.4g}, since α would never be trained"
+            )
+    shortest = min((stage.epochs for stage in stages if stage.warmup is None), default=epochs + 1)
+    if epochs >= shortest:
+        raise ConfigError(
+            f"alpha.warmup_epochs is {epochs} and the shortest stage has {shortest} epochs: allowed is fewer, since α "
+            "would never be trained"
+        )

@@ -18,6 +18,8 @@ class WeightsConfig(Settings):
 class AlphaConfig(Settings):
     """Adam on α."""
 
+    added_later = frozenset({"warmup"})
+
     lr: float = setting(3e-4, "DARTS", "learning rate", gt=0)
     beta1: float = setting(0.5, "DARTS", "Adam's first decay", ge=0, lt=1)
     beta2: float = setting(0.999, "DARTS", "Adam's second decay", ge=0, lt=1)
@@ -25,6 +27,9 @@ class AlphaConfig(Settings):
     init_std: float = setting(1e-3, "DARTS", "standard deviation of a random α", ge=0)
     warmup_epochs: int = setting(
         0, "DARTS", "first epochs of a stage that train w only (P-DARTS 10, PC-DARTS 15)", ge=0, le=MAX_EPOCHS
+    )
+    warmup: float | None = setting(
+        None, "ours", "the same as a share of each stage's epochs, in place of alpha.warmup_epochs", ge=0, lt=1
     )
 
 

@@ -15,12 +15,16 @@ class Hyperparameters(Value):
     """What may differ between the individuals of a stage, apart from α and seeds: each with its setting's dotted path.
 
     All else about them is derived from these lines. Numbers that a strategy brings would be a mapping beside them.
+    `alpha_warmup` is None where the search counts its warm-up in epochs.
     """
+
+    added_later = frozenset({"alpha_warmup"})
 
     alpha_lr: Annotated[float, "alpha.lr"]
     weights_lr: Annotated[float, "weights.lr"]
     alpha_weight_decay: Annotated[float, "alpha.weight_decay"]
     alpha_init_std: Annotated[float, "alpha.init_std"]
+    alpha_warmup: Annotated[float | None, "alpha.warmup"] = None
 
     @classmethod
     def from_config(cls, config: Settings) -> Hyperparameters:

@@ -12,6 +12,7 @@ from medarts_ops.errors import FailureCause as FailureCause
 from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
+from medarts_ops.worth import Worth
 
 ChildOrigin = Literal["crossover", "nodewise", "mutation", "consensus"]
 
@@ -73,6 +74,9 @@ class TrainedIndividual(Value):
     journals of earlier releases: the last). `derived` is the short training of the genotype, where an objective asks.
     `skips_set_aside` are the (input, node) of the normal cell's skip-connections that `max_skips` left out of the
     genotype, in that order.
+    `discretized_*` are accuracy and mean loss of its genotype's own paths in the trained supernet, on the images of
+    acc_valid (`training/discretized.py`); None where that was not measured, or the loss was infinite. Where the
+    genotype was read by `worth`, `mixture_genotype` is what its mixtures say; None where the genotype is theirs.
     """
 
     added_later = frozenset({"skips_set_aside", "epoch", "derived"})
@@ -86,6 +90,10 @@ class TrainedIndividual(Value):
     skips_set_aside: tuple[tuple[int, int], ...] = ()
     epoch: int | None = None
     derived: DerivedTraining | None = None
+    discretized_accuracy: float | None = None
+    discretized_loss: float | None = None
+    worth: Worth | None = None
+    mixture_genotype: Genotype | None = None
 
 
 class FailedIndividual(Value):

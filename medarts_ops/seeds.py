@@ -24,6 +24,7 @@ class Stream(IntEnum):
     NEXT_STAGE = 11
     NETWORKS = 12
     DERIVED_SPLIT = 13
+    READING = 14
     CHILDREN = 15
 
 

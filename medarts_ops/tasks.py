@@ -82,6 +82,17 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
         return tuple(individual.id for individual in self.individuals)
 
     @property
+    def warmup_epochs(self) -> int:
+        """The first epochs that train w only, which are those of all its individuals (`stacks_of`); else a ValueError.
+
+        A forward pass of α's step moves running statistics, too, so that no member of a stack could be left out.
+        """
+        found = sorted({warmup_epochs(self.config, self.stage, individual) for individual in self.individuals})
+        if len(found) > 1:
+            raise ValueError(f"{', '.join(self.names)} warm up for {found} epochs: allowed in one stack is one number")
+        return found[0]
+
+    @property
     def remedy(self) -> str:
         stage = self.stage
         return (
@@ -108,6 +119,21 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
             beside = self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
             halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside}))
         return tuple(halves)
+
+
+def warmup_epochs(config: SearchConfig, stage: StageConfig, individual: Individual) -> int:
+    """The first epochs of the stage in which the individual trains w only."""
+    return stage.warmup_epochs(individual.hyperparameters.alpha_warmup, config.alpha.warmup_epochs)
+
+
+def stacks_of(
+    config: SearchConfig, stage: StageConfig, population: Sequence[Individual], size: int
+) -> list[tuple[Individual, ...]]:
+    """The population in stacks of at most `size`, in its order; in each all warm up for equally many epochs."""
+    alike: dict[int, list[Individual]] = {}
+    for individual in population:
+        alike.setdefault(warmup_epochs(config, stage, individual), []).append(individual)
+    return [tuple(group[first : first + size]) for group in alike.values() for first in range(0, len(group), size)]
 
 
 class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):

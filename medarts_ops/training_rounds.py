@@ -35,7 +35,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.short_trainings import ShortTrainings
-from medarts_ops.tasks import TrainingTask
+from medarts_ops.tasks import TrainingTask, stacks_of
 
 CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in training
 
@@ -198,8 +198,7 @@ class TrainingRounds:
 
     def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Outcome]) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
-        stack = self._config.runtime.stack
-        groups = [tuple(population[first : first + stack]) for first in range(0, len(population), stack)]
+        groups = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
         return [
             TrainingTask(
                 individuals=group,

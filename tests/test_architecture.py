@@ -15,7 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities", "visible"},
     {"space", "registry", "settings"},
-    {"alpha", "config_choice", "config_runtime", "config_stages", "config_training", "derived", "hyperparameters"},
+    {
+        "alpha",
+        "config_choice",
+        "config_runtime",
+        "config_stages",
+        "config_training",
+        "derived",
+        "hyperparameters",
+        "worth",
+    },
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},

@@ -34,6 +34,8 @@ STARTED = EvaluationStarted(
     std=(0.25,),
 )
 
+PACES = ({"warmup": 0.0}, {"alpha_rate": 2.0})
+
 
 def test_a_search_that_the_first_releases_began_finds_its_checkpoints():
     # As they computed it. If a new setting changes it, name the setting in its class's `added_later`.
@@ -79,3 +81,13 @@ def test_a_field_that_a_release_added_counts_at_any_depth_unless_it_is_at_its_de
     changed = [LaterPart(shape="square"), LaterPart(mask=(1,)), LaterPart(size=2)]
     assert len({identity(part) for part in (Part(), *changed)}) == 4
     assert identity(LaterPart()) == identity(Part())
+
+
+def test_a_warm_up_share_and_another_pace_of_alpha_are_other_work():
+    stage = TASK.stage
+    slower = [TASK.model_copy(update={"stage": stage.model_copy(update=pace)}) for pace in PACES]
+    member = TASK.individuals[0]
+    warm = member.hyperparameters.model_copy(update={"alpha_warmup": 0.2})
+    warmer = TASK.model_copy(update={"individuals": (member.model_copy(update={"hyperparameters": warm}),)})
+    alone = TASK.model_copy(update={"individuals": (member,)})
+    assert len({task.identity for task in (TASK, alone, warmer, *slower)}) == 5

@@ -22,6 +22,20 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def kept_statistics(network: nn.Module) -> Iterator[None]:
+    """Passes inside may move running statistics, and their momentum be set: both are put back, where they are."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    held = [(norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, (momentum, values) in zip(norms, held, strict=True):
+            norm.momentum = momentum
+            for buffer, value in zip(norm.buffers(), values, strict=True):
+                buffer.copy_(value)
+
+
+@contextmanager
 def frozen_weights(network: nn.Module) -> Iterator[None]:
     """Passes inside compute no gradient of a weight, and keep nothing that only such a gradient would need."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]

@@ -52,6 +52,8 @@ def by_block(weight: Tensor) -> Tensor:
 class PlaneNorm(nn.BatchNorm2d):
     """Batch norm of planes without weights of its own; scale and shift may be given with each call."""
 
+    momentum: float
+
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=False)
 
@@ -65,7 +67,7 @@ class PlaneNorm(nn.BatchNorm2d):
             weight=scale,
             bias=shift,
             training=self.training,
-            momentum=0.1,
+            momentum=self.momentum,
             eps=self.eps,
         )
         return rows.view(planes.shape)

@@ -142,6 +142,11 @@ class Supernet(nn.Module):
         logits: Tensor = self.classifier(output)
         return logits
 
+    def of_shared(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
+        """The same of `images [image, channel, height, width]` that all individuals see."""
+        logits: Tensor = self(images.expand(len(normal_mixture), *images.shape), normal_mixture, reduce_mixture)
+        return logits
+
 
 @torch.no_grad()
 def stack_supernets(build: Callable[[int], Supernet], singles: Sequence[Supernet]) -> Supernet:

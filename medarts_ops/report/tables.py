@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
 from medarts_ops.config_writing import settings_of
@@ -12,6 +13,7 @@ from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.individual import ChildOrigin, Individual, StageResult
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.report.values import SearchReport
+from medarts_ops.space.differences import genotype_differences
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class SettingLine:
     changed: bool
 
 
+class Agreement(NamedTuple):
+    """How many of a genotype's `total` operations the mixtures say, too, edge by edge."""
+
+    individual: str
+    equal: int
+    total: int
+
+
 @dataclass(frozen=True)
 class StageView:
     """A stage as the report shows it.
@@ -36,6 +46,7 @@ class StageView:
         children: its individuals that an operator made.
         chosen: ids that go on; the one that was found, after the last stage.
         share: of the search cost so far, in 0…1.
+        agreements: of its individuals that were read by worth.
     """
 
     stage: StageResult
@@ -46,6 +57,7 @@ class StageView:
     children: tuple[Individual, ...]
     share: float
     is_last: bool
+    agreements: tuple[Agreement, ...]
 
 
 def settings_table(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine, ...]:
@@ -79,6 +91,7 @@ def stage_view(report: SearchReport, stage: StageResult) -> StageView:
         children=tuple(one for one in individuals if one.origin in get_args(ChildOrigin)),
         share=stage.seconds / report.seconds if report.seconds else 0.0,
         is_last=stage.index == len(report.config.stages) - 1,
+        agreements=tuple(_agreements(stage)),
     )
 
 
@@ -96,3 +109,11 @@ def how_made(child: Individual) -> str:
             return f"{child.id} is the mean of {', '.join(parents)}"
         case "random" | "inherited":
             return f"{child.id} is {child.origin}"
+
+
+def _agreements(stage: StageResult) -> Iterator[Agreement]:
+    for one in stage.ranked:
+        genotype, other = one.trained.genotype, one.trained.mixture_genotype
+        if other is not None:
+            equal = genotype_differences([genotype, other]).equal
+            yield Agreement(one.id, equal, len(genotype.normal) + len(genotype.reduce))

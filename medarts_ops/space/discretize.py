@@ -33,6 +33,23 @@ def discretize(space: SearchSpace, normal_mixture: np.ndarray, reduce_mixture: n
     )
 
 
+def one_hot(space: SearchSpace, genotype: Genotype) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both mixtures `[edge, op]`, normal first, of a network that has the genotype's paths alone, each of weight 1.
+
+    An edge that the genotype lacks has no weight; `discretize` gives the genotype back.
+    """
+    normal, reduce = (_weights_of(space, edges) for edges in (genotype.normal, genotype.reduce))
+    return normal, reduce
+
+
+def _weights_of(space: SearchSpace, edges: Edges) -> NDArray[np.float64]:
+    weights = np.zeros((space.n_edges, space.n_primitives))
+    for place, (operation, source) in enumerate(edges):
+        edge = space.edges.index((source, N_INPUTS + place // EDGES_PER_NODE))
+        weights[edge, space.primitives.index(operation)] = 1.0
+    return weights
+
+
 def _strongest_edges(space: SearchSpace, cell: CellKind, mixture: np.ndarray) -> Edges:
     weights = _checked(space, cell, mixture)
     operations = weights.argmax(axis=1)  # the first of equal ones: the lower operation

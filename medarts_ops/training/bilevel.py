@@ -116,7 +116,7 @@ class SearchTraining:
         started = time.perf_counter()
         living = self.living
         self._set_numbers(epoch)
-        warming_up = epoch < self.task.config.alpha.warmup_epochs
+        warming_up = epoch < self.task.warmup_epochs
         self.supernet.train()
         sums = torch.zeros(3, len(self.members), device=self.runtime.device)
         n_alpha = 0
@@ -227,14 +227,16 @@ class SearchTraining:
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Summed losses and hits over the validation images: eval mode, running statistics, no augmentation."""
         self.supernet.eval()
-        mixtures = mixtures_of(self.strategy, self.alpha, self._moment("reading"))
+        mixtures = self.reading_mixtures()
         valid = torch.from_numpy(self.tensors.data.valid_indices)
 
-        def logits_of(images: Tensor) -> Tensor:
-            logits: Tensor = self.supernet(images.expand(len(self.members), *images.shape), *mixtures)
-            return logits
+        return self.tensors.placed.measure(
+            lambda images: self.supernet.of_shared(images, *mixtures), valid, self.task.stage.batch
+        )
 
-        return self.tensors.placed.measure(logits_of, valid, self.task.stage.batch)
+    def reading_mixtures(self) -> tuple[Tensor, Tensor]:
+        """What α says now, [individual, edge, op] of both kinds of cell."""
+        return mixtures_of(self.strategy, self.alpha, self._moment("reading"))
 
     def state(self) -> dict[str, Any]:
         return {

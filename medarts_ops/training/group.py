@@ -10,6 +10,8 @@ from medarts_ops.individual import EpochRecord, Individual, Outcome
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.checkpoint import TrainingCheckpoint
+from medarts_ops.training.discretized import measure_discretized
+from medarts_ops.training.perturbation import read_by_perturbation
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.workplace import Workplace
 
@@ -43,4 +45,7 @@ def train_group(
         for member in training.run_epoch(epoch):
             on_epoch(member.individual, member.history[-1])
         checkpoint.save(training, epoch + 1)
-    return list(training.outcomes())
+    outcomes = list(training.outcomes())
+    if task.config.reading.name == "perturbation":
+        outcomes = read_by_perturbation(training, outcomes)
+    return measure_discretized(training, outcomes)

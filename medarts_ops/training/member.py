@@ -78,7 +78,8 @@ class Member:
         self._weights_optimizer.param_groups[0]["lr"] = runtime.rate(hyper.weights_lr)
         for weight, buffer in zip(self._weights, buffers, strict=True):
             self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
-        step = AlphaStep(hyper.alpha_lr, hyper.alpha_weight_decay, config.alpha, fused, runtime.cuda_graphs)
+        alpha_lr = hyper.alpha_lr * task.stage.alpha_rate
+        step = AlphaStep(alpha_lr, hyper.alpha_weight_decay, config.alpha, fused, runtime.cuda_graphs)
         self._alpha_optimizer = strategy.alpha_optimizer(self._arrays, step)
         self.scaler = runtime.gradient_scaler()
         # Orders are drawn on the CPU (the same on every device), augmentation where the images are.

@@ -97,7 +97,7 @@ class PlacedImages:
         caller has put its network into eval mode. Batches are as large as `training_batch`, or larger.
         """
         losses_of_batches, hits_of_batches = [], []
-        for chosen in indices.split(max(LEAST_MEASURED, training_batch)):
+        for chosen in indices.split(measured_batch(training_batch)):
             batch = self.plain(chosen)
             with self.runtime.autocast():
                 logits = logits_of(batch.images)
@@ -106,6 +106,17 @@ class PlacedImages:
             losses_of_batches.append(losses.float().sum(dim=-1))
             hits_of_batches.append(hits(logits, batch.labels))
         return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)
+
+
+def measured_batch(training_batch: int) -> int:
+    """How many images are measured at a time."""
+    return max(LEAST_MEASURED, training_batch)
+
+
+def whole_batches(indices: Tensor, size: int) -> tuple[Tensor, ...]:
+    """`indices [image]` in batches of `size` and none smaller, whose statistics would be poor; all, if fewer."""
+    batches: tuple[Tensor, ...] = indices[: max(len(indices) // size, 1) * size].split(size)
+    return batches
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:

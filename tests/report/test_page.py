@@ -54,6 +54,33 @@ def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
     assert "init-08 failed (diverged): loss is NaN" in page.text
 
 
+def test_the_accuracy_of_the_discretized_supernet_stands_beside_who_was_measured() -> None:
+    report = make_report()
+    first = report.stages[0]
+    one = first.ranked[0]
+    trained = one.trained.model_copy(update={"discretized_accuracy": 0.2345})
+    measured = one.model_copy(update={"evaluated": one.evaluated.model_copy(update={"trained": trained})})
+    stage = first.model_copy(update={"ranked": (measured, *first.ranked[1:])})
+    text = Page(report_html(replace(report, stages=(stage, *report.stages[1:])), WRITTEN)).text
+    skips = f"{one.trained.genotype.skip_count('normal')}/{one.trained.genotype.skip_count('reduce')}"
+    assert f"{skips} 23.45 % {one.trained.genotype.identity}" in text
+
+
+def test_it_says_how_far_worth_and_mixtures_agree_where_genotypes_were_read_by_worth(page: Page) -> None:
+    assert "read by worth" not in page.text
+    report = make_report()
+    first = report.stages[0]
+    one = first.ranked[0]
+    normal = tuple(("dil_conv_5x5", source) for _, source in one.trained.genotype.normal)
+    other = one.trained.genotype.model_copy(update={"normal": normal})
+    same = sum(name == "dil_conv_5x5" for name, _ in one.trained.genotype.normal)
+    trained = one.trained.model_copy(update={"mixture_genotype": other})
+    read = one.model_copy(update={"evaluated": one.evaluated.model_copy(update={"trained": trained})})
+    stage = first.model_copy(update={"ranked": (read, *first.ranked[1:])})
+    text = Page(report_html(replace(report, stages=(stage, *report.stages[1:])), WRITTEN)).text
+    assert f"of their operations the mixtures say, too: {one.id} {8 + same} of 16." in text
+
+
 def test_crossover_is_told_in_words(page: Page) -> None:
     children = [one.trained.individual for one in make_report().stages[1].ranked]
     for child in children:
@@ -91,7 +118,7 @@ def test_the_table_of_a_stage_says_when_darts_plus_would_have_stopped(page: Page
     report = make_report()
     first = report.stages[0].ranked[0].id
     text = Page(report_html(replace(report, stops={first: Stop(4, "skips")}), WRITTEN)).text
-    assert "skips DARTS+ stops genotype" in text and " 5 (skips) " in text
+    assert "skips discretized DARTS+ stops genotype" in text and " 5 (skips) " in text
     assert "DARTS+ stops" not in page.text
 
 

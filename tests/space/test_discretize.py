@@ -7,7 +7,7 @@ import pytest
 from factories import make_mixture
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.space.discretize import discretize
+from medarts_ops.space.discretize import discretize, one_hot
 from medarts_ops.space.search_space import PRIMITIVES, SearchSpace
 
 SPACE = SearchSpace()
@@ -118,3 +118,11 @@ def test_random_mixtures_give_what_the_original_rule_gives(seed: int) -> None:
     mixture = make_mixture(seed)
     expected = tuple((PRIMITIVES[operation], source) for operation, source in darts_parse(mixture, NONE))
     assert normal_cell(mixture) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_hot_mixtures_say_the_genotype_again_and_nothing_else(seed: int) -> None:
+    genotype = discretize(SPACE, make_mixture(2 * seed), make_mixture(2 * seed + 1))
+    normal, reduce = one_hot(SPACE, genotype)
+    assert discretize(SPACE, normal, reduce) == genotype
+    assert {normal.sum(), reduce.sum()} == {8.0} and set(np.unique(normal)) == {0.0, 1.0}

@@ -103,6 +103,18 @@ def test_alpha_stands_still_while_it_warms_up():
     assert trained.alpha_loss is not None and outcome.alpha != outcome.individual.alpha
 
 
+def test_a_stages_share_of_warm_up_goes_before_all_others():
+    config = with_stage(changed(make_search_config_tiny(), alpha={"warmup": 0.25}), epochs=4, warmup=0.5)
+    assert [record.alpha_loss is None for record in train(config).history] == [True, True, False, False]
+
+
+def test_a_stages_rate_of_alpha_multiplies_the_individuals():
+    tiny = make_search_config_tiny()
+    fast = train(with_stage(tiny, alpha_rate=4.0))
+    faster = train(changed(tiny, alpha={"lr": 4 * tiny.alpha.lr}))
+    assert fast.alpha == faster.alpha and fast.alpha != train(tiny).alpha
+
+
 def test_second_order_trains_another_alpha_than_first_order():
     config = make_search_config_tiny()
     first, second = (train(changed(config, strategy={"order": order})) for order in ("first", "second"))

@@ -26,7 +26,7 @@ from medarts_ops.populations import random_individual
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.darts import FirstOrderDarts
 from medarts_ops.strategies.registry import STRATEGIES
-from medarts_ops.tasks import TrainingTask
+from medarts_ops.tasks import TrainingTask, stacks_of
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
@@ -155,6 +155,28 @@ def test_seconds_of_a_group_are_shared_among_its_members():
     outcomes = trained(GROUP)
     seconds = {outcome.seconds for outcome in outcomes}
     assert len(seconds) == 1 and seconds.pop() > 0
+
+
+def test_who_warms_up_for_another_number_of_epochs_is_not_stacked_together():
+    shares = (0.5, None, 0.4, 0.0, 0.6)
+    stage = CONFIG.stages[0].model_copy(update={"epochs": 4})
+    config = CONFIG.model_copy(update={"stages": (stage, *CONFIG.stages[1:])})
+    group = [
+        each.model_copy(update={"hyperparameters": each.hyperparameters.model_copy(update={"alpha_warmup": share})})
+        for share, each in zip(shares, (individual(number, 0.025, config) for number in range(5)), strict=True)
+    ]
+    stacks = stacks_of(config, stage, group, 2)  # 2, 0, 2, 0 and 2 epochs
+    assert [[each.number for each in stack] for stack in stacks] == [[0, 2], [4], [1, 3]]
+    assert [task_of(stack, config).warmup_epochs for stack in stacks] == [2, 2, 0]
+    assert [len(stack) for stack in stacks_of(CONFIG, CONFIG.stages[0], GROUP, 2)] == [2, 1]
+    with pytest.raises(ValueError, match=r"init-00, init-01 warm up for \[0, 2\] epochs: allowed in one stack is one"):
+        training_of(group[:2], config)
+    for together, alone in zip(trained(stacks[0], config), group[0:3:2], strict=True):
+        (theirs,) = trained([alone], config)
+        assert isinstance(together, TrainedIndividual) and isinstance(theirs, TrainedIndividual)
+        assert [record.alpha_loss is None for record in together.history] == [True, True, False, False]
+        ours = together.alpha.normal.arrays["op_logits"]
+        np.testing.assert_allclose(ours, theirs.alpha.normal.arrays["op_logits"], atol=5e-4)
 
 
 def test_whose_reading_is_no_architecture_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import unversioned, versioned
 from medarts_ops.value import Value
+from medarts_ops.worth import Worth
 
 Json = dict[str, Any]
 RunIdOf = Callable[[str], str]
@@ -65,6 +66,22 @@ def _axes(space: SearchSpace) -> Json:
 
 def _arrays(cell: CellAlpha) -> Json:
     return {name: array for name, array in cell.model_dump(mode="json").items() if array is not None}
+
+
+def worth_json(worth: Worth, space: SearchSpace) -> Json:
+    """Worth with the names of its rows and columns, as of α: `worth [edge, op]`, `edge_worth [edge]`, `measured`."""
+    return versioned(
+        vocabulary.WORTH,
+        {
+            name: _axes(space)
+            | {
+                "worth": cell.operations.tolist(),
+                "edge_worth": cell.edges.tolist(),
+                "measured": cell.measured.tolist(),
+            }
+            for name, cell in (("normal", worth.normal), ("reduce", worth.reduce))
+        },
+    )
 
 
 def alpha_epochs_json(history: Sequence[EpochRecord], space: SearchSpace) -> Json:

@@ -111,7 +111,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         config = self.started.config
         stage = config.stages[individual.stage]
         sizes = {"cells": stage.cells, "channels": stage.channels, "epochs": stage.epochs, "batch": stage.batch}
-        params = sizes | {"images": self._stage_images[individual.stage]} | individual.hyperparameters.model_dump()
+        hyperparameters = individual.hyperparameters.model_dump(exclude_none=True)
+        params = sizes | {"images": self._stage_images[individual.stage]} | hyperparameters
         run_id = self._runs.start(
             vocabulary.individual_key(individual.id),
             kind="individual",
@@ -148,10 +149,19 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         space = self.started.config.space.search_space()
         self._store.log_json(run_id, vocabulary.ALPHA, shapes.alpha_json(trained.alpha, space))
         self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(trained.genotype))
+        if trained.worth is not None and trained.mixture_genotype is not None:
+            self._store.log_json(run_id, vocabulary.WORTH, shapes.worth_json(trained.worth, space))
+            other = shapes.genotype_json(trained.mixture_genotype)
+            self._store.log_json(run_id, vocabulary.MIXTURE_GENOTYPE, other)
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(trained.history))
         self._store.log_json(run_id, vocabulary.ALPHA_EPOCHS, shapes.alpha_epochs_json(trained.history, space))
         self._log_objectives(run_id, evaluated)
-        self._log_missing(run_id, {vocabulary.SECONDS: trained.seconds})
+        discretized = {
+            vocabulary.DISCRETIZED_ACCURACY: trained.discretized_accuracy,
+            vocabulary.DISCRETIZED_LOSS: trained.discretized_loss,
+        }
+        measured = {name: value for name, value in discretized.items() if value is not None}
+        self._log_missing(run_id, {**measured, vocabulary.SECONDS: trained.seconds})
         if trained.derived is not None:
             self._log_curve(run_id, trained.derived)
         self._store.set_tags(run_id, {vocabulary.GENOTYPE_TAG: trained.genotype.identity})

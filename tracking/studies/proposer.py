@@ -116,9 +116,10 @@ class OptunaProposer:
         key = f"{DRAWN_ROUND}/{self._search_id}/{round}"
         drawn = drawn_from_json(study.user_attrs.get(key, "[]"))
         if len(drawn) < n:
-            own = {name: getattr(self._unproposed, name) for name in self._space}
+            held = self._unproposed.model_dump(exclude_none=True)
+            own = {name: held[name] for name in self._space if name in held}
             ranges = self._config.proposals.space.items()
-            fits = all(limits.low <= own[name] <= limits.high for name, limits in ranges)
+            fits = all(name in own and limits.low <= own[name] <= limits.high for name, limits in ranges)
             of_this_round = {trial.number for trial in self._trials(study, round).values()}
             others = [trial for trial in study.get_trials() if trial.number not in of_this_round]
             seed = integer_seed(self._config.seed, round, 0, Stream.PROPOSALS) & 0xFFFFFFFF

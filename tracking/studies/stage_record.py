@@ -42,9 +42,8 @@ def record_stage(
         StoreError: the storage failed.
     """
     told = _told(result, config)
-    distributions = {
-        name: _holding([getattr(member.hyperparameters, name) for member, *_ in told]) for name in HYPERPARAMETERS
-    }
+    values_of = {name: [getattr(member.hyperparameters, name) for member, *_ in told] for name in HYPERPARAMETERS}
+    distributions = {name: _holding(values) for name, values in values_of.items() if None not in values}
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
         if _names_others(study, {member.id: run_id_of(member.id) for member, *_ in told}):
@@ -58,7 +57,7 @@ def record_stage(
                 trial = create_trial(
                     state=state,
                     values=values,
-                    params=member.hyperparameters.model_dump(),
+                    params={name: getattr(member.hyperparameters, name) for name in distributions},
                     distributions=distributions,
                     user_attrs={INDIVIDUAL: member.id, RUN: run_id_of(member.id), **attributes},
                 )

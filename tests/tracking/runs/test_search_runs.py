@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from alpha_artifacts import read_alpha
-from factories import make_alpha, make_derived, make_epoch_record
+from factories import make_alpha, make_derived, make_epoch_record, make_genotype
 
 from medarts_ops.errors import RunError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual
@@ -25,6 +25,7 @@ from medarts_ops.tracking.artifacts.shapes import read_genotype
 from medarts_ops.tracking.runs.job_observer import epoch_metrics
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.run_store import RunStore
+from medarts_ops.worth import CellWorth, Worth
 
 Events = tuple[SearchEvent, ...]
 Tell = Callable[[Events], MlflowSearchObserver]
@@ -272,3 +273,34 @@ def test_each_process_that_works_on_a_search_leaves_its_reproducibility_record(
     record = store.read_json_artifact(observer.run_id, f"reproducibility/{process.name}")
     assert (record["kind"], record["seed"]) == ("search", 0)
     assert record["packages"]["torch"]
+
+
+def test_what_discretizing_costs_is_a_metric_where_it_was_measured(store: RunStore, tell: Tell, events: Events) -> None:
+    finished = next(event for event in events if isinstance(event, IndividualFinished))
+    assert isinstance(finished.outcome, EvaluatedIndividual)
+    gap = {"discretized_accuracy": 0.25, "discretized_loss": 2.0}
+    trained = finished.outcome.trained.model_copy(update=gap)
+    measured = IndividualFinished(outcome=finished.outcome.model_copy(update={"trained": trained}))
+    observer = tell(tuple(measured if event is finished else event for event in events))
+    first, other = (store.find_run(observer.run_id_of(name)) for name in (finished.individual.id, "init-01"))
+    assert {name: first.metrics[name] for name in gap} == gap
+    assert not gap.keys() & other.metrics.keys()
+
+
+def test_who_was_read_by_worth_has_it_beside_what_the_mixtures_say(store: RunStore, tell: Tell, events: Events) -> None:
+    finished = next(event for event in events if isinstance(event, IndividualFinished))
+    assert isinstance(finished.outcome, EvaluatedIndividual)
+    rng = np.random.default_rng(0)
+    measured = np.arange(14 * 8).reshape(14, 8) % 8 > 0
+    cells = [CellWorth(operations=rng.normal(size=(14, 8)), edges=rng.normal(size=14), measured=measured)] * 2
+    worth, other = Worth(normal=cells[0], reduce=cells[1]), make_genotype("dil_conv_3x3")
+    read = finished.outcome.trained.model_copy(update={"worth": worth, "mixture_genotype": other})
+    event = IndividualFinished(outcome=finished.outcome.model_copy(update={"trained": read}))
+    observer = tell(tuple(event if each is finished else each for each in events))
+    run_id = observer.run_id_of(finished.individual.id)
+    data = store.read_json_artifact(run_id, "worth.json")
+    assert data["normal"]["operations"][1] == "max_pool_3x3" and data["reduce"]["edges"][:2] == [[0, 2], [1, 2]]
+    assert np.array_equal(np.array(data["reduce"]["worth"], np.float32), worth.reduce.operations)
+    assert np.array_equal(np.array(data["normal"]["edge_worth"], np.float32), worth.normal.edges)
+    assert data["normal"]["measured"] == measured.tolist()
+    assert read_genotype(store.read_json_artifact(run_id, "genotype_mixture.json")) == other

@@ -28,7 +28,7 @@ SPACE = {
 
 def config_with(seed: int = 0, study: str | None = None, **changes: object) -> SearchConfig:
     proposals = ProposalsConfig(space=SPACE, study=study)
-    return make_search_config_tiny(seed).model_copy(update={"proposals": proposals, **changes})
+    return make_search_config_tiny(seed).model_copy(update={"proposals": proposals} | changes)
 
 
 def proposer_on(
@@ -71,6 +71,15 @@ def test_proposals_stay_in_the_space_and_the_rest_is_the_configs(storage: BaseSt
     for proposal in proposer_on(storage, config=config_with(alpha=AlphaConfig(init_std=0.7))).propose(0, 5):
         assert 0.01 <= proposal.weights_lr <= 0.05 and 3e-4 <= proposal.alpha_lr <= 6e-3
         assert (proposal.alpha_init_std, proposal.alpha_weight_decay) == (0.7, 1e-3)
+
+
+def test_shares_of_warm_up_are_proposed_first_the_configs_own_if_it_has_one(storage: BaseStorage) -> None:
+    space = ProposalsConfig(space={**SPACE, "alpha_warmup": RangeConfig(low=0.1, high=0.5)})
+    proposed = proposer_on(storage, config=config_with(proposals=space)).propose(0, 4)
+    assert all(0.1 <= (each.alpha_warmup or 0) <= 0.5 for each in proposed)
+    with_own = config_with(alpha=AlphaConfig(warmup=0.35), proposals=space)
+    first, *_ = proposer_on(InMemoryStorage(), config=with_own).propose(0, 4)
+    assert first == Hyperparameters.from_config(with_own) and first.alpha_warmup == 0.35
 
 
 def test_round_two_is_generation_one_despite_an_enqueued_and_a_failed_trial(storage: BaseStorage) -> None:

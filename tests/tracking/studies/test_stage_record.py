@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import optuna
 import pytest
 from factories import (
     make_failed,
+    make_hyperparameters,
     make_individual,
     make_ranked,
     make_search_config_tiny,
@@ -70,7 +73,17 @@ def test_any_hyperparameters_find_room() -> None:
     wild = Hyperparameters(alpha_lr=12.0, weights_lr=1e-9, alpha_weight_decay=0.0, alpha_init_std=0.0)
     trained = make_trained(make_individual(0, hyperparameters=wild))
     study = recorded(make_stage_result((make_ranked(0, trained=trained), make_ranked(1))))
-    assert study.trials[0].params == wild.model_dump()
+    assert study.trials[0].params == wild.model_dump(exclude_none=True)
+
+
+def test_a_share_of_warm_up_is_a_parameter_where_all_have_one() -> None:
+    def stage_of(shares: Sequence[float | None]) -> StageResult:
+        warm = [make_hyperparameters().model_copy(update={"alpha_warmup": share}) for share in shares]
+        members = [make_individual(number, hyperparameters=each) for number, each in enumerate(warm)]
+        return make_stage_result([make_ranked(one.number, trained=make_trained(one)) for one in members])
+
+    assert [trial.params["alpha_warmup"] for trial in recorded(stage_of((0.25, 0.0))).trials] == [0.25, 0.0]
+    assert all("alpha_warmup" not in trial.params for trial in recorded(stage_of((0.25, None))).trials)
 
 
 def test_a_minimized_objective_keeps_its_direction() -> None:
