@@ -43,7 +43,7 @@ def medarts(folder: Path, *words: str, beside: Path | None = None) -> subprocess
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, derived_accuracy"),
+        ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, derived"),
         ("dataset.name=stripe", "dataset.name: unknown dataset 'stripe': allowed are cifar10"),
         ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are darts, shrinking, sigmoid"),
         ("{name: sigmoid, order: first}", "unknown setting 'strategy.order': allowed here are name, zero_one"),
