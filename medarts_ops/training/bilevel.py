@@ -47,7 +47,7 @@ class SearchTraining:
 
     def __init__(self, task: TrainingTask, tensors: StageTensors, runtime: Runtime) -> None:
         config, device = task.config, runtime.device
-        self.task, self.tensors, self.runtime = task, tensors, runtime
+        self.task, self.tensors, self.runtime, self._warmup_epochs = task, tensors, runtime, task.warmup_epochs
         self.strategy = build_strategy(config)
         self.place = StagePlace(task.individuals[0].stage, len(config.stages), task.stage)
         self.supernet = self._fresh_supernet()
@@ -116,7 +116,7 @@ class SearchTraining:
         started = time.perf_counter()
         living = self.living
         self._set_numbers(epoch)
-        warming_up = epoch < self.task.warmup_epochs
+        warming_up = epoch < self._warmup_epochs
         self.supernet.train()
         sums = torch.zeros(3, len(self.members), device=self.runtime.device)
         n_alpha = 0

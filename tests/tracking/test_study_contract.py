@@ -57,6 +57,16 @@ BEFORE: dict[str, object] = {
 """As the release before `runtime.executor` stored it, for the search below."""
 
 ADDED: dict[str, object] = {
+    "candidates": "last",
+    "most_candidates": 3,
+    "derived.batch": 128,
+    "derived.cells": 10,
+    "derived.channels": 10,
+    "derived.epochs": 15,
+    "derived.held_out": 0.2,
+    "derived.images": 10_000,
+    "derived.lr": 0.03,
+    "max_skips": None,
     "alpha.warmup": None,
     "stages.0.warmup": None,
     "stages.0.alpha_rate": 1.0,
@@ -89,6 +99,9 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
     assert free == {
         "preset",
         "seed",
+        "derived.seed",
+        "result.rule",
+        "result.stages",
         "dataset.name",
         "dataset.data",
         "dataset.resolution",

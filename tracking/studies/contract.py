@@ -16,6 +16,9 @@ from medarts_ops.tracking.vocabulary import CONTRACT
 _DIFFERS_FREELY = {
     "preset": "where settings started from, not what they are",
     "seed": "what a study gathers over",
+    "derived.seed": "likewise",
+    "result.rule": "which individual is found, not what one comes to",
+    "result.stages": "likewise",
     "dataset.name": "the fingerprint says which images they are",
     "dataset.data": "as dataset.name",
     "dataset.resolution": "the fingerprint and the resolution that is seen follow from it",
