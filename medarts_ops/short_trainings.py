@@ -27,7 +27,7 @@ class ShortTrainings:
         checkpoints: Path,
         data: StageData,
         executor: Executor,
-        known: Mapping[str, DerivedOutcome],
+        known: Sequence[GenotypeTrained],
         tell: Callable[[SearchEvent], None],
     ) -> None:
         self._settings, self._retries = derived_settings(config), config.retries
@@ -37,21 +37,24 @@ class ShortTrainings:
         self._seconds: defaultdict[int, float] = defaultdict(float)
         data.save(self._file)
 
+    def begin_stage(self, stage: int) -> None:
+        """Tell again what earlier processes trained in that stage."""
+        for event in self._known:
+            if event.stage == stage:
+                self._finished(event)
+
     def of(self, stage: int, genotypes: Sequence[Genotype]) -> Mapping[str, DerivedOutcome]:
         """What came of each genotype, by identity; those that are new are trained now, as work of that stage.
 
         Who failed by no fault of its own is trained again, as often as the config's `retries` says.
         """
         new = {genotype.identity: genotype for genotype in genotypes if genotype.identity not in self._outcomes}
-        for name in new:
-            if name in self._known:
-                self._finished(stage, self._known[name])
         for tries_left in reversed(range(self._retries + 1)):
             tasks = [self._task(genotype) for name, genotype in new.items() if name not in self._outcomes]
             for outcome in self._executor.run(tasks, self._on_epoch) if tasks else ():
                 failed = isinstance(outcome, FailedDerivedTraining) and outcome.cause != "diverged"
                 if not (failed and tries_left):
-                    self._finished(stage, outcome)
+                    self._finished(GenotypeTrained(stage=stage, outcome=outcome))
         return self._outcomes
 
     def seconds(self, stage: int) -> float:
@@ -66,10 +69,10 @@ class ShortTrainings:
             checkpoint=str(self._checkpoints / f"derived-{genotype.identity}.pt"),
         )
 
-    def _finished(self, stage: int, outcome: DerivedOutcome) -> None:
-        self._outcomes[outcome.genotype.identity] = outcome
-        self._seconds[stage] += outcome.seconds
-        self._tell(GenotypeTrained(stage=stage, outcome=outcome))
+    def _finished(self, event: GenotypeTrained) -> None:
+        self._outcomes[event.outcome.genotype.identity] = event.outcome
+        self._seconds[event.stage] += event.outcome.seconds
+        self._tell(event)
 
     def _on_epoch(self, genotype: str, record: DerivedEpoch) -> None:
         self._tell(DerivedEpochFinished(genotype=genotype, record=record))

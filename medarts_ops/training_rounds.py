@@ -43,21 +43,18 @@ CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in 
 class Known(NamedTuple):
     """What earlier processes of a search came to.
 
-    Populations by stage and round, outcomes by individual's id, short trainings by genotype's identity.
+    Populations by stage and round, outcomes by individual's id, and genotypes' short trainings.
     """
 
     populations: Mapping[tuple[int, int], tuple[Individual, ...]]
     outcomes: Mapping[str, Measured]
-    derived: Mapping[str, DerivedOutcome]
+    derived: Sequence[GenotypeTrained]
 
     @classmethod
     def from_events(cls, events: Sequence[SearchEvent]) -> Known:
         born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
         outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
-        derived = {
-            event.outcome.genotype.identity: event.outcome for event in events if isinstance(event, GenotypeTrained)
-        }
-        return cls(born, outcomes, derived)
+        return cls(born, outcomes, [event for event in events if isinstance(event, GenotypeTrained)])
 
 
 class TrainingRounds:
@@ -98,6 +95,8 @@ class TrainingRounds:
         survivors = tuple(ranked.id for ranked in chosen)
         self._tell(StageStarted(index=index, name=name, survivors=survivors, images=len(data.images)))
         data.save(self._stage_data(index))
+        if self._short_trainings is not None:
+            self._short_trainings.begin_stage(index)
 
     def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Measured]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.
@@ -107,13 +106,15 @@ class TrainingRounds:
         self._tell(PopulationBorn(stage=stage, round=round, individuals=tuple(population)))
         outcomes: dict[str, Outcome] = {}
         measured: dict[str, Measured] = {}
-        for individual in population:
+        # Who is measured together is known together: until then checkpoints stand for what was trained.
+        all_known = self.known.outcomes.keys() >= {individual.id for individual in population}
+        for individual in population if all_known or not self._measures_together else ():
             self._answer_from_known(individual, outcomes, measured)
         for tries_left in reversed(range(self._config.retries + 1)):
             tasks = self._tasks(stage, population, outcomes)
             if tasks:
                 self._train_once(tasks, outcomes, measured, may_retry=tries_left > 0)
-        if self._measures_together:
+        if self._measures_together and not all_known:
             self._measure_together(stage, [outcomes[individual.id] for individual in population], measured)
         shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
         return [measured[individual.id] for individual in population]

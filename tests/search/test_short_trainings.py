@@ -25,7 +25,7 @@ from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, SearchResult
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, SearchEvent
+from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, IndividualFinished, SearchEvent
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.tasks import DerivedTask, TrainingTask, derived_settings
 from medarts_ops.training.derived import load_derived_images, train_derived
@@ -114,6 +114,26 @@ def test_a_search_killed_within_a_short_training_goes_on_to_the_same_bits(whole,
     names = trained_in([event for _, event in Journal.open(folder, SEARCH).events()])
     assert len(set(names)) == len(names) >= len(before)
     shutil.rmtree(folder)
+
+
+def test_killed_between_individuals_that_are_measured_together_a_search_goes_on_to_the_same_bits(
+    whole, tmp_path
+) -> None:
+    class AfterTheFirst(Listener):
+        def notify(self, event: SearchEvent) -> None:
+            super().notify(event)
+            if isinstance(event, IndividualFinished) and event.individual.stage == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_search(asked(), tmp_path / "stopped", observers=[AfterTheFirst()])
+    again = resume_search(tmp_path / "stopped")
+    assert without_clocks(again.model_dump(mode="json")) == without_clocks(whole[0].model_dump(mode="json"))
+    events = [event for _, event in Journal.open(tmp_path / "stopped", SEARCH).events()]
+    short = [event for event in events if isinstance(event, GenotypeTrained)]
+    for index, stage in enumerate(again.stages):
+        alone = sum(event.outcome.seconds for event in short if event.stage == index)
+        assert stage.seconds == pytest.approx(alone + sum(ranked.trained.seconds for ranked in stage.ranked))
 
 
 class Scripted:
