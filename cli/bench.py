@@ -188,11 +188,10 @@ def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> Se
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.data.search_data import prepare_search_data
 
-    samples = [stage.images for stage in config.stages] + [config.derived.images] * config.trains_genotypes
-    numbers = [images for images in samples if isinstance(images, int)]
-    if len(numbers) == len(samples):
-        stages = tuple(numbers[: len(config.stages)])
-        return estimate_search(config, stages, numbers[-1], size, repeats)
+    numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
+    derived = config.derived.images if config.trains_genotypes else 0
+    if len(numbers) == len(config.stages) and isinstance(derived, int):
+        return estimate_search(config, numbers, derived, size, repeats)
     # Shares of the images: only the data say how many those are.
     return estimate_of(config, prepare_search_data(config), repeats)
 

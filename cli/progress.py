@@ -11,8 +11,8 @@ from rich.table import Column
 from medarts_ops import observers
 from medarts_ops.config import ChildrenConfig, SearchConfig
 from medarts_ops.data.evaluation_images import training_images
-from medarts_ops.derived import FailedDerivedTraining
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, StageResult
+from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
+from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
@@ -136,23 +136,20 @@ class SearchProgress:
         )
 
     def _epoch_finished(self, event: observers.EpochFinished) -> None:
-        work, record = self._work, event.record
-        work.epoch_finished(event.individual_id, record)
+        self._work.epoch_finished(event.individual_id, event.record)
+        self._show_epoch(event.individual_id, event.record, self._work.epochs_of(event.individual_id))
+
+    def _show_epoch(self, who: str, record: EpochRecord | DerivedEpoch, epochs: int) -> None:
         note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
-        time_left = f"{duration(work.seconds_left())} left in all"
+        time_left = f"{duration(self._work.seconds_left())} left in all"
         # A terminal has the time once, in the stage's row.
         shown = note if self._board.is_terminal else f"{note}, {time_left}"
-        self._board.total(self._stage_row(), *work.stage_epochs(self._stage), time_left)
-        self._board.show(f"{event.individual_id} epoch", record.epoch + 1, work.epochs_of(event.individual_id), shown)
+        self._board.total(self._stage_row(), *self._work.stage_epochs(self._stage), time_left)
+        self._board.show(f"{who} epoch", record.epoch + 1, epochs, shown)
 
     def _genotype_epoch_finished(self, event: observers.DerivedEpochFinished) -> None:
         self._work.genotype_epoch_finished(event.genotype, event.record)
-        note = f"accuracy {percent(event.record.valid_accuracy)}, {event.record.images_per_second:,.0f} images/s"
-        time_left = f"{duration(self._work.seconds_left())} left in all"
-        self._board.total(self._stage_row(), *self._work.stage_epochs(self._stage), time_left)
-        shown = note if self._board.is_terminal else f"{note}, {time_left}"
-        done, total = event.record.epoch + 1, self._config.derived.epochs
-        self._board.show(f"genotype {event.genotype} epoch", done, total, shown)
+        self._show_epoch(f"genotype {event.genotype}", event.record, self._config.derived.epochs)
 
     def _genotype_trained(self, event: observers.GenotypeTrained) -> None:
         name = event.outcome.genotype.identity

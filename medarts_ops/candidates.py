@@ -49,8 +49,7 @@ def best_of_each(
     if not candidates:
         return {}
     weights = weights_of(config.result, config.objectives)
-    values = oriented_values(candidates, config.objectives)
-    sums = weighted_sums(values, [weights[objective.name] for objective in config.objectives])
+    sums = weighted_sums(oriented_values(candidates, config.objectives), list(weights.values()))
     best: dict[str, tuple[float, EvaluatedIndividual]] = {}
     for candidate, value in zip(candidates, sums.tolist(), strict=True):
         if candidate.id not in best or value > best[candidate.id][0]:

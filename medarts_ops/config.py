@@ -194,6 +194,11 @@ class SearchConfig(Settings):
         """Whether an objective asks for the short training of genotypes."""
         return any(objective.name in DERIVED_OBJECTIVES for objective in self.objectives)
 
+    @property
+    def candidates_each(self) -> int:
+        """As how many candidates an individual is measured at most."""
+        return 1 if self.candidates == "last" else self.most_candidates
+
     def progress(self, stage: int, epoch: int) -> float:
         """The share, in 0…1, of the search's epochs that are over when this epoch (from 0) of this stage begins."""
         epochs = [each.epochs for each in self.stages]

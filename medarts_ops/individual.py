@@ -127,6 +127,11 @@ class EvaluatedIndividual(Value):
 Measured = EvaluatedIndividual | FailedIndividual
 
 
+def individual_of(measured: Measured) -> Individual:
+    """The individual, whatever became of it."""
+    return measured.individual if isinstance(measured, FailedIndividual) else measured.trained.individual
+
+
 class RankedIndividual(Value):
     """An evaluated individual with its place: front 0 is non-dominated, ends of a front are infinitely far."""
 

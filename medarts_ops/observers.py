@@ -20,6 +20,7 @@ from medarts_ops.individual import (
     Individual,
     SearchResult,
     StageResult,
+    individual_of,
 )
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
@@ -190,8 +191,7 @@ class IndividualFinished(JobEvent):
     @property
     def individual(self) -> Individual:
         """The individual, whatever became of it."""
-        outcome = self.outcome
-        return outcome.individual if isinstance(outcome, FailedIndividual) else outcome.trained.individual
+        return individual_of(self.outcome)
 
 
 class StageFinished(JobEvent):

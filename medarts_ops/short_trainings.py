@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.derived import DerivedEpoch, DerivedOutcome, FailedDerivedTraining
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome
 from medarts_ops.executors.protocol import Executor
+from medarts_ops.executors.retrying import with_retries
 from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, SearchEvent
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tasks import DerivedTask, derived_settings
@@ -49,17 +50,20 @@ class ShortTrainings:
         Who failed by no fault of its own is trained again, as often as the config's `retries` says.
         """
         new = {genotype.identity: genotype for genotype in genotypes if genotype.identity not in self._outcomes}
-        for tries_left in reversed(range(self._retries + 1)):
-            tasks = [self._task(genotype) for name, genotype in new.items() if name not in self._outcomes]
-            for outcome in self._executor.run(tasks, self._on_epoch) if tasks else ():
-                failed = isinstance(outcome, FailedDerivedTraining) and outcome.cause != "diverged"
-                if not (failed and tries_left):
-                    self._finished(GenotypeTrained(stage=stage, outcome=outcome))
+
+        def tasks_left() -> list[DerivedTask]:
+            return [self._task(genotype) for name, genotype in new.items() if name not in self._outcomes]
+
+        for outcome in with_retries(self._run, tasks_left, self._retries):
+            self._finished(GenotypeTrained(stage=stage, outcome=outcome))
         return self._outcomes
 
     def seconds(self, stage: int) -> float:
         """What the short trainings that were first asked for in that stage took."""
         return self._seconds[stage]
+
+    def _run(self, tasks: Sequence[DerivedTask]) -> Iterator[DerivedOutcome]:
+        return self._executor.run(tasks, self._on_epoch)
 
     def _task(self, genotype: Genotype) -> DerivedTask:
         return DerivedTask(

@@ -36,6 +36,11 @@ class Task(Value, Generic[Who, Progress, Result]):
     """
 
     @property
+    def identity(self) -> str:
+        """What a checkpoint must have been made of to be this task's: a hash of all that has an effect."""
+        return identity_of(self)
+
+    @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Who is trained."""
@@ -71,11 +76,6 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     stage_data: str
     masks: OperationMasks | None = None
     checkpoint: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What a checkpoint must have been made of to be this task's: a hash of individuals and settings."""
-        return identity_of(self)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,11 +149,6 @@ class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):
     settings: ResolvedEvaluateConfig
     data: str
     checkpoint: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What a checkpoint must have been made of to be this task's."""
-        return identity_of(self)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,12 +57,10 @@ class _GenotypeWork:
 
     @classmethod
     def planned(cls, config: ResolvedSearchConfig, stages: Sequence[_StageWork], n_train: int) -> _GenotypeWork:
-        derived, each = config.derived, 1 if config.candidates == "last" else config.most_candidates
-        images = derived.images if isinstance(derived.images, int) else derived.images * n_train
-        asked = each if config.trains_genotypes else 0
+        derived, asked = config.derived, config.candidates_each if config.trains_genotypes else 0
         return cls(
             epochs=derived.epochs,
-            cost=GENOTYPE_SHARE * derived.cells * derived.channels * images,
+            cost=GENOTYPE_SHARE * derived.cells * derived.channels * _images(derived.images, n_train),
             left={index: asked * work.individuals for index, work in enumerate(stages)},
             at_once=config.runtime.workers,
         )
@@ -86,7 +84,7 @@ class WorkLeft:
         self._stages = [
             _StageWork(
                 stage=stage,
-                images=stage.images if isinstance(stage.images, int) else stage.images * n_train,
+                images=_images(stage.images, n_train),
                 individuals=stage.size * (1 if index else config.proposals.generations),
                 at_once=min(workers, math.ceil(stage.size / stack)),
             )
@@ -147,3 +145,7 @@ class WorkLeft:
         rate = self._seconds / self._cost
         of_stages = sum(work.cost * work.epochs_left / work.at_once for work in self._stages)
         return rate * of_stages + self._genotypes.seconds_left(rate)
+
+
+def _images(asked: int | float, n_train: int) -> float:
+    return asked if isinstance(asked, int) else asked * n_train

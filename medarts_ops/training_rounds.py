@@ -13,6 +13,7 @@ from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.derived import DerivedOutcome, FailedDerivedTraining
 from medarts_ops.executors.protocol import Executor
+from medarts_ops.executors.retrying import with_retries
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -22,6 +23,7 @@ from medarts_ops.individual import (
     Outcome,
     RankedIndividual,
     TrainedIndividual,
+    individual_of,
     without_alpha,
 )
 from medarts_ops.objectives.measuring import MeasuringContext
@@ -110,10 +112,10 @@ class TrainingRounds:
         all_known = self.known.outcomes.keys() >= {individual.id for individual in population}
         for individual in population if all_known or not self._measures_together else ():
             self._answer_from_known(individual, outcomes, measured)
-        for tries_left in reversed(range(self._config.retries + 1)):
-            tasks = self._tasks(stage, population, outcomes)
-            if tasks:
-                self._train_once(tasks, outcomes, measured, may_retry=tries_left > 0)
+        for outcome in with_retries(self._run, lambda: self._tasks(stage, population, outcomes), self._config.retries):
+            if outcome.individual.id not in outcomes:  # or it is of a stack that was trained again for another's sake
+                outcomes[outcome.individual.id] = outcome
+                self._trained(outcome, measured)
         if self._measures_together and not all_known:
             self._measure_together(stage, [outcomes[individual.id] for individual in population], measured)
         shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
@@ -136,32 +138,20 @@ class TrainingRounds:
         self._finish(known, measured)
 
     def _finish(self, outcome: Measured, measured: dict[str, Measured]) -> None:
-        event = IndividualFinished(outcome=outcome)
-        measured[event.individual.id] = outcome
-        self._tell(event)
+        measured[individual_of(outcome).id] = outcome
+        self._tell(IndividualFinished(outcome=outcome))
 
-    def _train_once(
-        self,
-        tasks: Sequence[TrainingTask],
-        outcomes: dict[str, Outcome],
-        measured: dict[str, Measured],
-        *,
-        may_retry: bool,
-    ) -> None:
+    def _run(self, tasks: Sequence[TrainingTask]) -> Iterable[Outcome]:
         found: Iterable[Outcome] = self._executor.run(tasks, self._on_epoch)
-        if self._config.runtime.workers > 1 and are_timed(self._config.objectives):
-            found = list(found)  # a clock is read when nothing trains beside it
-        for outcome in found:
-            name = outcome.individual.id
-            if name in outcomes:
-                continue  # one of a stack that was trained again for another member's sake
-            if may_retry and isinstance(outcome, FailedIndividual) and outcome.cause != "diverged":
-                continue
-            outcomes[name] = outcome
-            if isinstance(outcome, FailedIndividual):
-                self._finish(outcome, measured)
-            elif not self._measures_together:
-                self._finish(self._evaluated(outcome), measured)
+        # A clock is read when nothing trains beside it.
+        waits = self._config.runtime.workers > 1 and are_timed(self._config.objectives)
+        return list(found) if waits else found
+
+    def _trained(self, outcome: Outcome, measured: dict[str, Measured]) -> None:
+        if isinstance(outcome, FailedIndividual):
+            self._finish(outcome, measured)
+        elif not self._measures_together:
+            self._finish(self._evaluated(outcome), measured)
 
     def _evaluated(self, trained: TrainedIndividual) -> Measured:
         return evaluate_individual(trained, self._config.objectives, self._context)
@@ -186,7 +176,7 @@ class TrainingRounds:
             tried = [self._evaluated(each) for each in candidates]
         best = best_of_each([one for one in tried if isinstance(one, EvaluatedIndividual)], self._config)
         for one in tried:
-            name = IndividualFinished(outcome=one).individual.id
+            name = individual_of(one).id
             if name not in measured:
                 self._finish(best.get(name, one), measured)
 

@@ -98,7 +98,7 @@ def _estimate_genotypes(
     to_train = images - held_out
     (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
     timed = estimate_evaluation(settings, genotype, (to_train, held_out), size, repeats)
-    genotypes = individuals * (1 if config.candidates == "last" else config.most_candidates)
+    genotypes = individuals * config.candidates_each
     return GenotypesEstimate(
         genotypes=genotypes,
         images=to_train,

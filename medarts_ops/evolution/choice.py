@@ -31,21 +31,22 @@ def chosen_one(
     front = non_dominated_fronts(values)[0]
     if result.rule == "accuracy":
         return evaluated[max(front, key=lambda place: (evaluated[place].trained.valid_accuracy, -place))]
-    weights = weights_of(result, objectives)
-    sums = weighted_sums(values, [weights[objective.name] for objective in objectives])
+    sums = weighted_sums(values, list(weights_of(result, objectives).values()))
     return evaluated[max(front, key=lambda place: (sums[place], values[place, 0], -place))]
 
 
 def found_in(
     stages: Sequence[StageResult], objectives: Sequence[ResolvedObjective], result: ResultConfig
 ) -> EvaluatedIndividual:
-    """What a search of one or more finished stages found: the last stage's chosen one, or that of all stages."""
-    candidates = [
+    """What a search of one or more finished stages found: the last stage's best, or the one of all stages."""
+    if result.stages == "last":
+        return stages[-1].best.evaluated
+    born = [
         ranked.evaluated
-        for stage in (stages if result.stages == "all" else stages[-1:])
+        for stage in stages
         for ranked in sorted(stage.ranked, key=lambda ranked: ranked.trained.individual.number)
     ]
-    return chosen_one(candidates, objectives, result)
+    return chosen_one(born, objectives, result)
 
 
 def weighted_sums(values: np.ndarray, weights: Sequence[float]) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ def weighted_sums(values: np.ndarray, weights: Sequence[float]) -> NDArray[np.fl
 
 
 def weights_of(result: ResultConfig, objectives: Sequence[ResolvedObjective]) -> Mapping[str, float]:
-    """The weight of each objective, by its name: 0 where weights are given and leave it out."""
+    """The weight of each objective, by its name and in their order: 0 where weights are given and leave it out."""
     names = [objective.name for objective in objectives]
     if result.weights:
         return {name: result.weights.get(name, 0.0) for name in names}
@@ -73,9 +74,9 @@ def weights_of(result: ResultConfig, objectives: Sequence[ResolvedObjective]) ->
 
 def rule_in_words(config: ResolvedSearchConfig) -> str:
     """By which rule a search chooses the one that it found, as a clause."""
-    result, of = config.result, "the last stage" if config.result.stages == "last" else "all stages"
-    if result.rule == "accuracy":
+    of = "the last stage" if config.result.stages == "last" else "all stages"
+    if config.result.rule == "accuracy":
         return f"highest accuracy among the non-dominated of {of}"
-    weights = weights_of(result, config.objectives)
+    weights = weights_of(config.result, config.objectives)
     terms = " + ".join(name if weight == 1 else f"{weight:g} · {name}" for name, weight in weights.items() if weight)
     return f"highest {terms} among the non-dominated of {of}, each scaled by its range"

@@ -7,13 +7,15 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from medarts_ops.errors import SearchError
 from medarts_ops.journal.checkpoint import CheckpointFile
+
+Record = TypeVar("Record")
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +89,25 @@ class TrainingCheckpoint:
                 yield path, held.get("epochs"), held.get("state")
             else:
                 _logger.warning("checkpoint %s is of other settings; training starts before it", path)
+
+
+class EpochTraining(Resumable, Protocol[Record]):
+    """A training that goes epoch by epoch, and keeps a record of each."""
+
+    history: list[Record]
+
+    def run_epoch(self, epoch: int) -> Record:
+        """One more epoch, from 0."""
+        ...
+
+
+def epochs_of(training: EpochTraining[Record], checkpoint: TrainingCheckpoint, epochs: int) -> Iterator[Record]:
+    """The records of all epochs, in order: first those of the checkpoint, again, then new ones, each saved."""
+    done = checkpoint.restore(training)
+    yield from training.history
+    for epoch in range(done, epochs):
+        yield training.run_epoch(epoch)
+        checkpoint.save(training, epoch + 1)
 
 
 def _misfit(held: object, fresh: object, place: str) -> str | None:

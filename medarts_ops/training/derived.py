@@ -11,7 +11,7 @@ from medarts_ops.derived import DerivedEpoch, DerivedOutcome, DerivedTraining
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.tasks import DerivedTask
-from medarts_ops.training.checkpoint import TrainingCheckpoint
+from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.workplace import Workplace
 
@@ -27,13 +27,9 @@ def train_derived(
     """Train a genotype's network from scratch. Epochs of a checkpoint are told again."""
     training = SupervisedTraining(task.genotype, task.settings, images, workplace.runtime)
     checkpoint, (name,) = TrainingCheckpoint(task.checkpoint, task.identity), task.names
-    done = checkpoint.restore(training)
-    for record in training.history:
-        on_epoch(name, _derived_epoch(record))
     try:
-        for epoch in range(done, task.settings.epochs):
-            on_epoch(name, _derived_epoch(training.run_epoch(epoch)))
-            checkpoint.save(training, epoch + 1)
+        for record in epochs_of(training, checkpoint, task.settings.epochs):
+            on_epoch(name, _derived_epoch(record))
     except TrainingDiverged as error:
         return task.failures("diverged", str(error))
     history = tuple(map(_derived_epoch, training.history))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from medarts_ops.individual import Outcome, TrainedIndividual
 from medarts_ops.networks.frozen import kept_statistics
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.space.discretize import one_hot
+from medarts_ops.training.afterwards import found_afterwards
 from medarts_ops.training.placed_images import measured_batch, whole_batches
 
 if TYPE_CHECKING:
@@ -30,32 +30,23 @@ def measure_discretized(training: SearchTraining, outcomes: Sequence[Outcome]) -
 
     Mixtures become the genotype's one-hot; batch norms, which were used to mixtures, take their statistics anew as
     plain averages over batches of the weight half; then the validation images are measured as acc_valid is. The
-    training's own statistics are put back. The seconds are shared among the trained ones and added to theirs. Waits
-    for the device once.
+    training's own statistics are put back. Waits for the device once.
 
     The gap to acc_valid is what one-shot rankings leave open (ours; Zela et al. 2020 for the effect).
     """
-    trained = [outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)]
-    if not trained:
-        return list(outcomes)
-    started = time.perf_counter()
     n = len(training.tensors.data.valid_indices)
-    losses, right = torch.stack(_losses_and_hits(training, outcomes)).tolist()
-    seconds = (time.perf_counter() - started) / len(trained)
-    return [
-        _with(outcome, loss / n, hits / n, seconds) if isinstance(outcome, TrainedIndividual) else outcome
-        for outcome, loss, hits in zip(outcomes, losses, right, strict=True)
-    ]
+
+    def find() -> list[tuple[float, float]]:
+        losses, right = torch.stack(_losses_and_hits(training, outcomes)).tolist()
+        return [(loss / n, hits / n) for loss, hits in zip(losses, right, strict=True)]
+
+    return found_afterwards(outcomes, find, _with)
 
 
-def _with(trained: TrainedIndividual, loss: float, accuracy: float, seconds: float) -> TrainedIndividual:
-    return trained.model_copy(
-        update={
-            "discretized_accuracy": accuracy,
-            "discretized_loss": loss if math.isfinite(loss) else None,
-            "seconds": trained.seconds + seconds,
-        }
-    )
+def _with(trained: TrainedIndividual, found: tuple[float, float]) -> TrainedIndividual:
+    loss, accuracy = found
+    kept = loss if math.isfinite(loss) else None
+    return trained.model_copy(update={"discretized_accuracy": accuracy, "discretized_loss": kept})
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from medarts_ops.individual import EvaluationEpoch, EvaluationResult, FailureCau
 from medarts_ops.journal.evaluation_folder import write_whole
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import Task
-from medarts_ops.training.checkpoint import TrainingCheckpoint
+from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.workplace import Workplace
 from medarts_ops.value import Value, identity_of
@@ -94,13 +94,9 @@ def train_genotype(
     mean, std = (tuple(part.tolist()) for part in training.statistics)
     on_progress(task.name, EvaluationBegun(mean=mean, std=std))
     checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
-    done = checkpoint.restore(training)
-    for record in training.history:
-        on_progress(task.name, record)
     try:
-        for epoch in range(done, started.config.epochs):
-            on_progress(task.name, training.run_epoch(epoch))
-            checkpoint.save(training, epoch + 1)
+        for record in epochs_of(training, checkpoint, started.config.epochs):
+            on_progress(task.name, record)
     except TrainingDiverged as error:
         return [FailedEvaluation(name=task.name, reason=str(error), cause="diverged")]
     if task.weights is not None:

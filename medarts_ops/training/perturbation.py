@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.strategies.problem import mean_losses
 from medarts_ops.strategies.skip_repair import read_genotype
+from medarts_ops.training.afterwards import found_afterwards
 from medarts_ops.training.placed_images import measured_batch, whole_batches
 from medarts_ops.worth import CellWorth, Worth, weights_by_worth
 
@@ -32,34 +33,24 @@ def read_by_perturbation(training: SearchTraining, outcomes: Sequence[Outcome]) 
     The loss is cross-entropy on `reading.images` validation images, the same for all individuals of a stage, at
     batch statistics, which leaves running ones alone. A weight that is taken away is set to 0, and the others of its
     row stay. All individuals of a stack are measured in one pass for each part of a cell; the passes' number is edges ·
-    (operations + 1) for each kind. The seconds are shared among the trained ones and added to theirs.
+    (operations + 1) for each kind.
 
     Wang et al. 2021, sections 3 and 4, with cross-entropy in place of accuracy, and all decisions from one supernet.
     """
-    trained = [outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)]
-    if not trained:
-        return list(outcomes)
-    started = time.perf_counter()
-    worths = _worths(training)
-    seconds = (time.perf_counter() - started) / len(trained)
-    return [
-        _read(training, outcome, worth, seconds) if isinstance(outcome, TrainedIndividual) else outcome
-        for outcome, worth in zip(outcomes, worths, strict=True)
-    ]
+    return found_afterwards(outcomes, partial(_worths, training), partial(_read, training))
 
 
-def _read(training: SearchTraining, trained: TrainedIndividual, worth: Worth, seconds: float) -> Outcome:
-    spent = trained.seconds + seconds
+def _read(training: SearchTraining, trained: TrainedIndividual, worth: Worth) -> Outcome:
     try:
         weights = Mixtures(*weights_by_worth([worth]))
         genotype, set_aside = read_genotype(training.strategy, weights, training.task.config.max_skips)
     except GenotypeError as error:
         last = trained.history[-1].epoch
         return FailedIndividual(
-            individual=trained.individual, reason=str(error), cause="crashed", epoch=last, seconds=spent
+            individual=trained.individual, reason=str(error), cause="crashed", epoch=last, seconds=trained.seconds
         )
     read = {"genotype": genotype, "mixture_genotype": trained.genotype, "skips_set_aside": set_aside}
-    return trained.model_copy(update=read | {"worth": worth, "seconds": spent})
+    return trained.model_copy(update=read | {"worth": worth})
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from medarts_ops.bench.search_step import (
     product_step,
 )
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import SearchConfig, SpaceConfig, StageConfig
+from medarts_ops.config import DerivedConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
@@ -110,6 +110,21 @@ def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
     estimate = estimate_search(config, (80, 80, 80), 0, SIZE, repeats=1)
     assert [stage.steps for stage in estimate.stages] == [3 * 1 * 2, 3 * 1 * 2, 1 * 1 * 2]
     assert estimate.hours == pytest.approx(sum(stage.hours for stage in estimate.stages))
+
+
+def test_an_estimate_counts_the_short_trainings_that_individuals_could_ask_for():
+    asked = {
+        "objectives": (ResolvedObjective(name="derived_accuracy", direction="maximize"),),
+        "derived": DerivedConfig(cells=3, channels=2, epochs=2, batch=32, held_out=0.2),
+        "candidates": "epochs",
+        "most_candidates": 2,
+    }
+    estimate = estimate_search(make_search_config_tiny().model_copy(update=asked), (80, 80, 80), 100, SIZE, repeats=1)
+    assert estimate.genotypes is not None
+    # Seven individuals, two candidates each, two epochs of 80 images in batches of 32.
+    assert (estimate.genotypes.genotypes, estimate.genotypes.images, estimate.genotypes.steps) == (14, 80, 14 * 2 * 3)
+    of_stages = sum(stage.hours for stage in estimate.stages)
+    assert estimate.hours == pytest.approx(of_stages + estimate.genotypes.hours) and estimate.genotypes.hours > 0
 
 
 def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):

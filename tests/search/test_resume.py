@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from clocks import without_clocks
 from factories import make_search_config_tiny
 from journals import new_journal, without_digests
 
@@ -64,16 +65,6 @@ class Listener:
 
     def notify(self, event: SearchEvent) -> None:
         self.keys.append(event.key)
-
-
-def without_clocks(value: Any) -> Any:
-    """The same, but for what was measured in seconds."""
-    if isinstance(value, dict):
-        timed = ("seconds", "images_per_second", "search_id")
-        return {key: without_clocks(each) for key, each in value.items() if key not in timed}
-    if isinstance(value, list):
-        return [without_clocks(each) for each in value]
-    return value
 
 
 def told(result: SearchResult) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clocks import without_clocks
 from factories import make_derived, make_genotype, make_search_config_tiny, make_trained
 
 from medarts_ops.config import (
@@ -62,13 +63,6 @@ class Listener:
 
 def trained_in(events: Sequence[SearchEvent]) -> list[str]:
     return [event.outcome.genotype.identity for event in events if isinstance(event, GenotypeTrained)]
-
-
-def without_clocks(value: Any) -> Any:
-    if isinstance(value, dict):
-        timed = ("seconds", "images_per_second", "search_id")
-        return {key: without_clocks(each) for key, each in value.items() if key not in timed}
-    return [without_clocks(each) for each in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
