@@ -53,7 +53,7 @@ def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> Tracked
 
 def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
     """A finished search on stdout; `config_file` has settings of the evaluation that comes next."""
-    from medarts_ops.tracking.reading.links import comparison_link
+    from medarts_ops.tracking.reading.links import individuals_link
 
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
@@ -61,7 +61,12 @@ def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file
         return
     console = output.results_console()
     output.print_search(console, found, places.named_store, config_file)
-    link = partial(comparison_link, experiment_id=found.experiment_id, search_id=found.result.search_id)
+    link = partial(
+        individuals_link,
+        experiment_id=found.experiment_id,
+        search_id=found.result.search_id,
+        objective=found.first_objective,
+    )
     print_link(console, "All individuals", link, places)
 
 

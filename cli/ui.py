@@ -93,14 +93,15 @@ def best_link(store: RunStore, pages: str) -> str:
 
     One that ended early has less to show, so it gives way to the newest that did not.
     """
-    from medarts_ops.tracking.reading.links import comparison_link
+    from medarts_ops.tracking.reading.contents import first_objective
+    from medarts_ops.tracking.reading.links import individuals_link
     from medarts_ops.tracking.vocabulary import SEARCH_TAG
 
     searches = store.all_of_kind("search")
     if not searches:
         return f"{pages}/#/experiments?workflowType=machine_learning"
     newest = next((run for run in searches if run.status in ("RUNNING", "FINISHED")), searches[0])
-    return comparison_link(pages, newest.experiment_id, search_id=newest.tags.get(SEARCH_TAG))
+    return individuals_link(pages, newest.experiment_id, newest.tags[SEARCH_TAG], first_objective(newest))
 
 
 def server_environment(uri: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from optuna.storages import BaseStorage
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedObjective, SearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.folder import check_job_name, fresh_name
@@ -40,6 +40,7 @@ class TrackedSearch(NamedTuple):
     experiment_id: str
     run_ids: Mapping[str, str]
     waiting: int
+    first_objective: ResolvedObjective
 
 
 def tracked_search(
@@ -89,7 +90,8 @@ def tracked_search(
 def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int) -> TrackedSearch:
     """A finished search with its runs."""
     mlflow = recorder.mlflow
-    return TrackedSearch(result, mlflow.run_id, mlflow.experiment_id, mlflow.run_ids, waiting)
+    first_objective = mlflow.started.config.objectives[0]
+    return TrackedSearch(result, mlflow.run_id, mlflow.experiment_id, mlflow.run_ids, waiting, first_objective)
 
 
 @contextmanager

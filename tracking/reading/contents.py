@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError
 
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.artifacts.files import unversioned
 from medarts_ops.tracking.artifacts.shapes import read_genotype, reason_of
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.vocabulary import CONFIG, GENOTYPE, JOB_OF_RUN, JOBS
+from medarts_ops.tracking.vocabulary import ACCURACY, CONFIG, GENOTYPE, JOB_OF_RUN, JOBS
 from medarts_ops.value import Value
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def objective_names(store: RunStore, search: StoredRun) -> tuple[str, ...]:
     while (name := search.params.get(f"objectives.{len(names)}.name")) is not None:
         names.append(name)
     return tuple(names) or tuple(objective.name for objective in stored_settings(store, search).objectives)
+
+
+def first_objective(search: StoredRun) -> ResolvedObjective:
+    """The one that a search ranks by first, by its run's parameters; the paper's where it lacks those."""
+    name = search.params.get("objectives.0.name", ACCURACY)
+    direction = "minimize" if search.params.get("objectives.0.direction") == "minimize" else "maximize"
+    return ResolvedObjective(name=name, direction=direction)
 
 
 def stored_settings(store: RunStore, search: StoredRun) -> StoredSettings:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.tracking.vocabulary import ACCURACY, KIND_TAG, SEARCH_TAG, RunKind
 
 
@@ -16,17 +17,30 @@ def comparison_link(
     search_id: str | None = None,
     kind: RunKind = "individual",
     metric: str = ACCURACY,
+    ascending: bool = False,
 ) -> str:
-    """The link that shows runs side by side: a flat list, highest `metric` first, with charts.
+    """The link that shows runs side by side: a flat list, highest `metric` first or the lowest, with charts.
 
     The page's own default folds nested runs away and charts those alone that it shows (tried with MLflow 3.17).
     """
     condition = f"tags.`{KIND_TAG}`='{kind}'"
     if search_id is not None:
         condition += f" and tags.`{SEARCH_TAG}`='{search_id}'"
+    order = f"orderByKey={quote(f'metrics.`{metric}`', safe='')}&orderByAsc={'true' if ascending else 'false'}"
     return (
         f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
-        f"&searchFilter={quote(condition, safe='')}&orderByKey={quote(f'metrics.`{metric}`', safe='')}&orderByAsc=false"
+        f"&searchFilter={quote(condition, safe='')}&{order}"
+    )
+
+
+def individuals_link(ui_url: str, experiment_id: str, search_id: str, objective: ResolvedObjective) -> str:
+    """The comparison of a search's individuals, the best in that objective first."""
+    return comparison_link(
+        ui_url,
+        experiment_id,
+        search_id=search_id,
+        metric=objective.name,
+        ascending=objective.direction == "minimize",
     )
 
 

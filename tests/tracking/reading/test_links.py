@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, run_link
+import pytest
+
+from medarts_ops.config import ResolvedObjective
+from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, individuals_link, run_link
 
 
 def query(link: str) -> dict[str, list[str]]:
@@ -31,3 +35,14 @@ def test_every_link_opens_the_pages_for_model_training() -> None:
         run_link("http://host", "1", "a"),
     )
     assert all(query(link)["workflowType"] == ["machine_learning"] for link in links)
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "ascending"), [("derived_loss", "minimize", "true"), ("x", "maximize", "false")]
+)
+def test_a_searchs_individuals_stand_with_the_best_in_an_objective_first(
+    name: str, direction: Any, ascending: str
+) -> None:
+    objective = ResolvedObjective(name=name, direction=direction)
+    found = query(individuals_link("http://host", "1", "digits", objective))
+    assert found["orderByKey"] == [f"metrics.`{name}`"] and found["orderByAsc"] == [ascending]
