@@ -246,6 +246,7 @@ def _ranked_json(ranked: RankedIndividual, run_id: str | None) -> dict[str, Any]
         "crowding_distance": _json_number(ranked.crowding_distance),
         "genotype": ranked.trained.genotype.model_dump(mode="json"),
         "skips_set_aside": ranked.trained.skips_set_aside,
+        "taken_from": ranked.trained.taken_from,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
-from medarts_ops.config_choice import DERIVED_OBJECTIVES
+from medarts_ops.config_choice import DERIVED_OBJECTIVES, SUPERNET_OBJECTIVES
 from medarts_ops.config_choice import DerivedConfig as DerivedConfig
 from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
 from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
@@ -128,7 +128,9 @@ class ProposalsConfig(Settings):
 class SearchConfig(Settings):
     """A whole search."""
 
-    added_later = frozenset({"result", "derived", "candidates", "most_candidates", "max_skips", "reading"})
+    added_later = frozenset(
+        {"result", "derived", "candidates", "most_candidates", "max_skips", "reading", "consensus_candidate"}
+    )
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
@@ -180,6 +182,12 @@ class SearchConfig(Settings):
     most_candidates: int = setting(
         3, "ours", "candidates of an individual: its last genotype and those that lasted longest", ge=1, le=MAX_EPOCHS
     )
+    consensus_candidate: bool = setting(
+        False,
+        "ours",
+        "the mean of a population, read as an individual is (α, or with reading perturbation worth, as PertNAS's), is "
+        "one more candidate of the individual whose own genotype is the nearest; wants objectives of genotypes alone",
+    )
     result: ResultConfig = ResultConfig()
     proposals: ProposalsConfig = ProposalsConfig()
     runtime: SearchRuntimeConfig = SearchRuntimeConfig()
@@ -194,10 +202,14 @@ class SearchConfig(Settings):
         """Whether an objective asks for the short training of genotypes."""
         return any(objective.name in DERIVED_OBJECTIVES for objective in self.objectives)
 
-    @property
-    def candidates_each(self) -> int:
-        """As how many candidates an individual is measured at most."""
-        return 1 if self.candidates == "last" else self.most_candidates
+    def most_candidates_of(self, individuals: int, populations: int = 1) -> int:
+        """As how many candidates so many individuals, of so many populations, are measured at most."""
+        each = 1 if self.candidates == "last" else self.most_candidates
+        return individuals * each + (populations if self.consensus_candidate else 0)
+
+    def populations_of(self, stage: int) -> int:
+        """How many populations a stage trains one after the other: rounds of proposals, of the first stage."""
+        return 1 if stage else self.proposals.generations
 
     def progress(self, stage: int, epoch: int) -> float:
         """The share, in 0…1, of the search's epochs that are over when this epoch (from 0) of this stage begins."""
@@ -226,6 +238,12 @@ class SearchConfig(Settings):
                 raise ConfigError(unknown_name("result.weights", name, names))
         if len(set(names)) != len(names):
             raise ConfigError(f"objectives repeats a name: got {names}")
+        supernets = [name for name in names if name in SUPERNET_OBJECTIVES]
+        if self.consensus_candidate and supernets:
+            raise ConfigError(
+                f"consensus_candidate is true and objectives has {supernets[0]}, which no supernet measures of a "
+                "population's mean: allowed are objectives of genotypes alone, such as [derived_accuracy, params]"
+            )
         return self
 
 

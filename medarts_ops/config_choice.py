@@ -46,6 +46,10 @@ DERIVED_OBJECTIVES = ("derived_accuracy", "derived_loss")
 """The objectives that the short training of a genotype's own network measures."""
 
 
+SUPERNET_OBJECTIVES = ("accuracy", "valid_loss")
+"""The objectives that an individual's own supernet measures."""
+
+
 class DerivedConfig(Settings):
     """The short training, from scratch, of a genotype's own network at the search's resolution.
 

@@ -77,9 +77,11 @@ class TrainedIndividual(Value):
     `discretized_*` are accuracy and mean loss of its genotype's own paths in the trained supernet, on the images of
     acc_valid (`training/discretized.py`); None where that was not measured, or the loss was infinite. Where the
     genotype was read by `worth`, `mixture_genotype` is what its mixtures say; None where the genotype is theirs.
+    `is_consensus`: α, worth and genotype are not the individual's own, but the mean's of its whole population after the
+    last epoch (`consensus_candidate`); acc_valid and history are its own.
     """
 
-    added_later = frozenset({"skips_set_aside", "epoch", "derived"})
+    added_later = frozenset({"skips_set_aside", "epoch", "derived", "is_consensus"})
 
     individual: Individual
     alpha: Alpha
@@ -94,6 +96,16 @@ class TrainedIndividual(Value):
     discretized_loss: float | None = None
     worth: Worth | None = None
     mixture_genotype: Genotype | None = None
+    is_consensus: bool = False
+
+    @property
+    def taken_from(self) -> str | None:
+        """Where α and genotype come from, in words, if not from the individual's own last epoch."""
+        if self.is_consensus:
+            return "the mean of its population"
+        if self.epoch is None or not self.history or self.epoch == self.history[-1].epoch:
+            return None
+        return f"epoch {self.epoch + 1} of {len(self.history)}"
 
 
 class FailedIndividual(Value):
@@ -205,9 +217,10 @@ class SearchResult(Value):
 
     @property
     def why(self) -> str:
-        """By which rule the one was chosen, and of which stage it is, where that is not the last."""
-        stage = self.stages[self.best.trained.individual.stage]
-        return self.rule if stage is self.stages[-1] else f"{self.rule}; of stage {stage.name}, not of the last"
+        """By which rule the one was chosen; where it is not the last stage's or its own last epoch's, whose it is."""
+        stage, taken_from = self.stages[self.best.trained.individual.stage], self.best.trained.taken_from
+        of_stage = "" if stage is self.stages[-1] else f"; of stage {stage.name}, not of the last"
+        return self.rule + of_stage + (f"; as of {taken_from}" if taken_from else "")
 
     @property
     def seconds(self) -> float:

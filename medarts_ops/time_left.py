@@ -57,11 +57,15 @@ class _GenotypeWork:
 
     @classmethod
     def planned(cls, config: ResolvedSearchConfig, stages: Sequence[_StageWork], n_train: int) -> _GenotypeWork:
-        derived, asked = config.derived, config.candidates_each if config.trains_genotypes else 0
+        derived = config.derived
         return cls(
             epochs=derived.epochs,
             cost=GENOTYPE_SHARE * derived.cells * derived.channels * _images(derived.images, n_train),
-            left={index: asked * work.individuals for index, work in enumerate(stages)},
+            left={
+                index: config.most_candidates_of(work.individuals, config.populations_of(index))
+                for index, work in enumerate(stages)
+                if config.trains_genotypes
+            },
             at_once=config.runtime.workers,
         )
 
@@ -85,7 +89,7 @@ class WorkLeft:
             _StageWork(
                 stage=stage,
                 images=_images(stage.images, n_train),
-                individuals=stage.size * (1 if index else config.proposals.generations),
+                individuals=stage.size * config.populations_of(index),
                 at_once=min(workers, math.ceil(stage.size / stack)),
             )
             for index, stage in enumerate(config.stages)

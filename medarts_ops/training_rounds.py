@@ -36,6 +36,7 @@ from medarts_ops.observers import (
     SearchEvent,
     StageStarted,
 )
+from medarts_ops.population_reading import consensus_candidate
 from medarts_ops.short_trainings import ShortTrainings
 from medarts_ops.tasks import TrainingTask, stacks_of
 
@@ -83,7 +84,8 @@ class TrainingRounds:
                 config, folder, checkpoints, data.derived, executor, known.derived, tell
             )
         # Who is compared with the rest of the population before it is measured is not told of alone.
-        self._measures_together = data.derived is not None or config.candidates != "last"
+        compares_candidates = config.candidates != "last" or config.consensus_candidate
+        self._measures_together = data.derived is not None or compares_candidates
         self._context = MeasuringContext(
             para_aug=config.para_aug,
             n_classes=len(data.summary.class_names),
@@ -161,12 +163,10 @@ class TrainingRounds:
 
         An individual of which no candidate can be measured has failed as its last epoch's did.
         """
-        candidates = [
-            candidate
-            for outcome in outcomes
-            if isinstance(outcome, TrainedIndividual)
-            for candidate in candidates_of(outcome, self._config)
-        ]
+        trained = [outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)]
+        candidates = [candidate for each in trained for candidate in candidates_of(each, self._config)]
+        if self._config.consensus_candidate and (mean := consensus_candidate(stage, trained, self._config)):
+            candidates.append(mean)
         if self._short_trainings is not None:
             trainings = self._short_trainings.of(stage, [candidate.genotype for candidate in candidates])
             tried = [

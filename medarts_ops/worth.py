@@ -1,4 +1,4 @@
-"""What operations and edges are worth, by the loss without them; and the genotype that this says."""
+"""What operations and edges are worth, by the loss without them; of one individual, or in the mean of several."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.space.discretize import discretize
-from medarts_ops.space.genotype import Genotype
-from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.value import BoolArray, FloatArray, Value
 
 
@@ -45,41 +42,51 @@ class Worth(Value):
     reduce: CellWorth
 
 
-def read_by_worth(space: SearchSpace, worths: Sequence[Worth]) -> Genotype:
-    """The genotype of the mean worth of one individual or several, whose noise the mean takes away.
+def mean_worth(worths: Sequence[Worth]) -> Worth:
+    """The worth of a population of one or more, whose noise the mean takes away.
 
-    An edge has its operation of the highest mean over those who measured it; a node keeps the two edges of the highest
-    mean. Ties go to the lower operation and the lower edge.
+    An operation's is the mean over those who measured it, and it is measured if anyone did.
 
-    Wang et al. 2021 (perturbation instead of α), without their fine-tuning between decisions; the mean over a
-    population is PertNAS's.
+    Source: PertNAS's averaged valuations.
 
     Raises:
-        GenotypeError: no worths, of another space, or fewer than two edges of a node have a measured operation.
-    """
-    return discretize(space, *weights_by_worth(worths))
-
-
-def weights_by_worth(worths: Sequence[Worth]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two mixtures `[edge, op]`, normal first, that are discretized to what the mean worth says.
-
-    Their order alone means something: whatever reads mixtures, a strategy or a repair, so reads worth, too.
+        GenotypeError: no worths.
     """
     if not worths:
         raise GenotypeError("there is no worth to read: allowed is one individual's or more")
-    normal, reduce = (_weights(cells) for cells in ([w.normal for w in worths], [w.reduce for w in worths]))
-    return normal, reduce
+    normal, reduce = (_mean(cells) for cells in ([w.normal for w in worths], [w.reduce for w in worths]))
+    return Worth(normal=normal, reduce=reduce)
 
 
-def _weights(cells: Sequence[CellWorth]) -> NDArray[np.float64]:
+def _mean(cells: Sequence[CellWorth]) -> CellWorth:
     measured = np.stack([cell.measured for cell in cells])
     found = np.stack([cell.operations for cell in cells]).astype(np.float64)
     times = measured.sum(axis=0)
-    means = np.where(times > 0, np.where(measured, found, 0.0).sum(axis=0) / np.maximum(times, 1), -np.inf)
+    return CellWorth(
+        operations=np.where(measured, found, 0.0).sum(axis=0) / np.maximum(times, 1),
+        edges=np.stack([cell.edges for cell in cells]).mean(axis=0, dtype=np.float64),
+        measured=times > 0,
+    )
+
+
+def weights_by_worth(worth: Worth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two mixtures `[edge, op]`, normal first, that are discretized to what worth says.
+
+    An edge has its worthiest measured operation, a node its two worthiest edges; ties go to the lower operation and the
+    lower edge. The order of the weights alone means something: whatever reads mixtures, a strategy or a repair, so
+    reads worth, too.
+
+    Source: Wang et al. 2021 (perturbation instead of α), without their fine-tuning between decisions.
+    """
+    normal, reduce = (_weights(cell) for cell in (worth.normal, worth.reduce))
+    return normal, reduce
+
+
+def _weights(cell: CellWorth) -> NDArray[np.float64]:
+    operations = np.where(cell.measured, cell.operations, -np.inf)
     # Ranks: the strongest of a row has its edge's plus an equal fraction, so that rows compare by their edges' worth.
-    edges = np.stack([cell.edges for cell in cells]).astype(np.float64).mean(axis=0)
-    ranks = 1.0 + np.unique(edges, return_inverse=True)[1].reshape(-1, 1)
-    n_better = (means[:, None, :] > means[:, :, None]).sum(axis=2)
-    n_ops = means.shape[1]
-    weights: NDArray[np.float64] = np.where(times > 0, ranks + (n_ops - n_better) / (n_ops + 1), 0.0)
+    ranks = 1.0 + np.unique(cell.edges, return_inverse=True)[1].reshape(-1, 1)
+    n_better = (operations[:, None, :] > operations[:, :, None]).sum(axis=2)
+    n_ops = operations.shape[1]
+    weights: NDArray[np.float64] = np.where(cell.measured, ranks + (n_ops - n_better) / (n_ops + 1), 0.0)
     return weights

@@ -36,7 +36,7 @@ FLOORS = [
     {"training"},
     {"executors", "reproducibility"},
     {"resolving"},
-    {"populations", "short_trainings"},
+    {"population_reading", "populations", "short_trainings"},
     {"training_rounds"},
     {"stages", "evaluation"},
     {"search"},

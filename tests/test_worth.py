@@ -7,8 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from medarts_ops.errors import GenotypeError
+from medarts_ops.space.discretize import discretize
+from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.worth import CellWorth, Worth, read_by_worth, weights_by_worth
+from medarts_ops.worth import CellWorth, Worth, mean_worth, weights_by_worth
 
 SPACE = SearchSpace(n_nodes=2, primitives=("none", "skip_connect", "sep_conv_3x3"))  # edges 02 12, 03 13 23
 NONE, SKIP, SEP = range(3)
@@ -24,6 +26,10 @@ def worth(operations: np.ndarray, edges: np.ndarray, measured: np.ndarray = MEAS
 def random_worth(seed: int) -> Worth:
     rng = np.random.default_rng(seed)
     return worth(rng.normal(size=(5, 3)), rng.normal(size=5))
+
+
+def read_by_worth(space: SearchSpace, worths: list[Worth]) -> Genotype:
+    return discretize(space, *weights_by_worth(mean_worth(worths)))
 
 
 def brute_force(worths: list[Worth]) -> tuple[tuple[str, int], ...]:
@@ -82,7 +88,7 @@ def test_ties_go_to_the_lower_operation_and_the_lower_edge() -> None:
 
 def test_a_repair_that_takes_an_operation_away_leaves_the_order_of_edges() -> None:
     found = random_worth(3)
-    normal, _ = weights_by_worth([found])
+    normal, _ = weights_by_worth(found)
     best = normal.argmax(axis=1)
     repaired = normal.copy()
     repaired[np.arange(5), best] = 0.0

@@ -70,7 +70,7 @@ def estimate_search(
         stack = min(stage.size, config.runtime.stack)
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
-        individuals = stage.size * (config.proposals.generations if index == 0 else 1)
+        individuals = stage.size * config.populations_of(index)
         steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)
         estimates.append(
             StageEstimate(
@@ -98,7 +98,8 @@ def _estimate_genotypes(
     to_train = images - held_out
     (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
     timed = estimate_evaluation(settings, genotype, (to_train, held_out), size, repeats)
-    genotypes = individuals * config.candidates_each
+    populations = sum(config.populations_of(stage) for stage in range(len(config.stages)))
+    genotypes = config.most_candidates_of(individuals, populations)
     return GenotypesEstimate(
         genotypes=genotypes,
         images=to_train,

@@ -47,6 +47,7 @@ class StageView:
         chosen: ids that go on; the one that was found, after the last stage.
         share: of the search cost so far, in 0…1.
         agreements: of its individuals that were read by worth.
+        taken: ids of those that go on with an α and a genotype not of their last epoch, and whose.
     """
 
     stage: StageResult
@@ -58,6 +59,7 @@ class StageView:
     share: float
     is_last: bool
     agreements: tuple[Agreement, ...]
+    taken: tuple[tuple[str, str], ...]
 
 
 def settings_table(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine, ...]:
@@ -92,6 +94,7 @@ def stage_view(report: SearchReport, stage: StageResult) -> StageView:
         share=stage.seconds / report.seconds if report.seconds else 0.0,
         is_last=stage.index == len(report.config.stages) - 1,
         agreements=tuple(_agreements(stage)),
+        taken=tuple((one.id, one.trained.taken_from) for one in stage.ranked if one.trained.taken_from is not None),
     )
 
 

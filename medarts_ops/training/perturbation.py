@@ -42,7 +42,7 @@ def read_by_perturbation(training: SearchTraining, outcomes: Sequence[Outcome]) 
 
 def _read(training: SearchTraining, trained: TrainedIndividual, worth: Worth) -> Outcome:
     try:
-        weights = Mixtures(*weights_by_worth([worth]))
+        weights = Mixtures(*weights_by_worth(worth))
         genotype, set_aside = read_genotype(training.strategy, weights, training.task.config.max_skips)
     except GenotypeError as error:
         last = trained.history[-1].epoch

@@ -66,6 +66,26 @@ def test_the_accuracy_of_the_discretized_supernet_stands_beside_who_was_measured
     assert f"{skips} 23.45 % {one.trained.genotype.identity}" in text
 
 
+def test_it_says_who_goes_on_as_of_an_earlier_epoch_or_of_the_populations_mean(page: Page) -> None:
+    assert "Not as of their last epoch" not in page.text
+    report = make_report()
+    first, updates = report.stages[0], ({"epoch": 0}, {"is_consensus": True})
+    taken = [
+        one.model_copy(
+            update={"evaluated": one.evaluated.model_copy(update={"trained": one.trained.model_copy(update=update)})}
+        )
+        for one, update in zip(first.ranked, updates, strict=False)
+    ]
+    stage = first.model_copy(update={"ranked": (*taken, *first.ranked[2:])})
+    text = Page(report_html(replace(report, stages=(stage, *report.stages[1:])), WRITTEN)).text
+    epochs = len(taken[0].trained.history)
+    assert epochs > 1
+    assert (
+        f"Not as of their last epoch: {taken[0].id} as of epoch 1 of {epochs}, "
+        f"{taken[1].id} as of the mean of its population." in text
+    )
+
+
 def test_it_says_how_far_worth_and_mixtures_agree_where_genotypes_were_read_by_worth(page: Page) -> None:
     assert "read by worth" not in page.text
     report = make_report()

@@ -19,6 +19,7 @@ from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import Individual, TrainedIndividual
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.populations import random_individual
+from medarts_ops.space.discretize import discretize
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
@@ -26,7 +27,7 @@ from medarts_ops.training.perturbation import read_by_perturbation
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
-from medarts_ops.worth import read_by_worth
+from medarts_ops.worth import weights_by_worth
 
 MIXTURE = make_search_config_tiny()
 CONFIG = MIXTURE.model_copy(update={"reading": ReadingConfig(name="perturbation", images=30)})
@@ -65,7 +66,7 @@ def test_a_search_of_either_reading_trains_the_same_bits(both: list[TrainedIndiv
     for worthy, usual in zip(both, plain, strict=True):
         assert worthy.alpha == usual.alpha and worthy.mixture_genotype == usual.genotype
         assert worthy.valid_accuracy == usual.valid_accuracy
-        assert worthy.genotype == read_by_worth(SPACE, [worthy.worth])
+        assert worthy.genotype == discretize(SPACE, *weights_by_worth(worthy.worth))
         assert usual.worth is None and usual.mixture_genotype is None
 
 
