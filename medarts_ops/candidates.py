@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.evolution.choice import weighted_sums, weights_of
@@ -11,11 +11,14 @@ from medarts_ops.individual import EpochRecord, EvaluatedIndividual, TrainedIndi
 from medarts_ops.space.genotype import Genotype
 
 
-def candidates_of(trained: TrainedIndividual, config: ResolvedSearchConfig) -> tuple[TrainedIndividual, ...]:
+def candidates_of(
+    trained: TrainedIndividual, config: ResolvedSearchConfig, params_of: Callable[[TrainedIndividual], float]
+) -> tuple[TrainedIndividual, ...]:
     """The individual as it was after its last epoch, then after others, where epochs are candidates.
 
     One for each genotype, at the last epoch that read it; at most `most_candidates`: the last genotype, and of the
-    others those that lasted most epochs, of equals the later. Early stopping (DARTS+, RobustDARTS) takes one of these.
+    others those that the `sieve` leaves, which lasted most epochs or have most parameters, of equals the later. Early
+    stopping (DARTS+, RobustDARTS) takes one of these. `params_of` is asked only by the sieve of parameters.
     """
     if config.candidates == "last":
         return (trained,)
@@ -23,8 +26,11 @@ def candidates_of(trained: TrainedIndividual, config: ResolvedSearchConfig) -> t
     for record in trained.history:
         if record.genotype is not None and record.genotype != trained.genotype:
             epochs.setdefault(record.genotype, []).append(record)
-    lasting = sorted(epochs.values(), key=lambda records: (-len(records), -records[-1].epoch))
-    return (trained, *(_as_after(trained, records[-1]) for records in lasting[: config.most_candidates - 1]))
+    lasted = sorted(epochs.values(), key=lambda records: (-len(records), -records[-1].epoch))
+    others = [_as_after(trained, records[-1]) for records in lasted]
+    if config.sieve == "params":
+        others.sort(key=lambda other: (-params_of(other), -(other.epoch or 0)))
+    return (trained, *others[: config.most_candidates - 1])
 
 
 def _as_after(trained: TrainedIndividual, record: EpochRecord) -> TrainedIndividual:

@@ -129,7 +129,7 @@ class SearchConfig(Settings):
     """A whole search."""
 
     added_later = frozenset(
-        {"result", "derived", "candidates", "most_candidates", "max_skips", "reading", "consensus_candidate"}
+        {"result", "derived", "candidates", "most_candidates", "max_skips", "reading", "consensus_candidate", "sieve"}
     )
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
@@ -180,7 +180,10 @@ class SearchConfig(Settings):
         "whose weighted objectives (result.weights) are the highest of the population's is taken",
     )
     most_candidates: int = setting(
-        3, "ours", "candidates of an individual: its last genotype and those that lasted longest", ge=1, le=MAX_EPOCHS
+        3, "ours", "candidates of an individual: its last genotype and those that the sieve leaves", ge=1, le=MAX_EPOCHS
+    )
+    sieve: Literal["lasted", "params"] = setting(
+        "lasted", "ours", "which epochs' genotypes are candidates: that lasted most epochs, or of most parameters"
     )
     consensus_candidate: bool = setting(
         False,

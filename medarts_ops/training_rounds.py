@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from medarts_ops.individual import (
     without_alpha,
 )
 from medarts_ops.objectives.measuring import MeasuringContext
-from medarts_ops.objectives.registry import are_timed, evaluate_individual
+from medarts_ops.objectives.registry import are_timed, evaluate_individual, params
 from medarts_ops.observers import (
     EpochFinished,
     GenotypeTrained,
@@ -164,7 +165,8 @@ class TrainingRounds:
         An individual of which no candidate can be measured has failed as its last epoch's did.
         """
         trained = [outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)]
-        candidates = [candidate for each in trained for candidate in candidates_of(each, self._config)]
+        params_of = partial(params, context=self._context)
+        candidates = [candidate for each in trained for candidate in candidates_of(each, self._config, params_of)]
         if self._config.consensus_candidate and (mean := consensus_candidate(stage, trained, self._config)):
             candidates.append(mean)
         if self._short_trainings is not None:

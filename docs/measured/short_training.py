@@ -1,0 +1,145 @@
+"""Does a short training rank genotypes as full training does? On genotypes whose full accuracies somebody measured.
+
+    python short_training.py train RESULTS.jsonl IMAGES.npz REAL.npz --derived 'epochs: 5' [--first 24] [--part 0/2]
+    python short_training.py table RESULTS.jsonl REAL.npz
+
+`train` trains each genotype as a search with `derived_accuracy` does, and adds a line for each; it goes on where it was
+stopped, and parts may run side by side. `table` prints rank correlations with the full accuracies, alone and together
+with parameters (Eq. 6: each by its range, parameters at half weight). REAL.npz holds `genotypes` (JSON), `accuracy` and
+`params_millions` of 100 networks of the DARTS space (github.com/MAC-AutoML/rethinking_performance_estimation_in_NAS);
+a search never sees it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from medarts_ops.config import ObjectiveConfig, SearchConfig
+from medarts_ops.derived import DerivedTraining
+from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.resolving import resolve_search_config
+from medarts_ops.space.genotype import Genotype
+from medarts_ops.tasks import DerivedTask, derived_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    train_ = verbs.add_parser("train")
+    train_.add_argument("results", type=Path)
+    train_.add_argument("images", type=Path)
+    train_.add_argument("real", type=Path)
+    train_.add_argument("--derived", type=yaml.safe_load, default={}, help="settings under derived., as YAML")
+    train_.add_argument("--first", type=int, default=24, help="how many of the genotypes")
+    train_.add_argument("--part", default="0/1", help="every n-th genotype from the k-th: k/n")
+    train_.set_defaults(carry_out=train)
+    table_ = verbs.add_parser("table")
+    table_.add_argument("results", type=Path)
+    table_.add_argument("real", type=Path)
+    table_.set_defaults(carry_out=table)
+    asked = parser.parse_args()
+    asked.carry_out(asked)
+
+
+def train(asked: argparse.Namespace) -> None:
+    """Add a line to the results for each genotype that has none by these settings."""
+    config, data = resolve_search_config(
+        SearchConfig.model_validate(
+            {
+                "dataset": {"name": "npz", "data": str(asked.images)},
+                "objectives": [ObjectiveConfig(name="derived_accuracy")],
+                "derived": asked.derived,
+                "runtime": {"device": "cpu", "threads": 1, "workers": 1},
+            }
+        )
+    )
+    settings, derived = derived_settings(config), config.derived.model_dump()
+    first, step = (int(number) for number in asked.part.split("/"))
+    real = np.load(asked.real)
+    genotypes = json.loads(str(real["genotypes"]))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "derived.npz"
+        assert data.derived is not None
+        data.derived.save(file)
+        executor = LocalExecutor(config.runtime)
+        for number in range(first, asked.first, step):
+            if any(line["genotype"] == number and line["derived"] == derived for line in lines_of(asked.results)):
+                continue
+            task = DerivedTask(genotype=published(genotypes[number]), settings=settings, data=str(file))
+            started = time.perf_counter()
+            (outcome,) = executor.run([task], lambda name, record: None)
+            assert isinstance(outcome, DerivedTraining), outcome
+            line = {
+                "genotype": number,
+                "derived": derived,
+                "accuracy": [record.valid_accuracy for record in outcome.history],
+                "loss": [record.valid_loss for record in outcome.history],
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+            with asked.results.open("a", encoding="utf-8") as file_of_results:
+                file_of_results.write(json.dumps(line) + "\n")
+            print(number, line["accuracy"][-1], f"{line['seconds']:.0f} s", flush=True)
+
+
+def published(cells: dict[str, Any]) -> Genotype:
+    """A genotype from DARTS's two lists of (operation, input)."""
+    normal, reduce = (tuple((name, int(source)) for name, source in cells[cell]) for cell in ("normal", "reduce"))
+    concat = (2, 3, 4, 5)
+    return Genotype(normal=normal, normal_concat=concat, reduce=reduce, reduce_concat=concat)
+
+
+def lines_of(results: Path) -> list[dict[str, Any]]:
+    """What was trained so far."""
+    if not results.exists():
+        return []
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+
+
+def table(asked: argparse.Namespace) -> None:
+    """Print a line of Markdown for each settings that the results hold."""
+    real = np.load(asked.real)
+    by_settings = defaultdict(list)
+    for line in lines_of(asked.results):
+        by_settings[json.dumps(line["derived"])].append(line)
+    print("| cells | channels | epochs | batch | images | genotypes | minutes each | ρ | ρ with parameters |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for settings, lines in by_settings.items():
+        which = [line["genotype"] for line in lines]
+        truth, params = real["accuracy"][which], real["params_millions"][which]
+        accuracy = np.array([line["accuracy"][-1] for line in lines])
+        minutes = float(np.median([line["seconds"] for line in lines])) / 60
+        asked_for = json.loads(settings)
+        row = [asked_for[name] for name in ("cells", "channels", "epochs", "batch", "images")]
+        row += [len(lines), f"{minutes:.1f}", correlation(accuracy, truth)]
+        print("|", " | ".join(map(str, [*row, correlation(shares(accuracy) + 0.5 * shares(params), truth)])), "|")
+    which = sorted({line["genotype"] for line in lines_of(asked.results)})
+    alone = correlation(real["params_millions"][which], real["accuracy"][which])
+    print(f"\nparameters alone: {alone} ({len(which)} genotypes)")
+
+
+def shares(values: np.ndarray) -> np.ndarray:
+    """Each over the range of all, as in Eq. 6."""
+    return (values - values.min()) / np.ptp(values)
+
+
+def correlation(values: np.ndarray, truth: np.ndarray) -> str:
+    """Spearman's ρ with its 95 % interval (percentile bootstrap over genotypes, 2,000 resamples)."""
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(truth), size=len(truth)) for _ in range(2000)]
+    low, high = np.nanpercentile([spearmanr(values[each], truth[each]).statistic for each in draws], [2.5, 97.5])
+    return f"{spearmanr(values, truth).statistic:.2f} [{low:.2f}, {high:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
