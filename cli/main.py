@@ -7,12 +7,12 @@ import logging
 import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from medarts_ops.cli.next_command import note_given, resume_line
+from medarts_ops.cli.signals import Terminated, heed_signals
 from medarts_ops.cli.streams import LastingStream, lasting_streams
 from medarts_ops.cli.visible import VisibleLines, echo
 from medarts_ops.errors import MedartsError, unknown_name
@@ -40,14 +40,6 @@ VERBS = {
     "config": "Print the settings with the origin of each, or their schema.",
 }
 """Every verb with its line in the help: static, so that `medarts --help` imports none of them."""
-
-
-class Terminated(KeyboardInterrupt):
-    """A signal asked for the end; whoever cleans up after Ctrl-C cleans up after this."""
-
-    def __init__(self, signal_number: int = signal.SIGTERM) -> None:
-        super().__init__(f"terminated by {signal.Signals(signal_number).name}")
-        self.exit_code = 128 + signal_number
 
 
 class VerbGroup(click.Group):
@@ -134,11 +126,7 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
-    # What a scheduler and a closed terminal send; not every platform has the second.
-    for name in ("SIGTERM", "SIGHUP"):
-        number = signal.Signals.__members__.get(name)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(number, _terminate)
+    heed_signals()
     stdout = lasting_streams()
     try:
         medarts.main(prog_name="medarts", standalone_mode=True)
@@ -167,12 +155,6 @@ def _leave(ctx: click.Context, line: str, exit_code: int) -> NoReturn:
     if to_resume is not None:
         echo(f"to go on: {to_resume}", err=True)
     ctx.exit(exit_code)
-
-
-def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
-    # A second signal must not break the clean-up that the first one began; SIGKILL still can.
-    signal.signal(signal_number, signal.SIG_IGN)
-    raise Terminated(signal_number)
 
 
 def _lost(stdout: LastingStream | None) -> int:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from medarts_ops.cli import main
+from medarts_ops.cli.signals import Terminated
 from medarts_ops.errors import ConfigError, MedartsError, StoreError
 
 HEAVY = ("torch", "torchvision", "mlflow", "optuna", "pandas", "sqlalchemy", "sklearn", "matplotlib", "plotly")
@@ -157,7 +158,7 @@ def test_an_unknown_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "word"), [(KeyboardInterrupt(), 130, "interrupted"), (main.Terminated(), 143, "terminated")]
+    ("error", "code", "word"), [(KeyboardInterrupt(), 130, "interrupted"), (Terminated(), 143, "terminated")]
 )
 def test_an_interrupt_is_a_line_and_the_signals_exit_code(
     error: BaseException, code: int, word: str, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +177,7 @@ def test_a_signal_lets_a_verb_clean_up(name: str, code: int) -> None:
 import click, os, signal, time
 signal.signal(signal.{name}, signal.SIG_DFL)
 from medarts_ops.cli import main
+from medarts_ops.cli.signals import Terminated
 @click.command()
 def command():
     try:
@@ -198,6 +200,7 @@ def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:
 import click, os, signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from medarts_ops.cli import main
+from medarts_ops.cli.signals import Terminated
 @click.command()
 def command():
     os.kill(os.getpid(), signal.SIGHUP)

@@ -1,0 +1,49 @@
+"""Signals end the process whenever they come."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# The signal comes in a finalizer, where Python can't let its exception out.
+IN_A_FINALIZER = """
+import gc, os, sys, time
+from medarts_ops.cli.signals import Terminated, heed_signals
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0)  # where the interpreter looks for signals
+
+heed_signals()
+try:
+    for _ in range(int(sys.argv[2])):
+        held = Held()
+        del held
+        time.sleep(0.5)
+    time.sleep(5)
+except Terminated as error:
+    sys.exit(error.exit_code)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_that_comes_in_a_finalizer_ends_the_process_all_the_same(
+    number: signal.Signals, code: int, times: int
+) -> None:
+    words = [sys.executable, "-c", IN_A_FINALIZER, str(int(number)), str(times)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (code, "")
+
+
+def test_what_else_a_finalizer_raises_is_printed_as_ever() -> None:
+    code = IN_A_FINALIZER.replace("os.kill(os.getpid(), int(sys.argv[1]))", "raise ValueError('seen')")
+    code = code.replace("time.sleep(5)", "pass")
+    ended = subprocess.run([sys.executable, "-c", code, "2", "1"], capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 0 and "ValueError: seen" in ended.stderr
