@@ -57,6 +57,7 @@ STAGE_TAG = "medarts.stage"  # the name of the stage
 SURVIVORS_TAG = "medarts.survivors"  # the runs of those that a stage began with, comma-separated
 INDIVIDUAL_TAG = "medarts.individual"  # the individual's id within its search
 ORIGIN_TAG = "medarts.origin"  # how the individual came to be: random, inherited, or the operator that made it
+SKIPS_TAG = "medarts.skips_set_aside"  # the skip-connections that max_skips left out of its normal cell
 TAKEN_FROM_TAG = "medarts.taken_from"  # whose α and genotype it goes on with, if not those of its last epoch
 PARENTS_TAG = "medarts.parents"  # the runs of its genetic parents, comma-separated; the first gave the normal cell
 SELECTED_TAG = "medarts.selected"  # marks an individual that went on to the next stage

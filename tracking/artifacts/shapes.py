@@ -21,6 +21,7 @@ from medarts_ops.individual import (
     FailedIndividual,
     RankedIndividual,
     StageResult,
+    TrainedIndividual,
     lineage_of,
 )
 from medarts_ops.observers import DatasetSummary
@@ -186,6 +187,17 @@ def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf
         for individual in lineage_of(stages, best_id)
     ]
     return versioned(vocabulary.LINEAGE, {"best": best_id, "individuals": rows})
+
+
+def reading_tags(trained: TrainedIndividual) -> dict[str, str]:
+    """How a trained individual's genotype came to be, where it is more than its last epoch's α says."""
+    skips = ", ".join(f"{source} → {node}" for source, node in trained.skips_set_aside)
+    found = {
+        vocabulary.GENOTYPE_TAG: trained.genotype.identity,
+        vocabulary.TAKEN_FROM_TAG: trained.taken_from,
+        vocabulary.SKIPS_TAG: skips or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def flattened(value: Value) -> dict[str, object]:

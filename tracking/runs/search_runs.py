@@ -164,8 +164,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._log_missing(run_id, {**measured, vocabulary.SECONDS: trained.seconds})
         if trained.derived is not None:
             self._log_curve(run_id, trained.derived)
-        taken_from = {} if trained.taken_from is None else {vocabulary.TAKEN_FROM_TAG: trained.taken_from}
-        self._store.set_tags(run_id, {vocabulary.GENOTYPE_TAG: trained.genotype.identity} | taken_from)
+        self._store.set_tags(run_id, shapes.reading_tags(trained))
 
     def _log_objectives(self, run_id: str, evaluated: EvaluatedIndividual) -> None:
         """One of an epoch's own names (valid_loss) stands after the last epoch, if it is of an earlier one."""

@@ -287,17 +287,18 @@ def test_what_discretizing_costs_is_a_metric_where_it_was_measured(store: RunSto
     assert not gap.keys() & other.metrics.keys()
 
 
-def test_a_run_says_where_its_genotype_is_not_that_of_its_last_epoch(
+def test_a_run_says_where_its_genotype_is_more_than_its_last_epoch_says(
     store: RunStore, tell: Tell, events: Events
 ) -> None:
     finished = next(event for event in events if isinstance(event, IndividualFinished))
     assert isinstance(finished.outcome, EvaluatedIndividual)
-    trained = finished.outcome.trained.model_copy(update={"is_consensus": True})
+    trained = finished.outcome.trained.model_copy(update={"is_consensus": True, "skips_set_aside": ((0, 2), (1, 4))})
     mean = IndividualFinished(outcome=finished.outcome.model_copy(update={"trained": trained}))
     observer = tell(tuple(mean if event is finished else event for event in events))
     first, other = (store.find_run(observer.run_id_of(name)) for name in (finished.individual.id, "init-01"))
     assert first.tags["medarts.taken_from"] == "the mean of its population"
-    assert "medarts.taken_from" not in other.tags
+    assert first.tags["medarts.skips_set_aside"] == "0 → 2, 1 → 4"
+    assert not {"medarts.taken_from", "medarts.skips_set_aside"} & other.tags.keys()
 
 
 def test_who_was_read_by_worth_has_it_beside_what_the_mixtures_say(store: RunStore, tell: Tell, events: Events) -> None:
