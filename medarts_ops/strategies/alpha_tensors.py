@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,6 +107,15 @@ class AlphaTensors:
     def overwrite_masks(self, alpha: Alpha) -> None:
         for cell, value in zip(self.cells, alpha.cells, strict=True):
             cell.overwrite_mask(value)
+
+
+def each_alone(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """`function` of every individual's part, [1, …] of each tensor, put together again.
+
+    For functions that a processor computes many numbers at a time: those left over at the end of a tensor are rounded
+    otherwise, and bits would depend on the size of the stack. A softmax goes row by row, and needs none of this.
+    """
+    return torch.cat([function(*parts) for parts in zip(*(tensor.split(1) for tensor in tensors), strict=True)])
 
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:

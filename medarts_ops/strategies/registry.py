@@ -6,14 +6,34 @@ from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.config_parsing import parse_config
 from medarts_ops.errors import ConfigError, named
 from medarts_ops.registry import Registry
+from medarts_ops.strategies.asap import AsapSettings
 from medarts_ops.strategies.darts import DartsSettings
+from medarts_ops.strategies.dr_nas import DrNasSettings
+from medarts_ops.strategies.fair_darts import FairDartsSettings
+from medarts_ops.strategies.gdas import GdasSettings
+from medarts_ops.strategies.p_darts import PDartsSettings
+from medarts_ops.strategies.pc_darts import PcDartsSettings
+from medarts_ops.strategies.proxyless import ProxylessSettings
+from medarts_ops.strategies.sdarts import SmoothDartsSettings
+from medarts_ops.strategies.snas import SnasSettings
 from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
 
 STRATEGIES: Registry[type[StrategySettings]] = Registry(
     "strategy",
     "strategy.name",
     "medarts_ops.strategies",
-    {"darts": DartsSettings},
+    {
+        "darts": DartsSettings,
+        "sdarts-rs": SmoothDartsSettings,
+        "pc-darts": PcDartsSettings,
+        "p-darts": PDartsSettings,
+        "dr-nas": DrNasSettings,
+        "fair-darts": FairDartsSettings,
+        "asap": AsapSettings,
+        "snas": SnasSettings,
+        "gdas": GdasSettings,
+        "proxyless": ProxylessSettings,
+    },
     part_type=type(StrategySettings),
     part_is="a subclass of StrategySettings",
 )

@@ -25,7 +25,9 @@ from medarts_ops.config import StrategyConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
+from medarts_ops.strategies.gdas import Gdas
 from medarts_ops.strategies.problem import mixtures_of
+from medarts_ops.strategies.proxyless import Proxyless
 from medarts_ops.strategies.reading import read_mixtures
 from medarts_ops.strategies.registry import STRATEGIES, build_strategy, strategy_settings
 from medarts_ops.strategies.strategy import AlphaStep, Strategy, StrategySettings
@@ -41,6 +43,10 @@ def variants() -> list[StrategySettings]:
 @pytest.fixture(params=variants(), ids=lambda part: f"{type(part).__name__}-{getattr(part, 'order', '')}")
 def strategy(request: pytest.FixtureRequest) -> Strategy:
     return request.param.build(SPACE)
+
+
+STRAIGHT_THROUGH = (Gdas, Proxyless)
+"""Whose weights don't move with α, though they have a gradient; tests/strategies hold that to its formula."""
 
 
 def masked(alpha: Alpha, operation: str = "sep_conv_5x5") -> Alpha:
@@ -90,6 +96,8 @@ def test_mixture_weights_are_positive_finite_and_differentiable(strategy, phase)
 
 
 def test_fixed_noise_gives_the_gradient_of_finite_differences(strategy):
+    if isinstance(strategy, STRAIGHT_THROUGH):
+        pytest.skip("the weights of a straight-through draw are constant")
     tensors = make_tensors(strategy, make_alpha_of(strategy, 1, std=1.0), torch.float64)
     direction = [torch.randn_like(leaf) for leaf in tensors.leaves()]
     coefficients = torch.randn(SPACE.n_edges, SPACE.n_primitives, dtype=torch.float64)
@@ -142,6 +150,8 @@ def test_no_genotype_holds_a_masked_operation(strategy):
 
 
 def test_following_the_gradient_lowers_what_alpha_descends(strategy):
+    if isinstance(strategy, STRAIGHT_THROUGH):
+        pytest.skip("a straight-through gradient is of another function")
     problem, train, valid = make_problem(strategy), make_batch(0), make_batch(1)
     gradient = strategy.architecture_gradient(problem, train, valid)
     with torch.no_grad():
@@ -151,14 +161,13 @@ def test_following_the_gradient_lowers_what_alpha_descends(strategy):
         assert problem.penalized(problem.losses(valid)).item() < before
 
 
-def test_the_reported_loss_leaves_the_penalty_out(strategy):
+def test_the_reported_loss_leaves_the_penalty_out(strategy, monkeypatch):
     problem, train, valid = make_problem(strategy), make_batch(0), make_batch(1)
     if strategy.penalty(problem.alpha, problem.moment) is None:
         return
     got = strategy.architecture_gradient(problem, train, valid).losses
-    free = replace(strategy, settings=strategy.settings.model_copy(update={"strength": 0.0}))
-    other = replace(make_problem(strategy), strategy=free)
-    assert torch.equal(got, free.architecture_gradient(other, train, valid).losses)
+    monkeypatch.setattr(type(strategy), "penalty", lambda *_: None)
+    assert torch.equal(got, strategy.architecture_gradient(make_problem(strategy), train, valid).losses)
 
 
 def test_the_weights_are_left_alone(strategy):

@@ -1,0 +1,60 @@
+"""FairDARTS (Chu et al. 2020): operations that don't compete, each drawn to 0 or to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medarts_ops.settings import setting
+from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.strategies.strategy import Strategy, StrategySettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
+    from medarts_ops.strategies.problem import Moment
+
+
+class FairDartsSettings(StrategySettings):
+    """FairDARTS (Chu et al., 2020)."""
+
+    zero_one: float = setting(10.0, "FairDARTS", "weight of the loss that draws weights to 0 or to 1", ge=0)
+
+    def build(self, space: SearchSpace) -> Strategy:
+        return FairDarts(space, self.zero_one)
+
+
+@dataclass(frozen=True)
+class FairDarts(Strategy):
+    """First-order DARTS with sigmoid(α) for each operation; `none` has no weight, since it has nobody to compete with.
+
+    It is read as DARTS is: two edges for each node, though the publication leaves out edges below a threshold, which a
+    genotype of this space cannot say.
+    """
+
+    zero_one: float
+
+    def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
+        """Each operation's own weight in 0…1; a row's sum is anything."""
+        import torch
+
+        from medarts_ops.strategies.alpha_tensors import each_alone
+
+        return torch.where(self._weighed(cell), each_alone(torch.sigmoid, cell.arrays["op_logits"]), 0.0)
+
+    def penalty(self, alpha: AlphaTensors, moment: Moment) -> Tensor | None:
+        """The zero-one loss [individual], -mean (θ - 1/2)² over all weights that there are, times `zero_one`."""
+        if not self.zero_one:
+            return None
+        summed = [((self.mixture(cell, moment) - 0.5).square() * self._weighed(cell)) for cell in alpha.cells]
+        count = sum(self._weighed(cell).flatten(1).sum(dim=1) for cell in alpha.cells)
+        return -self.zero_one * sum(each.flatten(1).sum(dim=1) for each in summed) / count
+
+    def _weighed(self, cell: CellTensors) -> Tensor:
+        """The operations [individual, edge, op] that have a weight: all that there are but `none`."""
+        if "none" not in self.space.primitives:
+            return cell.mask
+        weighed = cell.mask.clone()
+        weighed[:, :, self.space.primitives.index("none")] = False
+        return weighed

@@ -1,0 +1,54 @@
+"""SNAS (Xie et al. 2019): a random one-hot choice for each edge, relaxed to a concrete variable that sharpens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medarts_ops.settings import setting
+from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.strategies.darts import FirstOrderDarts
+from medarts_ops.strategies.strategy import Strategy, StrategySettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from medarts_ops.strategies.alpha_tensors import CellTensors
+    from medarts_ops.strategies.problem import Moment
+
+
+class SnasSettings(StrategySettings):
+    """SNAS (Xie et al., 2019), bilevel."""
+
+    temperature_first: float = setting(1.0, "SNAS", "temperature of the draws at the search's beginning", gt=0)
+    temperature_last: float = setting(0.33, "ours", "temperature at its end (SNAS's own code: 0.03)", gt=0)
+
+    def build(self, space: SearchSpace) -> Strategy:
+        return Snas(space, self.temperature_first, self.temperature_last)
+
+
+@dataclass(frozen=True)
+class Snas(FirstOrderDarts):
+    """Mixtures softmax((α + Gumbel) / τ), through which the gradient goes; read as DARTS's."""
+
+    temperature_first: float
+    temperature_last: float
+
+    draws_noise = True
+
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """A Gumbel draw for each operation of each edge: one for all cells of a kind."""
+        from medarts_ops.strategies.draws import gumbel
+
+        return gumbel((self.space.n_edges, self.space.n_primitives), generator)
+
+    def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
+        """A draw of the concrete distribution; τ falls linearly over the whole search (SNAS: over its epochs)."""
+        from medarts_ops.strategies.alpha_tensors import masked_softmax
+        from medarts_ops.strategies.draws import linear
+
+        if moment.phase == "reading" or cell.noise is None:
+            return super().mixture(cell, moment)
+        temperature = linear(self.temperature_first, self.temperature_last, moment.progress)
+        return masked_softmax((cell.arrays["op_logits"] + cell.noise) / temperature, cell.mask)
