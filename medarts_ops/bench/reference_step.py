@@ -15,7 +15,7 @@ from medarts_ops.config import SearchConfig, StageConfig, WeightsConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
-from medarts_ops.strategies.darts import FirstOrderDarts
+from medarts_ops.strategies.darts import Darts
 from medarts_ops.strategies.problem import BilevelProblem, LossScales, Moment, WeightStep
 from medarts_ops.strategies.registry import build_strategy
 
@@ -36,7 +36,7 @@ def reference_step(
     plain = ReferenceSupernet(
         spec, cells=stage.cells, channels=stage.channels, n_classes=n_classes, in_channels=in_channels
     ).to(device)
-    alpha = FirstOrderDarts(spec.space).initial_alpha(0.0, np.random.default_rng(0))
+    alpha = Darts(spec.space).initial_alpha(0.0, np.random.default_rng(0))
     alphas = AlphaTensors.stack([alpha], spec.space.n_primitives, device)
     train, valid = (Batch(batch.images.contiguous(), batch.labels) for batch in batches)
     betas = (config.alpha.beta1, config.alpha.beta2)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from medarts_ops.alpha import Alpha, CellAlpha, Mixtures
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import StagePlace, Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from medarts_ops.strategies.problem import Moment
 
 
-class AsapSettings(StrategySettings):
+class AsapSettings(DartsSettings):
     """ASAP (Noy et al., 2019)."""
 
     temperature_first: float = setting(1.6, "ASAP", "temperature of the mixtures at the search's beginning", gt=0)
@@ -34,13 +35,13 @@ class AsapSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class Asap(Strategy):
+class Asap(Darts):
     """Mixtures softmax(α / T) of what is left; T falls by equal factors over the whole search.
 
     The publication's grace, while T is above 1, is `alpha.warmup` here.
     """
 
-    settings: AsapSettings
+    settings: AsapSettings = AsapSettings()
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """Annealed softmax over the operations that are left."""

@@ -29,12 +29,14 @@ class DartsSettings(StrategySettings):
 
     def build(self, space: SearchSpace) -> Strategy:
         """DARTS in the order that the settings ask for."""
-        return FirstOrderDarts(space) if self.order == "first" else SecondOrderDarts(space, self.finite_difference)
+        return Darts(space, self)
 
 
 @dataclass(frozen=True)
-class FirstOrderDarts(Strategy):
-    """ξ = 0: the gradient of the validation loss at the current weights."""
+class Darts(Strategy):
+    """Softmax mixtures, and α's gradient at the current weights (ξ = 0), or through one virtual step of w."""
+
+    settings: DartsSettings = DartsSettings()
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """Softmax over the operations (Eq. 2)."""
@@ -42,14 +44,10 @@ class FirstOrderDarts(Strategy):
 
         return masked_softmax(cell.arrays["op_logits"], cell.mask)
 
-
-@dataclass(frozen=True)
-class SecondOrderDarts(FirstOrderDarts):
-    """ξ = the current learning rate: the gradient through one virtual step of w (`second_order_gradient`)."""
-
-    finite_difference: float
-
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
+        """Second order: ξ = the current learning rate (`second_order_gradient`)."""
+        if self.settings.order == "first":
+            return super().architecture_gradient(problem, train, valid)
         from medarts_ops.strategies.second_order import second_order_gradient
 
-        return second_order_gradient(problem, train, valid, self.finite_difference)
+        return second_order_gradient(problem, train, valid, self.settings.finite_difference)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.strategy import Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ LEAST_CONCENTRATION = 1e-3
 """Below this a draw has no finite logarithm in float32."""
 
 
-class DrNasSettings(StrategySettings):
+class DrNasSettings(DartsSettings):
     """DrNAS (Chen et al., 2021), without its progressive form."""
 
     kl: float = setting(
@@ -32,11 +33,11 @@ class DrNasSettings(StrategySettings):
     )
 
     def build(self, space: SearchSpace) -> Strategy:
-        return DrNas(space, self.kl)
+        return DrNas(space, self)
 
 
 @dataclass(frozen=True)
-class DrNas(Strategy):
+class DrNas(Darts):
     """Rows θ ~ Dirichlet(c) with c = elu(α) + 1, in both steps; read as its mean c / Σ c.
 
     A row is Gamma numbers over their sum. Each is drawn as a function of α and of noise that does not depend on α, so
@@ -44,7 +45,7 @@ class DrNas(Strategy):
     the same distribution).
     """
 
-    kl: float
+    settings: DrNasSettings = DrNasSettings()
 
     draws_noise = True
 
@@ -70,11 +71,11 @@ class DrNas(Strategy):
 
     def penalty(self, alpha: AlphaTensors, moment: Moment) -> Tensor | None:
         """KL(Dirichlet(c) ‖ Dirichlet(1)), summed over all edges, times its weight; over all operations of a row."""
-        if not self.kl:
+        if not self.settings.kl:
             return None
         from medarts_ops.strategies.alpha_tensors import each_alone
 
-        return self.kl * sum(each_alone(_divergence, cell.arrays["op_logits"]) for cell in alpha.cells)
+        return self.settings.kl * sum(each_alone(_divergence, cell.arrays["op_logits"]) for cell in alpha.cells)
 
 
 def _concentration(logits: Tensor) -> Tensor:

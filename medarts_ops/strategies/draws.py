@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from medarts_ops.strategies.alpha_tensors import masked_softmax
+
 SMALLEST_UNIFORM = 1e-7
 """Uniform draws keep so far from 0 and 1, where a Gumbel draw would be infinite."""
 
@@ -24,6 +26,11 @@ def drawn_operation(logits: Tensor, mask: Tensor, noise: Tensor | None) -> Tenso
     noisy = logits.detach() if noise is None else logits.detach() + noise
     best = noisy.masked_fill(~mask, torch.finfo(noisy.dtype).min).argmax(dim=-1, keepdim=True)
     return torch.zeros_like(noisy).scatter_(-1, best, 1.0)
+
+
+def concrete(logits: Tensor, noise: Tensor, temperature: Tensor, mask: Tensor) -> Tensor:
+    """A draw of the concrete distribution, softmax((logits + Gumbel) / τ) [individual, edge, op]."""
+    return masked_softmax((logits + noise) / temperature, mask)
 
 
 def geometric(first: float, last: float, progress: Tensor) -> Tensor:

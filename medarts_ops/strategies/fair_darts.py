@@ -22,7 +22,7 @@ class FairDartsSettings(StrategySettings):
     zero_one: float = setting(10.0, "FairDARTS", "weight of the loss that draws weights to 0 or to 1", ge=0)
 
     def build(self, space: SearchSpace) -> Strategy:
-        return FairDarts(space, self.zero_one)
+        return FairDarts(space, self)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FairDarts(Strategy):
     genotype of this space cannot say.
     """
 
-    zero_one: float
+    settings: FairDartsSettings = FairDartsSettings()
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """Each operation's own weight in 0…1; a row's sum is anything."""
@@ -45,11 +45,11 @@ class FairDarts(Strategy):
 
     def penalty(self, alpha: AlphaTensors, moment: Moment) -> Tensor | None:
         """The zero-one loss [individual], -mean (θ - 1/2)² over all weights that there are, times `zero_one`."""
-        if not self.zero_one:
+        if not self.settings.zero_one:
             return None
         summed = [((self.mixture(cell, moment) - 0.5).square() * self._weighed(cell)) for cell in alpha.cells]
         count = sum(self._weighed(cell).flatten(1).sum(dim=1) for cell in alpha.cells)
-        return -self.zero_one * sum(each.flatten(1).sum(dim=1) for each in summed) / count
+        return -self.settings.zero_one * sum(each.flatten(1).sum(dim=1) for each in summed) / count
 
     def _weighed(self, cell: CellTensors) -> Tensor:
         """The operations [individual, edge, op] that have a weight: all that there are but `none`."""

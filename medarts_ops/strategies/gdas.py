@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.snas import Snas
 from medarts_ops.strategies.strategy import Strategy, StrategySettings
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from medarts_ops.strategies.alpha_tensors import CellTensors
@@ -24,23 +24,35 @@ class GdasSettings(StrategySettings):
     temperature_last: float = setting(0.1, "GDAS", "temperature at its end", gt=0)
 
     def build(self, space: SearchSpace) -> Strategy:
-        return Gdas(space, self.temperature_first, self.temperature_last)
+        return Gdas(space, self)
 
 
 @dataclass(frozen=True)
-class Gdas(Snas):
+class Gdas(Strategy):
     """Only the drawn operation has a weight, of 1, and α's gradient goes through that weight alone.
 
     All operations are computed, as for any mixture here, so that a step is as dear as DARTS's (the publication runs the
-    drawn one alone).
+    drawn one alone). There is no second order: the weights don't move with α.
     """
 
-    def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
-        """One-hot; the gradient is that of softmax((α + Gumbel) / τ) at the drawn operation."""
-        from medarts_ops.strategies.draws import drawn_operation
+    settings: GdasSettings = GdasSettings()
 
-        relaxed = super().mixture(cell, moment)
+    draws_noise = True
+
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """A Gumbel draw for each operation of each edge: one for all cells of a kind."""
+        from medarts_ops.strategies.draws import gumbel
+
+        return gumbel((self.space.n_edges, self.space.n_primitives), generator)
+
+    def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
+        """One-hot; the gradient is that of softmax((α + Gumbel) / τ) at the drawn operation. Read as softmax(α)."""
+        from medarts_ops.strategies.alpha_tensors import masked_softmax
+        from medarts_ops.strategies.draws import concrete, drawn_operation, linear
+
+        logits = cell.arrays["op_logits"]
         if moment.phase == "reading" or cell.noise is None:
-            return relaxed
-        drawn = drawn_operation(cell.arrays["op_logits"], cell.mask, cell.noise)
-        return drawn * (1 + (relaxed - relaxed.detach()))
+            return masked_softmax(logits, cell.mask)
+        temperature = linear(self.settings.temperature_first, self.settings.temperature_last, moment.progress)
+        relaxed = concrete(logits, cell.noise, temperature, cell.mask)
+        return drawn_operation(logits, cell.mask, cell.noise) * (1 + (relaxed - relaxed.detach()))

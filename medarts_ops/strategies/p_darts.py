@@ -14,8 +14,8 @@ from pydantic import model_validator
 from medarts_ops.alpha import Alpha, CellAlpha
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.darts import FirstOrderDarts
-from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import StagePlace, Strategy
 
 WARMUP = 0.4
 """The share of a stage in which α is not trained (10 of 25 epochs), where the stage says none."""
@@ -27,7 +27,7 @@ INITIAL_STD = 1e-3
 """Of an α that is drawn anew, as DARTS's."""
 
 
-class PDartsSettings(StrategySettings):
+class PDartsSettings(DartsSettings):
     """P-DARTS (Chen et al., 2019). Of each list the last number serves all later stages."""
 
     operations: tuple[int, ...] = setting((8, 5, 3), "P-DARTS", "operations that an edge keeps, in each stage")
@@ -51,14 +51,14 @@ class PDartsSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class PDarts(FirstOrderDarts):
-    """First-order DARTS whose edges keep the operations that the survivors weigh most in the mean.
+class PDarts(Darts):
+    """DARTS whose edges keep the operations that the survivors weigh most in the mean.
 
     One mask for all of a stage, so that crossover is closed (ours: P-DARTS has one network). Its repair of cells with
     too many skips is `max_skips`.
     """
 
-    settings: PDartsSettings
+    settings: PDartsSettings = PDartsSettings()
 
     drops_skips = True
 

@@ -11,8 +11,8 @@ from medarts_ops.alpha import Alpha, CellAlpha
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.darts import FirstOrderDarts
-from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import StagePlace, Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 EDGE_LOGITS = "edge_logits"
 
 
-class PcDartsSettings(StrategySettings):
+class PcDartsSettings(DartsSettings):
     """PC-DARTS (Xu et al., 2020): partial channels and edge normalization."""
 
     channel_share: int = setting(4, "PC-DARTS", "one of how many channels is mixed; 1 mixes all", ge=1, le=64)
 
     def build(self, space: SearchSpace) -> Strategy:
-        return PcDarts(space, self.channel_share)
+        return PcDarts(space, self)
 
 
 @dataclass(frozen=True)
-class PcDarts(FirstOrderDarts):
-    """First-order DARTS on 1 / `channel_share` of the channels, with edge weights β beside α.
+class PcDarts(Darts):
+    """DARTS on 1 / `channel_share` of the channels, with edge weights β beside α.
 
     The other channels pass by, through a 2×2 max-pooling where the stride is 2, and all are shuffled.
     """
 
-    channel_share: int
+    settings: PcDartsSettings = PcDartsSettings()
 
     def supernet_spec(self, place: StagePlace) -> SupernetSpec:
-        return replace(SupernetSpec.full(self.space), channel_share=self.channel_share)
+        return replace(SupernetSpec.full(self.space), channel_share=self.settings.channel_share)
 
     def initial_alpha(self, std: float, rng: np.random.Generator) -> Alpha:
         """α as DARTS's, then β of the same spread, `edge_logits [edge]`."""

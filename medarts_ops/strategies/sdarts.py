@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.darts import FirstOrderDarts
-from medarts_ops.strategies.strategy import Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     import torch
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
     from medarts_ops.strategies.problem import Moment
 
 
-class SmoothDartsSettings(StrategySettings):
+class SmoothDartsSettings(DartsSettings):
     """SDARTS-RS (Chen & Hsieh, 2020): the step of w sees the mixture with random changes, which grow."""
 
     smoothing_first: float = setting(0.03, "SDARTS", "largest change of a weight at the search's beginning", ge=0, le=1)
     smoothing_last: float = setting(0.3, "SDARTS", "largest change of a weight at its end", ge=0, le=1)
 
     def build(self, space: SearchSpace) -> Strategy:
-        return SmoothDarts(space, self.smoothing_first, self.smoothing_last)
+        return SmoothDarts(space, self)
 
 
 @dataclass(frozen=True)
-class SmoothDarts(FirstOrderDarts):
+class SmoothDarts(Darts):
     """DARTS whose w step takes θ + U(-ε, ε), within 0…1, each row again of sum 1."""
 
-    smoothing_first: float
-    smoothing_last: float
+    settings: SmoothDartsSettings = SmoothDartsSettings()
 
     draws_noise = True
 
@@ -52,7 +51,7 @@ class SmoothDarts(FirstOrderDarts):
         plain = super().mixture(cell, moment)
         if moment.phase != "weights" or cell.noise is None:
             return plain
-        reach = linear(self.smoothing_first, self.smoothing_last, moment.progress)
+        reach = linear(self.settings.smoothing_first, self.settings.smoothing_last, moment.progress)
         moved = torch.where(cell.mask, (plain + reach * cell.noise).clamp(0, 1), 0.0)
         sums = moved.sum(dim=-1, keepdim=True)
         strongest = drawn_operation(cell.arrays["op_logits"], cell.mask, None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.darts import FirstOrderDarts
-from medarts_ops.strategies.strategy import Strategy, StrategySettings
+from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     import torch
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
     from medarts_ops.strategies.problem import Moment
 
 
-class SnasSettings(StrategySettings):
+class SnasSettings(DartsSettings):
     """SNAS (Xie et al., 2019), bilevel."""
 
     temperature_first: float = setting(1.0, "SNAS", "temperature of the draws at the search's beginning", gt=0)
     temperature_last: float = setting(0.33, "ours", "temperature at its end (SNAS's own code: 0.03)", gt=0)
 
     def build(self, space: SearchSpace) -> Strategy:
-        return Snas(space, self.temperature_first, self.temperature_last)
+        return Snas(space, self)
 
 
 @dataclass(frozen=True)
-class Snas(FirstOrderDarts):
+class Snas(Darts):
     """Mixtures softmax((α + Gumbel) / τ), through which the gradient goes; read as DARTS's."""
 
-    temperature_first: float
-    temperature_last: float
+    settings: SnasSettings = SnasSettings()
 
     draws_noise = True
 
@@ -45,10 +44,9 @@ class Snas(FirstOrderDarts):
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """A draw of the concrete distribution; τ falls linearly over the whole search (SNAS: over its epochs)."""
-        from medarts_ops.strategies.alpha_tensors import masked_softmax
-        from medarts_ops.strategies.draws import linear
+        from medarts_ops.strategies.draws import concrete, linear
 
         if moment.phase == "reading" or cell.noise is None:
             return super().mixture(cell, moment)
-        temperature = linear(self.temperature_first, self.temperature_last, moment.progress)
-        return masked_softmax((cell.arrays["op_logits"] + cell.noise) / temperature, cell.mask)
+        temperature = linear(self.settings.temperature_first, self.settings.temperature_last, moment.progress)
+        return concrete(cell.arrays["op_logits"], cell.noise, temperature, cell.mask)

@@ -15,13 +15,13 @@ from medarts_ops.config import StrategyConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.darts import DartsSettings, FirstOrderDarts, SecondOrderDarts
+from medarts_ops.strategies.darts import Darts, DartsSettings
 from medarts_ops.strategies.problem import BilevelProblem, WeightStep
 from medarts_ops.strategies.registry import strategy_settings
 
 SPACE = SearchSpace(n_nodes=2)
 MOMENTUM, DECAY, LR = 0.9, 0.01, 0.2
-FIRST = FirstOrderDarts(SPACE)
+FIRST = Darts(SPACE)
 
 
 @pytest.fixture
@@ -66,7 +66,11 @@ def exact_unrolled_gradient(problem: BilevelProblem, train: Batch, valid: Batch)
 def test_second_order_gradient_equals_the_exact_unrolled_one(bilevel):
     problem, train, valid = bilevel
     # So short a step that no ReLU of this tiny network changes side: then the difference is exact.
-    approximate = SecondOrderDarts(SPACE, finite_difference=1e-6).architecture_gradient(problem, train, valid).gradients
+    approximate = (
+        Darts(SPACE, DartsSettings(order="second", finite_difference=1e-6))
+        .architecture_gradient(problem, train, valid)
+        .gradients
+    )
     exact = exact_unrolled_gradient(problem, train, valid)
     first = FIRST.architecture_gradient(problem, train, valid).gradients
     for ours, theirs, without in zip(approximate, exact, first, strict=True):
@@ -88,7 +92,7 @@ def test_second_order_leaves_weights_statistics_and_gradients_alone(bilevel):
     problem, train, valid = bilevel
     problem.supernet.zero_grad(set_to_none=True)
     before = {name: tensor.clone() for name, tensor in problem.supernet.state_dict().items()}
-    SecondOrderDarts(SPACE, finite_difference=0.01).architecture_gradient(problem, train, valid)
+    Darts(SPACE, DartsSettings(order="second")).architecture_gradient(problem, train, valid)
     assert all(torch.equal(before[name], tensor) for name, tensor in problem.supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in problem.supernet.parameters())
 
@@ -102,7 +106,7 @@ def test_first_order_moves_the_statistics_as_an_ordinary_forward_does(bilevel):
 
 def test_initial_alpha_is_small_and_differs_between_cells_and_streams():
     space = SearchSpace()
-    one, other = (FirstOrderDarts(space).initial_alpha(1e-3, np.random.default_rng(seed)) for seed in (0, 1))
+    one, other = (Darts(space).initial_alpha(1e-3, np.random.default_rng(seed)) for seed in (0, 1))
     assert one != other and one.normal != one.reduce
     assert one.normal.arrays["op_logits"].std() == pytest.approx(1e-3, rel=0.3)
 

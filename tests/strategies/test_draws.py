@@ -174,7 +174,7 @@ def test_dirichlet_draws_stay_finite_where_alpha_is_far_away() -> None:
 
 
 def test_the_divergence_is_torchs() -> None:
-    strategy = DrNas(SPACE, 1.0)
+    strategy = DrNas(SPACE, DrNasSettings(kl=1))
     alpha = tensors_of(strategy, torch.float64)
     expected = 0.0
     for cell in alpha.cells:

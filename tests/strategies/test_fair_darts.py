@@ -9,10 +9,10 @@ import torch
 from strategy_problems import SPACE, make_alpha_of, make_moment, make_tensors
 
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
-from medarts_ops.strategies.fair_darts import FairDarts
+from medarts_ops.strategies.fair_darts import FairDarts, FairDartsSettings
 
 NONE = SPACE.primitives.index("none")
-STRATEGY = FairDarts(SPACE, 10.0)
+STRATEGY = FairDarts(SPACE)
 
 
 def with_logits(*values: float) -> AlphaTensors:
@@ -49,4 +49,4 @@ def test_its_gradient_is_the_published_one() -> None:
 
 
 def test_no_zero_one_loss_is_no_penalty() -> None:
-    assert FairDarts(SPACE, 0.0).penalty(with_logits(1.0), make_moment()) is None
+    assert FairDarts(SPACE, FairDartsSettings(zero_one=0)).penalty(with_logits(1.0), make_moment()) is None

@@ -15,21 +15,21 @@ from medarts_ops.strategies.pc_darts import PcDarts, PcDartsSettings
 
 
 def test_its_supernet_has_the_published_number_of_parameters() -> None:
-    spec = PcDarts(SearchSpace(), 4).supernet_spec(make_place())
+    spec = PcDarts(SearchSpace()).supernet_spec(make_place())
     with torch.device("meta"):
         network = Supernet(spec, cells=8, channels=16, n_classes=10, in_channels=3)
     assert sum(weight.numel() for weight in network.parameters()) == 299_578
 
 
 def test_the_edges_of_a_node_share_a_weight_of_one() -> None:
-    strategy = PcDarts(SPACE, 4)
+    strategy = PcDarts(SPACE)
     mixture = strategy.mixture(make_tensors(strategy, make_alpha_of(strategy, 2, std=1.0)).normal, make_moment())
     edges = mixture.sum(dim=-1)
     assert torch.allclose(edges[:, :2].sum(1), torch.ones(2)) and torch.allclose(edges[:, 2:].sum(1), torch.ones(2))
 
 
 def test_an_edge_of_little_weight_is_not_read_though_its_operation_is_sure() -> None:
-    strategy = PcDarts(SPACE, 4)
+    strategy = PcDarts(SPACE)
     (alpha,) = make_alpha_of(strategy, 1, std=0.0)
     cell = alpha.normal
     logits, edges = cell.arrays["op_logits"].copy(), cell.arrays["edge_logits"].copy()

@@ -9,11 +9,11 @@ from factories import DARTS_SPACE, make_mixture
 from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import GenotypeError
 from medarts_ops.space.search_space import PRIMITIVES, SearchSpace
-from medarts_ops.strategies.darts import FirstOrderDarts
+from medarts_ops.strategies.darts import Darts
 from medarts_ops.strategies.skip_repair import read_genotype
 
 SKIP = PRIMITIVES.index("skip_connect")
-DARTS = FirstOrderDarts(DARTS_SPACE)
+DARTS = Darts(DARTS_SPACE)
 
 
 def skippy(seed: int, lead: float = 0.6) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_the_weakest_goes_first_and_edges_may_change() -> None:
     space = SearchSpace(n_nodes=2, primitives=("skip_connect", "max_pool_3x3"))
     mixture = np.array([[0.3, 0.7], [0.3, 0.7], [0.9, 0.1], [0.8, 0.2], [0.5, 0.5]])
     mixture[4] = [0.4, 0.6]
-    genotype, set_aside = read_genotype(FirstOrderDarts(space), Mixtures(mixture, mixture), 1)
+    genotype, set_aside = read_genotype(Darts(space), Mixtures(mixture, mixture), 1)
     assert set_aside == ((1, 3),)
     assert genotype.edges("normal")[2:] == (("skip_connect", 0), ("max_pool_3x3", 2))
 

@@ -24,7 +24,7 @@ from medarts_ops.individual import (
 )
 from medarts_ops.populations import random_individual
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.strategies.darts import FirstOrderDarts
+from medarts_ops.strategies.darts import Darts
 from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.tasks import TrainingTask, stacks_of
 from medarts_ops.training.bilevel import SearchTraining
@@ -180,17 +180,17 @@ def test_who_warms_up_for_another_number_of_epochs_is_not_stacked_together():
 
 
 def test_whose_reading_is_no_architecture_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected, read = trained(GROUP), FirstOrderDarts.genotype
+    expected, read = trained(GROUP), Darts.genotype
     assert isinstance(expected[1], TrainedIndividual)
     spoiled = expected[1].alpha.normal.arrays["op_logits"]
 
-    def genotype(strategy: FirstOrderDarts, mixtures: Mixtures) -> Genotype:
+    def genotype(strategy: Darts, mixtures: Mixtures) -> Genotype:
         weights = np.exp(spoiled - spoiled.max(axis=1, keepdims=True))
         if np.allclose(mixtures.normal, weights / weights.sum(axis=1, keepdims=True), atol=1e-6):
             raise GenotypeError("no cell has two inputs")
         return read(strategy, mixtures)
 
-    monkeypatch.setattr(FirstOrderDarts, "genotype", genotype)
+    monkeypatch.setattr(Darts, "genotype", genotype)
     first, second, third = trained(GROUP)
     assert isinstance(second, FailedIndividual)
     last = CONFIG.stages[0].epochs - 1
@@ -204,7 +204,7 @@ def test_whose_reading_is_no_architecture_fails_alone(monkeypatch: pytest.Monkey
 def test_a_skip_dropout_that_is_no_probability_fails_the_group_and_says_so(
     monkeypatch: pytest.MonkeyPatch, dropped: float
 ) -> None:
-    monkeypatch.setattr(FirstOrderDarts, "skip_dropout", lambda strategy, place, epoch: dropped)
+    monkeypatch.setattr(Darts, "skip_dropout", lambda strategy, place, epoch: dropped)
     for outcome in trained(GROUP[:1]):
         assert isinstance(outcome, FailedIndividual)
-        assert f"FirstOrderDarts gave {dropped} for the skip dropout of epoch 0: allowed is 0 ≤ p < 1" in outcome.reason
+        assert f"Darts gave {dropped} for the skip dropout of epoch 0: allowed is 0 ≤ p < 1" in outcome.reason
