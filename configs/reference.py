@@ -19,7 +19,8 @@ Written by `make docs` from `medarts_ops/config.py`; a test holds it to that. `-
 for `--config` has them nested (`medarts config show --yaml`). `N` in a path is a place in a list, from 0. Presets set
 some of them: `medarts config show --preset NAME`.
 
-*default from*: the paper (ME-DARTS), DARTS, whose settings the paper follows, or ours, where both are silent.
+*default from*: the paper (ME-DARTS), DARTS, whose settings the paper follows, the publication of a strategy, or ours,
+where all are silent.
 """
 
 OBJECTIVES_INTRODUCTION = """## Objectives
@@ -93,11 +94,14 @@ def _rows(schema: Schema, models: Schema, prefix: str, defaults: Schema) -> Iter
 
 
 def _rows_of_strategies() -> Iterator[_Row]:
-    """What each strategy has beside its name."""
+    """What strategies have beside their names; what several have alike stands once."""
+    having: dict[_Row, list[str]] = {}
     for name in STRATEGIES.names():
         for row in _rows(STRATEGIES.get(name).model_json_schema(), {}, "strategy.", {}):
             if row.path != "strategy.name":
-                yield row._replace(description=f"{name}: {row.description}")
+                having.setdefault(row, []).append(name)
+    for row, names in having.items():
+        yield row._replace(description=f"{', '.join(names)}: {row.description}")
 
 
 def _allowed(schema: Schema) -> str:

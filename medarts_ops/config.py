@@ -1,6 +1,7 @@
 """Every setting of a search and of an evaluation: frozen, checked, each field with the origin of its default.
 
-Origins: *paper* is ME-DARTS, *DARTS* the original that it follows, *ours* a gap that we filled.
+Origins: *paper* is ME-DARTS, *DARTS* the original that it follows, *publication* that of a strategy, *ours* a gap that
+we filled.
 """
 
 from __future__ import annotations

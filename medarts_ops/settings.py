@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medarts_ops.value import Value
 
-Origin = Literal["paper", "DARTS", "ours"]
+Origin = Literal["paper", "DARTS", "publication", "ours"]
 
 # Upper bounds, far beyond what anybody trains (ours): a slip of the finger is refused here, not by memory at its end.
 MAX_CELLS = 1_000

@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 class AsapSettings(DartsSettings):
     """ASAP (Noy et al., 2019)."""
 
-    temperature_first: float = setting(1.6, "ASAP", "temperature of the mixtures at the search's beginning", gt=0)
-    temperature_last: float = setting(0.13, "ASAP", "temperature at its end", gt=0)
+    temperature_first: float = setting(
+        1.6, "publication", "temperature of the mixtures at the search's beginning", gt=0
+    )
+    temperature_last: float = setting(0.13, "publication", "temperature at its end", gt=0)
     prune_below: float = setting(
-        0.4, "ASAP", "an operation goes for good below this share of an equal weight, 1 / their number", ge=0, lt=1
+        0.4,
+        "publication",
+        "an operation goes for good below this share of an equal weight, 1 / their number",
+        ge=0,
+        lt=1,
     )
 
     def build(self, space: SearchSpace) -> Strategy:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class FairDartsSettings(StrategySettings):
     """FairDARTS (Chu et al., 2020)."""
 
-    zero_one: float = setting(10.0, "FairDARTS", "weight of the loss that draws weights to 0 or to 1", ge=0)
+    zero_one: float = setting(10.0, "publication", "weight of the loss that draws weights to 0 or to 1", ge=0)
 
     def build(self, space: SearchSpace) -> Strategy:
         return FairDarts(space, self)

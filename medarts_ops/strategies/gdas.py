@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class GdasSettings(StrategySettings):
     """GDAS (Dong & Yang, 2019)."""
 
-    temperature_first: float = setting(10.0, "GDAS", "temperature of the draws at the search's beginning", gt=0)
-    temperature_last: float = setting(0.1, "GDAS", "temperature at its end", gt=0)
+    temperature_first: float = setting(10.0, "publication", "temperature of the draws at the search's beginning", gt=0)
+    temperature_last: float = setting(0.1, "publication", "temperature at its end", gt=0)
 
     def build(self, space: SearchSpace) -> Strategy:
         return Gdas(space, self)

@@ -30,9 +30,9 @@ INITIAL_STD = 1e-3
 class PDartsSettings(DartsSettings):
     """P-DARTS (Chen et al., 2019). Of each list the last number serves all later stages."""
 
-    operations: tuple[int, ...] = setting((8, 5, 3), "P-DARTS", "operations that an edge keeps, in each stage")
+    operations: tuple[int, ...] = setting((8, 5, 3), "publication", "operations that an edge keeps, in each stage")
     skip_dropout: tuple[float, ...] = setting(
-        (0.1, 0.4, 0.7), "P-DARTS", "how much of a stride-1 skip-connection is dropped at first, in each stage"
+        (0.1, 0.4, 0.7), "publication", "how much of a stride-1 skip-connection is dropped at first, in each stage"
     )
     redraw: bool = setting(False, "ours", "draw α anew in each stage, as P-DARTS does; the paper inherits it")
 

@@ -26,7 +26,7 @@ EDGE_LOGITS = "edge_logits"
 class PcDartsSettings(DartsSettings):
     """PC-DARTS (Xu et al., 2020): partial channels and edge normalization."""
 
-    channel_share: int = setting(4, "PC-DARTS", "one of how many channels is mixed; 1 mixes all", ge=1, le=64)
+    channel_share: int = setting(4, "publication", "one of how many channels is mixed; 1 mixes all", ge=1, le=64)
 
     def build(self, space: SearchSpace) -> Strategy:
         return PcDarts(space, self)

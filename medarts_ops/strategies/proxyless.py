@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ProxylessSettings(StrategySettings):
     """ProxylessNAS's binary gates (Cai et al., 2019), full: α learns from all gates of a step."""
 
-    beta1: float = setting(0.0, "ProxylessNAS", "Adam's first decay on α, in place of alpha.beta1", ge=0, lt=1)
+    beta1: float = setting(0.0, "publication", "Adam's first decay on α, in place of alpha.beta1", ge=0, lt=1)
 
     def build(self, space: SearchSpace) -> Strategy:
         return Proxyless(space, self)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class SmoothDartsSettings(DartsSettings):
     """SDARTS-RS (Chen & Hsieh, 2020): the step of w sees the mixture with random changes, which grow."""
 
-    smoothing_first: float = setting(0.03, "SDARTS", "largest change of a weight at the search's beginning", ge=0, le=1)
-    smoothing_last: float = setting(0.3, "SDARTS", "largest change of a weight at its end", ge=0, le=1)
+    smoothing_first: float = setting(
+        0.03, "publication", "largest change of a weight at the search's beginning", ge=0, le=1
+    )
+    smoothing_last: float = setting(0.3, "publication", "largest change of a weight at its end", ge=0, le=1)
 
     def build(self, space: SearchSpace) -> Strategy:
         return SmoothDarts(space, self)

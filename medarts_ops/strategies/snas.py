@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SnasSettings(DartsSettings):
     """SNAS (Xie et al., 2019), bilevel."""
 
-    temperature_first: float = setting(1.0, "SNAS", "temperature of the draws at the search's beginning", gt=0)
+    temperature_first: float = setting(1.0, "publication", "temperature of the draws at the search's beginning", gt=0)
     temperature_last: float = setting(0.33, "ours", "temperature at its end (SNAS's own code: 0.03)", gt=0)
 
     def build(self, space: SearchSpace) -> Strategy:
