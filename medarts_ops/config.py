@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
-from medarts_ops.config_choice import DERIVED_OBJECTIVES, SUPERNET_OBJECTIVES
+from medarts_ops.config_choice import DERIVED_OBJECTIVES, check_objectives
 from medarts_ops.config_choice import DerivedConfig as DerivedConfig
 from medarts_ops.config_choice import Direction as Direction  # a search's settings are imported from here
 from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
@@ -19,13 +19,13 @@ from medarts_ops.config_choice import ReadingConfig as ReadingConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
-from medarts_ops.config_stages import TABLE_II, check_stages, check_warmup
+from medarts_ops.config_stages import TABLE_II, check_proposed_warmup, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
 from medarts_ops.config_stages import StageConfig as StageConfig
 from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
 from medarts_ops.config_training import WeightsConfig as WeightsConfig
-from medarts_ops.errors import ConfigError, unknown_name
+from medarts_ops.errors import ConfigError
 from medarts_ops.hyperparameters import HyperparameterName
 from medarts_ops.settings import (
     MAX_BATCH,
@@ -130,7 +130,17 @@ class SearchConfig(Settings):
     """A whole search."""
 
     added_later = frozenset(
-        {"result", "derived", "candidates", "most_candidates", "max_skips", "reading", "consensus_candidate", "sieve"}
+        {
+            "result",
+            "derived",
+            "candidates",
+            "most_candidates",
+            "max_skips",
+            "reading",
+            "consensus_candidate",
+            "sieve",
+            "levels",
+        }
     )
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
@@ -143,6 +153,11 @@ class SearchConfig(Settings):
     augment: AugmentConfig = AugmentConfig()
     ranking_split: Literal["alpha", "holdout"] = setting(
         "alpha", "paper", "where acc_valid is taken: the α half, or images that neither w nor α saw"
+    )
+    levels: Literal["bilevel", "single"] = setting(
+        "bilevel",
+        "paper",
+        "bilevel: w and α are stepped on halves of D_sample; single: both on all of it (SNAS)",
     )
     holdout_share: float = setting(0.2, "ours", "part of D_sample kept for ranking_split holdout", gt=0, lt=1)
     max_skips: int | None = setting(
@@ -220,33 +235,23 @@ class SearchConfig(Settings):
         epochs = [each.epochs for each in self.stages]
         return (sum(epochs[:stage]) + epoch) / sum(epochs)
 
+    @property
+    def weight_share(self) -> float:
+        """The share of D_sample that w is stepped on."""
+        kept = self.holdout_share if self.ranking_split == "holdout" else 0.0
+        return (1 - kept) * (1.0 if self.levels == "single" else 0.5)
+
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         check_stages(self.stages)
         check_warmup(self.stages, self.alpha.warmup, self.alpha.warmup_epochs)
         proposed = self.proposals.space.get("alpha_warmup")
-        if proposed is not None and proposed.high >= 1:
+        check_proposed_warmup(self.stages, None if proposed is None else proposed.high)
+        check_objectives(self.objectives, self.result, self.consensus_candidate)
+        if self.levels == "single" and self.ranking_split != "holdout":
             raise ConfigError(
-                f"proposals.space.alpha_warmup.high is {proposed.high}: allowed is below 1, a share of a stage's epochs"
-            )
-        if proposed is not None and all(stage.warmup is not None for stage in self.stages):
-            raise ConfigError(
-                "proposals.space.alpha_warmup would change nothing: every stage has a warmup of its own, which goes "
-                "before an individual's; leave stages.*.warmup empty where proposals say it"
-            )
-        names = [objective.name for objective in self.objectives]
-        if not names:
-            raise ConfigError("objectives is empty: allowed is one objective or more")
-        for name in self.result.weights:
-            if name not in names:
-                raise ConfigError(unknown_name("result.weights", name, names))
-        if len(set(names)) != len(names):
-            raise ConfigError(f"objectives repeats a name: got {names}")
-        supernets = [name for name in names if name in SUPERNET_OBJECTIVES]
-        if self.consensus_candidate and supernets:
-            raise ConfigError(
-                f"consensus_candidate is true and objectives has {supernets[0]}, which no supernet measures of a "
-                "population's mean: allowed are objectives of genotypes alone, such as [derived_accuracy, params]"
+                f"levels is single and ranking_split {self.ranking_split}: acc_valid would be of images that w was "
+                "trained on; set ranking_split to holdout"
             )
         return self
 

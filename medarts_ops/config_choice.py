@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import model_validator
 
+from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.settings import (
     MAX_BATCH,
     MAX_CELLS,
@@ -105,3 +107,21 @@ class ReadingConfig(NamedSettings):
     images: int = setting(
         512, "ours", "perturbation: validation images that each loss is taken on", ge=2, le=MAX_IMAGES
     )
+
+
+def check_objectives(objectives: Sequence[ObjectiveConfig], result: ResultConfig, consensus_candidate: bool) -> None:
+    """Raises a ConfigError if a search could not rank, or not choose, by these."""
+    names = [objective.name for objective in objectives]
+    if not names:
+        raise ConfigError("objectives is empty: allowed is one objective or more")
+    for name in result.weights:
+        if name not in names:
+            raise ConfigError(unknown_name("result.weights", name, names))
+    if len(set(names)) != len(names):
+        raise ConfigError(f"objectives repeats a name: got {names}")
+    supernets = [name for name in names if name in SUPERNET_OBJECTIVES]
+    if consensus_candidate and supernets:
+        raise ConfigError(
+            f"consensus_candidate is true and objectives has {supernets[0]}, which no supernet measures of a "
+            "population's mean: allowed are objectives of genotypes alone, such as [derived_accuracy, params]"
+        )

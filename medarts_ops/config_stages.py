@@ -168,3 +168,18 @@ def check_warmup(stages: Sequence[StageConfig], share: float | None, epochs: int
             f"alpha.warmup_epochs is {epochs} and the shortest stage has {shortest} epochs: allowed is fewer, since α "
             "would never be trained"
         )
+
+
+def check_proposed_warmup(stages: Sequence[StageConfig], highest: float | None) -> None:
+    """Raises a ConfigError if proposals of `alpha_warmup` up to `highest` (None: none) are too high, or in vain."""
+    if highest is None:
+        return
+    if highest >= 1:
+        raise ConfigError(
+            f"proposals.space.alpha_warmup.high is {highest}: allowed is below 1, a share of a stage's epochs"
+        )
+    if all(stage.warmup is not None for stage in stages):
+        raise ConfigError(
+            "proposals.space.alpha_warmup would change nothing: every stage has a warmup of its own, which goes "
+            "before an individual's; leave stages.*.warmup empty where proposals say it"
+        )

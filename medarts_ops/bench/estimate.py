@@ -71,7 +71,7 @@ def estimate_search(
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
         individuals = stage.size * config.populations_of(index)
-        steps = individuals * stage.epochs * ceil(n / 2 / stage.batch)
+        steps = individuals * stage.epochs * ceil(n * config.weight_share / stage.batch)
         estimates.append(
             StageEstimate(
                 name=stage.name,

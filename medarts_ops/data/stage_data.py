@@ -113,7 +113,7 @@ def prepare_stage_data(
     Every individual of the stage shares them, so that accuracies compare. The sample's random order is the
     same for all stages, so an earlier, smaller sample lies in a later, larger one; halves are drawn anew in
     each stage. With `ranking_split: holdout`, `holdout_share` of each class is kept from both halves for
-    acc_valid; otherwise acc_valid is taken on the α half (paper).
+    acc_valid; otherwise acc_valid is taken on the α half (paper). With `levels: single` both halves are the whole.
 
     Raises:
         DataError: a class has too few images for D_sample, or a half would lack a class.
@@ -125,6 +125,8 @@ def prepare_stage_data(
     if config.ranking_split == "holdout":
         halved, held_out = stratified_split(sample.labels, config.holdout_share, rng)
     weight, alpha = (halved[half] for half in stratified_halves(sample.labels[halved], rng))
+    if config.levels == "single":
+        weight = alpha = halved
     valid = alpha if held_out is None else held_out
     for role, indices in (("half that steps w", weight), ("half that steps α", alpha), ("ranking split", valid)):
         missing = np.flatnonzero(np.bincount(sample.labels[indices], minlength=len(class_names)) == 0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
-from medarts_ops.strategies.strategy import Strategy, StrategySettings
+from medarts_ops.strategies.strategy import AlphaStep, Strategy, StrategySettings
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from medarts_ops.data.batches import Batch
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 class DartsSettings(StrategySettings):
     """DARTS (Liu et al., 2019), in first or second order."""
 
+    added_later = frozenset({"beta"})
+
     order: Literal["first", "second"] = setting(
         "first", "ours", "first (ξ=0) or second order; the cost that the paper compares with is first-order DARTS"
     )
     finite_difference: float = setting(
         0.01, "DARTS", "second order: length of the step to w± along the validation gradient", gt=0
+    )
+
+    beta: float = setting(
+        0.0, "ours", "Beta-DARTS's decay of large weights, which grows over the search; 0 is none (published: 50)", ge=0
     )
 
     def build(self, space: SearchSpace) -> Strategy:
@@ -51,3 +59,11 @@ class Darts(Strategy):
         from medarts_ops.strategies.second_order import second_order_gradient
 
         return second_order_gradient(problem, train, valid, self.settings.finite_difference)
+
+    def alpha_optimizer(self, arrays: Sequence[Tensor], step: AlphaStep) -> torch.optim.Optimizer:
+        """Adam, with the decoupled decay of Beta-DARTS where it is asked for."""
+        if not self.settings.beta:
+            return super().alpha_optimizer(arrays, step)
+        from medarts_ops.strategies.beta_decay import BetaAdam
+
+        return BetaAdam(arrays, strength=self.settings.beta, progress=step.progress, **step.adam)

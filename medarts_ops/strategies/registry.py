@@ -65,6 +65,8 @@ def check_strategy(config: SearchConfig) -> StrategySettings:
     """The strategy's settings; ConfigError as `strategy_settings`, or if it can't do with the search's stages."""
     settings = strategy_settings(config.strategy)
     strategy = _built(settings, config)
+    if config.levels == "single" and getattr(settings, "order", "first") == "second":
+        raise ConfigError("strategy.order is second and levels single: allowed is first, or levels bilevel")
     for index, stage in enumerate(config.stages):
         spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
         try:

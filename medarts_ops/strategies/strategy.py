@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ConfigDict
@@ -42,7 +42,8 @@ class StagePlace:
 class AlphaStep:
     """How one individual's α is stepped: the config's numbers, with the individual's own rate and decay.
 
-    `fused` and `capturable` are what the runtime asks of torch's optimizers.
+    `fused` and `capturable` are what the runtime asks of torch's optimizers. `progress` is the share of the search's
+    epochs that are over, a number on the device that changes where it is.
     """
 
     lr: float
@@ -50,6 +51,18 @@ class AlphaStep:
     config: AlphaConfig
     fused: bool
     capturable: bool
+    progress: Tensor
+
+    @property
+    def adam(self) -> dict[str, Any]:
+        """The arguments of torch's Adam."""
+        return {
+            "lr": self.lr,
+            "betas": (self.config.beta1, self.config.beta2),
+            "weight_decay": self.weight_decay,
+            "fused": self.fused,
+            "capturable": self.capturable,
+        }
 
 
 class StrategySettings(StrategyConfig):
@@ -129,14 +142,7 @@ class Strategy(ABC):
         """What steps one individual's arrays [edge, …], in the order of `AlphaTensors.leaves`; Adam."""
         import torch
 
-        return torch.optim.Adam(
-            arrays,
-            lr=step.lr,
-            betas=(step.config.beta1, step.config.beta2),
-            weight_decay=step.weight_decay,
-            fused=step.fused,
-            capturable=step.capturable,
-        )
+        return torch.optim.Adam(arrays, **step.adam)
 
     def after_epoch(self, alpha: Alpha, mixtures: Mixtures, place: StagePlace, epoch: int) -> Alpha:
         """An individual's α after an epoch, from 0, and what it says; a mask may have grown, or an array changed."""

@@ -59,6 +59,8 @@ class SearchTraining:
         )
         self._parameters = dict(self.supernet.named_parameters())
         self._momentum_buffers = {name: torch.zeros_like(weight) for name, weight in self._parameters.items()}
+        # Numbers that change from epoch to epoch stay where a captured step reads them.
+        self._progress, self._stage_progress, self._dropped = (torch.zeros((), device=device) for _ in range(3))
         self.members = [
             Member(
                 task,
@@ -68,13 +70,12 @@ class SearchTraining:
                 alpha=self.alpha.slice(number),
                 strategy=self.strategy,
                 place=self.place,
+                progress=self._progress,
                 runtime=runtime,
             )
             for number, individual in enumerate(task.individuals)
         ]
-        # Numbers that change from epoch to epoch stay where a captured step reads them.
         self._rates = torch.zeros(len(self.members), dtype=torch.float64, device=device)
-        self._progress, self._stage_progress, self._dropped = (torch.zeros((), device=device) for _ in range(3))
         self._set_numbers(0)
         self._scales = LossScales([member.scaler for member in self.members])
         self._problem = BilevelProblem(
@@ -154,10 +155,11 @@ class SearchTraining:
         for number in range(len(weight_batches[0])):
             # Halves differ by one image at most; where that costs a batch, α starts over.
             other = number % len(alpha_batches[0])
-            yield (
-                self._augmented([weight_half[order[number]] for order in weight_batches]),
-                self._augmented([alpha_half[order[other]] for order in alpha_batches]),
-            )
+            train = self._augmented([weight_half[order[number]] for order in weight_batches])
+            if self.task.config.levels == "single":
+                yield train, train
+            else:
+                yield train, self._augmented([alpha_half[order[other]] for order in alpha_batches])
 
     def _augmented(self, indices: Sequence[Tensor]) -> Batch:
         streams = [member.augment_stream for member in self.members]

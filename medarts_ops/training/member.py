@@ -60,6 +60,7 @@ class Member:
         alpha: AlphaTensors,
         strategy: Strategy,
         place: StagePlace,
+        progress: Tensor,
         runtime: Runtime,
     ) -> None:
         config, hyper = task.config, individual.hyperparameters
@@ -79,7 +80,7 @@ class Member:
         for weight, buffer in zip(self._weights, buffers, strict=True):
             self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
         alpha_lr = hyper.alpha_lr * task.stage.alpha_rate
-        step = AlphaStep(alpha_lr, hyper.alpha_weight_decay, config.alpha, fused, runtime.cuda_graphs)
+        step = AlphaStep(alpha_lr, hyper.alpha_weight_decay, config.alpha, fused, runtime.cuda_graphs, progress)
         self._alpha_optimizer = strategy.alpha_optimizer(self._arrays, step)
         self.scaler = runtime.gradient_scaler()
         # Orders are drawn on the CPU (the same on every device), augmentation where the images are.

@@ -18,10 +18,14 @@ from medarts_ops.configs.presets import (
     read_settings_file,
 )
 from medarts_ops.errors import ConfigError
+from medarts_ops.strategies.registry import STRATEGIES
+
+EVOLUTIONS = ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "npz")
+SYSTEMS = STRATEGIES.names()  # each alone, as published
 
 
 def test_these_presets_ship() -> None:
-    assert preset_names() == ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "npz")
+    assert preset_names() == tuple(sorted((*EVOLUTIONS, *SYSTEMS)))
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -31,11 +35,20 @@ def test_every_preset_makes_a_search_and_an_evaluation_on_one_dataset(name: str)
     assert search.dataset.name == evaluation.dataset.name
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_grows_from_stage_to_stage(name: str) -> None:
+@pytest.mark.parametrize("name", EVOLUTIONS)
+def test_every_evolution_grows_from_stage_to_stage(name: str) -> None:
     cells = [stage.cells for stage in load_search_config(name).stages]
     assert len(cells) == 3
     assert cells == sorted(set(cells))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_alone_is_one_individual_of_its_own_strategy_at_full_resolution(name: str) -> None:
+    config = load_search_config(name)
+    assert config.strategy.name == name and not config.dataset.low_resolution and not config.proposals.space
+    assert all(stage.size == 1 and stage.images == 1.0 for stage in config.stages)
+    elsewhere = load_search_config(name, options={"dataset": {"name": "npz", "data": "x.npz"}})
+    assert elsewhere.stages == config.stages and elsewhere.dataset.name == "npz"
 
 
 def test_cifar10_is_table_ii() -> None:

@@ -183,7 +183,9 @@ def test_its_optimizer_steps_every_array_in_float32(strategy):
     arrays = [leaf.detach()[0] for leaf in make_tensors(strategy, [alpha]).leaves()]
     from factories import make_search_config_tiny
 
-    step = AlphaStep(0.1, 0.0, make_search_config_tiny().alpha, fused=False, capturable=False)
+    step = AlphaStep(
+        0.1, 0.0, make_search_config_tiny().alpha, fused=False, capturable=False, progress=torch.tensor(0.5)
+    )
     optimizer = strategy.alpha_optimizer(arrays, step)
     before = [array.clone() for array in arrays]
     for array in arrays:

@@ -124,11 +124,12 @@ def test_a_setting_of_another_strategy_is_refused_with_its_path_and_near_miss():
 
 
 def test_a_config_as_it_was_recorded_becomes_the_strategys_own_settings():
-    given = StrategyConfig.model_validate_json('{"name":"darts","order":"second","finite_difference":0.02}')
+    given = StrategyConfig.model_validate_json('{"name":"darts","order":"second","finite_difference":0.02,"beta":0.0}')
     assert strategy_settings(given) == DartsSettings(order="second", finite_difference=0.02)
     assert strategy_settings(given).model_dump_json() == given.model_dump_json()
     assert strategy_settings(StrategyConfig()).model_dump() == {
         "name": "darts",
         "order": "first",
         "finite_difference": 0.01,
+        "beta": 0.0,
     }

@@ -124,7 +124,9 @@ def test_proxyless_steps_only_where_there_is_a_gradient() -> None:
     from medarts_ops.strategies.strategy import AlphaStep
 
     array = torch.zeros(2, 3) + 1.0
-    step = AlphaStep(0.1, 0.5, make_search_config_tiny().alpha, fused=False, capturable=False)
+    step = AlphaStep(
+        0.1, 0.5, make_search_config_tiny().alpha, fused=False, capturable=False, progress=torch.tensor(0.5)
+    )
     optimizer = built(ProxylessSettings()).alpha_optimizer([array], step)
     for _ in range(3):  # with momentum the first gradient, with decay α itself would move what has none
         array.grad = torch.zeros_like(array)
