@@ -24,7 +24,7 @@ class BetaAdam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """A step of Adam, then the decay; a step that a loss scale left out decays nothing."""
-        loss = super().step(closure)
+        loss: float | None = super().step(closure)
         overflowed = getattr(self, "found_inf", None)  # torch sets it where Adam itself minds the loss scale
         kept = 1.0 if overflowed is None else 1.0 - overflowed
         for group in self.param_groups:

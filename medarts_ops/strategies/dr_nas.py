@@ -75,7 +75,8 @@ class DrNas(Darts):
             return None
         from medarts_ops.strategies.alpha_tensors import each_alone
 
-        return self.settings.kl * sum(each_alone(_divergence, cell.arrays["op_logits"]) for cell in alpha.cells)
+        normal, reduce = (each_alone(_divergence, cell.arrays["op_logits"]) for cell in alpha.cells)
+        return self.settings.kl * (normal + reduce)
 
 
 def _concentration(logits: Tensor) -> Tensor:

@@ -47,9 +47,12 @@ class FairDarts(Strategy):
         """The zero-one loss [individual], -mean (θ - 1/2)² over all weights that there are, times `zero_one`."""
         if not self.settings.zero_one:
             return None
-        summed = [((self.mixture(cell, moment) - 0.5).square() * self._weighed(cell)) for cell in alpha.cells]
-        count = sum(self._weighed(cell).flatten(1).sum(dim=1) for cell in alpha.cells)
-        return -self.settings.zero_one * sum(each.flatten(1).sum(dim=1) for each in summed) / count
+        import torch
+
+        weights = torch.cat([self.mixture(cell, moment) for cell in alpha.cells], dim=1)
+        weighed = torch.cat([self._weighed(cell) for cell in alpha.cells], dim=1)
+        loss = -((weights - 0.5).square() * weighed).sum(dim=(1, 2)) / weighed.sum(dim=(1, 2))
+        return self.settings.zero_one * loss
 
     def _weighed(self, cell: CellTensors) -> Tensor:
         """The operations [individual, edge, op] that have a weight: all that there are but `none`."""
