@@ -46,6 +46,7 @@ class EpochRecord(Value):
     while α warms up), `valid_accuracy` acc_valid in eval mode after the epoch. `max_mixture_*` is the mean
     over edges of the largest mixture weight: 1/8 when undecided, 1 when decided. `lr` is the weights'
     learning rate of this epoch. Skip counts are of the genotype that α gives after this epoch, within `max_skips`.
+    `layer_alignment` is Λ after it (`training/alignment.py`), None with fewer than two normal cells.
     `alpha` is α after it, `genotype` what it says: kept where an individual is told to have finished, None wherever
     else the record is repeated, and in journals of releases that did not keep it.
     """
@@ -63,6 +64,7 @@ class EpochRecord(Value):
     max_mixture_reduce: float
     seconds: float
     images_per_second: float
+    layer_alignment: float | None = None
     alpha: Alpha | None = None
     genotype: Genotype | None = None
 

@@ -34,6 +34,7 @@ from medarts_ops.strategies.problem import (
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.alignment import layer_alignment
 from medarts_ops.training.member import EpochSums, Member, slices
 from medarts_ops.training.placed_images import StageTensors, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
@@ -126,7 +127,8 @@ class SearchTraining:
             n_train, n_valid = train.labels.shape[1], valid.labels.shape[1]
             n_alpha += 0 if warming_up else n_valid
             sums += torch.stack([losses * n_train, right, alpha_losses * n_valid])
-        totals = torch.cat([sums, torch.stack(self._validate())]).t().tolist()  # the epoch's only wait for the device
+        measured = torch.stack([*self._validate(), layer_alignment(self)])
+        totals = torch.cat([sums, measured]).t().tolist()  # the epoch's only wait for the device
         seconds = (time.perf_counter() - started) / len(living)
         for member, total in zip(self.members, totals, strict=True):
             if member.failure is None:

@@ -40,6 +40,7 @@ class EpochSums(NamedTuple):
     alpha_loss: float
     valid_loss: float
     valid_hits: float
+    alignment: float
     n_alpha: int
 
 
@@ -158,6 +159,7 @@ class Member:
             max_mixture_normal=float(mixtures.normal.max(axis=1).mean()),
             max_mixture_reduce=float(mixtures.reduce.max(axis=1).mean()),
             seconds=seconds,
+            layer_alignment=sums.alignment if math.isfinite(sums.alignment) else None,
             images_per_second=(n_train + sums.n_alpha) / seconds,
             alpha=alpha,
             genotype=genotype,
