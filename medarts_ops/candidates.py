@@ -14,11 +14,12 @@ from medarts_ops.space.genotype import Genotype
 def candidates_of(
     trained: TrainedIndividual, config: ResolvedSearchConfig, params_of: Callable[[TrainedIndividual], float]
 ) -> tuple[TrainedIndividual, ...]:
-    """The individual as it was after its last epoch, then after others, where epochs are candidates.
+    """The individual as it was after its last epoch, or after any, where epochs are candidates.
 
-    One for each genotype, at the last epoch that read it; at most `most_candidates`: the last genotype, and of the
-    others those that the `sieve` leaves, which lasted most epochs or have most parameters, of equals the later. Early
-    stopping (DARTS+, RobustDARTS) takes one of these. `params_of` is asked only by the sieve of parameters.
+    One for each genotype, at the last epoch that read it, and at most `most_candidates`. By sieve `lasted` the last
+    genotype, then those that lasted most epochs; by `params` those of most parameters, whether the last or not; of
+    equals the later. Early stopping (DARTS+, RobustDARTS) takes one of these. `params_of` is asked only by the sieve of
+    parameters.
     """
     if config.candidates == "last":
         return (trained,)
@@ -27,10 +28,10 @@ def candidates_of(
         if record.genotype is not None and record.genotype != trained.genotype:
             epochs.setdefault(record.genotype, []).append(record)
     lasted = sorted(epochs.values(), key=lambda records: (-len(records), -records[-1].epoch))
-    others = [_as_after(trained, records[-1]) for records in lasted]
+    found = [trained, *(_as_after(trained, records[-1]) for records in lasted)]
     if config.sieve == "params":
-        others.sort(key=lambda other: (-params_of(other), -(other.epoch or 0)))
-    return (trained, *others[: config.most_candidates - 1])
+        found.sort(key=lambda each: (-params_of(each), -(each.epoch or 0)))
+    return tuple(found[: config.most_candidates])
 
 
 def _as_after(trained: TrainedIndividual, record: EpochRecord) -> TrainedIndividual:

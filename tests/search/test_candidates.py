@@ -65,9 +65,11 @@ def test_the_last_genotype_comes_first_and_then_those_that_lasted_longest_each_o
     assert len(candidates_of(trained(*HISTORY), config(most=99), convolutions)) == 5
 
 
-def test_the_sieve_of_parameters_leaves_the_largest_and_of_equals_the_later() -> None:
+def test_the_sieve_of_parameters_leaves_the_largest_be_they_the_last_or_not_and_of_equals_the_later() -> None:
     found = operations(candidates_of(trained(*HISTORY), config(most=4, sieve="params"), convolutions))
-    assert found == [("skip_connect", 6), ("dil_conv_3x3", 4), ("sep_conv_3x3", 2), ("avg_pool_3x3", 3)]
+    assert found == [("dil_conv_3x3", 4), ("sep_conv_3x3", 2), ("skip_connect", 6), ("avg_pool_3x3", 3)]
+    (largest,) = candidates_of(trained(*HISTORY), config(most=1, sieve="params"), convolutions)
+    assert largest.epoch == 4
 
 
 def test_a_candidate_is_the_individual_as_it_was_after_that_epoch() -> None:
