@@ -36,7 +36,6 @@ from medarts_ops.training.workplace import Workplace
 CONFIG = make_search_config_tiny()
 RATES = (0.025, 0.1, 0.01)
 WIDER = tuple(stage.model_copy(update={"channels": 4}) for stage in CONFIG.stages)
-CONFIGS = {"darts": CONFIG, NAME: CONFIG.model_copy(update={"stages": WIDER})}
 
 
 @pytest.fixture
@@ -80,11 +79,18 @@ def with_order(order: str) -> SearchConfig:
     return CONFIG.model_copy(update={"strategy": CONFIG.strategy.model_copy(update={"order": order})})
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("name", ["darts", NAME])
-def test_stacked_steps_equal_single_ones_in_double_precision(double, name, order):
+SECOND_ORDER = [("darts", {"order": "second"}), (NAME, {"order": "second"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [*((name, {}) for name in (*STRATEGIES.names(), NAME)), *SECOND_ORDER, ("dr-nas", {"kl": 0.1})],
+)
+def test_stacked_steps_equal_single_ones_in_double_precision(double, name, settings):
     with registered_strategy():
-        check_stacked_steps(CONFIGS[name].model_copy(update={"strategy": STRATEGIES.get(name)(name=name, order=order)}))
+        strategy = STRATEGIES.get(name).model_validate({"name": name} | settings)
+        stages = CONFIG.stages if name == "darts" else WIDER
+        check_stacked_steps(CONFIG.model_copy(update={"strategy": strategy, "stages": stages}))
 
 
 def check_stacked_steps(config: SearchConfig) -> None:

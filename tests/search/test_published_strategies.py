@@ -1,0 +1,98 @@
+"""Every strategy that ships goes through a whole search: stages, inheritance, crossover, and a stop in the middle."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from clocks import without_clocks
+from factories import make_search_config_tiny
+
+from medarts_ops.config import SearchConfig, SpaceConfig, StrategyConfig
+from medarts_ops.errors import ConfigError
+from medarts_ops.individual import SearchResult
+from medarts_ops.observers import EpochFinished, SearchEvent
+from medarts_ops.resolving import resolve_config_alone
+from medarts_ops.search import resume_search, run_search
+from medarts_ops.strategies.registry import STRATEGIES, strategy_settings
+
+PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+
+
+def config_of(name: str, **settings: object) -> SearchConfig:
+    tiny = make_search_config_tiny()
+    stages = tuple(stage.model_copy(update={"epochs": 2, "channels": 4}) for stage in tiny.stages)
+    strategy = strategy_settings(StrategyConfig.model_validate({"name": name} | settings))
+    changes = {"stages": stages, "strategy": strategy, "space": SpaceConfig(nodes=2, primitives=PRIMITIVES)}
+    return tiny.model_copy(update=changes)
+
+
+@cache
+def whole(name: str) -> SearchResult:
+    with TemporaryDirectory() as folder:
+        return run_search(config_of(name), Path(folder) / "whole")
+
+
+class StopInMid:
+    """Ctrl-C after the first epoch of the second stage's second individual."""
+
+    def notify(self, event: SearchEvent) -> None:
+        if isinstance(event, EpochFinished) and event.individual_id == "mid-01":
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", STRATEGIES.names())
+def test_stopped_in_a_later_stage_and_resumed_it_is_bit_equal_to_one_that_never_was(name: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_search(config_of(name), tmp_path, observers=[StopInMid()])
+    found, expected = (each.model_dump(mode="json") for each in (resume_search(tmp_path), whole(name)))
+    assert without_clocks(found) == without_clocks(expected)
+
+
+@pytest.mark.parametrize("name", STRATEGIES.names())
+def test_what_it_finds_are_genotypes_of_operations_that_it_has_left(name: str) -> None:
+    config = config_of(name)
+    space = config.space.search_space()
+    for ranked in (ranked for stage in whole(name).stages for ranked in stage.ranked):
+        for kind, cell in (("normal", ranked.trained.alpha.normal), ("reduce", ranked.trained.alpha.reduce)):
+            for place, (operation, source) in enumerate(ranked.trained.genotype.edges(kind)):
+                assert operation != "none"
+                edge = space.edges.index((source, 2 + place // 2))
+                assert cell.mask is None or cell.mask[edge, space.primitives.index(operation)]
+
+
+def test_p_darts_leaves_the_last_stage_three_operations_an_edge() -> None:
+    final = whole("p-darts").stages[-1].ranked[0].trained.alpha
+    assert all(cell.mask is not None and cell.mask.sum(axis=1).max() <= 3 for cell in final.cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("gdas", {"order": "second"}, "strategy.order"),
+        ("pc-darts", {"chanel_share": 2}, "channel_share"),
+        ("snas", {"temperature_last": 0}, "strategy.temperature_last"),
+        ("p-darts", {"operations": [5, 8]}, "strategy"),
+        ("darts", {"channel_share": 4}, "strategy.channel_share"),
+    ],
+)
+def test_settings_of_another_strategy_or_out_of_range_are_refused_in_one_line(name, settings, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config_of(name, **settings)
+
+
+def test_channels_that_a_quarter_does_not_divide_are_refused_by_the_stage() -> None:
+    config = config_of("pc-darts")
+    odd = config.model_copy(update={"stages": tuple(s.model_copy(update={"channels": 6}) for s in config.stages)})
+    with pytest.raises(ConfigError, match=r"stages\.0\.channels"):
+        resolve_config_alone(odd)
+
+
+def test_single_level_wants_images_to_rank_by_and_first_order() -> None:
+    with pytest.raises(ConfigError, match="set ranking_split to holdout"):
+        SearchConfig(levels="single")
+    second = config_of("darts", order="second").model_copy(update={"levels": "single", "ranking_split": "holdout"})
+    with pytest.raises(ConfigError, match="strategy.order is second and levels single"):
+        resolve_config_alone(second)
