@@ -19,14 +19,16 @@ from strategy_problems import (
     make_problem,
     make_tensors,
 )
+from torch import nn
 
 from medarts_ops.alpha import Alpha, operations_left
 from medarts_ops.config import StrategyConfig
+from medarts_ops.data.batches import Batch
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.gdas import Gdas
-from medarts_ops.strategies.problem import mixtures_of
+from medarts_ops.strategies.problem import WeightStep, mixtures_of
 from medarts_ops.strategies.proxyless import Proxyless
 from medarts_ops.strategies.reading import read_mixtures
 from medarts_ops.strategies.registry import STRATEGIES, build_strategy, strategy_settings
@@ -161,6 +163,48 @@ def test_following_the_gradient_lowers_what_alpha_descends(strategy):
         assert problem.penalized(problem.losses(valid)).item() < before
 
 
+PLANTED = SPACE.primitives.index("dil_conv_3x3")
+
+
+class Signal(nn.Module):
+    """Logits that are the label, as far as one operation of each edge is weighed; all others carry nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strength = nn.Parameter(torch.ones(1, 1))
+
+    def forward(self, images: torch.Tensor, normal: torch.Tensor, reduce: torch.Tensor) -> torch.Tensor:
+        share = normal[..., PLANTED].mean(dim=1) + reduce[..., PLANTED].mean(dim=1)
+        return self.strength * images.flatten(2) * share[:, None, None]
+
+
+def test_it_learns_which_operation_carries_the_signal(strategy):
+    labels = torch.arange(10)[None]
+    batch = Batch(5 * torch.eye(10)[None], labels)
+    alpha = AlphaTensors.stack(make_alpha_of(strategy, 1, std=0.0), SPACE.n_primitives, torch.device("cpu"))
+    network = Signal()
+    buffers = {"strength": torch.zeros(1, 1)}
+    problem = replace(
+        make_problem(strategy),
+        supernet=network,
+        dropout=None,
+        weight_step=WeightStep(torch.tensor([0.01]), 0.9, 0.0, buffers),
+    )
+    arrays = [leaf.detach()[0] for leaf in alpha.leaves()]
+    config = make_search_config_tiny().alpha
+    optimizer = strategy.alpha_optimizer(arrays, AlphaStep(0.02, 0.0, config, False, False, torch.tensor(0.5)))
+    stream = torch.Generator().manual_seed(0)
+    for _ in range(150):
+        noise = [strategy.noise(stream)[None] for _ in range(2)] if strategy.draws_noise else []
+        given = replace(problem, alpha=alpha.with_noise(*noise) if noise else alpha)
+        gradients = strategy.architecture_gradient(given, batch, batch).gradients
+        for array, gradient in zip(arrays, gradients, strict=True):
+            array.grad = gradient[0]
+        optimizer.step()
+    for mixture in read_mixtures(strategy, alpha, make_moment("reading")):
+        assert (mixture.argmax(axis=1) == PLANTED).all()
+
+
 def test_the_reported_loss_leaves_the_penalty_out(strategy, monkeypatch):
     problem, train, valid = make_problem(strategy), make_batch(0), make_batch(1)
     if strategy.penalty(problem.alpha, problem.moment) is None:
@@ -181,8 +225,6 @@ def test_the_weights_are_left_alone(strategy):
 def test_its_optimizer_steps_every_array_in_float32(strategy):
     (alpha,) = make_alpha_of(strategy)
     arrays = [leaf.detach()[0] for leaf in make_tensors(strategy, [alpha]).leaves()]
-    from factories import make_search_config_tiny
-
     step = AlphaStep(
         0.1, 0.0, make_search_config_tiny().alpha, fused=False, capturable=False, progress=torch.tensor(0.5)
     )
