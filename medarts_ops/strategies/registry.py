@@ -10,6 +10,7 @@ from medarts_ops.strategies.asap import AsapSettings
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.strategies.dr_nas import DrNasSettings
 from medarts_ops.strategies.fair_darts import FairDartsSettings
+from medarts_ops.strategies.fixed import FixedSettings
 from medarts_ops.strategies.gdas import GdasSettings
 from medarts_ops.strategies.p_darts import PDartsSettings
 from medarts_ops.strategies.pc_darts import PcDartsSettings
@@ -33,6 +34,7 @@ STRATEGIES: Registry[type[StrategySettings]] = Registry(
         "snas": SnasSettings,
         "gdas": GdasSettings,
         "proxyless": ProxylessSettings,
+        "fixed": FixedSettings,
     },
     part_type=type(StrategySettings),
     part_is="a subclass of StrategySettings",

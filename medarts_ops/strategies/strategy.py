@@ -87,12 +87,14 @@ class Strategy(ABC):
         space: the searched cell.
         draws_noise: whether `noise` draws.
         drops_skips: whether `skip_dropout` is ever above 0.
+        trains_alpha: whether α is stepped at all.
     """
 
     space: SearchSpace
 
     draws_noise = False
     drops_skips = False
+    trains_alpha = True
 
     @abstractmethod
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:

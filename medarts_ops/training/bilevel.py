@@ -118,7 +118,7 @@ class SearchTraining:
         started = time.perf_counter()
         living = self.living
         self._set_numbers(epoch)
-        warming_up = epoch < self._warmup_epochs
+        warming_up = epoch < self._warmup_epochs or not self.strategy.trains_alpha
         self.supernet.train()
         sums = torch.zeros(3, len(self.members), device=self.runtime.device)
         n_alpha = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medarts_ops.config import TABLE_II, EvaluateConfig
+from medarts_ops.config import TABLE_II, EvaluateConfig, StageConfig
 from medarts_ops.configs import presets
 from medarts_ops.configs.loader import load_evaluate_config, load_search_config
 from medarts_ops.configs.presets import (
@@ -21,11 +21,12 @@ from medarts_ops.errors import ConfigError
 from medarts_ops.strategies.registry import STRATEGIES
 
 EVOLUTIONS = ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "npz")
-SYSTEMS = STRATEGIES.names()  # each alone, as published
+SYSTEMS = tuple(name for name in STRATEGIES.names() if name != "fixed")  # each alone, as published
+BASELINES = ("evolution", "random")
 
 
 def test_these_presets_ship() -> None:
-    assert preset_names() == tuple(sorted((*EVOLUTIONS, *SYSTEMS)))
+    assert preset_names() == tuple(sorted((*EVOLUTIONS, *SYSTEMS, *BASELINES)))
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -49,6 +50,17 @@ def test_a_system_alone_is_one_individual_of_its_own_strategy_at_full_resolution
     assert all(stage.size == 1 and stage.images == 1.0 for stage in config.stages)
     elsewhere = load_search_config(name, options={"dataset": {"name": "npz", "data": "x.npz"}})
     assert elsewhere.stages == config.stages and elsewhere.dataset.name == "npz"
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_train_no_alpha_and_cost_what_cifar10_does(name: str) -> None:
+    config = load_search_config(name)
+    assert config.strategy.name == "fixed" and config.objectives == load_search_config("cifar10").objectives
+
+    def cost(stages: tuple[StageConfig, ...]) -> float:
+        return sum(each.size * each.cells * each.epochs * float(each.images) for each in stages)
+
+    assert cost(config.stages) == pytest.approx(cost(TABLE_II), rel=0.15)
 
 
 def test_cifar10_is_table_ii() -> None:

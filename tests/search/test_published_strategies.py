@@ -63,6 +63,13 @@ def test_what_it_finds_are_genotypes_of_operations_that_it_has_left(name: str) -
                 assert cell.mask is None or cell.mask[edge, space.primitives.index(operation)]
 
 
+def test_an_alpha_that_is_fixed_stays_as_it_was_at_birth() -> None:
+    for ranked in (ranked for stage in whole("fixed").stages for ranked in stage.ranked):
+        assert ranked.trained.alpha == ranked.trained.individual.alpha
+        assert all(record.alpha_loss is None for record in ranked.trained.history)
+    assert all(ranked.trained.history[0].alpha_loss is not None for ranked in whole("darts").stages[0].ranked)
+
+
 def test_p_darts_leaves_the_last_stage_three_operations_an_edge() -> None:
     final = whole("p-darts").stages[-1].ranked[0].trained.alpha
     assert all(cell.mask is not None and cell.mask.sum(axis=1).max() <= 3 for cell in final.cells)
