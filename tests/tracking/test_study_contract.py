@@ -64,7 +64,7 @@ ADDED: dict[str, object] = {
     "derived.channels": 10,
     "derived.epochs": 15,
     "derived.held_out": 0.2,
-    "derived.images": 10_000,
+    "derived.images": 1.0,
     "derived.lr": 0.03,
     "max_skips": None,
     "alpha.warmup": None,
