@@ -20,6 +20,7 @@ from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import multi_stage_search
+from medarts_ops.strategies.registry import strategy_settings
 from medarts_ops.training_rounds import Known, TrainingRounds
 
 _logger = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def _carry_out(
     proposer: Proposer | None,
     executor: Executor | None,
 ) -> SearchResult:
-    config = started.config
+    # A journal has the strategy as it was recorded; what tasks are known by is its own settings.
+    config = started.config.model_copy(update={"strategy": strategy_settings(started.config.strategy)})
     _logger.info("search %s in %s computes with %s", folder.name, folder, config.runtime)
     proposer = proposer or FixedProposer(Hyperparameters.from_config(config))
     with closing(executor or build_executor(config.runtime)) as executor:

@@ -45,7 +45,7 @@ def medarts(folder: Path, *words: str, beside: Path | None = None) -> subprocess
     [
         ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, derived"),
         ("dataset.name=stripe", "dataset.name: unknown dataset 'stripe': allowed are cifar10"),
-        ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are darts, shrinking, sigmoid"),
+        ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are asap, darts, dr-nas, "),
         ("{name: sigmoid, order: first}", "unknown setting 'strategy.order': allowed here are name, zero_one"),
         ("runtime.executor=last", "runtime.executor: unknown executor 'last': allowed are auto, last_first, local"),
     ],

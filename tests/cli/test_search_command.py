@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from factories import make_search_events
 
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedObjective, SearchConfig
 from medarts_ops.errors import StoreError
 from medarts_ops.individual import SearchResult
 from medarts_ops.observers import SearchFinished
@@ -30,6 +30,7 @@ class Found(NamedTuple):
     experiment_id: str
     run_ids: dict[str, str]
     waiting: int
+    first_objective: ResolvedObjective = ResolvedObjective(name="accuracy", direction="maximize")
 
 
 class FakeTracked(ModuleType):

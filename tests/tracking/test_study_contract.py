@@ -59,6 +59,10 @@ BEFORE: dict[str, object] = {
 ADDED: dict[str, object] = {
     "candidates": "last",
     "most_candidates": 3,
+    "sieve": "lasted",
+    "consensus_candidate": False,
+    "levels": "bilevel",
+    "strategy.beta": 0.0,
     "derived.batch": 128,
     "derived.cells": 10,
     "derived.channels": 10,

@@ -6,10 +6,11 @@ import json
 
 import optuna
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.strategies.registry import strategy_settings
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.vocabulary import CONTRACT
 
@@ -69,7 +70,8 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
         return
     # A setting that an older release did not store it did not have, and it worked as the default does. Objectives are a
     # list, in which one that is missing is none.
-    defaults = {key: value for key, value in flattened(SearchConfig()).items() if not key.startswith("objectives.")}
+    usual = SearchConfig(strategy=strategy_settings(StrategyConfig(name=str(contract["strategy.name"]))))
+    defaults = {key: value for key, value in flattened(usual).items() if not key.startswith("objectives.")}
     other = {key: defaults[key] for key in contract.keys() & defaults.keys()} | json.loads(stored)
     differing = sorted(key for key in contract.keys() | other.keys() if contract.get(key) != other.get(key))
     if differing:
