@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from medarts_ops.cli.next_command import note_given, resume_line
-from medarts_ops.cli.signals import Terminated, heed_signals
+from medarts_ops.cli.signals import Terminated, heed_signals, is_no_interrupt
 from medarts_ops.cli.streams import LastingStream, lasting_streams
 from medarts_ops.cli.visible import VisibleLines, echo
 from medarts_ops.errors import MedartsError, unknown_name
@@ -119,6 +119,7 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
         raise click.UsageError("--quiet and --verbose exclude each other: give one of them")
     lines = logging.StreamHandler()  # to stderr
     lines.setFormatter(VisibleLines())
+    lines.addFilter(is_no_interrupt)
     logging.basicConfig(handlers=[lines])
     if verbose:
         logging.getLogger("medarts_ops").setLevel(logging.INFO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -32,6 +33,11 @@ def heed_signals() -> None:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _terminate)
     sys.unraisablehook = _asking_again(sys.unraisablehook)
+
+
+def is_no_interrupt(record: logging.LogRecord) -> bool:
+    """Whether a line is worth showing: libraries log the end that was asked for, with its traceback, and pass it on."""
+    return not record.exc_info or not isinstance(record.exc_info[1], KeyboardInterrupt)
 
 
 def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:

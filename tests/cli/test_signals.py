@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from medarts_ops.cli.signals import Terminated, is_no_interrupt
 
 # The signal comes in a finalizer, where Python can't let its exception out.
 IN_A_FINALIZER = """
@@ -47,3 +50,12 @@ def test_what_else_a_finalizer_raises_is_printed_as_ever() -> None:
     code = code.replace("time.sleep(5)", "pass")
     ended = subprocess.run([sys.executable, "-c", code, "2", "1"], capture_output=True, text=True, timeout=30)
     assert ended.returncode == 0 and "ValueError: seen" in ended.stderr
+
+
+def test_a_library_that_logs_the_interrupt_is_not_shown_and_what_else_it_logs_is() -> None:
+    def record(error: BaseException | None) -> logging.LogRecord:
+        held = None if error is None else (type(error), error, None)
+        return logging.LogRecord("pool", logging.ERROR, "", 0, "Exception closing connection", (), held)
+
+    assert not is_no_interrupt(record(KeyboardInterrupt())) and not is_no_interrupt(record(Terminated()))
+    assert is_no_interrupt(record(OSError())) and is_no_interrupt(record(None))
