@@ -16,8 +16,9 @@ from medarts_ops.alpha import Alpha, CellAlpha, Mixtures
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.settings import setting
-from medarts_ops.space.search_space import N_INPUTS, SearchSpace
+from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors, masked_softmax
+from medarts_ops.strategies.edges import softmax_by_node
 from medarts_ops.strategies.problem import ArchitectureGradient, BilevelProblem, Moment
 from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.strategies.second_order import second_order_gradient
@@ -65,12 +66,7 @@ class Everything(Strategy):
         logits = cell.arrays["op_logits"]
         if cell.noise is not None:
             logits = logits + self.settings.noise_scale * (1 - moment.progress) * cell.noise
-        return self._edges(cell.arrays["edge_logits"])[..., None] * masked_softmax(logits, cell.mask)
-
-    def _edges(self, logits: Tensor) -> Tensor:
-        """Softmax over the edges that enter a node."""
-        sizes = [N_INPUTS + node for node in range(self.space.n_nodes)]
-        return torch.cat([part.softmax(-1) for part in logits.split(sizes, dim=-1)], dim=-1)
+        return softmax_by_node(cell.arrays["edge_logits"], self.space)[..., None] * masked_softmax(logits, cell.mask)
 
     def noise(self, generator: torch.Generator) -> Tensor:
         return torch.randn(self.space.n_edges, self.space.n_primitives, generator=generator)

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medarts_ops.bench.estimate import estimate_search
-from medarts_ops.bench.search_step import ImageSize
+from medarts_ops.bench.estimate import SearchEstimate
+from medarts_ops.cli.bench import estimate_of
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.configs.loader import load_evaluate_config, load_search_config
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
@@ -128,19 +128,9 @@ def darts(asked: argparse.Namespace, seed: int) -> str:
 
 
 def plain_darts(config: SearchConfig, epochs: int) -> SearchConfig:
-    paper = SearchConfig()
-    update: dict[str, Any] = {
-        "stages": (StageConfig.model_validate(DARTS_STAGE | {"epochs": epochs}),),
-        **{name: getattr(paper, name) for name in ("objectives", "result", "candidates", "consensus_candidate")},
-        **{name: getattr(paper, name) for name in ("max_skips", "proposals")},
-    }
-    return SearchConfig.model_validate(config.model_dump() | {name: _plain(value) for name, value in update.items()})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [each.model_dump() for each in value]
-    return value.model_dump() if hasattr(value, "model_dump") else value
+    """The search's seed, images and machine; all else is the model's defaults, which are DARTS's."""
+    stage = StageConfig.model_validate(DARTS_STAGE | {"epochs": epochs})
+    return SearchConfig(seed=config.seed, dataset=config.dataset, runtime=config.runtime, stages=(stage,))
 
 
 def darts_epochs(asked: argparse.Namespace) -> int:
@@ -162,20 +152,16 @@ def cost_of_search(asked: argparse.Namespace) -> dict[str, float]:
     whole, once = (estimated(each) for each in (config, plain_darts(config, 1)))
     found = [finished_search(asked.folder, seed) for seed in range(asked.seeds)]
     counts = [len(each.derived_seconds) for each in found if each is not None]
+    assert whole.genotypes is not None
     supernets = sum(stage.hours for stage in whole.stages)
     alone = whole.genotypes.hours / whole.genotypes.genotypes * float(np.mean(counts))
     cost = {"supernet_hours": supernets, "genotype_hours": alone, "darts_epoch_hours": once.hours}
     return cost | {"epochs": round((supernets + alone) / once.hours)}
 
 
-def estimated(config: SearchConfig) -> Any:
+def estimated(config: SearchConfig) -> SearchEstimate:
     resolved, data = resolve_search_config(config)
-    images, derived = tuple(len(stage.images) for stage in data.stages), 0
-    if data.derived is not None:
-        derived = len(data.derived.images)
-    height, _ = data.stages[0].images.shape[1:3]
-    size = ImageSize(resolution=height, in_channels=3, n_classes=len(data.summary.class_names))
-    return estimate_search(resolved, images, derived, size, 10)
+    return estimate_of(resolved, data, 10)
 
 
 def trained(asked: argparse.Namespace, arm: str, seed: int) -> str:

@@ -27,7 +27,7 @@ from medarts_ops.config import ObjectiveConfig, SearchConfig
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.resolving import resolve_search_config
-from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.tasks import DerivedTask, derived_settings
 
 
@@ -74,7 +74,7 @@ def train(asked: argparse.Namespace) -> None:
         for number in range(first, asked.first, step):
             if any(line["genotype"] == number and line["derived"] == derived for line in lines_of(asked.results)):
                 continue
-            task = DerivedTask(genotype=published(genotypes[number]), settings=settings, data=str(file))
+            task = DerivedTask(genotype=genotype_from_data(genotypes[number]), settings=settings, data=str(file))
             started = time.perf_counter()
             (outcome,) = executor.run([task], lambda name, record: None)
             assert isinstance(outcome, DerivedTraining), outcome
@@ -88,13 +88,6 @@ def train(asked: argparse.Namespace) -> None:
             with asked.results.open("a", encoding="utf-8") as file_of_results:
                 file_of_results.write(json.dumps(line) + "\n")
             print(number, line["accuracy"][-1], f"{line['seconds']:.0f} s", flush=True)
-
-
-def published(cells: dict[str, Any]) -> Genotype:
-    """A genotype from DARTS's two lists of (operation, input)."""
-    normal, reduce = (tuple((name, int(source)) for name, source in cells[cell]) for cell in ("normal", "reduce"))
-    concat = (2, 3, 4, 5)
-    return Genotype(normal=normal, normal_concat=concat, reduce=reduce, reduce_concat=concat)
 
 
 def lines_of(results: Path) -> list[dict[str, Any]]:

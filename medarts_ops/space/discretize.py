@@ -81,6 +81,5 @@ def _checked(space: SearchSpace, cell: CellKind, mixture: np.ndarray) -> NDArray
             f"{cell} mixture, edge {edge}, operation {space.primitives[operation]!r}: got {weights[edge, operation]}, "
             "allowed are weights of 0 or more (0 or -inf is a mask); give the strategy's mixture, not raw α"
         )
-    if "none" in space.primitives:
-        weights[:, space.primitives.index("none")] = -np.inf
+    weights[:, ~space.in_genotypes] = -np.inf
     return weights

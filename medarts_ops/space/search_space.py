@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medarts_ops.errors import ConfigError, unknown_name
 
 N_INPUTS = 2  # a cell reads the outputs of the two cells before it: state 0 is c_{k-2}, state 1 is c_{k-1}
@@ -55,6 +58,11 @@ class SearchSpace:
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges as (input state, node state), node by node, inputs ascending."""
         return tuple((source, node) for node in range(N_INPUTS, N_INPUTS + self.n_nodes) for source in range(node))
+
+    @property
+    def in_genotypes(self) -> NDArray[np.bool_]:
+        """Which operations [op] a genotype may hold: all but `none`."""
+        return np.array([name != "none" for name in self.primitives])
 
     @property
     def n_edges(self) -> int:

@@ -65,9 +65,6 @@ class Asap(Darts):
     def _pruned(self, cell: CellAlpha, mixture: NDArray[np.floating]) -> CellAlpha:
         held = np.ones(mixture.shape, bool) if cell.mask is None else cell.mask
         left = held & (mixture >= self.settings.prune_below / mixture.shape[1])
-        useful = held.copy()
-        if "none" in self.space.primitives:
-            useful[:, self.space.primitives.index("none")] = False
-        strongest = np.where(useful, mixture, -np.inf).argmax(axis=1)
+        strongest = np.where(held & self.space.in_genotypes, mixture, -np.inf).argmax(axis=1)
         left[np.arange(len(left)), strongest] = True
         return cell.model_copy(update={"mask": None if left.all() else left})

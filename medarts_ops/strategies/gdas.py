@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.strategies.gumbel import DrawsGumbel
 from medarts_ops.strategies.strategy import Strategy, StrategySettings
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from medarts_ops.strategies.alpha_tensors import CellTensors
@@ -28,7 +28,7 @@ class GdasSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class Gdas(Strategy):
+class Gdas(DrawsGumbel):
     """Only the drawn operation has a weight, of 1, and α's gradient goes through that weight alone.
 
     All operations are computed, as for any mixture here, so that a step is as dear as DARTS's (the publication runs the
@@ -36,14 +36,6 @@ class Gdas(Strategy):
     """
 
     settings: GdasSettings = GdasSettings()
-
-    draws_noise = True
-
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """A Gumbel draw for each operation of each edge: one for all cells of a kind."""
-        from medarts_ops.strategies.draws import gumbel
-
-        return gumbel((self.space.n_edges, self.space.n_primitives), generator)
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """One-hot; the gradient is that of softmax((α + Gumbel) / τ) at the drawn operation. Read as softmax(α)."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from medarts_ops.alpha import Alpha, CellAlpha
+from medarts_ops.alpha import Alpha
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import Darts, DartsSettings
@@ -73,8 +73,11 @@ class PDarts(Darts):
 
     def next_stage(self, survivors: Sequence[Alpha], place: StagePlace, rng: np.random.Generator) -> Sequence[Alpha]:
         """With the mask of the stage; and with an α of its own for each where it is drawn anew."""
+        from medarts_ops.strategies.reading import readings_at
+
         n = int(_of_stage(self.settings.operations, place.index))
-        normal, reduce = (self._mask(cells, n) for cells in zip(*(each.cells for each in survivors), strict=True))
+        read = readings_at(self, survivors, place.index / place.n_stages)
+        normal, reduce = (self._mask(np.mean(weights, axis=0), n) for weights in zip(*read, strict=True))
         begun = [self.initial_alpha(INITIAL_STD, rng) if self.settings.redraw else each for each in survivors]
         return [
             Alpha(
@@ -84,12 +87,9 @@ class PDarts(Darts):
             for each in begun
         ]
 
-    def _mask(self, cells: Sequence[CellAlpha], n: int) -> NDArray[np.bool_] | None:
-        """The `n` operations [edge, op] of the highest mean weight, one of them not `none`; None keeps all."""
-        weights = np.mean([_shares(cell) for cell in cells], axis=0)
-        useful = weights.copy()
-        if "none" in self.space.primitives:
-            useful[:, self.space.primitives.index("none")] = -1.0
+    def _mask(self, weights: NDArray[np.float64], n: int) -> NDArray[np.bool_] | None:
+        """The `n` operations of the highest mean `weights [edge, op]`, one of them not `none`; None keeps all."""
+        useful = np.where(self.space.in_genotypes, weights, -1.0)
         order = np.argsort(-weights, axis=1, kind="stable")[:, :n]
         mask = np.zeros(weights.shape, bool)
         np.put_along_axis(mask, order, True, axis=1)
@@ -97,16 +97,6 @@ class PDarts(Darts):
         lacking = ~(mask & (useful > 0)).any(axis=1)
         mask[lacking, useful[lacking].argmax(axis=1)] = True
         return None if mask.all() else mask
-
-
-def _shares(cell: CellAlpha) -> NDArray[np.float64]:
-    """softmax(α) [edge, op] over the operations that there are."""
-    logits = np.asarray(cell.arrays["op_logits"], np.float64)
-    if cell.mask is not None:
-        logits = np.where(cell.mask, logits, -np.inf)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _of_stage(values: Sequence[float], stage: int) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.strategies.gumbel import DrawsGumbel
 from medarts_ops.strategies.strategy import AlphaStep, Strategy, StrategySettings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ProxylessSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class Proxyless(Strategy):
+class Proxyless(DrawsGumbel):
     """One operation of each edge is drawn with its probability p = softmax(α), and has the weight 1.
 
     In α's step the gradient of every gate counts: ∂L/∂α_i = Σ_j ∂L/∂g_j · p_j (δ_ij - p_i). All operations are
@@ -37,14 +38,6 @@ class Proxyless(Strategy):
     """
 
     settings: ProxylessSettings = ProxylessSettings()
-
-    draws_noise = True
-
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """A Gumbel draw for each operation of each edge: the largest of log p + Gumbel is drawn by p."""
-        from medarts_ops.strategies.draws import gumbel
-
-        return gumbel((self.space.n_edges, self.space.n_primitives), generator)
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """The gates, one-hot, in both steps; in α's with the gradient of p (straight through). Read as p."""

@@ -29,6 +29,12 @@ def readings_of(config: SearchConfig, stage: int, alphas: Sequence[Alpha]) -> tu
     for cell in (cell for alpha in alphas for cell in alpha.cells):
         if cell.n_edges != space.n_edges:
             raise GenotypeError(f"α has {cell.n_edges} edges: allowed are the {space.n_edges} of the search's space")
-    moment = Moment("reading", torch.tensor(config.progress(stage + 1, 0)), torch.tensor(1.0))
-    tensors = (AlphaTensors.stack([alpha], space.n_primitives, torch.device("cpu"), torch.float64) for alpha in alphas)
+    return readings_at(strategy, alphas, config.progress(stage + 1, 0))
+
+
+def readings_at(strategy: Strategy, alphas: Sequence[Alpha], progress: float) -> tuple[Mixtures, ...]:
+    """What each α says in float64 at the end of a stage, when that share of the search is over."""
+    moment = Moment("reading", torch.tensor(progress), torch.tensor(1.0))
+    n = strategy.space.n_primitives
+    tensors = (AlphaTensors.stack([alpha], n, torch.device("cpu"), torch.float64) for alpha in alphas)
     return tuple(read_mixtures(strategy, each, moment) for each in tensors)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from medarts_ops.settings import setting
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.strategies.darts import Darts, DartsSettings
+from medarts_ops.strategies.gumbel import DrawsGumbel
 from medarts_ops.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from medarts_ops.strategies.alpha_tensors import CellTensors
@@ -29,18 +29,10 @@ class SnasSettings(DartsSettings):
 
 
 @dataclass(frozen=True)
-class Snas(Darts):
+class Snas(DrawsGumbel, Darts):
     """Mixtures softmax((α + Gumbel) / τ), through which the gradient goes; read as DARTS's."""
 
     settings: SnasSettings = SnasSettings()
-
-    draws_noise = True
-
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """A Gumbel draw for each operation of each edge: one for all cells of a kind."""
-        from medarts_ops.strategies.draws import gumbel
-
-        return gumbel((self.space.n_edges, self.space.n_primitives), generator)
 
     def mixture(self, cell: CellTensors, moment: Moment) -> Tensor:
         """A draw of the concrete distribution; τ falls linearly over the whole search (SNAS: over its epochs)."""

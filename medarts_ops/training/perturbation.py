@@ -57,11 +57,7 @@ def _read(training: SearchTraining, trained: TrainedIndividual, worth: Worth) ->
 def _worths(training: SearchTraining) -> list[Worth]:
     """Each individual's own, in order; waits for the device at its beginning and its end."""
     mixtures = training.reading_mixtures()
-    weighed = [(mixture > 0).cpu().numpy() for mixture in mixtures]
-    primitives = training.strategy.space.primitives
-    if "none" in primitives:
-        for each in weighed:
-            each[:, :, primitives.index("none")] = False
+    weighed = [(mixture > 0).cpu().numpy() & training.strategy.space.in_genotypes for mixture in mixtures]
     parts = [list(_parts(each)) for each in weighed]
     batches = _images(training)
     training.supernet.train()
