@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medarts_ops.cli import bench_tables
-from medarts_ops.cli.options import config_request, json_option, made_up_images_options, search_options
+from medarts_ops.cli.options import config_request, giving, json_option, made_up_images_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.configs.layers import nested
 from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, resolve_search
@@ -17,7 +17,7 @@ from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, r
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.search_step import ImageSize
-    from medarts_ops.config import ResolvedSearchConfig
+    from medarts_ops.config import ResolvedSearchConfig, StageConfig
     from medarts_ops.data.search_data import SearchData
 
 RESOLUTION = click.IntRange(8)
@@ -29,6 +29,12 @@ _count_option = partial(click.option, type=click.IntRange(1), show_default=True)
 
 repeats_option = _count_option("--repeats", default=5, help="Timed turns of each; medians are shown.")
 
+_step_options = giving(
+    _count_option("--channels", default=16, help="First channels of the supernet."),
+    _count_option("--resolution", type=RESOLUTION, default=16, help="Side of the made-up images."),
+    _count_option("--batch", default=64, help="Images of a step, of each half."),
+)
+
 
 @click.group()
 def command() -> None:
@@ -37,6 +43,7 @@ def command() -> None:
     \b
     Examples:
       medarts bench search
+      medarts bench strategies
       medarts bench evaluate
       medarts bench data --json
     """
@@ -44,9 +51,7 @@ def command() -> None:
 
 @command.command("search")
 @_count_option("--cells", type=click.IntRange(3), multiple=True, default=(4, 6, 8), help="Repeatable.")
-@_count_option("--channels", default=16, help="First channels of the supernet.")
-@_count_option("--resolution", type=RESOLUTION, default=16, help="Side of the made-up images.")
-@_count_option("--batch", default=64, help="Images of a step, of each half.")
+@_step_options
 @repeats_option
 @made_up_images_options
 @search_options
@@ -83,7 +88,7 @@ def search(
     console = progress_console()
     first = []
     for stage in stages:
-        console.print(f"timing {stage.cells} cells, {channels} channels, {resolution}×{resolution}, batch {batch}")
+        console.print(_timing(stage, resolution))
         first.append(measure_step(config, stage, size, repeats, order="first"))
     console.print(f"timing second order, {stages[0].cells} cells")
     second = measure_step(config, stages[0], size, repeats, order="second")
@@ -97,6 +102,54 @@ def search(
         print_json(bench_tables.search_bench_json(config, measured))
     else:
         bench_tables.print_search_bench(results_console(), config, measured)
+
+
+@command.command("strategies")
+@click.option("--strategy", "names", metavar="NAME", multiple=True, help="Repeatable.  [default: all there are]")
+@_count_option("--cells", type=click.IntRange(3), default=8, help="Cells of the supernet.")
+@_step_options
+@repeats_option
+@made_up_images_options
+@search_options
+@json_option
+@click.pass_context
+def strategies(
+    ctx: click.Context,
+    *,
+    names: Sequence[str],
+    cells: int,
+    channels: int,
+    resolution: int,
+    batch: int,
+    repeats: int,
+    as_json: bool,
+) -> None:
+    """Time a search step of each strategy, and its memory, against first-order DARTS's on the same work.
+
+    All take turns in one process, on made-up images. The strategy of the preset, or of --set strategy.name, has the
+    settings that were given, the others their defaults.
+
+    \b
+    Examples:
+      medarts bench strategies
+      medarts bench strategies --strategy pc-darts --strategy gdas --cells 4
+      medarts bench strategies --strategy pc-darts --preset pc-darts --set strategy.channel_share=2 --json
+    """
+    asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
+    from medarts_ops.bench.search_step import ImageSize
+    from medarts_ops.bench.strategies import measure_strategies
+    from medarts_ops.resolving import resolve_config_alone
+    from medarts_ops.strategies.registry import STRATEGIES
+
+    config = resolve_config_alone(asked)
+    stage = config.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
+    size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
+    progress_console().print(_timing(stage, resolution))
+    timings = measure_strategies(config, stage, size, repeats, tuple(dict.fromkeys(names)) or STRATEGIES.names())
+    if as_json:
+        print_json({"strategies": [timing.model_dump() for timing in timings], "runtime": config.runtime.model_dump()})
+    else:
+        bench_tables.print_strategies_bench(results_console(), config, timings)
 
 
 @command.command("evaluate")
@@ -182,6 +235,10 @@ def data(*, resolutions: tuple[int, ...], batch: int, repeats: int, device: str,
         print_json({"data": [timing.model_dump() for timing in timings], "runtime": runtime.model_dump()})
     else:
         bench_tables.print_data_bench(results_console(), runtime, timings)
+
+
+def _timing(stage: StageConfig, resolution: int) -> str:
+    return f"timing {stage.cells} cells, {stage.channels} channels, {resolution}×{resolution}, batch {stage.batch}"
 
 
 def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:

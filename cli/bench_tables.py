@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medarts_ops.bench.evaluation_step import EvaluationTiming
     from medarts_ops.bench.input_pipeline import InputTiming
     from medarts_ops.bench.search_step import StackTiming, StepTiming
+    from medarts_ops.bench.strategies import StrategyTiming
     from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
     from medarts_ops.config_runtime import ResolvedRuntime
 
@@ -71,6 +72,23 @@ def print_search_bench(console: Console, config: ResolvedSearchConfig, measured:
         f"{stacked.launches_per_individual:,.0f} launches\n"
     )
     print_estimate(console, config, measured.estimate)
+
+
+def print_strategies_bench(console: Console, config: ResolvedSearchConfig, timings: Sequence[StrategyTiming]) -> None:
+    """A line for each strategy."""
+    console.print(f"Search step by strategy on {_where(config.runtime)}; ratios are to first-order DARTS's")
+    numbers = ("a step", "ratio", "memory", "ratio ", "launches")
+    made = table("strategy", *numbers, numbers=numbers)
+    for timing in timings:
+        made.add_row(
+            timing.strategy,
+            f"{timing.seconds:.3f} s",
+            f"{timing.seconds_ratio:.2f}",
+            _mebi(timing.peak_bytes),
+            f"{timing.bytes_ratio:.2f}",
+            f"{timing.launches:,}",
+        )
+    print_table(console, made)
 
 
 def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: SearchEstimate) -> None:

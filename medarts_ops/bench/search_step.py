@@ -95,7 +95,8 @@ def product_step(
         images, labels = (torch.cat([each] * stack).unflatten(0, (stack, -1)) for each in (batch.images, batch.labels))
         batches.append(Batch(images, labels))
     training.supernet.train()
-    return lambda: training.iterate(*batches)
+    warming_up = not training.strategy.trains_alpha
+    return lambda: training.iterate(*batches, warming_up=warming_up)
 
 
 def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:

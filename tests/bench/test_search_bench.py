@@ -21,6 +21,7 @@ from medarts_ops.bench.search_step import (
     measure_step,
     product_step,
 )
+from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import DerivedConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
@@ -157,6 +158,55 @@ def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):
     assert [size["cells"] for size in found["sizes"]] == [3, 4] and found["second_order"]["cells"] == 3
     assert found["stacked"]["individuals"] == 2 and found["stacked"]["launches_per_individual"] > 0
     assert found["estimate"]["hours"] > 0 and found["estimate"]["preset"] == "digits"
+
+
+def test_partial_channels_save_half_of_the_time_and_most_of_the_memory():
+    stage = DARTS.stages[0].model_copy(update={"cells": 3, "batch": 16})
+    plain, partial = measure_strategies(
+        DARTS, stage, SIZE.model_copy(update={"resolution": 16}), 3, ("darts", "pc-darts")
+    )
+    assert partial.seconds_ratio <= 0.75 and partial.bytes_ratio <= 0.35  # 0.40 and 0.29 were measured, alone
+    assert plain.bytes_ratio == 1 and 0.5 <= plain.seconds_ratio <= 2
+
+
+def test_a_strategy_that_trains_no_alpha_is_timed_without_its_step():
+    plain, fixed = measure_strategies(DARTS, TWO_IMAGES, SIZE, 1, ("darts", "fixed"))
+    assert fixed.launches < 0.6 * plain.launches
+
+
+def test_the_configs_own_strategy_is_timed_with_its_settings(tmp_path):
+    words = ["bench", "strategies", "--cells", "3", "--channels", "4", "--resolution", "8", "--batch", "2", "--device"]
+    words += [
+        "cpu",
+        "--set",
+        "space.nodes=2",
+        "--repeats",
+        "1",
+        "--strategy",
+        "pc-darts",
+        "--json",
+        "--set",
+        "strategy.name=pc-darts",
+        "--set",
+    ]
+    half, quarter = (
+        json.loads(CliRunner().invoke(medarts, [*words, f"strategy.channel_share={share}"]).stdout)["strategies"]
+        for share in (2, 4)
+    )
+    assert [timing["strategy"] for timing in half] == ["pc-darts"]
+    assert quarter[0]["peak_bytes"] < half[0]["peak_bytes"] and half[0]["bytes_ratio"] < 1
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--strategy", "pcdarts"], "strategy.name: unknown strategy 'pcdarts': allowed are asap, darts"),
+        (["--strategy", "pc-darts", "--channels", "6"], "channels are 6: allowed are multiples of 4"),
+    ],
+)
+def test_a_strategy_that_can_not_be_timed_is_refused_in_one_line(words, named):
+    result = CliRunner().invoke(medarts, ["bench", "strategies", "--device", "cpu", *words])
+    assert result.exit_code == 2 and named in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_dry_run_tells_the_plan_and_stores_nothing(tmp_path, monkeypatch):

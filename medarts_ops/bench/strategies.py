@@ -1,0 +1,64 @@
+"""The search step of strategies, in time and memory, against first-order DARTS's on the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medarts_ops.bench.launches import count_launches
+from medarts_ops.bench.memory import peak_bytes
+from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
+from medarts_ops.config import ResolvedSearchConfig, StageConfig, StrategyConfig
+from medarts_ops.strategies.darts import DartsSettings
+from medarts_ops.strategies.registry import check_strategy
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.value import Value
+
+YARDSTICK = "first-order DARTS"
+
+
+class StrategyTiming(Value):
+    """One strategy's step. `seconds` is a median, `peak_bytes` are those beyond the weights.
+
+    The ratios are to first-order DARTS's step: below 1 is faster, or smaller.
+    """
+
+    strategy: str
+    seconds: float
+    seconds_ratio: float
+    peak_bytes: int
+    bytes_ratio: float
+    launches: int
+
+
+def measure_strategies(
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, names: Sequence[str]
+) -> tuple[StrategyTiming, ...]:
+    """A step of each named strategy, all in turn, in the order of the names.
+
+    The config's own strategy has the config's settings, each other its defaults. ConfigError for a strategy that nobody
+    registered, or that can't do with the stage.
+    """
+    device = Runtime.from_config(config.runtime).device
+    asked = {name: config.strategy if name == config.strategy.name else StrategyConfig(name=name) for name in names}
+    steps = {
+        name: product_step(_searching_by(given, config, stage), stage, size)
+        for name, given in {YARDSTICK: DartsSettings(order="first"), **asked}.items()
+    }
+    seconds = time_interleaved(steps, repeats, device)
+    peaks = {key: peak_bytes(step, device) for key, step in steps.items()}
+    return tuple(
+        StrategyTiming(
+            strategy=name,
+            seconds=seconds[name],
+            seconds_ratio=seconds[name] / seconds[YARDSTICK],
+            peak_bytes=peaks[name],
+            bytes_ratio=peaks[name] / peaks[YARDSTICK],
+            launches=sum(count_launches(steps[name]).values()),
+        )
+        for name in names
+    )
+
+
+def _searching_by(given: StrategyConfig, config: ResolvedSearchConfig, stage: StageConfig) -> ResolvedSearchConfig:
+    alone = config.model_copy(update={"strategy": given, "stages": (stage,)})
+    return alone.model_copy(update={"strategy": check_strategy(alone)})
