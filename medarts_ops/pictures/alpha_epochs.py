@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medarts_ops.alpha import Mixtures
 from medarts_ops.errors import RunError
-from medarts_ops.pictures.alphas import checked_mixtures, state_label
+from medarts_ops.pictures.alphas import checked_mixtures, scale_of, state_label
 from medarts_ops.pictures.cells import CELL_NAMES
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, axes_at, colour, new_figure
 from medarts_ops.space.search_space import N_INPUTS, OPERATIONS, SearchSpace
@@ -29,7 +29,8 @@ def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: 
     A small panel is an edge: its row is the node that it leads into, its column the state that it comes from. From left
     to right runs the training, from birth to the last epoch. A line is an operation's weight. All panels have one
     scale, from the smallest to the largest weight of both cells: in a short search all weights stay near one another.
-    The strongest operation at the end, of those that a genotype may hold, is drawn thicker.
+    The strongest operation at the end, of those that a genotype may hold, is drawn thicker. The line of an operation
+    that was masked ends there.
 
     Raises:
         RunError: no epoch.
@@ -43,7 +44,7 @@ def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: 
     width, height = 2 * (LEFT + wide) + RIGHT, BOTTOM + tall + TOP
     figure = new_figure(width, height, f"how α of {name} moved in {len(readings) - 1} epochs")
     cells = {cell: np.stack([mixture[cell] for mixture in mixtures]) for cell in CELL_NAMES}
-    scale = (float(min(map(np.min, cells.values()))), float(max(map(np.max, cells.values()))))
+    scale = scale_of(cells.values())
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
         axes = axes_at(figure, LEFT + number * (LEFT + wide), BOTTOM, wide, tall, cell)
         axes.set_title(title, fontsize=TEXT_SIZE, color=INK)
@@ -59,7 +60,7 @@ def _panels(axes: Axes, weights: NDArray[np.float64], space: SearchSpace, scale:
 
     low, high = scale
     time = np.linspace(0.0, WIDE, len(weights))
-    heights = HIGH * (weights - low) / ((high - low) or 1.0)
+    heights = HIGH * np.where(weights > 0, (weights - low) / ((high - low) or 1.0), np.nan)
     corners = [_corner(space, edge) for edge in range(space.n_edges)]
     frames = [Rectangle(corner, WIDE, HIGH) for corner in corners]
     axes.add_collection(PatchCollection(frames, facecolor="#F4F4F4", edgecolor="#DDDDDD", linewidth=0.6))

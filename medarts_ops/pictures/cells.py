@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, axes_at, colour, new_figure
@@ -27,14 +28,22 @@ COLUMN_GAP = 0.72
 MARGIN = 0.2
 TITLE_ROOM = 0.42
 WIDEST = 15.0
+LINE, NARROWEST, BROADEST = 1.4, 0.5, 3.5  # points
 
 
-def genotype_figure(genotype: Genotype, name: str) -> Figure:
+EdgeWeights = Mapping[CellKind, Sequence[float]]
+"""How much each edge of a cell weighs, in the genotype's order."""
+
+
+def genotype_figure(genotype: Genotype, name: str, weights: EdgeWeights | None = None) -> Figure:
     """Both cells of a genotype, abreast or, where that gets too wide, one above the other; `name` says whose it is.
 
     Lines have the colour of the state that they come from; a box on a line is the operation that it goes through, with
     the genotype's name of it. Pale lines go straight to the output, which concatenates them. Nodes count from 0.
+    Where a strategy weighs edges, `weights` tells how much, and the lines to and from an operation are as wide as that
+    says; the heaviest edge of both cells has the widest.
     """
+    widths = {cell: _line_widths(genotype, cell, weights) for cell in CELL_NAMES}
     layouts = [lay_out(genotype, cell) for cell in CELL_NAMES]
     (left, one), (right, two) = map(_size, layouts)
     if left + right <= WIDEST:
@@ -43,10 +52,19 @@ def genotype_figure(genotype: Genotype, name: str) -> Figure:
     else:
         width, height = max(left, right), one + two + 2 * TITLE_ROOM
         places = [(0.0, two + TITLE_ROOM, width, one), (0.0, 0.0, width, two)]
-    figure = new_figure(width, height + TITLE_ROOM, f"genotype of {name}")
+    said = "" if weights is None else " (lines as wide as their edges' weights)"
+    figure = new_figure(width, height + TITLE_ROOM, f"genotype of {name}{said}")
     for place, cell, layout in zip(places, CELL_NAMES, layouts, strict=True):
-        _draw(axes_at(figure, *place, cell), place[2:], genotype, cell, layout)
+        _draw(axes_at(figure, *place, cell), place[2:], genotype, cell, layout, widths[cell])
     return figure
+
+
+def _line_widths(genotype: Genotype, cell: CellKind, weights: EdgeWeights | None) -> list[float]:
+    """Points, for each edge."""
+    if weights is None:
+        return [LINE] * len(genotype.edges(cell))
+    heaviest = max(max(each) for each in weights.values()) or 1.0
+    return [NARROWEST + (BROADEST - NARROWEST) * weight / heaviest for weight in weights[cell]]
 
 
 def _size(layout: CellLayout) -> tuple[float, float]:
@@ -68,7 +86,14 @@ def _left(layout: CellLayout, column: int) -> float:
     return BOX + COLUMN_GAP + (column - 1) * (PILL + WIRE + CIRCLE + COLUMN_GAP)
 
 
-def _draw(axes: Axes, size: tuple[float, float], genotype: Genotype, cell: CellKind, layout: CellLayout) -> None:
+def _draw(
+    axes: Axes,
+    size: tuple[float, float],
+    genotype: Genotype,
+    cell: CellKind,
+    layout: CellLayout,
+    widths: Sequence[float],
+) -> None:
     wide, high = size
     axes.set_title(CELL_NAMES[cell], fontsize=TEXT_SIZE, color=INK)
     middle = sum(_bounds(layout)) / 2
@@ -78,13 +103,13 @@ def _draw(axes: Axes, size: tuple[float, float], genotype: Genotype, cell: CellK
     axes.set_axis_off()
     pills = _pill_heights(layout)
     for link in layout.links:
-        _draw_link(axes, layout, link, pills)
+        _draw_link(axes, layout, link, pills, LINE if link.edge is None else widths[link.edge])
     for item, level in layout.heights.items():
         if not item.lane:
             _draw_state(axes, layout, item, level)
     for edge, (operation, source) in enumerate(genotype.edges(cell)):
         node = next(link.target for link in layout.links if link.edge == edge)
-        _draw_operation(axes, layout, node, pills[edge], operation, colour(source))
+        _draw_operation(axes, layout, node, pills[edge], operation, colour(source), widths[edge])
 
 
 def _pill_heights(layout: CellLayout) -> dict[int, float]:
@@ -98,7 +123,7 @@ def _pill_heights(layout: CellLayout) -> dict[int, float]:
     return levels
 
 
-def _draw_link(axes: Axes, layout: CellLayout, link: Link, pills: dict[int, float]) -> None:
+def _draw_link(axes: Axes, layout: CellLayout, link: Link, pills: dict[int, float], line: float) -> None:
     """A curve through the gap between two columns, and straight through the column where it only passes."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -113,24 +138,26 @@ def _draw_link(axes: Axes, layout: CellLayout, link: Link, pills: dict[int, floa
     bend = 0.5 * COLUMN_GAP
     points = [(start, y0), (leave, y0), (leave + bend, y0), (arrive - bend, y1), (arrive, y1)]
     path = Path(points, [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-    width, alpha, order = (1.4, 1.0, 2) if link in layout.carries else (0.9, 0.4, 1)
+    width, alpha, order = (line, 1.0, 2) if link in layout.carries else (0.9, 0.4, 1)
     patch = PathPatch(path, fill=False, edgecolor=colour(source.state), linewidth=width, alpha=alpha, zorder=order)
     patch.set_capstyle("round")
     axes.add_patch(patch)
 
 
-def _draw_operation(axes: Axes, layout: CellLayout, node: Item, level: float, operation: str, ink: str) -> None:
+def _draw_operation(
+    axes: Axes, layout: CellLayout, node: Item, level: float, operation: str, ink: str, line: float
+) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     left = _left(layout, node.column)
     _draw_box(axes, (left, level), (PILL, PILL_HEIGHT), PILL_HEIGHT / 2, ink, 1.2)
     axes.text(left + PILL / 2, level, operation, ha="center", va="center", fontsize=LABEL_SIZE, color=INK, zorder=5)
     end = (left + PILL + WIRE + 0.03, layout.heights[node] + (0.06 if level > layout.heights[node] else -0.06))
-    axes.add_patch(
-        FancyArrowPatch(
-            (left + PILL, level), end, arrowstyle="-|>", mutation_scale=7, shrinkA=0, shrinkB=0, color=ink, zorder=3
-        )
+    arrow = FancyArrowPatch(
+        (left + PILL, level), end, arrowstyle="-|>", mutation_scale=7, shrinkA=0, shrinkB=0, color=ink, zorder=3
     )
+    arrow.set_linewidth(line)
+    axes.add_patch(arrow)
 
 
 def _draw_state(axes: Axes, layout: CellLayout, item: Item, level: float) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from medarts_ops.alpha import Alpha, Mixtures
+from medarts_ops.errors import ConfigError
 from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, TrainedIndividual
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
-from medarts_ops.pictures.alphas import alpha_figure
-from medarts_ops.pictures.cells import genotype_figure
+from medarts_ops.pictures.alphas import alpha_figure, edge_weights
+from medarts_ops.pictures.cells import EdgeWeights, genotype_figure
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import Draw
 from medarts_ops.pictures.fronts import front_figure
@@ -26,12 +27,23 @@ def pictures_of_individual(
 ) -> dict[str, Draw]:
     """Cells, α and training; how α moved where `epoch_alphas` holds it after every epoch.
 
-    `read` is called when a picture is drawn: it needs the strategy, which may not be installed here.
+    `read` is called when a picture is drawn: it needs the strategy, which may not be installed here. Then the cells'
+    edges are all of one width.
     """
     name, born = trained.individual.id, trained.individual.alpha
+
+    def mixtures() -> Mixtures:
+        return read([trained.alpha])[0]
+
+    def weights() -> EdgeWeights | None:
+        try:
+            return edge_weights(mixtures(), trained.genotype, space)
+        except ConfigError:  # the strategy isn't installed here: the cells are worth seeing all the same
+            return None
+
     pictures: dict[str, Draw] = {
-        "genotype": lambda: genotype_figure(trained.genotype, name),
-        "alpha": lambda: alpha_figure(read([trained.alpha])[0], trained.genotype, space, name),
+        "genotype": lambda: genotype_figure(trained.genotype, name, weights()),
+        "alpha": lambda: alpha_figure(mixtures(), trained.genotype, space, name),
         "training": lambda: search_curves(trained.history, name),
     }
     if epoch_alphas and len(epoch_alphas) == len(trained.history):

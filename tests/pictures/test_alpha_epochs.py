@@ -55,6 +55,14 @@ def test_the_strongest_operation_that_a_genotype_may_hold_is_thick() -> None:
     assert thick == {"none": [False, False], "skip_connect": [True, False], "sep_conv_3x3": [False, True]}
 
 
+def test_the_line_of_an_operation_that_was_masked_ends_there() -> None:
+    space = SearchSpace(n_nodes=1, primitives=("none", "skip_connect", "sep_conv_3x3"))
+    before, after = np.full((2, 3), 1 / 3), np.array([[0.5, 0.5, 0.0], [0.3, 0.3, 0.4]])
+    figure = alpha_epochs_figure([Mixtures(mixture, mixture) for mixture in (before, before, after)], space, "x")
+    # Segments leave out what is not finite.
+    assert [len(line) for line in lines(figure, 0, "sep_conv_3x3").get_segments()] == [2, 3]
+
+
 def test_alpha_that_does_not_move_and_prefers_nothing_is_drawn_too() -> None:
     mixture = np.full((14, 8), 1 / 8)
     figure = alpha_epochs_figure([Mixtures(mixture, mixture)] * 2, DARTS_SPACE, "x")

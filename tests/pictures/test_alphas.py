@@ -9,11 +9,12 @@ from matplotlib.patches import Rectangle
 
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.errors import GenotypeError
-from medarts_ops.pictures.alphas import alpha_figure
+from medarts_ops.pictures.alphas import alpha_figure, edge_weights
 from medarts_ops.pictures.figures import png_bytes
 from medarts_ops.space.discretize import discretize
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
+from medarts_ops.space.zoo import zoo_genotype
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -67,6 +68,26 @@ def test_edges_that_are_weighed_show_what_their_operations_weigh_together():
     normal = alpha_figure(mixtures, make_genotype(), DARTS_SPACE, "x").axes[0]
     shown = [float(label.get_text().split("β ")[1]) for label in normal.get_yticklabels()]
     np.testing.assert_allclose(shown, weights, atol=0.006)
+
+
+def test_an_operation_that_was_masked_is_blank_and_no_end_of_the_scale():
+    mixtures = softmax_mixtures(make_alpha(2))
+    mixtures.normal[3, 4] = 0
+    axes = alpha_figure(mixtures, make_genotype(), DARTS_SPACE, "x").axes[0]
+    (image,) = axes.images
+    assert np.argwhere(np.ma.getmaskarray(image.get_array())).tolist() == [[3, 4]]
+    assert len(axes.texts) == DARTS_SPACE.n_edges * DARTS_SPACE.n_primitives - 1
+    assert image.get_clim()[0] == min(mixture[mixture > 0].min() for mixture in mixtures)
+
+
+def test_the_weights_of_a_genotypes_edges_are_what_their_rows_weigh():
+    plain, genotype = softmax_mixtures(make_alpha(2)), zoo_genotype("PC_DARTS_cifar")
+    assert edge_weights(plain, genotype, DARTS_SPACE) is None
+    weights = np.linspace(0.1, 1.5, DARTS_SPACE.n_edges)
+    found = edge_weights(Mixtures(plain.normal * weights[:, None], plain.reduce), genotype, DARTS_SPACE)
+    assert found is not None and found["reduce"] == pytest.approx([1.0] * 8)
+    chosen = [DARTS_SPACE.edges.index((source, place // 2 + 2)) for place, (_, source) in enumerate(genotype.normal)]
+    assert found["normal"] == pytest.approx(weights[chosen])
 
 
 @pytest.mark.parametrize("nodes", [1, 16])

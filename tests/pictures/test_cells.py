@@ -6,12 +6,22 @@ from collections import Counter
 from itertools import combinations, pairwise
 from time import perf_counter
 
+import numpy as np
 import pytest
 from factories import make_genotype
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 
-from medarts_ops.pictures.cells import CELL_NAMES, INPUT_LABELS, OUTPUT_LABEL, PILL, genotype_figure
+from medarts_ops.pictures.cells import (
+    BROADEST,
+    CELL_NAMES,
+    INPUT_LABELS,
+    LINE,
+    NARROWEST,
+    OUTPUT_LABEL,
+    PILL,
+    genotype_figure,
+)
 from medarts_ops.pictures.figures import png_bytes
 from medarts_ops.pictures.layers import item_height, lay_out
 from medarts_ops.space.genotype import CellKind, Genotype
@@ -132,6 +142,22 @@ def test_a_cell_is_drawn_in_inches():
             boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
             widest = max(patch.get_window_extent().width for patch in boxes)
             assert widest / figure.dpi == pytest.approx(PILL)
+
+
+def test_lines_are_as_wide_as_their_edges_weigh():
+    genotype = zoo_genotype("PC_DARTS_cifar")
+    weights = {"normal": [0.1 * (edge + 1) for edge in range(8)], "reduce": [0.4] * 8}
+    figure = genotype_figure(genotype, "init-03", weights)
+    assert figure.get_suptitle() == "genotype of init-03 (lines as wide as their edges' weights)"
+    for axes, heavy in zip(figure.axes, weights.values(), strict=True):
+        arrows = [patch.get_linewidth() for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+        np.testing.assert_allclose(arrows, [NARROWEST + (BROADEST - NARROWEST) * weight / 0.8 for weight in heavy])
+
+
+def test_lines_of_edges_that_nobody_weighed_are_all_alike():
+    figure = genotype_figure(zoo_genotype("DARTS_V2"), "x")
+    arrows = [patch for axes in figure.axes for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert len(arrows) == 16 and {arrow.get_linewidth() for arrow in arrows} == {LINE}
 
 
 def test_a_name_is_no_formula():
