@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from clocks import without_clocks
-from factories import make_search_config_tiny
+from factories import make_search_config_tiny, make_search_runtime
 
+from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig, SpaceConfig, StrategyConfig
+from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError
-from medarts_ops.individual import SearchResult
+from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.executors.processes import ProcessExecutor
+from medarts_ops.executors.protocol import Executor
+from medarts_ops.individual import SearchResult, TrainedIndividual
 from medarts_ops.observers import EpochFinished, SearchEvent
+from medarts_ops.populations import random_individual
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.strategies.registry import STRATEGIES, strategy_settings
+from medarts_ops.tasks import TrainingTask
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 
@@ -61,6 +70,40 @@ def test_what_it_finds_are_genotypes_of_operations_that_it_has_left(name: str) -
                 assert operation != "none"
                 edge = space.edges.index((source, 2 + place // 2))
                 assert cell.mask is None or cell.mask[edge, space.primitives.index(operation)]
+
+
+def one_task_each(folder: Path, **runtime: object) -> list[TrainingTask]:
+    """Of every strategy one individual in its first stage, numbered through; all on the same few images."""
+    path = folder / "stage.npz"
+    prepare_search_data(config_of("darts")).stages[0].save(path)
+    tasks = []
+    for number, name in enumerate(STRATEGIES.names()):
+        config = resolve_config_alone(config_of(name))
+        config = config.model_copy(update={"runtime": config.runtime.model_copy(update=runtime)})
+        who = random_individual(config, number)
+        tasks.append(TrainingTask(individuals=(who,), stage=config.stages[0], config=config, stage_data=str(path)))
+    return tasks
+
+
+def trained(executor: Executor, tasks: list[TrainingTask]) -> dict[int, Alpha]:
+    outcomes = list(executor.run(tasks, lambda who, record: None))
+    return {one.individual.number: one.alpha for one in outcomes if isinstance(one, TrainedIndividual)}
+
+
+def test_worker_processes_train_every_strategy_to_the_same_bits(tmp_path: Path) -> None:
+    tasks = one_task_each(tmp_path)
+    with closing(ProcessExecutor(make_search_runtime(workers=2))) as processes:
+        found = trained(processes, tasks)
+    assert found == trained(LocalExecutor(make_search_runtime()), tasks) and len(found) == len(tasks)
+
+
+@pytest.mark.parametrize("amp", ["fp16", "bf16"])
+def test_every_strategy_trains_in_mixed_precision_and_keeps_alpha_in_float32(amp: str, tmp_path: Path) -> None:
+    tasks = one_task_each(tmp_path, amp=amp)
+    found = trained(LocalExecutor(make_search_runtime()), tasks)
+    assert len(found) == len(tasks)
+    for array in (array for alpha in found.values() for cell in alpha.cells for array in cell.arrays.values()):
+        assert array.dtype == np.float32 and np.isfinite(array).all()
 
 
 def test_an_alpha_that_is_fixed_stays_as_it_was_at_birth() -> None:
