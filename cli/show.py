@@ -22,7 +22,7 @@ from medarts_ops.cli.output import (
     results_console,
     run_json,
 )
-from medarts_ops.hyperparameters import HYPERPARAMETERS
+from medarts_ops.hyperparameters import HYPERPARAMETERS, STRATEGY
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
 from medarts_ops.space.collapse import collapse_warning
@@ -102,7 +102,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "search_run_id": None if search is None else search.run_id,
         "failure": run.tags.get(vocabulary.FAILURE_TAG) or None,
         "metrics": dict(run.metrics),
-        "hyperparameters": {name: run.params[name] for name in HYPERPARAMETERS if name in run.params},
+        "hyperparameters": _hyperparameters(run),
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "collapse_warning": None if genotype is None else collapse_warning(genotype),
         "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
@@ -111,6 +111,12 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "trainings": below if run.kind == "experiment" else [],
         "problems": problems,
     }
+
+
+def _hyperparameters(run: StoredRun) -> dict[str, str]:
+    """An individual's own, those that its strategy brings last; none of others, whose settings have the same names."""
+    own = [name for name in run.params if name.startswith(STRATEGY)] if run.kind == "individual" else []
+    return {name: run.params[name] for name in (*HYPERPARAMETERS, *own) if name in run.params}
 
 
 def print_run(console: Console, shown: dict[str, Any], summary: Summary | None = None) -> None:

@@ -21,7 +21,7 @@ class Layer(NamedTuple):
     settings: Mapping[str, Any]
 
 
-WHOLE = frozenset({"proposals.space"})
+WHOLE = frozenset({"proposals.space", "proposals.strategy"})
 """Paths of mappings that are one setting: a layer that gives one gives all of it. Others are groups of settings."""
 
 

@@ -26,7 +26,7 @@ from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
 from medarts_ops.config_training import WeightsConfig as WeightsConfig
 from medarts_ops.errors import ConfigError
-from medarts_ops.hyperparameters import HyperparameterName
+from medarts_ops.hyperparameters import STRATEGY, HyperparameterName
 from medarts_ops.settings import (
     MAX_BATCH,
     MAX_CELLS,
@@ -119,11 +119,21 @@ class RangeConfig(Settings):
 class ProposalsConfig(Settings):
     """Optuna's part in the first stage: hyperparameters of the initial individuals."""
 
+    added_later = frozenset({"strategy"})
+
     space: dict[HyperparameterName, RangeConfig] = setting(
         {}, "paper", "log-uniform ranges; empty is the paper's reading: one Θ for all, only seeds differ"
     )
+    strategy: dict[str, RangeConfig] = setting(
+        {}, "ours", "the same of the strategy's own numbers by name; who differs in one is not stacked with others"
+    )
     generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1, le=MAX_ROUNDS)
     study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
+
+    @property
+    def ranges(self) -> dict[str, RangeConfig]:
+        """All ranges by the names that hyperparameters have: those of the strategy's numbers are dotted."""
+        return {**self.space, **{f"{STRATEGY}{name}": limits for name, limits in self.strategy.items()}}
 
 
 class SearchConfig(Settings):

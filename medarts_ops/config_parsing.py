@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from medarts_ops.errors import ConfigError
-from medarts_ops.hyperparameters import HYPERPARAMETERS
+from medarts_ops.hyperparameters import HYPERPARAMETERS, HyperparameterName
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -136,7 +136,7 @@ def _fields_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The settings of a group, or of each in a list; none below what is no group."""
     field = _field_at(model, path)
     if path and not path[-1].isdigit() and field is not None and get_origin(field.annotation) is dict:
-        return list(HYPERPARAMETERS)
+        return list(HYPERPARAMETERS) if get_args(field.annotation)[0] == HyperparameterName else []
     found = _group_at(model, path)
     return [] if found is None else list(found.model_fields)
 
@@ -149,11 +149,14 @@ def _field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
 
 def _group_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
     found: type[BaseModel] | None = model
+    is_entry = False
     for part in path:
-        if part.isdigit() or part in HYPERPARAMETERS:  # an entry of a list, or of the one mapping that is no group
+        if is_entry or part.isdigit():  # of a mapping that is no group, or of a list
+            is_entry = False
             continue
         field = None if found is None else found.model_fields.get(part)
         found = None if field is None else _model_in(field.annotation)
+        is_entry = field is not None and get_origin(field.annotation) is dict
     return found
 
 

@@ -11,7 +11,7 @@ from medarts_ops.evolution.inheritance import inherit
 from medarts_ops.evolution.offspring import born
 from medarts_ops.individual import Hyperparameters, Individual, RankedIndividual, individual_id, with_alpha
 from medarts_ops.seeds import Stream, random_generator
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.registry import build_strategy, own_config
 from medarts_ops.strategies.strategy import StagePlace
 
 
@@ -21,13 +21,14 @@ def random_individual(
     """The random individual of that number in a stage; without hyperparameters it has the config's own."""
     hyperparameters = hyperparameters or Hyperparameters.from_config(config)
     rng = random_generator(config.seed, stage, number, Stream.ALPHA)
+    strategy = build_strategy(own_config(config, hyperparameters))
     return Individual(
         id=individual_id(config.stages[stage].name, number),
         stage=stage,
         number=number,
         origin="random",
         parents=(),
-        alpha=build_strategy(config).initial_alpha(hyperparameters.alpha_init_std, rng),
+        alpha=strategy.initial_alpha(hyperparameters.alpha_init_std, rng),
         hyperparameters=hyperparameters,
     )
 

@@ -129,10 +129,14 @@ def warmup_epochs(config: SearchConfig, stage: StageConfig, individual: Individu
 def stacks_of(
     config: SearchConfig, stage: StageConfig, population: Sequence[Individual], size: int
 ) -> list[tuple[Individual, ...]]:
-    """The population in stacks of at most `size`, in its order; in each all warm up for equally many epochs."""
-    alike: dict[int, list[Individual]] = {}
+    """The population in stacks of at most `size`, in its order.
+
+    In each all warm up for equally many epochs, and have the same numbers of the strategy, if any is an individual's.
+    """
+    alike: dict[object, list[Individual]] = {}
     for individual in population:
-        alike.setdefault(warmup_epochs(config, stage, individual), []).append(individual)
+        numbers = tuple(sorted(individual.hyperparameters.strategy.items()))
+        alike.setdefault((warmup_epochs(config, stage, individual), numbers), []).append(individual)
     return [tuple(group[first : first + size]) for group in alike.values() for first in range(0, len(group), size)]
 
 

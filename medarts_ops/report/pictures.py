@@ -6,7 +6,6 @@ import base64
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.pictures import gallery
@@ -14,7 +13,7 @@ from medarts_ops.pictures.figures import Draw, drawn_svg
 from medarts_ops.pictures.parameters import EvaluatedSize
 from medarts_ops.published import table_of
 from medarts_ops.report.values import SearchReport
-from medarts_ops.strategies.reading import readings_of
+from medarts_ops.strategies.reading import reader_of
 
 PIXELS = 96  # of the page on an inch of a figure
 _logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
             found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", pictures["front"])
     if report.result is not None:
         best, space = report.result.best, report.config.space.search_space()
-        read = partial(readings_of, report.config, best.trained.individual.stage)
+        read = reader_of(report.config, best.trained.individual)
         pictures = gallery.pictures_of_search(report.result)
         pictures |= gallery.pictures_of_individual(best.trained, report.epoch_alphas, space, read)
         found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}

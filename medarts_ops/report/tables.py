@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, get_args
 from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.evolution.ranking import chosen_from
-from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.individual import ChildOrigin, Individual, StageResult
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.report.values import SearchReport
@@ -83,12 +82,12 @@ def changed_settings(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine
 def stage_view(report: SearchReport, stage: StageResult) -> StageView:
     """A finished stage with what its neighbours say of it."""
     individuals = [*(one.trained.individual for one in stage.ranked), *(one.individual for one in stage.failed)]
-    drawn = [one.hyperparameters.model_dump() for one in individuals]
+    drawn = [one.hyperparameters.values for one in individuals]
     return StageView(
         stage=stage,
         settings=report.config.stages[stage.index],
         objectives=tuple(stage.ranked[0].evaluated.objectives) if stage.ranked else (),
-        varied=tuple(name for name in HYPERPARAMETERS if len({values[name] for values in drawn}) > 1),
+        varied=tuple(name for name in drawn[0] if len({values[name] for values in drawn}) > 1) if drawn else (),
         chosen=chosen_from(stage, report.config.stages),
         children=tuple(one for one in individuals if one.origin in get_args(ChildOrigin)),
         share=stage.seconds / report.seconds if report.seconds else 0.0,

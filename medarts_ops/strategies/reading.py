@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import GenotypeError
+from medarts_ops.individual import Individual
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
 from medarts_ops.strategies.problem import Moment, mixtures_of
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.registry import build_strategy, own_config
 from medarts_ops.strategies.strategy import Strategy
 
 
@@ -30,6 +31,11 @@ def readings_of(config: SearchConfig, stage: int, alphas: Sequence[Alpha]) -> tu
         if cell.n_edges != space.n_edges:
             raise GenotypeError(f"α has {cell.n_edges} edges: allowed are the {space.n_edges} of the search's space")
     return readings_at(strategy, alphas, config.progress(stage + 1, 0))
+
+
+def reader_of(config: SearchConfig, individual: Individual) -> Callable[[Sequence[Alpha]], tuple[Mixtures, ...]]:
+    """`readings_of` for α of one individual, by its own numbers of the strategy; built when it is called."""
+    return lambda alphas: readings_of(own_config(config, individual.hyperparameters), individual.stage, alphas)
 
 
 def readings_at(strategy: Strategy, alphas: Sequence[Alpha], progress: float) -> tuple[Mixtures, ...]:

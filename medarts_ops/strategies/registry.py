@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.config_parsing import parse_config
-from medarts_ops.errors import ConfigError, named
+from medarts_ops.errors import ConfigError, named, unknown_name
+from medarts_ops.hyperparameters import Hyperparameters
 from medarts_ops.registry import Registry
 from medarts_ops.strategies.asap import AsapSettings
 from medarts_ops.strategies.darts import DartsSettings
@@ -18,6 +21,8 @@ from medarts_ops.strategies.proxyless import ProxylessSettings
 from medarts_ops.strategies.sdarts import SmoothDartsSettings
 from medarts_ops.strategies.snas import SnasSettings
 from medarts_ops.strategies.strategy import StagePlace, Strategy, StrategySettings
+
+Config = TypeVar("Config", bound=SearchConfig)
 
 STRATEGIES: Registry[type[StrategySettings]] = Registry(
     "strategy",
@@ -52,6 +57,14 @@ def build_strategy(config: SearchConfig) -> Strategy:
     return _built(strategy_settings(config.strategy), config)
 
 
+def own_config(config: Config, hyperparameters: Hyperparameters) -> Config:
+    """A search's settings with the strategy's numbers that are an individual's own, if proposals gave it any."""
+    own = hyperparameters.strategy
+    if not own:
+        return config
+    return config.model_copy(update={"strategy": strategy_settings(config.strategy).model_copy(update=own)})
+
+
 def _built(settings: StrategySettings, config: SearchConfig) -> Strategy:
     try:
         strategy: object = settings.build(config.space.search_space())
@@ -75,4 +88,26 @@ def check_strategy(config: SearchConfig) -> StrategySettings:
             spec.check_channels(stage.channels)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}.channels: {error}") from error
+    _check_proposed(settings, config)
     return settings
+
+
+def _check_proposed(settings: StrategySettings, config: SearchConfig) -> None:
+    """ConfigError if proposals range over what is no number of the strategy, or beyond what it may be."""
+    asked, stack = config.proposals.strategy, config.runtime.stack
+    numbers = [name for name, field in type(settings).model_fields.items() if field.annotation is float]
+    for name, limits in asked.items():
+        path = f"proposals.strategy.{name}"
+        if name not in numbers:
+            of_strategy = f"number of strategy {settings.name!r}"
+            raise ConfigError(f"proposals.strategy: {unknown_name(of_strategy, name, numbers or ['none'])}")
+        for end in ("low", "high"):
+            try:
+                parse_config(type(settings), settings.model_dump() | {name: getattr(limits, end)}, "strategy")
+            except ConfigError as error:
+                raise ConfigError(f"{path}.{end}: {error}") from error
+    if asked and stack not in ("auto", 1):
+        raise ConfigError(
+            f"runtime.stack is {stack} and proposals.strategy ranges over {', '.join(asked)}: individuals that differ "
+            "in a strategy's number are not stacked; allowed are 1 and auto"
+        )

@@ -75,9 +75,12 @@ def _work(stage: StageConfig) -> float:
 
 
 def stack_that_fits(config: ResolvedSearchConfig, stages: Sequence[StageData]) -> int:
-    """How many individuals are stacked: 1 on a CPU, on CUDA as many as a stage has and free memory holds."""
+    """How many individuals are stacked: 1 on a CPU, on CUDA as many as a stage has and free memory holds.
+
+    1 as well where proposals give each individual numbers of the strategy's own.
+    """
     runtime = Runtime.from_config(config.runtime)
-    if runtime.device.type == "cpu":
+    if runtime.device.type == "cpu" or config.proposals.strategy:
         return 1
     largest = min(LARGEST_STACK, max(stage.size for stage in config.stages))
     for stage, data in zip(config.stages, stages, strict=True):

@@ -31,7 +31,7 @@ from medarts_ops.strategies.problem import (
     mean_losses,
     mixtures_of,
 )
-from medarts_ops.strategies.registry import build_strategy
+from medarts_ops.strategies.registry import build_strategy, own_config
 from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.alignment import layer_alignment
@@ -49,7 +49,7 @@ class SearchTraining:
     def __init__(self, task: TrainingTask, tensors: StageTensors, runtime: Runtime) -> None:
         config, device = task.config, runtime.device
         self.task, self.tensors, self.runtime, self._warmup_epochs = task, tensors, runtime, task.warmup_epochs
-        self.strategy = build_strategy(config)
+        self.strategy = build_strategy(own_config(config, task.individuals[0].hyperparameters))
         self.place = StagePlace(task.individuals[0].stage, len(config.stages), task.stage)
         self.supernet = self._fresh_supernet()
         self.alpha = AlphaTensors.stack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -13,19 +14,19 @@ from clocks import without_clocks
 from factories import make_search_config_tiny, make_search_runtime
 
 from medarts_ops.alpha import Alpha
-from medarts_ops.config import SearchConfig, SpaceConfig, StrategyConfig
+from medarts_ops.config import ProposalsConfig, RangeConfig, SearchConfig, SpaceConfig, StrategyConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.processes import ProcessExecutor
 from medarts_ops.executors.protocol import Executor
-from medarts_ops.individual import SearchResult, TrainedIndividual
+from medarts_ops.individual import Hyperparameters, Measured, SearchResult, TrainedIndividual
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.populations import random_individual
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.strategies.registry import STRATEGIES, strategy_settings
-from medarts_ops.tasks import TrainingTask
+from medarts_ops.tasks import TrainingTask, stacks_of
 
 PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 
@@ -104,6 +105,69 @@ def test_every_strategy_trains_in_mixed_precision_and_keeps_alpha_in_float32(amp
     assert len(found) == len(tasks)
     for array in (array for alpha in found.values() for cell in alpha.cells for array in cell.arrays.values()):
         assert array.dtype == np.float32 and np.isfinite(array).all()
+
+
+def kl_of(number: int) -> dict[str, float]:
+    return {"strategy.kl": 0.7 if number == 2 else 0.0}
+
+
+class KlProposer:
+    """Gives the third individual another weight of DrNAS's regularizer than the others."""
+
+    def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
+        own = Hyperparameters.from_config(config_of("dr-nas"))
+        return tuple(own.with_values(kl_of(number)) for number in range(n))
+
+    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
+        """Learns nothing."""
+
+
+def test_an_individual_is_trained_by_its_own_numbers_of_the_strategy_and_so_are_its_heirs(tmp_path: Path) -> None:
+    found = run_search(config_of("dr-nas"), tmp_path / "proposed", proposer=KlProposer())
+    stronger = run_search(config_of("dr-nas", kl=0.7), tmp_path / "stronger")
+    trained = {each.id: each.trained for each in found.stages[0].ranked}
+    for number in range(3):
+        same = stronger if number == 2 else whole("dr-nas")
+        (expected,) = (each.trained for each in same.stages[0].ranked if each.trained.individual.number == number)
+        assert trained[expected.individual.id].alpha == expected.alpha
+    numbers = {who: each.individual.hyperparameters.strategy for who, each in trained.items()}
+    for heir in (each.trained.individual for stage in found.stages[1:] for each in stage.ranked):
+        numbers[heir.id] = heir.hyperparameters.strategy
+        assert heir.hyperparameters.strategy == numbers[heir.parents[0]]
+
+
+def test_who_has_other_numbers_of_the_strategy_is_not_stacked_with_others() -> None:
+    config = config_of("dr-nas")
+    own = Hyperparameters.from_config(config)
+    group = [random_individual(config, number, own.with_values(kl_of(number % 4))) for number in range(6)]
+    stacks = stacks_of(config, config.stages[0], group, 8)
+    assert [[each.number for each in stack] for stack in stacks] == [[0, 1, 3, 4, 5], [2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "ranges", "stack", "said"),
+    [
+        (
+            "dr-nas",
+            {"kll": (1e-3, 1.0)},
+            "auto",
+            "proposals.strategy: unknown number of strategy 'dr-nas' 'kll'.* 'kl'",
+        ),
+        ("darts", {"kl": (1e-3, 1.0)}, "auto", "allowed are beta, finite_difference"),
+        ("pc-darts", {"channel_share": (1, 4)}, "auto", "unknown number of strategy 'pc-darts' 'channel_share'"),
+        ("fixed", {"kl": (1e-3, 1.0)}, "auto", "allowed are none"),
+        ("asap", {"prune_below": (0.1, 2.0)}, "auto", "proposals.strategy.prune_below.high: strategy.prune_below"),
+        ("dr-nas", {"kl": (1e-3, 1.0)}, 4, "runtime.stack is 4 and proposals.strategy ranges over kl"),
+    ],
+)
+def test_proposals_of_what_is_no_number_of_the_strategy_are_refused_in_one_line(name, ranges, stack, said) -> None:
+    limits = {key: RangeConfig(low=low, high=high) for key, (low, high) in ranges.items()}
+    config = config_of(name)
+    runtime = config.runtime.model_copy(update={"stack": stack})
+    with pytest.raises(ConfigError, match=said):
+        resolve_config_alone(
+            config.model_copy(update={"proposals": ProposalsConfig(strategy=limits), "runtime": runtime})
+        )
 
 
 def test_an_alpha_that_is_fixed_stays_as_it_was_at_birth() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
@@ -74,11 +73,11 @@ class SearchPictures:
 
     def _of_individual(self, evaluated: EvaluatedIndividual) -> Contents:
         from medarts_ops.pictures.gallery import pictures_of_individual
-        from medarts_ops.strategies.reading import readings_of
+        from medarts_ops.strategies.reading import reader_of
 
         trained, config = evaluated.trained, self._runs.started.config
         alphas = [record.alpha for record in trained.history if record.alpha is not None]
-        read = partial(readings_of, config, trained.individual.stage)
+        read = reader_of(config, trained.individual)
         return pngs(pictures_of_individual(trained, alphas, config.space.search_space(), read))
 
     def _of_stage(self, result: StageResult) -> Contents:

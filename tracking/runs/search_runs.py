@@ -111,7 +111,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         config = self.started.config
         stage = config.stages[individual.stage]
         sizes = {"cells": stage.cells, "channels": stage.channels, "epochs": stage.epochs, "batch": stage.batch}
-        hyperparameters = individual.hyperparameters.model_dump(exclude_none=True)
+        values = individual.hyperparameters.values.items()
+        hyperparameters = {name: value for name, value in values if value is not None}
         params = sizes | {"images": self._stage_images[individual.stage]} | hyperparameters
         run_id = self._runs.start(
             vocabulary.individual_key(individual.id),

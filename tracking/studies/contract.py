@@ -8,7 +8,7 @@ import optuna
 
 from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.errors import ConfigError
-from medarts_ops.hyperparameters import HYPERPARAMETERS
+from medarts_ops.hyperparameters import setting_of
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.strategies.registry import strategy_settings
 from medarts_ops.tracking.artifacts.shapes import flattened
@@ -42,7 +42,7 @@ def study_contract(config: SearchConfig, dataset: DatasetSummary) -> dict[str, o
     Dotted config keys, the images' fingerprint and the resolution that the supernet sees. Later stages are none of it:
     proposals are for the first alone.
     """
-    free = {*_DIFFERS_FREELY, *(HYPERPARAMETERS[name] for name in config.proposals.space)}
+    free = {*_DIFFERS_FREELY, *map(setting_of, config.proposals.ranges)}
     free |= {f"stages.{index}" for index in range(1, len(config.stages))}
     settings = {key: value for key, value in flattened(config).items() if not free.intersection(_and_groups(key))}
     seen = dataset.search_resolution or dataset.resolution

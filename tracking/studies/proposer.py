@@ -25,8 +25,8 @@ from medarts_ops.tracking.vocabulary import DRAWN_ROUND, PROPOSAL
 def make_proposer(
     config: ResolvedSearchConfig, search_id: str, storage: BaseStorage, dataset: DatasetSummary
 ) -> Proposer:
-    """Optuna's proposer, or, where `proposals.space` is empty, the config's own values for every individual."""
-    if not config.proposals.space:
+    """Optuna's proposer, or, where proposals range over nothing, the config's own values for every individual."""
+    if not config.proposals.ranges:
         return FixedProposer(Hyperparameters.from_config(config))
     return OptunaProposer(storage, search_id, config, dataset)
 
@@ -36,7 +36,7 @@ class OptunaProposer:
 
     A round is drawn whole and written into the study at once, and then becomes trials. So a search that was killed
     anywhere in between goes on with the same proposals, whatever other searches did to a shared study meanwhile.
-    A hyperparameter outside `proposals.space` takes the config's own value.
+    A hyperparameter that proposals do not range over takes the config's own value.
 
     The config's own hyperparameters (DARTS's, unless they were changed) are the first proposal of round 0, unless
     the study has them already or they lie outside the ranges; clipping would try a value that nobody chose.
@@ -56,7 +56,7 @@ class OptunaProposer:
         self._unproposed = Hyperparameters.from_config(config)
         self._space: dict[str, BaseDistribution] = {
             name: FloatDistribution(limits.low, limits.high, log=True)
-            for name, limits in config.proposals.space.items()
+            for name, limits in config.proposals.ranges.items()
         }
         self._agreed = False
         if config.proposals.study is not None:  # others filled it, maybe: a refusal comes before the search begins
@@ -81,7 +81,7 @@ class OptunaProposer:
                     study.add_trial(drawn[place].as_running(self._space, {PROPOSAL: self._key(round, place)}))
                 asked = self._trials(study, round)
         proposed = [{name: float(asked[place].params[name]) for name in self._space} for place in range(n)]
-        return tuple(self._unproposed.model_copy(update=values) for values in proposed)
+        return tuple(map(self._unproposed.with_values, proposed))
 
     def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
         """What came of a round, in the order that `propose` gave; telling twice changes nothing.
@@ -116,9 +116,9 @@ class OptunaProposer:
         key = f"{DRAWN_ROUND}/{self._search_id}/{round}"
         drawn = drawn_from_json(study.user_attrs.get(key, "[]"))
         if len(drawn) < n:
-            held = self._unproposed.model_dump(exclude_none=True)
-            own = {name: held[name] for name in self._space if name in held}
-            ranges = self._config.proposals.space.items()
+            held = self._unproposed.values
+            own = {name: value for name in self._space if (value := held[name]) is not None}
+            ranges = self._config.proposals.ranges.items()
             fits = all(name in own and limits.low <= own[name] <= limits.high for name, limits in ranges)
             of_this_round = {trial.number for trial in self._trials(study, round).values()}
             others = [trial for trial in study.get_trials() if trial.number not in of_this_round]
@@ -174,7 +174,7 @@ class OptunaProposer:
         return create_trial(
             state=state,
             values=values,
-            params={name: getattr(individual.hyperparameters, name) for name in self._space},
+            params={name: individual.hyperparameters.values[name] for name in self._space},
             distributions=self._space,
             user_attrs={PROPOSAL: self._key(round, place)} | attributes,
         )

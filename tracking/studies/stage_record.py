@@ -10,7 +10,6 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from medarts_ops.config import ResolvedSearchConfig
-from medarts_ops.hyperparameters import HYPERPARAMETERS
 from medarts_ops.individual import Individual, StageResult
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
@@ -42,8 +41,13 @@ def record_stage(
         StoreError: the storage failed.
     """
     told = _told(result, config)
-    values_of = {name: [getattr(member.hyperparameters, name) for member, *_ in told] for name in HYPERPARAMETERS}
-    distributions = {name: _holding(values) for name, values in values_of.items() if None not in values}
+    names = told[0][0].hyperparameters.values if told else ()
+    values_of = {name: [member.hyperparameters.values[name] for member, *_ in told] for name in names}
+    distributions = {
+        name: _holding([value for value in values if value is not None])
+        for name, values in values_of.items()
+        if None not in values
+    }
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
         if _names_others(study, {member.id: run_id_of(member.id) for member, *_ in told}):
@@ -57,7 +61,7 @@ def record_stage(
                 trial = create_trial(
                     state=state,
                     values=values,
-                    params={name: getattr(member.hyperparameters, name) for name in distributions},
+                    params={name: member.hyperparameters.values[name] for name in distributions},
                     distributions=distributions,
                     user_attrs={INDIVIDUAL: member.id, RUN: run_id_of(member.id), **attributes},
                 )

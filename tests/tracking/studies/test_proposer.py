@@ -16,6 +16,7 @@ from medarts_ops.config import AlphaConfig, ProposalsConfig, RangeConfig, Search
 from medarts_ops.errors import ConfigError, SearchError, StoreError
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters
 from medarts_ops.proposers import FixedProposer
+from medarts_ops.strategies.snas import SnasSettings
 from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.studies.proposer import OptunaProposer, make_proposer
 
@@ -80,6 +81,19 @@ def test_shares_of_warm_up_are_proposed_first_the_configs_own_if_it_has_one(stor
     with_own = config_with(alpha=AlphaConfig(warmup=0.35), proposals=space)
     first, *_ = proposer_on(InMemoryStorage(), config=with_own).propose(0, 4)
     assert first == Hyperparameters.from_config(with_own) and first.alpha_warmup == 0.35
+
+
+def test_a_strategys_own_numbers_are_proposed_and_told_by_their_dotted_names(storage: BaseStorage) -> None:
+    limits = {"temperature_last": RangeConfig(low=0.03, high=1.0)}
+    config = config_with(strategy=SnasSettings(name="snas"), proposals=ProposalsConfig(strategy=limits))
+    proposer = proposer_on(storage, config=config)
+    first, *others = proposed = proposer.propose(0, 4)
+    assert first == Hyperparameters.from_config(config) and first.strategy == {"temperature_last": 0.33}
+    assert all(0.03 <= other.strategy["temperature_last"] <= 1.0 for other in others)
+    proposer.tell(0, outcomes_of(proposed))
+    trials = optuna.load_study(study_name="search-a/proposals", storage=storage).trials
+    told = [trial.params for trial in trials]
+    assert told == [{"strategy.temperature_last": each.strategy["temperature_last"]} for each in proposed]
 
 
 def test_round_two_is_generation_one_despite_an_enqueued_and_a_failed_trial(storage: BaseStorage) -> None:
