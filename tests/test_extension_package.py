@@ -61,7 +61,10 @@ def test_an_unknown_name_lists_the_packages_parts_too(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_with_parts_of_every_kind_of_a_package(installed: Path, tmp_path: Path) -> None:
+def test_a_search_with_parts_of_every_kind_of_a_package(
+    installed: Path, tmp_path: Path, template_database: Path
+) -> None:
+    shutil.copy(template_database, tmp_path / "mlflow.db")
     strategy = ("--set", "strategy={name: sigmoid, zero_one: 2.0}")
     settings = ("--config", str(PACKAGE / "stripes.yaml"), "--name", "mine", *strategy)
     done = medarts(tmp_path, "search", *settings, "--json", "--no-pictures", beside=installed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from medarts_ops.alpha import Alpha, Mixtures
-from medarts_ops.errors import ConfigError
+from medarts_ops.errors import MedartsError
 from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, TrainedIndividual
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
 from medarts_ops.pictures.alphas import alpha_figure, edge_weights
@@ -38,7 +38,7 @@ def pictures_of_individual(
     def weights() -> EdgeWeights | None:
         try:
             return edge_weights(mixtures(), trained.genotype, space)
-        except ConfigError:  # the strategy isn't installed here: the cells are worth seeing all the same
+        except MedartsError:  # no such strategy here, or an α that it can't read: cells are worth seeing all the same
             return None
 
     pictures: dict[str, Draw] = {

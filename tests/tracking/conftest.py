@@ -29,13 +29,13 @@ def observer(store: RunStore) -> MlflowSearchObserver:
     return MlflowSearchObserver(store)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> SearchConfig:
     """Two stages over DARTS's space."""
     return make_two_stages_config()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def events(config: SearchConfig) -> tuple[SearchEvent, ...]:
     """A whole search of two stages, in order: two heirs, and their child, which dominates them."""
     skips = make_genotype("skip_connect")

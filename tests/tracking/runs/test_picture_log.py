@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from matplotlib.figure import Figure
@@ -17,17 +19,27 @@ from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.pictures import gallery
 from medarts_ops.tracking.runs.picture_log import SearchPictures
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.vocabulary import PICTURES as FOLDER
 
 Tell = Callable[[tuple[SearchEvent, ...]], MlflowSearchObserver]
 
 
-@pytest.fixture
-def drawn(store: RunStore, observer: MlflowSearchObserver, events: tuple[SearchEvent, ...]) -> MlflowSearchObserver:
-    """The store after a search of two stages with pictures."""
+class Drawn(NamedTuple):
+    """A store after a search of two stages with pictures, and what wrote them; for tests that only read."""
+
+    store: RunStore
+    observer: MlflowSearchObserver
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory, template_database: Path, events: tuple[SearchEvent, ...]) -> Drawn:
+    file = shutil.copy(template_database, tmp_path_factory.mktemp("drawn"))
+    store = open_store(f"sqlite:///{file}")
+    observer = MlflowSearchObserver(store)
     told(store, observer, with_alphas(events))
-    return observer
+    return Drawn(store, observer)
 
 
 def told(store: RunStore, observer: MlflowSearchObserver, events: tuple[SearchEvent, ...]) -> None:
@@ -55,28 +67,30 @@ def pictures_of(store: RunStore, run_id: str) -> set[str]:
     return {path.removeprefix(f"{FOLDER}/") for path in store.artifacts_in(run_id, FOLDER)}
 
 
-def test_an_individual_has_its_cells_its_alpha_and_its_training(store: RunStore, drawn: MlflowSearchObserver) -> None:
+def test_an_individual_has_its_cells_its_alpha_and_its_training(drawn: Drawn) -> None:
+    store, observer = drawn
     usual = {"genotype.png", "alpha.png", "training.png"}
-    assert pictures_of(store, drawn.run_id_of("init-00")) == usual | {"alpha-epochs.png"}
-    assert pictures_of(store, drawn.run_id_of("init-01")) == usual
-    assert pictures_of(store, drawn.run_id_of("init-02")) == set()  # it failed
+    assert pictures_of(store, observer.run_id_of("init-00")) == usual | {"alpha-epochs.png"}
+    assert pictures_of(store, observer.run_id_of("init-01")) == usual
+    assert pictures_of(store, observer.run_id_of("init-02")) == set()  # it failed
 
 
-def test_a_stage_has_its_front_and_its_best(store: RunStore, drawn: MlflowSearchObserver) -> None:
+def test_a_stage_has_its_front_and_its_best(drawn: Drawn) -> None:
+    store, observer = drawn
     for stage in (0, 1):
-        assert pictures_of(store, drawn.stage_run_id(stage)) == {"front.png", "front.html", "genotype.png"}
+        assert pictures_of(store, observer.stage_run_id(stage)) == {"front.png", "front.html", "genotype.png"}
 
 
-def test_the_page_of_a_front_names_the_runs(store: RunStore, drawn: MlflowSearchObserver, tmp_path: Path) -> None:
-    page = store.download(drawn.stage_run_id(1), f"{FOLDER}/front.html", tmp_path, 2**23).read_text(encoding="utf-8")
-    assert drawn.run_id_of("final-02") in page
+def test_the_page_of_a_front_names_the_runs(drawn: Drawn, tmp_path: Path) -> None:
+    store, observer = drawn
+    page = store.download(observer.stage_run_id(1), f"{FOLDER}/front.html", tmp_path, 2**23).read_text(encoding="utf-8")
+    assert observer.run_id_of("final-02") in page
 
 
-def test_a_search_has_its_family_tree_and_its_genotype(
-    store: RunStore, drawn: MlflowSearchObserver, tmp_path: Path
-) -> None:
-    assert pictures_of(store, drawn.run_id) == {"lineage.png", "genotype.png"}
-    with Image.open(store.download(drawn.run_id, f"{FOLDER}/lineage.png", tmp_path, 2**23)) as image:
+def test_a_search_has_its_family_tree_and_its_genotype(drawn: Drawn, tmp_path: Path) -> None:
+    store, observer = drawn
+    assert pictures_of(store, observer.run_id) == {"lineage.png", "genotype.png"}
+    with Image.open(store.download(observer.run_id, f"{FOLDER}/lineage.png", tmp_path, 2**23)) as image:
         image.verify()
         assert image.format == "PNG"
 
@@ -86,15 +100,14 @@ def fails(*_: object) -> None:
 
 
 def test_told_again_nothing_is_drawn_that_is_there(
-    store: RunStore,
-    drawn: MlflowSearchObserver,
+    drawn: Drawn,
     events: tuple[SearchEvent, ...],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(gallery, "genotype_figure", fails)
     with caplog.at_level(logging.WARNING):
-        told(store, MlflowSearchObserver(store), with_alphas(events))
+        told(drawn.store, MlflowSearchObserver(drawn.store), with_alphas(events))
     assert caplog.messages == []
 
 
