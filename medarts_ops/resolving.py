@@ -59,7 +59,16 @@ def resolve_config_alone(config: SearchConfig) -> ResolvedSearchConfig:
 
 
 def resolve_evaluate_config(config: EvaluateConfig) -> ResolvedEvaluateConfig:
-    """An evaluation's settings as this machine gives them; raises as for a search's runtime."""
+    """An evaluation's settings as this machine gives them.
+
+    Raises:
+        ConfigError: as for a search's runtime; or halved images, which a search alone has.
+    """
+    if config.dataset.low_resolution:
+        raise ConfigError(
+            "dataset.low_resolution is true: only a search halves its images, allowed is false in an evaluation; to "
+            "train on smaller ones set dataset.resolution, such as 16"
+        )
     return ResolvedEvaluateConfig.model_validate(dict(config) | {"runtime": resolve_runtime(config.runtime)})
 
 

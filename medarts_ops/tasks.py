@@ -178,7 +178,7 @@ def derived_settings(config: ResolvedSearchConfig) -> ResolvedEvaluateConfig:
     return ResolvedEvaluateConfig(
         preset=config.preset,
         seed=config.seed if derived.seed is None else derived.seed,
-        dataset=config.dataset,
+        dataset=config.dataset.model_copy(update={"low_resolution": False}),  # the search halved them
         cells=derived.cells,
         channels=derived.channels,
         epochs=derived.epochs,

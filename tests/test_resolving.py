@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from medarts_ops import resolving
 from medarts_ops.config import (
+    DatasetConfig,
     EvaluateConfig,
     ObjectiveConfig,
     ResolvedEvaluateConfig,
@@ -212,6 +213,12 @@ def test_an_unknown_name_is_refused_before_images_are_read(monkeypatch, config, 
     monkeypatch.setattr(resolving, "prepare_search_data", None)
     with pytest.raises(ConfigError, match=message):
         resolve_search_config(config)
+
+
+def test_an_evaluation_of_halved_images_is_refused_since_only_a_search_halves_them():
+    halved = EvaluateConfig(dataset=DatasetConfig(low_resolution=True))
+    with pytest.raises(ConfigError, match="dataset.low_resolution is true: .* set dataset.resolution, such as 16"):
+        resolve_evaluate_config(halved)
 
 
 def test_a_direction_that_is_none_is_refused_with_its_path():
