@@ -134,7 +134,9 @@ def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> R
     asked = _asked_dataset(request, "evaluate") or (None if named is None else presets.preset_dataset(named))
     if asked not in (None, dataset["name"]):
         return request  # its folder and resolution mean nothing to another dataset
-    stored = Layer("stored search", {"dataset": {key: value for key, value in dataset.items() if value is not None}})
+    # What it searched at half the resolution is trained on the images as they are.
+    kept = {key: value for key, value in dataset.items() if value is not None and key != "low_resolution"}
+    stored = Layer("stored search", {"dataset": kept})
     return request._replace(below=(*request.below, stored), usual_preset=preset)
 
 

@@ -210,7 +210,7 @@ def test_a_replaced_list_is_laid_to_its_layer_as_a_whole() -> None:
     assert stages == {"stages.0.name": "--set", "stages.0.population": "--set", "stages.0.epochs": "--set"}
 
 
-CIFAR10 = {"name": "cifar10", "data": "/images", "resolution": None, "test_share": 0.3}
+CIFAR10 = {"name": "cifar10", "data": "/images", "resolution": None, "test_share": 0.3, "low_resolution": True}
 
 
 def test_an_evaluation_takes_preset_and_dataset_of_its_search() -> None:
