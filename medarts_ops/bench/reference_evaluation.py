@@ -28,7 +28,7 @@ class ReferenceDerivedNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """As `DerivedNetwork.forward`; equal draws drop equal paths."""
         auxiliary: Tensor | None = None
-        before_previous = previous = self.network.stem(images)
+        before_previous, previous = self.network.stem(images)
         for index, cell in enumerate(self.network.cells):
             assert isinstance(cell, DerivedCell)
             before_previous, previous = previous, _cell(cell, before_previous, previous, drop_probability, generator)

@@ -12,24 +12,43 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.networks.layout import StemKind
 from medarts_ops.space.genotype import Genotype
 
 
 @lru_cache(maxsize=1024)
 def count_parameters(
-    genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, auxiliary: bool = False
+    genotype: Genotype,
+    *,
+    cells: int,
+    channels: int,
+    n_classes: int,
+    in_channels: int,
+    auxiliary: bool = False,
+    stem: StemKind = "cifar",
 ) -> int:
     """Number of trainable weights; with the config's defaults the paper's para_aug (III.C.3): 3,349,342 of DARTS_V2."""
-    network = _on_meta(genotype, cells, channels, n_classes, in_channels, auxiliary)
+    size = {"cells": cells, "channels": channels, "n_classes": n_classes, "in_channels": in_channels}
+    with torch.device("meta"):
+        network = DerivedNetwork(genotype, **size, auxiliary=auxiliary, stem=stem)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 @lru_cache(maxsize=1024)
 def count_macs(
-    genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, resolution: tuple[int, int]
+    genotype: Genotype,
+    *,
+    cells: int,
+    channels: int,
+    n_classes: int,
+    in_channels: int,
+    resolution: tuple[int, int],
+    stem: StemKind = "cifar",
 ) -> int:
     """Multiply-adds of one image's forward pass without auxiliary head, convolutions and linear layers."""
-    network = _on_meta(genotype, cells, channels, n_classes, in_channels, False).eval()
+    size = {"cells": cells, "channels": channels, "n_classes": n_classes, "in_channels": in_channels}
+    with torch.device("meta"):
+        network = DerivedNetwork(genotype, **size, auxiliary=False, stem=stem).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, in_channels, *resolution, device="meta"))
     # The counter takes a multiply-add for two operations.
@@ -37,14 +56,20 @@ def count_macs(
 
 
 def forward_milliseconds(
-    genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, resolution: tuple[int, int]
+    genotype: Genotype,
+    *,
+    cells: int,
+    channels: int,
+    n_classes: int,
+    in_channels: int,
+    resolution: tuple[int, int],
+    stem: StemKind = "cifar",
 ) -> float:
     """Median milliseconds of a batch-1 forward pass in eval mode on one CPU thread, without auxiliary head."""
     warm_up, repeats = 2, 7
+    size = {"cells": cells, "channels": channels, "n_classes": n_classes, "in_channels": in_channels}
     with torch.random.fork_rng(devices=[]):  # random weights do for timing; the global state is left alone
-        network = DerivedNetwork(
-            genotype, cells=cells, channels=channels, n_classes=n_classes, in_channels=in_channels, auxiliary=False
-        ).eval()
+        network = DerivedNetwork(genotype, **size, auxiliary=False, stem=stem).eval()
     images = torch.zeros(1, in_channels, *resolution)
     times: list[float] = []
     with torch.inference_mode(), _one_thread():
@@ -64,12 +89,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _on_meta(
-    genotype: Genotype, cells: int, channels: int, n_classes: int, in_channels: int, auxiliary: bool
-) -> DerivedNetwork:
-    with torch.device("meta"):
-        return DerivedNetwork(
-            genotype, cells=cells, channels=channels, n_classes=n_classes, in_channels=in_channels, auxiliary=auxiliary
-        )

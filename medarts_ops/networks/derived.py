@@ -1,22 +1,61 @@
-"""The derived network: a genotype stacked to full size, with auxiliary head and drop path (DARTS's NetworkCIFAR)."""
+"""The derived network: a genotype stacked to full size, with auxiliary head and drop path (DARTS's NetworkCIFAR).
+
+Behind the stem `imagenet` it is DARTS's NetworkImageNet, for larger pictures.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
+from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, StemKind, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 
-AUXILIARY_MAP = 8  # side of the feature map on which DARTS's auxiliary pooling gives its 2×2 (32×32 images)
+
+def least_batch(*, auxiliary: bool, stem: StemKind = "cifar") -> int:
+    """Images that a training step needs: the last norm of CIFAR's auxiliary head sees one value of each."""
+    return 2 if auxiliary and stem == "cifar" else 1
 
 
-def least_batch(*, auxiliary: bool) -> int:
-    """Images that a training step needs: the auxiliary head's last norm sees one value of each, and takes two."""
-    return 2 if auxiliary else 1
+class CifarStem(nn.Sequential):
+    """A 3×3 convolution and its norm, at the images' size; both inputs of the first cell, before their ReLU."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__(*_conv_norm(in_channels, STEM_MULTIPLIER * channels, stride=1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        output = super().forward(images)
+        return output, output
+
+
+class ImagenetStem(nn.Module):
+    """Three 3×3 convolutions of stride 2: the first cell reads the last two, before their ReLU.
+
+    They have a quarter and an eighth of the images' side.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        first, second = _conv_norm(in_channels, channels // 2, stride=2), _conv_norm(channels // 2, channels, stride=2)
+        self.quarter = nn.Sequential(*first, nn.ReLU(inplace=True), *second)
+        self.eighth = nn.Sequential(*_conv_norm(channels, channels, stride=2))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        quarter = self.quarter(images)
+        return quarter, self.eighth(torch.relu(quarter))
+
+
+STEMS: dict[StemKind, Callable[[int, int], CifarStem | ImagenetStem]] = {"cifar": CifarStem, "imagenet": ImagenetStem}
+
+
+def _conv_norm(in_channels: int, out_channels: int, *, stride: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    convolution = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(out_channels)
 
 
 def drop_path(images: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
@@ -74,26 +113,29 @@ class DerivedCell(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier that helps the gradient on its way (DARTS's AuxiliaryHeadCIFAR).
+    """A second classifier that helps the gradient on its way (DARTS's AuxiliaryHeadCIFAR, AuxiliaryHeadImageNet).
 
-    On an 8×8 map it pools exactly as DARTS does; elsewhere it pools adaptively to the same 2×2 (ours).
+    On the map that DARTS's images give it pools exactly as DARTS does; elsewhere adaptively to the same 2×2 (ours).
+    Behind the stem `imagenet` there is no second norm, as DARTS leaves it.
     """
 
-    def __init__(self, in_channels: int, n_classes: int) -> None:
+    def __init__(self, in_channels: int, n_classes: int, stem: StemKind = "cifar") -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 128, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
+            *([nn.BatchNorm2d(768)] if stem == "cifar" else []),
             nn.ReLU(),
         )
-        self.darts_pool = nn.AvgPool2d(5, stride=3, count_include_pad=False)
+        # 8×8 of 32×32 images, 7×7 of 224×224.
+        self.darts_map, stride = (8, 3) if stem == "cifar" else (7, 2)
+        self.darts_pool = nn.AvgPool2d(5, stride=stride, count_include_pad=False)
         self.classifier = nn.Linear(768, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        exact = images.shape[2:] == (AUXILIARY_MAP, AUXILIARY_MAP)
+        exact = images.shape[2:] == (self.darts_map, self.darts_map)
         active = torch.relu(images)
         pooled = self.darts_pool(active) if exact else quarters(active)
         logits: Tensor = self.classifier(self.features(pooled).flatten(1))
@@ -110,29 +152,33 @@ def quarters(images: Tensor) -> Tensor:
 
 
 class DerivedNetwork(nn.Module):
-    """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for."""
+    """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
+
+    `least_batch` is the number of images that a training step needs.
+    """
 
     def __init__(
-        self, genotype: Genotype, *, cells: int, channels: int, n_classes: int, in_channels: int, auxiliary: bool
+        self,
+        genotype: Genotype,
+        *,
+        cells: int,
+        channels: int,
+        n_classes: int,
+        in_channels: int,
+        auxiliary: bool,
+        stem: StemKind = "cifar",
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(STEM_MULTIPLIER * channels),
-        )
+        self.stem = STEMS[stem](in_channels, channels)
         outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
-        places = list(cell_places(cells, channels, outputs))
+        places = list(cell_places(cells, channels, outputs, stem))
         self.cells = nn.ModuleList(DerivedCell(genotype, place) for place in places)
         widths = [place.channels * outputs[place.reduction] for place in places]
         self.auxiliary_after = 2 * cells // 3 if auxiliary else None
         if self.auxiliary_after is not None:
-            self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes)
+            self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes, stem)
+        self.least_batch = least_batch(auxiliary=auxiliary, stem=stem)
         self.classifier = nn.Linear(widths[-1], n_classes)
-
-    @property
-    def least_batch(self) -> int:
-        """Images that a training step needs."""
-        return least_batch(auxiliary=self.auxiliary_after is not None)
 
     def forward(
         self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None
@@ -142,7 +188,9 @@ class DerivedNetwork(nn.Module):
         Drop paths have `drop_probability` as it is given (0 outside of training); `generator` is on the images' device.
         """
         auxiliary: Tensor | None = None
-        before_previous = previous = torch.relu_(self.stem(images))
+        first, second = self.stem(images)
+        before_previous = torch.relu_(first)
+        previous = before_previous if second is first else torch.relu_(second)
         last = len(self.cells) - 1
         for index, cell in enumerate(self.cells):
             output = cell(before_previous, previous, drop_probability, generator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from medarts_ops.errors import ConfigError
 from medarts_ops.space.search_space import SearchSpace
 
-STEM_MULTIPLIER = 3  # the stem has 3C channels (DARTS)
+StemKind = Literal["cifar", "imagenet"]
+"""What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
+
+STEM_MULTIPLIER = 3  # the stem for CIFAR has 3C channels (DARTS)
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,15 @@ class CellPlace:
     previous_reduction: bool
 
 
-def cell_places(cells: int, channels: int, outputs: tuple[int, int]) -> Iterator[CellPlace]:
-    """The cells in order (DARTS), reductions at one and two thirds; `outputs` of normal and reduction cells each."""
+def cell_places(cells: int, channels: int, outputs: tuple[int, int], stem: StemKind = "cifar") -> Iterator[CellPlace]:
+    """The cells in order (DARTS), reductions at one and two thirds; `outputs` of normal and reduction cells each.
+
+    The first cell behind a stem of three convolutions reads the last two, so that it stands as after a reduction.
+    """
     if cells < 3:
         raise ConfigError(f"a network of {cells} cells has no normal cell of its own: allowed are 3 or more")
-    before_previous = previous = STEM_MULTIPLIER * channels
-    previous_reduction = False
+    before_previous = previous = channels if stem == "imagenet" else STEM_MULTIPLIER * channels
+    previous_reduction = stem == "imagenet"
     for index in range(cells):
         reduction = index in (cells // 3, 2 * cells // 3)
         if reduction:

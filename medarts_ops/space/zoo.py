@@ -18,7 +18,9 @@ class ZooEntry(Value):
 
     `params_*` are the parameters of the derived network of 20 cells and 36 channels on 10 or 100 classes, without
     auxiliary head (counted with this project's operations, so a repository's own figure may differ);
-    `aux_head_c10` those of its auxiliary head. `reported` is what its authors say of it, if anything.
+    `aux_head_c10` those of its auxiliary head. `params_imagenet_C48_L14` and `aux_head_imagenet` are those of DARTS's
+    network for ImageNet: 14 cells, 48 channels, three convolutions in the stem, 1,000 classes. `reported` is what its
+    authors say of it, if anything.
     """
 
     name: str
@@ -27,6 +29,8 @@ class ZooEntry(Value):
     params_c10_C36_L20: int
     params_c100_C36_L20: int
     aux_head_c10: int
+    params_imagenet_C48_L14: int
+    aux_head_imagenet: int
     reported: str | None
     sources: tuple[str, ...]
 

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
-from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path, quarters
+from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path, least_batch, quarters
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
 
 FULL = {"cells": 20, "channels": 36, "in_channels": 3}
+PHOTOS = {"cells": 14, "channels": 48, "in_channels": 3, "n_classes": 10, "stem": "imagenet"}
 CONCAT = (2, 3, 4, 5)
 
 
@@ -28,6 +29,50 @@ def test_published_genotypes_have_their_published_parameters(name):
     assert count_parameters(entry.genotype, n_classes=100, **FULL) == entry.params_c100_C36_L20
     with_head = count_parameters(entry.genotype, n_classes=10, auxiliary=True, **FULL)
     assert with_head - entry.params_c10_C36_L20 == entry.aux_head_c10
+
+
+@pytest.mark.parametrize("name", sorted(zoo()))
+def test_the_network_for_imagenet_has_the_parameters_that_darts_own_code_counts(name):
+    entry, full = zoo()[name], PHOTOS | {"n_classes": 1000}
+    plain, with_head = (count_parameters(entry.genotype, **full, auxiliary=head) for head in (False, True))
+    assert (plain, with_head - plain) == (entry.params_imagenet_C48_L14, entry.aux_head_imagenet)
+
+
+def test_photos_of_224_pixels_reach_the_cells_at_28_and_the_classifier_at_7():
+    seen = []
+    with torch.device("meta"):
+        network = DerivedNetwork(zoo()["DARTS_V2"].genotype, **PHOTOS, auxiliary=True).train()
+        for cell in network.cells:
+            cell.register_forward_hook(lambda _, inputs, output: seen.append((inputs[1].shape[2], output.shape[2])))
+        logits, side = network(torch.empty(1, 3, 224, 224))
+    assert [sides[0] for sides in seen] == [28] * 5 + [14] * 5 + [7] * 4
+    assert seen[-1][1] == 7 and logits.shape == side.shape == (1, 10)
+
+
+def test_the_first_cell_for_photos_reads_both_scales_of_the_stem():
+    torch.manual_seed(0)
+    network = DerivedNetwork(
+        zoo()["DARTS_V2"].genotype, **PHOTOS | {"cells": 3, "channels": 4}, auxiliary=False
+    ).double()
+    images = torch.randn(2, 3, 64, 48, dtype=torch.float64, requires_grad=True)
+    quarter, eighth = network.stem(images)
+    assert quarter.shape == (2, 4, 16, 12) and eighth.shape == (2, 4, 8, 6)
+    # As DARTS writes it: stem0, then stem1 on its ReLU.
+    conv, norm, relu, second, second_norm = network.stem.quarter
+    by_hand = second_norm(second(relu(norm(conv(images)))))
+    torch.testing.assert_close(quarter, by_hand)
+    torch.testing.assert_close(eighth, network.stem.eighth(torch.relu(by_hand)))
+    network(images)[0].sum().backward()
+    assert images.grad is not None and all(p.grad is not None for p in network.parameters())
+
+
+def test_the_auxiliary_head_for_photos_pools_a_7x7_map_as_darts_does_and_takes_batches_of_one():
+    head = AuxiliaryHead(4, 3, "imagenet").train()
+    images = torch.randn(1, 4, 7, 7)
+    pooled = F.avg_pool2d(F.relu(images), 5, stride=2, count_include_pad=False)
+    torch.testing.assert_close(head(images), head.classifier(head.features(pooled).flatten(1)))
+    assert head(torch.randn(1, 4, 9, 5)).shape == (1, 3)
+    assert least_batch(auxiliary=True, stem="imagenet") == 1 and least_batch(auxiliary=True) == 2
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("max_pool_3x3", 1_370_134), ("sep_conv_5x5", 5_144_086)])
@@ -94,7 +139,7 @@ def test_an_identity_is_never_dropped():
         one_operation("skip_connect"), cells=3, channels=2, n_classes=2, in_channels=1, auxiliary=False
     )
     images = torch.randn(8, 1, 8, 8)
-    before, previous = network.stem(images), network.stem(images)
+    before, previous = network.stem(images)
     cell = network.cells[0]
     torch.testing.assert_close(cell(before, previous, 0.9, None), cell(before, previous, 0.0, None))
 

@@ -38,6 +38,16 @@ def test_every_row_equals_the_published_one(published: dict[str, dict[str, Any]]
         assert [entry[field] for field in fields] == [row[field] for field in fields], name
 
 
+def test_the_networks_for_imagenet_have_the_counts_of_darts_own_code() -> None:
+    path = SHARED / "spec" / "imagenet-params.json"
+    if not path.is_file():
+        pytest.skip("the table of counts is not here; MEDARTS_SHARED names its folder")
+    for name, row in json.loads(path.read_text())["networks"].items():
+        entry = zoo()[name]
+        assert (entry.params_imagenet_C48_L14, entry.aux_head_imagenet) == (row["parameters"], row["auxiliary"]), name
+    assert zoo()["DARTS_V2"].params_imagenet_C48_L14 == 4_718_752
+
+
 def test_hundred_classes_add_ninety_outputs_of_the_classifier() -> None:
     for entry in zoo().values():
         features = 4 * 36 * len(entry.genotype.normal_concat)
