@@ -39,6 +39,7 @@ from medarts_ops.settings import (
     MAX_SIDE,
     NamedSettings,
     Settings,
+    StemKind,
     resolved,
     setting,
 )
@@ -284,13 +285,16 @@ class AuxiliaryConfig(Settings):
 class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
-    added_later = frozenset({"images"})
+    added_later = frozenset({"images", "stem"})
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig(low_resolution=False)
     cells: int = setting(20, "DARTS", "cells of the network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "channels of the first cells", ge=1, le=MAX_CHANNELS)
+    stem: StemKind = setting(
+        "cifar", "DARTS", "one convolution before the cells, or for photos of 64 pixels and more three of stride 2"
+    )
     epochs: int = setting(600, "DARTS", "epochs of training", ge=1, le=MAX_EPOCHS)
     images: int | None = setting(
         None,

@@ -80,6 +80,7 @@ def evaluation_started(
         channels=config.channels,
         n_classes=len(dataset.class_names),
         in_channels=dataset.in_channels,
+        stem=config.stem,
     )
     return EvaluationStarted(config=config, genotype=genotype, parameters=parameters, dataset=dataset)
 

@@ -27,6 +27,10 @@ Images = Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=
 """The size of a D_sample: a number, or a share of the largest possible."""
 
 
+StemKind = Literal["cifar", "imagenet"]
+"""What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
+
+
 def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
     """A config field: its default, where that comes from, one sentence, and its bounds."""
     return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)

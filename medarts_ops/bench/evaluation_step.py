@@ -90,7 +90,7 @@ def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Call
     runtime = Runtime.from_config(config.runtime)
     weight = config.auxiliary.weight
     sizes = {"cells": config.cells, "channels": config.channels, "n_classes": N_CLASSES, "in_channels": IN_CHANNELS}
-    derived = DerivedNetwork(zoo_genotype(GENOTYPE), **sizes, auxiliary=weight > 0)
+    derived = DerivedNetwork(zoo_genotype(GENOTYPE), **sizes, auxiliary=weight > 0, stem=config.stem)
     network = ReferenceDerivedNetwork(derived).to(runtime.device).train()
     size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
     optimizer = plain_sgd(network, config.weights)

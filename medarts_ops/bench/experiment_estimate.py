@@ -114,7 +114,7 @@ class _Timed:
         hours = self._evaluation(arm.evaluation, genotype, self.summary(arm))
         shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}
         counted = {"n_classes": len(self.summary(arm).class_names), "in_channels": self.summary(arm).in_channels}
-        parameters = count_parameters(genotype, **shape, **counted)
+        parameters = count_parameters(genotype, **shape, **counted, stem=arm.evaluation.stem)
         return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=hours, parameters=parameters)
 
     def _search(self, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
@@ -132,8 +132,8 @@ class _Timed:
         side = _side(dataset, halved=False)
         size = _size(dataset, side)
         shape = {"cells": config.cells, "channels": config.channels, "n_classes": size.n_classes}
-        macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side))
-        fields = config.model_dump_json(include={"cells", "channels", "batch", "auxiliary", "runtime"})
+        macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side), stem=config.stem)
+        fields = config.model_dump_json(include={"cells", "channels", "batch", "auxiliary", "stem", "runtime"})
         key = f"{fields}{size.model_dump_json()}"
         images = (training_images(config, dataset), dataset.n_test)
         if key not in self._evaluations:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.evaluation_images import evaluation_images
-from medarts_ops.training.supervised import check_batch
+from medarts_ops.training.supervised import check_network
 
 
 def check_can_be_trained(config: EvaluateConfig, dataset: ImageDataset) -> None:
     """Refuse settings with which every evaluation on these images would fail, whatever its genotype and seed.
 
     Raises:
-        ConfigError: a batch that the auxiliary head can't take.
+        ConfigError: a batch that the auxiliary head can't take, or images that the stem can't.
         DataError: fewer images than the settings ask for.
     """
-    check_batch(config)
+    check_network(config, dataset.resolution)
     evaluation_images(dataset, config)

@@ -20,7 +20,7 @@ from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluat
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.networks.layout import STEM_MULTIPLIER
 from medarts_ops.observers import EvaluationStarted
-from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE
+from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE, StemKind
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import MAX_NODES
 from medarts_ops.value import Value
@@ -50,6 +50,7 @@ class NetworkDescription(Value):
     cells: int = Field(ge=3, le=MAX_CELLS)
     channels: int = Field(ge=1, le=MAX_CHANNELS)
     in_channels: Literal[1, 3]
+    stem: StemKind = "cifar"
     resolution: tuple[Side, Side]
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
     mean: tuple[Mean, ...]
@@ -75,6 +76,8 @@ class NetworkDescription(Value):
         """Numbers in the largest feature map that goes from cell to cell, of one image."""
         height, width = self.resolution
         outputs = len(self.genotype.normal_concat), len(self.genotype.reduce_concat)
+        if self.stem == "imagenet":  # the first convolution's half of the channels at half the side, or a cell's
+            return height * width * self.channels * max(8, *outputs) // 64
         return height * width * self.channels * max(STEM_MULTIPLIER, *outputs)
 
 
@@ -125,7 +128,7 @@ def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -
         started = _with_statistics(started, folder.name, dataset)
     found = {
         **started.model_dump(include={"genotype", "mean", "std"}),
-        **started.config.model_dump(include={"cells", "channels"}),
+        **started.config.model_dump(include={"cells", "channels", "stem"}),
         **started.dataset.model_dump(include={"in_channels", "resolution", "class_names"}),
     }
     description = described(NetworkDescription.model_validate, found, str(folder / STARTED), "evaluate again")
@@ -174,7 +177,7 @@ def trained_network(description: NetworkDescription, weights: Mapping[str, Tenso
             f"{source!r} holds other weights than its genotype asks for: cell {cells} is absent and must be one of "
             f"{description.cells}; export the evaluation again"
         )
-    sizes = description.model_dump(include={"cells", "channels", "in_channels"})
+    sizes = description.model_dump(include={"cells", "channels", "in_channels", "stem"})
     with torch.device("meta"):
         network = DerivedNetwork(description.genotype, n_classes=len(description.class_names), auxiliary=False, **sizes)
     given = {name: tensor for name, tensor in weights.items() if not name.startswith(AUXILIARY)}

@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medarts_ops.networks.derived import DerivedNetwork
-from medarts_ops.networks.layout import StemKind
+from medarts_ops.settings import StemKind
 from medarts_ops.space.genotype import Genotype
 
 

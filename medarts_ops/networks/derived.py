@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, StemKind, cell_places
+from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
+from medarts_ops.settings import StemKind
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -29,7 +30,7 @@ class CifarStem(nn.Sequential):
         super().__init__(*_conv_norm(in_channels, STEM_MULTIPLIER * channels, stride=1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        output = super().forward(images)
+        output: Tensor = self[1](self[0](images))
         return output, output
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.errors import ConfigError
+from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import SearchSpace
-
-StemKind = Literal["cifar", "imagenet"]
-"""What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
 
 STEM_MULTIPLIER = 3  # the stem for CIFAR has 3C channels (DARTS)
 

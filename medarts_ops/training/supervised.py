@@ -25,10 +25,24 @@ from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
+SMALLEST_PHOTO = 64
+"""Side of images that a stem of three convolutions and two reductions leave a map of 2×2."""
 
-def check_batch(config: EvaluateConfig) -> None:
-    """Refuse, by a ConfigError, fewer images a step than a network takes."""
-    least = least_batch(auxiliary=config.auxiliary.weight > 0)
+
+def check_network(config: EvaluateConfig, resolution: tuple[int, int]) -> None:
+    """Refuse, by a ConfigError, images that a network is no match for, and fewer of them a step than it takes."""
+    if config.stem == "imagenet":
+        if config.channels % 2:
+            raise ConfigError(
+                f"channels is {config.channels} and stem imagenet, which halves them: give an even number"
+            )
+        if min(resolution) < SMALLEST_PHOTO:
+            height, width = resolution
+            raise ConfigError(
+                f"stem is imagenet and the images are {height}×{width}: allowed are sides of {SMALLEST_PHOTO} or more, "
+                "of which a 32nd is left; set stem=cifar or dataset.resolution"
+            )
+    least = least_batch(auxiliary=config.auxiliary.weight > 0, stem=config.stem)
     if config.batch < least:
         raise ConfigError(
             f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
@@ -40,7 +54,7 @@ class SupervisedTraining:
     """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
     def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
-        check_batch(config)
+        check_network(config, dataset.resolution)
         self._config, self._runtime = config, runtime
         with initial_weights(_seed(config, Stream.WEIGHTS)):
             network = DerivedNetwork(
@@ -50,6 +64,7 @@ class SupervisedTraining:
                 n_classes=dataset.n_classes,
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
+                stem=config.stem,
             )
         self.network = runtime.place(network)
         self._optimizer = torch.optim.SGD(

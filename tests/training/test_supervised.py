@@ -11,8 +11,9 @@ from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, Ev
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.evaluation_images import evaluation_images, training_images
 from medarts_ops.data.registry import load_dataset
-from medarts_ops.errors import DataError, TrainingDiverged
+from medarts_ops.errors import ConfigError, DataError, TrainingDiverged
 from medarts_ops.evaluation import run_evaluation
+from medarts_ops.export.network import read_trained_network
 from medarts_ops.journal.evaluation_folder import WEIGHTS
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.networks.derived import DerivedNetwork
@@ -53,6 +54,35 @@ def test_an_evaluation_learns_and_tells_every_epoch():
 def test_the_parameters_are_those_without_the_auxiliary_head():
     result = run_evaluation(TINY.model_copy(update={"epochs": 1}), GENOTYPE)
     assert result.parameters == count_parameters(GENOTYPE, cells=3, channels=4, n_classes=10, in_channels=1)
+
+
+def test_photos_are_trained_behind_three_convolutions_and_exported_so(tmp_path):
+    dataset = {"name": "digits", "resolution": 64}
+    sizes = {"epochs": 1, "images": 60, "batch": 20, "stem": "imagenet", "channels": 2}
+    config = EvaluateConfig.model_validate(TINY.model_dump() | sizes | {"dataset": dataset | {"low_resolution": False}})
+    result = run_evaluation(config, GENOTYPE, folder=tmp_path / "photos")
+    counted = {"cells": 3, "channels": 2, "n_classes": 10, "in_channels": 1}
+    assert result.parameters == count_parameters(GENOTYPE, **counted, stem="imagenet")
+    assert result.parameters != count_parameters(GENOTYPE, **counted)
+    network = read_trained_network(tmp_path / "photos")
+    assert network.description.stem == "imagenet"
+    images = load_dataset(config.dataset).test
+    logits = network.module(torch.from_numpy(images.images).permute(0, 3, 1, 2).float())
+    assert (logits.argmax(1).numpy() != images.labels).mean() == pytest.approx(result.test_error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dataset": DatasetConfig(resolution=32, low_resolution=False)}, "stem is imagenet and the images are 32×32"),
+        ({"channels": 5}, "channels is 5 and stem imagenet"),
+    ],
+)
+def test_a_stem_that_the_images_or_channels_are_too_few_for_is_refused_and_nothing_made(changes, said, tmp_path):
+    dataset = DatasetConfig(resolution=64, low_resolution=False)
+    config = TINY.model_copy(update={"stem": "imagenet", "dataset": dataset} | changes)
+    with pytest.raises(ConfigError, match=said):
+        run_evaluation(config, GENOTYPE)
 
 
 def test_drop_path_rises_linearly_and_the_rate_falls_to_zero_as_a_cosine():
