@@ -17,6 +17,7 @@ from medarts_ops.settings import (
     Images,
     NamedSettings,
     Settings,
+    StemKind,
     resolved,
     setting,
 )
@@ -40,8 +41,11 @@ class ResolvedObjective(ObjectiveConfig):
 class ParaAugConfig(Settings):
     """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
 
+    added_later = frozenset({"stem"})
+
     cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
+    stem: StemKind = setting("cifar", "DARTS", "stem of the counted network, as an evaluation's")
 
 
 DERIVED_OBJECTIVES = ("derived_accuracy", "derived_loss")

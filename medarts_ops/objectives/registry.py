@@ -70,7 +70,7 @@ def latency(trained: TrainedIndividual, context: MeasuringContext) -> float:
 def _counted_network(context: MeasuringContext) -> dict[str, Any]:
     size = context.para_aug
     images = {"n_classes": context.n_classes, "in_channels": context.in_channels}
-    return {"cells": size.cells, "channels": size.channels} | images
+    return size.model_dump() | images
 
 
 OBJECTIVES = Registry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,6 +80,14 @@ def test_params_is_the_size_of_the_full_evaluation_network():
     evaluated = evaluate_individual(trained, [ObjectiveConfig(name="params")], FULL_SIZE)
     assert evaluated.objectives == {"params": 3_349_342}
     assert count_parameters(trained.genotype, cells=20, channels=36, n_classes=10, in_channels=3) == 3_349_342
+
+
+def test_params_of_a_network_for_photos_are_counted_with_its_stem():
+    photos = ParaAugConfig(cells=14, channels=48, stem="imagenet")
+    context = replace(FULL_SIZE, para_aug=photos, n_classes=1000)
+    trained = make_trained(genotype=zoo_genotype("DARTS_V2"))
+    evaluated = evaluate_individual(trained, [ObjectiveConfig(name="params")], context)
+    assert evaluated.objectives == {"params": 4_718_752}
 
 
 @pytest.fixture
