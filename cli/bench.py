@@ -141,8 +141,8 @@ def strategies(
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.strategies.registry import STRATEGIES
 
-    config = resolve_config_alone(asked)
-    stage = config.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
+    stage = asked.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
+    config = resolve_config_alone(asked.model_copy(update={"stages": (stage,)}))
     size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
     progress_console().print(_timing(stage, resolution))
     timings = measure_strategies(config, stage, size, repeats, tuple(dict.fromkeys(names)) or STRATEGIES.names())

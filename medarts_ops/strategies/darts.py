@@ -39,6 +39,11 @@ class DartsSettings(StrategySettings):
         """DARTS in the order that the settings ask for."""
         return Darts(space, self)
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """First order takes no finite differences."""
+        return tuple(name for name in super().numbers if self.order == "second" or name != "finite_difference")
+
 
 @dataclass(frozen=True)
 class Darts(Strategy):

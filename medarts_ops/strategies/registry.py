@@ -95,12 +95,12 @@ def check_strategy(config: SearchConfig) -> StrategySettings:
 def _check_proposed(settings: StrategySettings, config: SearchConfig) -> None:
     """ConfigError if proposals range over what is no number of the strategy, or beyond what it may be."""
     asked, stack = config.proposals.strategy, config.runtime.stack
-    numbers = [name for name, field in type(settings).model_fields.items() if field.annotation is float]
+    numbers = settings.numbers
     for name, limits in asked.items():
         path = f"proposals.strategy.{name}"
         if name not in numbers:
-            of_strategy = f"number of strategy {settings.name!r}"
-            raise ConfigError(f"proposals.strategy: {unknown_name(of_strategy, name, numbers or ['none'])}")
+            what = f"fractional number of strategy {settings.name!r} with an effect here:"
+            raise ConfigError(f"proposals.strategy: {unknown_name(what, name, numbers or ['none'])}")
         for end in ("low", "high"):
             try:
                 parse_config(type(settings), settings.model_dump() | {name: getattr(limits, end)}, "strategy")

@@ -74,6 +74,11 @@ class StrategySettings(StrategyConfig):
         """The strategy of these settings over a space."""
         raise NotImplementedError
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of those that proposals may range over: fractional numbers that count as the others are set."""
+        return tuple(name for name, field in type(self).model_fields.items() if field.annotation is float)
+
 
 @dataclass(frozen=True)
 class Strategy(ABC):

@@ -166,7 +166,7 @@ def test_partial_channels_save_half_of_the_time_and_most_of_the_memory():
         DARTS, stage, SIZE.model_copy(update={"resolution": 16}), 3, ("darts", "pc-darts")
     )
     assert partial.seconds_ratio <= 0.75 and partial.bytes_ratio <= 0.35  # 0.40 and 0.29 were measured, alone
-    assert plain.bytes_ratio == 1 and 0.5 <= plain.seconds_ratio <= 2
+    assert plain.bytes_ratio == plain.seconds_ratio == 1  # it is the yardstick itself, and is timed once
 
 
 def test_a_strategy_that_trains_no_alpha_is_timed_without_its_step():

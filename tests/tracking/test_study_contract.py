@@ -10,6 +10,7 @@ from factories import make_dataset_summary, make_search_config_tiny
 
 from medarts_ops.config import ProposalsConfig, RangeConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.errors import ConfigError
+from medarts_ops.strategies.snas import SnasSettings
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.studies.contract import CONTRACT, hold_to_contract, study_contract
 
@@ -57,6 +58,7 @@ BEFORE: dict[str, object] = {
 """As the release before `runtime.executor` stored it, for the search below."""
 
 ADDED: dict[str, object] = {
+    "para_aug.stem": "cifar",
     "candidates": "last",
     "most_candidates": 3,
     "sieve": "lasted",
@@ -133,14 +135,21 @@ def test_a_setting_that_a_later_release_adds_counts_and_an_older_contract_has_it
 def test_an_objective_more_is_another_contract() -> None:
     contract = study_contract(config_with(), make_dataset_summary())
     one = {key: value for key, value in BEFORE.items() if not key.startswith("objectives.1")}
-    with pytest.raises(ConfigError, match=r"objectives.1.direction: .*objectives.1.name: got 'params', allowed None"):
+    with pytest.raises(ConfigError, match=r"objectives.1.direction: .*objectives.1.name: got 'params', allowed none"):
         hold_to_contract(study_holding(one), contract)
 
 
 def test_what_a_contract_holds_and_this_release_does_not_know_is_a_difference() -> None:
     contract = study_contract(config_with(), make_dataset_summary())
-    with pytest.raises(ConfigError, match="strategy.of_the_future: got None, allowed 7"):
+    with pytest.raises(ConfigError, match="strategy.of_the_future: got none, allowed 7"):
         hold_to_contract(study_holding(BEFORE | {"strategy.of_the_future": 7}), contract)
+
+
+def test_another_strategy_is_named_without_the_settings_that_differ_with_it() -> None:
+    contract = study_contract(config_with(strategy=SnasSettings(name="snas")), make_dataset_summary())
+    said = "settings: strategy.name: got 'snas', allowed 'darts'; set proposals.study to another name"
+    with pytest.raises(ConfigError, match=said):
+        hold_to_contract(study_holding(BEFORE), contract)
 
 
 def test_other_places_of_computing_and_later_stages_are_the_same_contract() -> None:

@@ -8,11 +8,13 @@ import optuna
 
 from medarts_ops.config import SearchConfig, StrategyConfig
 from medarts_ops.errors import ConfigError
-from medarts_ops.hyperparameters import setting_of
+from medarts_ops.hyperparameters import STRATEGY, setting_of
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.strategies.registry import strategy_settings
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.vocabulary import CONTRACT
+
+STRATEGY_NAME = "strategy.name"
 
 _DIFFERS_FREELY = {
     "preset": "where settings started from, not what they are",
@@ -70,12 +72,17 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
         return
     # A setting that an older release did not store it did not have, and it worked as the default does. Objectives are a
     # list, in which one that is missing is none.
-    usual = SearchConfig(strategy=strategy_settings(StrategyConfig(name=str(contract["strategy.name"]))))
+    usual = SearchConfig(strategy=strategy_settings(StrategyConfig(name=str(contract[STRATEGY_NAME]))))
     defaults = {key: value for key, value in flattened(usual).items() if not key.startswith("objectives.")}
     other = {key: defaults[key] for key in contract.keys() & defaults.keys()} | json.loads(stored)
     differing = sorted(key for key in contract.keys() | other.keys() if contract.get(key) != other.get(key))
     if differing:
-        shown = "; ".join(f"{key}: got {contract.get(key)!r}, allowed {other.get(key)!r}" for key in differing)
+        if STRATEGY_NAME in differing:  # its own settings then differ with it
+            differing = [key for key in differing if key == STRATEGY_NAME or STRATEGY not in key]
+        pairs = [
+            (key, *(repr(each[key]) if key in each else "none" for each in (contract, other))) for key in differing
+        ]
+        shown = "; ".join(f"{key}: got {got}, allowed {allowed}" for key, got, allowed in pairs)
         raise ConfigError(
             f"study {study.study_name!r} belongs to other settings: {shown}; set proposals.study to another name"
         )
