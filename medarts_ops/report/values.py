@@ -38,6 +38,7 @@ class SearchReport:
         config: its settings, without any `auto`.
         stages: the finished ones.
         images: how many each individual of a stage trained on, by the stage's index.
+        found: what the search says that it found, and by which rule; None while it is not finished.
         epoch_alphas: α of the individual that was found after each of its epochs; empty where that was not kept.
         stops: by individuals' ids, when DARTS+ would have stopped them; where it would not have, they are missing.
         run_ids: of the individuals, by their ids; those that no store holds are missing.
@@ -52,6 +53,7 @@ class SearchReport:
     stages: tuple[StageResult, ...]
     images: Mapping[int, int]
     run_id: str
+    found: SearchResult | None = None
     epoch_alphas: tuple[Alpha, ...] = ()
     stops: Mapping[str, Stop] = field(default_factory=dict)
     run_ids: Mapping[str, str] = field(default_factory=dict)
@@ -60,8 +62,8 @@ class SearchReport:
 
     @property
     def result(self) -> SearchResult | None:
-        """What the search found; None while it is not finished."""
-        return SearchResult(search_id=self.search_id, stages=self.stages) if self.state == "finished" else None
+        """What the search found, of the stages as they are here; None while it is not finished."""
+        return None if self.found is None else self.found.model_copy(update={"stages": self.stages})
 
     @property
     def seconds(self) -> float:

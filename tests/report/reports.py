@@ -27,6 +27,7 @@ def make_report() -> SearchReport:
         stages=result.stages,
         images={0: 10_000, 1: 10_000, 2: 20_000},
         run_id="0" * 32,
+        found=result,
         run_ids={name: f"{number:032x}" for number, name in enumerate(ids, start=1)},
         evaluations=(make_evaluation("evaluated-1", 0.0275, result.best.trained.genotype),),
     )
@@ -35,7 +36,7 @@ def make_report() -> SearchReport:
 def make_unfinished_report() -> SearchReport:
     """The first stage of it."""
     whole = make_report()
-    return replace(whole, state="stopped", stages=whole.stages[:1], evaluations=())
+    return replace(whole, state="stopped", stages=whole.stages[:1], evaluations=(), found=None)
 
 
 def make_evaluation(name: str, error: float, genotype: Genotype) -> ReportedEvaluation:

@@ -14,11 +14,18 @@ from pydantic import ValidationError
 from medarts_ops.alpha import Alpha
 from medarts_ops.errors import MedartsError, RunError, SearchError
 from medarts_ops.evolution.stop_rule import Stop, darts_plus_stop
-from medarts_ops.individual import EvaluatedIndividual, StageResult
+from medarts_ops.individual import EvaluatedIndividual
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED, read_evaluation
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import IndividualFinished, SearchEvent, SearchStarted, StageFinished, StageStarted
+from medarts_ops.observers import (
+    IndividualFinished,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+    StageFinished,
+    StageStarted,
+)
 from medarts_ops.report.values import ReportedEvaluation, SearchReport
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES
@@ -77,6 +84,8 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
     journal = journal_of(store, run, name, work_dir)
     started, events = journal.started, [event for _, event in journal.events()]
     stages = tuple(event.result for event in events if isinstance(event, StageFinished))
+    finished = journal.find(SearchFinished)
+    found = None if finished is None else finished.result
     images = {event.index: event.images for event in events if isinstance(event, StageStarted)}
     known = images.keys() & set(range(len(started.config.stages)))
     if any(stage.index not in known for stage in stages):
@@ -94,7 +103,8 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
         stages=stages,
         images=images,
         run_id=run.run_id,
-        epoch_alphas=_epoch_alphas(journal, stages),
+        found=found,
+        epoch_alphas=() if found is None else _epoch_alphas(journal, found.best.id),
         stops=_stops(started, events),
         run_ids=run_ids,
         evaluations=_evaluations(store, run, {run_id: individual for individual, run_id in run_ids.items()}),
@@ -137,10 +147,9 @@ def _numbered(params: Mapping[str, str]) -> dict[str, set[str]]:
     return found
 
 
-def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], stages: Sequence[StageResult]) -> tuple[Alpha, ...]:
-    """α of the last stage's best individual after each of its epochs."""
-    best = stages[-1].best.id if stages and stages[-1].ranked else None
-    event = journal.find(IndividualFinished, best)
+def _epoch_alphas(journal: Journal[SearchEvent, SearchStarted], individual: str) -> tuple[Alpha, ...]:
+    """α of an individual after each of its epochs."""
+    event = journal.find(IndividualFinished, individual)
     if event is None or not isinstance(event.outcome, EvaluatedIndividual):
         return ()
     return tuple(record.alpha for record in event.outcome.trained.history if record.alpha is not None)

@@ -18,7 +18,7 @@ from medarts_ops.evolution.stop_rule import Stop
 from medarts_ops.individual import EvaluatedIndividual
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.journal.journal import JOURNAL_NAME
-from medarts_ops.observers import IndividualFinished, SearchEvent, SearchStarted, StageStarted
+from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStarted, StageStarted
 from medarts_ops.report import page
 from medarts_ops.tracking.evaluation import tracked_evaluation
 from medarts_ops.tracking.reading.search_report import is_run_of, search_report
@@ -53,6 +53,20 @@ def test_a_report_holds_what_the_journal_and_the_store_say(tmp_path: Path, store
     assert (report.images, report.stops) == ({0: 80}, {})
     runs = {run.name: run.run_id for run in store.runs_of_search(store.experiment_id(), "mine")}
     assert report.run_ids == {name: runs[name] for name in ("init-00", "init-01", "init-02")}
+
+
+def test_what_was_found_is_what_the_search_chose_by_its_own_rule(tmp_path: Path, store: RunStore) -> None:
+    place = Place(tmp_path, store, -1)
+    *before, finished = make_search_events("mine")
+    assert isinstance(finished, SearchFinished)
+    other = next(one.id for one in finished.result.stages[0].ranked if one.id != finished.result.best.id)
+    result = finished.result.model_copy(update={"chosen": other, "rule": "highest 2 · params of all stages"})
+    shutil.rmtree(place.work_dir)
+    write_journal(place.work_dir, "mine", (*before, SearchFinished(result=result)))
+    report = place.report()
+    assert report.result is not None and report.result.best.id == other
+    text = page.report_html(report)
+    assert f"{other}, chosen by highest 2 · params of all stages" in text and "highest accuracy" not in text
 
 
 def test_it_says_when_darts_plus_would_have_stopped_an_individual(
