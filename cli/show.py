@@ -101,6 +101,10 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
         "failure": run.tags.get(vocabulary.FAILURE_TAG) or None,
+        "preset": run.params.get("preset"),
+        "dataset": run.tags.get(vocabulary.DATASET_TAG),
+        "strategy": run.params.get("strategy.name") if run.kind == "search" else None,
+        "chosen_by": run.tags.get(vocabulary.CHOSEN_BY_TAG),
         "metrics": dict(run.metrics),
         "hyperparameters": _hyperparameters(run),
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
@@ -121,11 +125,12 @@ def _hyperparameters(run: StoredRun) -> dict[str, str]:
 
 def print_run(console: Console, shown: dict[str, Any], summary: Summary | None = None) -> None:
     """Writes what `describe_run` gave, and what an experiment came to."""
-    labels = ("kind", "name", "run_id", "status", "started", "ended", "failure")
+    labels = ("kind", "name", "run_id", "status", "started", "ended", "failure", "preset", "dataset", "strategy")
     times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
     told = shown | times
     facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
-    print_facts(console, facts + _results(shown) + list(shown["hyperparameters"].items()))
+    chosen = [] if shown["chosen_by"] is None else [("chosen by", shown["chosen_by"])]
+    print_facts(console, facts + _results(shown) + chosen + list(shown["hyperparameters"].items()))
     if shown["problems"]:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:

@@ -43,6 +43,7 @@ EVALUATION_TAG = "medarts.evaluation_id"  # an evaluation's name; it stands in n
 EXPERIMENT_TAG = "medarts.experiment_id"  # the name of an experiment over seeds, which is none of MLflow's
 DATASET_TAG = "medarts.dataset"  # the name of the dataset
 FINGERPRINT_TAG = "medarts.fingerprint"  # a hash of the images that a search or an evaluation was given
+CHOSEN_BY_TAG = "medarts.chosen_by"  # by which rule a search chose the one that it found
 BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
 EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains
 

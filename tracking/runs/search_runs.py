@@ -226,7 +226,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._store.log_json(run_id, vocabulary.LINEAGE, lineage)
         best_run = self.run_id_of(best.id)
         note = search_note(result, best_run, run_id)
-        self._store.set_tags(run_id, {vocabulary.BEST_TAG: best_run, vocabulary.NOTE_TAG: note})
+        found = {vocabulary.BEST_TAG: best_run, vocabulary.CHOSEN_BY_TAG: result.why, vocabulary.NOTE_TAG: note}
+        self._store.set_tags(run_id, found)
         self._runs.finish(run_id, "FINISHED")
 
 
