@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from medarts_ops.cli.output import print_table, table
-from medarts_ops.quantities import hours
+from medarts_ops.quantities import counted, hours
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
@@ -152,7 +152,7 @@ def print_data_bench(console: Console, runtime: ResolvedRuntime, timings: Sequen
 
 
 def _where(runtime: ResolvedRuntime) -> str:
-    return f"{runtime.device}, precision {runtime.amp}, {runtime.threads} threads"
+    return f"{runtime.device}, precision {runtime.amp}, {counted(runtime.threads, 'thread')}"
 
 
 def _mebi(n_bytes: int) -> str:

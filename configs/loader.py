@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -140,6 +140,14 @@ def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> R
     return request._replace(below=(*request.below, stored), usual_preset=preset)
 
 
+def _of_other_images(request: Request, section: Section, preset: str) -> Iterator[Layer]:
+    """What a dataset's own preset says of its images and of computing on them, over a preset for other images."""
+    asked = _asked_dataset(request, section)
+    if asked in presets.preset_names() and asked != presets.preset_dataset(preset):
+        own = presets.preset_section(asked, section)
+        yield Layer(f"dataset {asked}", {name: own[name] for name in ("dataset", "augment", "runtime") if name in own})
+
+
 def _asked_dataset(request: Request, section: Section) -> str | None:
     named = [dict(map(parse_assignment, request.sets)).get("dataset.name")]
     groups = [layer.get("dataset") for layer in (request.options or {}, _settings_file(request).section(section))]
@@ -151,6 +159,7 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
     preset = named_preset(request, section) or request.usual_preset
     layers = (
         Layer(f"preset {preset}", presets.preset_section(preset, section)),
+        *_of_other_images(request, section, preset),
         *request.below,
         Layer("config file", _settings_file(request).section(section)),
         Layer("option", request.options or {}),

@@ -31,7 +31,7 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
 
     The lightest colour is the largest weight of both cells, the darkest the smallest: in a short search all are near
     one another. Frames mark the genotype that α was discretized to (Eq. 5). Where a strategy weighs edges too, an
-    edge's name has that weight behind it: β, the sum of its row. An operation without any weight, such as one that was
+    edge's name has that weight behind it: Σ, the sum of its row. An operation without any weight, such as one that was
     masked, is left blank. Cells of more than `NUMBERED_EDGES` edges have colours only.
 
     Raises:
@@ -44,7 +44,7 @@ def alpha_figure(mixtures: Mixtures, genotype: Genotype, space: SearchSpace, nam
     width, height = 2 * (left + wide) + RIGHT, BOTTOM + high + TOP
     figure = new_figure(width, height, f"architecture parameters α of {name}")
     scale = scale_of(mixtures)
-    said = "framed: the genotype; β: weight of the edge" if weighed else "framed: the genotype"
+    said = "framed: the genotype; Σ: the edge's weights together" if weighed else "framed: the genotype"
     for number, (cell, title) in enumerate(CELL_NAMES.items()):
         axes = axes_at(figure, left + number * (left + wide), BOTTOM, wide, high, cell)
         axes.set_title(f"{title} ({said})", fontsize=TEXT_SIZE, color=INK)
@@ -131,7 +131,7 @@ def _edge_names(space: SearchSpace, weighed: np.ndarray | None) -> list[str]:
     names = [f"{state_label(source)} → {node - N_INPUTS}" for source, node in space.edges]
     if weighed is None:
         return names
-    return [f"{name}  β {weight:.2f}" for name, weight in zip(names, weighed.sum(axis=1), strict=True)]
+    return [f"{name}  Σ {weight:.2f}" for name, weight in zip(names, weighed.sum(axis=1), strict=True)]
 
 
 def _frame_chosen(axes: Axes, genotype: Genotype, cell: CellKind, space: SearchSpace) -> None:

@@ -58,9 +58,23 @@ def test_baselines_train_no_alpha_and_cost_what_cifar10_does(name: str) -> None:
     assert config.strategy.name == "fixed" and config.objectives == load_search_config("cifar10").objectives
 
     def cost(stages: tuple[StageConfig, ...]) -> float:
-        return sum(each.size * each.cells * each.epochs * float(each.images) for each in stages)
+        images = [each.images if isinstance(each.images, int) else each.images * 50_000 for each in stages]
+        return sum(each.size * each.cells * each.epochs * n for each, n in zip(stages, images, strict=True))
 
     assert cost(config.stages) == pytest.approx(cost(TABLE_II), rel=0.15)
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, *BASELINES])
+def test_a_system_on_digits_neither_halves_nor_mirrors_them(name: str) -> None:
+    digits, options = load_search_config("digits"), {"dataset": {"name": "digits"}}
+    config = load_search_config(name, options=options)
+    assert (config.dataset, config.augment) == (digits.dataset, digits.augment)
+    assert (config.runtime.threads, config.runtime.workers) == (1, 2) and config.stages == load_search_config(
+        name
+    ).stages
+    evaluation = load_evaluate_config(name, options=options)
+    assert evaluation.augment == load_evaluate_config("digits").augment
+    assert load_search_config(name, options=options, sets=["augment.flip=true"]).augment.flip
 
 
 def test_cifar10_is_table_ii() -> None:

@@ -66,7 +66,7 @@ def test_edges_that_are_weighed_show_what_their_operations_weigh_together():
     plain = softmax_mixtures(make_alpha(2))
     mixtures = Mixtures(plain.normal * weights[:, None], plain.reduce)
     normal = alpha_figure(mixtures, make_genotype(), DARTS_SPACE, "x").axes[0]
-    shown = [float(label.get_text().split("β ")[1]) for label in normal.get_yticklabels()]
+    shown = [float(label.get_text().split("Σ ")[1]) for label in normal.get_yticklabels()]
     np.testing.assert_allclose(shown, weights, atol=0.006)
 
 
