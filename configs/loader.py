@@ -143,7 +143,7 @@ def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> R
 def _of_other_images(request: Request, section: Section, preset: str) -> Iterator[Layer]:
     """What a dataset's own preset says of its images and of computing on them, over a preset for other images."""
     asked = _asked_dataset(request, section)
-    if asked in presets.preset_names() and asked != presets.preset_dataset(preset):
+    if asked is not None and asked in presets.preset_names() and asked != presets.preset_dataset(preset):
         own = presets.preset_section(asked, section)
         yield Layer(f"dataset {asked}", {name: own[name] for name in ("dataset", "augment", "runtime") if name in own})
 
@@ -156,7 +156,7 @@ def _asked_dataset(request: Request, section: Section) -> str | None:
 
 
 def _resolve(model: type[Config], section: Section, request: Request) -> Resolved[Config]:
-    preset = named_preset(request, section) or request.usual_preset
+    preset: str = named_preset(request, section) or request.usual_preset
     layers = (
         Layer(f"preset {preset}", presets.preset_section(preset, section)),
         *_of_other_images(request, section, preset),
