@@ -33,7 +33,12 @@ _step_options = giving(
     _count_option("--channels", default=16, help="First channels of the supernet."),
     _count_option("--resolution", type=RESOLUTION, default=16, help="Side of the made-up images."),
     _count_option("--batch", default=64, help="Images of a step, of each half."),
+    repeats_option,
+    made_up_images_options,
+    search_options,
+    json_option,
 )
+"""Of the commands that time a search's step."""
 
 
 @click.group()
@@ -52,10 +57,6 @@ def command() -> None:
 @command.command("search")
 @_count_option("--cells", type=click.IntRange(3), multiple=True, default=(4, 6, 8), help="Repeatable.")
 @_step_options
-@repeats_option
-@made_up_images_options
-@search_options
-@json_option
 @click.pass_context
 def search(
     ctx: click.Context, *, cells: Sequence[int], channels: int, resolution: int, batch: int, repeats: int, as_json: bool
@@ -108,10 +109,6 @@ def search(
 @click.option("--strategy", "names", metavar="NAME", multiple=True, help="Repeatable.  [default: all there are]")
 @_count_option("--cells", type=click.IntRange(3), default=8, help="Cells of the supernet.")
 @_step_options
-@repeats_option
-@made_up_images_options
-@search_options
-@json_option
 @click.pass_context
 def strategies(
     ctx: click.Context,

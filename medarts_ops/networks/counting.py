@@ -29,8 +29,7 @@ def count_parameters(
 ) -> int:
     """Number of trainable weights; with the config's defaults the paper's para_aug (III.C.3): 3,349,342 of DARTS_V2."""
     size = {"cells": cells, "channels": channels, "n_classes": n_classes, "in_channels": in_channels}
-    with torch.device("meta"):
-        network = DerivedNetwork(genotype, **size, auxiliary=auxiliary, stem=stem)
+    network = _on_meta(genotype, size, stem, auxiliary=auxiliary)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -47,8 +46,7 @@ def count_macs(
 ) -> int:
     """Multiply-adds of one image's forward pass without auxiliary head, convolutions and linear layers."""
     size = {"cells": cells, "channels": channels, "n_classes": n_classes, "in_channels": in_channels}
-    with torch.device("meta"):
-        network = DerivedNetwork(genotype, **size, auxiliary=False, stem=stem).eval()
+    network = _on_meta(genotype, size, stem).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, in_channels, *resolution, device="meta"))
     # The counter takes a multiply-add for two operations.
@@ -89,3 +87,8 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _on_meta(genotype: Genotype, size: dict[str, int], stem: StemKind, *, auxiliary: bool = False) -> DerivedNetwork:
+    with torch.device("meta"):
+        return DerivedNetwork(genotype, **size, auxiliary=auxiliary, stem=stem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.errors import MedartsError
@@ -32,6 +33,7 @@ def pictures_of_individual(
     """
     name, born = trained.individual.id, trained.individual.alpha
 
+    @cache
     def mixtures() -> Mixtures:
         return read([trained.alpha])[0]
 

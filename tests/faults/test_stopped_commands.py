@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +39,20 @@ def place(tmp_path: Path, template_database: Path, monkeypatch: pytest.MonkeyPat
     return tmp_path
 
 
-def stopped(number: signal.Signals, *words: str) -> tuple[int, list[str]]:
-    """Run the command in a process of its own, send the signal in its second epoch; exit code and stderr's lines."""
+@contextmanager
+def process_in(said: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, once it has said that on stderr; at its end when the block is left."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN_MAIN, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stderr is not None
-        assert any("epoch 2/" in line for line in process.stderr)
+        assert any(said in line for line in process.stderr)
+        yield process
+
+
+def stopped(number: signal.Signals, *words: str) -> tuple[int, list[str]]:
+    """Run the command in a process of its own, send the signal in its second epoch; exit code and stderr's lines."""
+    with process_in("epoch 2/", *words) as process:
         process.send_signal(number)
         since = time.monotonic()
         lines = process.communicate(timeout=60)[1].splitlines()
@@ -87,14 +96,7 @@ def test_a_search_whose_work_directory_is_gone_goes_on_from_what_its_run_keeps(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = ("--config", "tiny.yaml", "--set", "stages.1.epochs=12")
-    with subprocess.Popen(
-        [sys.executable, "-c", RUN_MAIN, "search", "--name", "moved", *words],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert any("epoch 2/12" in line for line in process.stderr)
+    with process_in("epoch 2/12", "search", "--name", "moved", *words) as process:
         process.kill()
         process.communicate()
     shutil.rmtree("medarts-work")
@@ -135,14 +137,7 @@ def test_a_stopped_experiment_prints_the_command_that_ends_it_as_if_it_never_was
 
 
 def test_a_second_interrupt_stops_at_once(place: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", RUN_MAIN, "search", "--name", "cut", "--config", "tiny.yaml"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert any("epoch 1/" in line for line in process.stderr)
+    with process_in("epoch 1/", "search", "--name", "cut", "--config", "tiny.yaml") as process:
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)  # two at once are one to Python, which may lose it in a destructor
         process.send_signal(signal.SIGINT)
