@@ -50,6 +50,7 @@ def command() -> None:
       medarts bench search
       medarts bench strategies
       medarts bench evaluate
+      medarts bench memory
       medarts bench data --json
     """
 
@@ -193,6 +194,37 @@ def evaluate(
         print_json({"evaluation": timing.model_dump(), "runtime": config.runtime.model_dump()})
     else:
         bench_tables.print_evaluation_bench(results_console(), config, timing)
+
+
+@command.command("memory")
+@made_up_images_options
+@json_option
+@click.pass_context
+def memory(ctx: click.Context, *, as_json: bool) -> None:
+    """Train a few searches and networks in processes of their own, and hold the memory they take to its estimate.
+
+    What a search or an evaluation needs is estimated before it starts, and refused where less is free; this shows how
+    good the estimates are on this machine. Takes some minutes and, on a CPU, up to 2 GiB.
+
+    
+    Examples:
+      medarts bench memory
+      medarts bench memory --set runtime.threads=1 --json
+    """
+    request = config_request(ctx)._replace(usual_preset="cifar10")
+    asked = resolve_search(request).config, resolve_evaluate(request).config
+    from medarts_ops.bench.memory_estimate import SETTINGS, check_estimate
+    from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
+
+    search, evaluation = resolve_config_alone(asked[0]), resolve_evaluate_config(asked[1])
+    console, checks = progress_console(), []
+    for number, setting in enumerate(SETTINGS, start=1):
+        console.print(f"measuring {number} of {len(SETTINGS)}: {bench_tables.training_in_words(setting)}")
+        checks.append(check_estimate(setting, search, evaluation))
+    if as_json:
+        print_json({"memory": [each.model_dump() for each in checks], "runtime": search.runtime.model_dump()})
+    else:
+        bench_tables.print_memory_bench(results_console(), search.runtime, checks)
 
 
 @command.command("data")

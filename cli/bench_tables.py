@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.evaluation_step import EvaluationTiming
     from medarts_ops.bench.input_pipeline import InputTiming
+    from medarts_ops.bench.memory_estimate import MemoryCheck, Setting
     from medarts_ops.bench.search_step import StackTiming, StepTiming
     from medarts_ops.bench.strategies import StrategyTiming
     from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
@@ -133,6 +134,36 @@ def print_evaluation_bench(console: Console, config: ResolvedEvaluateConfig, tim
     for name, (seconds, images, ratio, launches, peak) in (("plain", plain), ("product", product)):
         made.add_row(name, f"{seconds:.3f} s", f"{images:,.1f}", f"{ratio:.2f}", f"{launches:,}", _mebi(peak))
     print_table(console, made)
+
+
+def print_memory_bench(console: Console, runtime: ResolvedRuntime, checks: Sequence[MemoryCheck]) -> None:
+    """A line for each training."""
+    console.print(f"Memory of trainings on {_where(runtime)}, beside what was estimated before")
+    numbers = ("cells", "channels", "batch", "images", "estimated", "measured", "ratio")
+    made = table("", *numbers, numbers=numbers)
+    for check in checks:
+        size = check.setting
+        made.add_row(
+            _what_is_trained(size),
+            str(size.cells),
+            str(size.channels),
+            str(size.batch),
+            f"{size.resolution}×{size.resolution}",
+            _mebi(check.estimated),
+            _mebi(check.measured),
+            f"{check.ratio:.2f}",
+        )
+    print_table(console, made)
+
+
+def training_in_words(setting: Setting) -> str:
+    """`search, darts: 4 cells, 16 channels, batch 64, 32×32`."""
+    sizes = f"{setting.cells} cells, {setting.channels} channels, batch {setting.batch}"
+    return f"{_what_is_trained(setting)}: {sizes}, {setting.resolution}×{setting.resolution}"
+
+
+def _what_is_trained(setting: Setting) -> str:
+    return f"{'search' if setting.is_search else 'network'}, {setting.kind}"
 
 
 def print_data_bench(console: Console, runtime: ResolvedRuntime, timings: Sequence[InputTiming]) -> None:

@@ -24,6 +24,7 @@ SETTINGS = {
     "seed": "seed",
     **{name: f"dataset.{name}" for name in ("data", "resolution")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
+    "fit": "runtime.memory",
 }
 """Which setting a named option is short for."""
 
@@ -99,6 +100,13 @@ _CONFIG_OPTIONS = (
         is_flag=True,
         default=None,
         help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
+    ),
+    _noted_option(
+        "--fit",
+        is_flag=True,
+        flag_value="fit",
+        default=None,
+        help="Take smaller batches where the memory that is free asks for it, instead of refusing to start.",
     ),
 )
 

@@ -14,6 +14,8 @@ AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
 class RuntimeConfig(Settings):
     """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
 
+    without_effect = frozenset({"memory"})
+
     device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: Literal["auto", "off", "fp16", "bf16"] = setting(
         "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
@@ -28,12 +30,18 @@ class RuntimeConfig(Settings):
         "ours",
         "same bits on the same GPU each time, slower; an operation that can't is an error (a CPU always can)",
     )
+    memory: Literal["refuse", "fit", "ignore"] = setting(
+        "refuse",
+        "ours",
+        "what is done about a job that needs more memory than is free: it is refused, or fit takes smaller batches, "
+        "which are recorded, or ignore lets it start",
+    )
 
 
 class SearchRuntimeConfig(RuntimeConfig):
     """What only a search has: several individuals at a time, and a step worth capturing."""
 
-    without_effect = frozenset({"executor"})
+    without_effect = RuntimeConfig.without_effect | {"executor"}
 
     workers: AtATime | Literal["auto"] = setting(
         "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"

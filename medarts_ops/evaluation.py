@@ -13,6 +13,7 @@ from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import SearchError, TrainingDiverged
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.protocol import Executor
+from medarts_ops.fitting import fitted_evaluation
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
 from medarts_ops.journal.evaluation_folder import CHECKPOINT, STARTED, WEIGHTS, is_written, write_result, write_started
@@ -60,12 +61,13 @@ def run_evaluation(
         executor: where it is trained, with that executor's runtime; in this process by default. Closed at the end.
 
     Raises:
-        MedartsError: bad settings, bad data, or a loss that diverged.
+        MedartsError: bad settings, bad data, more memory than is free (`runtime.memory`), or a loss that diverged.
     """
     folder = None if folder is None else Path(folder)
     resolved = resolve_evaluate_config(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    started = evaluation_started(resolved, genotype, dataset.summary(None))
+    summary = dataset.summary(None)
+    started = evaluation_started(fitted_evaluation(resolved, genotype, summary), genotype, summary)
     with new_job(EVALUATION, folder, observers) as job:
         return _carry_out(job, started, dataset, executor)
 

@@ -29,6 +29,11 @@ def distance(crowding: float) -> str:
     return f"{crowding:.3f}" if math.isfinite(crowding) else "∞"
 
 
+def size_in_memory(n_bytes: float) -> str:
+    """`512 MiB`, or from 1 GiB on `20.1 GiB`."""
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.0f} MiB"
+
+
 def hours(seconds: float) -> str:
     """`1.25 h`, with enough digits that a short time is not 0."""
     return f"{seconds / SECONDS_PER_HOUR:.3g} h"

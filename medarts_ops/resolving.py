@@ -9,6 +9,7 @@ from medarts_ops.config_runtime import ResolvedRuntime, RuntimeConfig, SearchRun
 from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.registry import EXECUTORS
+from medarts_ops.fitting import fits, fitted_search
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, stack_that_fits, workers_for
@@ -28,10 +29,13 @@ def resolve_search_config(
     """
     resolved = resolve_config_alone(config)
     data = prepare_search_data(config) if data is None else data
+    while config.runtime.workers == "auto" and resolved.runtime.workers > 1 and not fits(resolved, data):
+        fewer = config.runtime.model_copy(update={"workers": resolved.runtime.workers - 1})
+        resolved = resolve_config_alone(config.model_copy(update={"runtime": fewer}))
     if config.runtime.stack == "auto":
         stack = {"stack": stack_that_fits(resolved, data.stages)}
         resolved = resolved.model_copy(update={"runtime": resolved.runtime.model_copy(update=stack)})
-    return resolved, data
+    return fitted_search(resolved, data), data
 
 
 def resolve_config_alone(config: SearchConfig) -> ResolvedSearchConfig:

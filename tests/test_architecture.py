@@ -34,7 +34,7 @@ FLOORS = [
     {"data", "networks", "journal"},
     {"objectives", "strategies"},
     {"training"},
-    {"executors", "reproducibility"},
+    {"executors", "fitting", "reproducibility"},
     {"resolving"},
     {"population_reading", "populations", "short_trainings"},
     {"training_rounds"},

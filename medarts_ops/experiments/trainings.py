@@ -26,6 +26,7 @@ from medarts_ops.experiment import (
 )
 from medarts_ops.experiments.evaluations import EvaluationEnd, PlannedEvaluation, train_side_by_side
 from medarts_ops.experiments.tracker import TrainingTracker
+from medarts_ops.fitting import evaluations_at_a_time
 from medarts_ops.individual import EvaluationResult, SearchResult
 from medarts_ops.journal.job import Job, is_unfinished, kind_in, read_journal, tell_again
 from medarts_ops.journal.journal import Journal
@@ -181,7 +182,9 @@ class Trainings:
         # Whose process died, for want of memory say, is tried once more, from its checkpoint and beside fewer others.
         for crashed_before in (False, True):
             waiting = crashed if crashed_before else planned
-            workers = min(self._plan.workers, len(waiting))
+            workers = evaluations_at_a_time(
+                [one.started for one in waiting], most=min(self._plan.workers, len(waiting))
+            )
             if waiting:
                 with closing(build_executor(_side_by_side(runtime, workers))) as executor:
                     train_side_by_side(waiting, executor, on_end)

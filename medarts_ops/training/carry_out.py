@@ -43,12 +43,13 @@ def carry_out(
         raise error.args[0] from None
     except MedartsError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _logger.warning("%s: out of memory (%s)", names, str(error).splitlines()[0] if str(error) else "")
-        results = None
     except Exception as error:
-        _logger.warning("%s: %s", names, named(error), exc_info=error)
-        results = task.failures("crashed", f"training broke off ({named(error)}); `--debug` and the log show where")
+        if _is_out_of_memory(error):
+            _logger.warning("%s: out of memory (%s)", names, str(error).splitlines()[0] if str(error) else "")
+            results = None
+        else:
+            _logger.warning("%s: %s", names, named(error), exc_info=error)
+            results = task.failures("crashed", f"training broke off ({named(error)}); `--debug` and the log show where")
     if results is not None:
         yield from results
         return
@@ -59,6 +60,11 @@ def carry_out(
         yield from carry_out(half, workplace, on_progress)
     if not halves:
         yield from task.failures("out_of_memory", f"out of memory with {task.remedy}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # Torch's allocator of a CPU has no error of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 class _ListenerError(Exception):

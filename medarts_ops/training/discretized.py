@@ -81,7 +81,7 @@ def _one_hots(training: SearchTraining, outcomes: Sequence[Outcome]) -> tuple[Te
 
 def _statistics_batches(training: SearchTraining) -> Sequence[Tensor]:
     """Images of the weight half, drawn once for all of a stage: the half itself may stand in order of classes."""
-    task, size = training.task, measured_batch(training.task.stage.batch)
+    task, size = training.task, measured_batch(training.task.stage.batch, training.tensors.placed.size)
     rng = random_generator(task.config.seed, training.place.index, 0, Stream.READING)
     drawn = rng.permutation(training.tensors.data.weight_indices)
     return whole_batches(torch.from_numpy(drawn[: max(STATISTICS_IMAGES, size)]), size)

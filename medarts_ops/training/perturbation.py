@@ -103,7 +103,8 @@ def _images(training: SearchTraining) -> list[Batch]:
     config, tensors = training.task.config, training.tensors
     rng = random_generator(config.seed, training.place.index, 0, Stream.READING)
     drawn = torch.from_numpy(rng.permutation(tensors.data.valid_indices)[: config.reading.images])
-    return [tensors.placed.plain(each) for each in whole_batches(drawn, measured_batch(training.task.stage.batch))]
+    size = measured_batch(training.task.stage.batch, tensors.placed.size)
+    return [tensors.placed.plain(each) for each in whole_batches(drawn, size)]
 
 
 def _cells(

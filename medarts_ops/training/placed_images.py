@@ -17,6 +17,7 @@ from medarts_ops.data.stage_data import StageData
 from medarts_ops.training.runtime import Runtime
 
 LEAST_MEASURED = 256  # images of a measured batch: no gradients are kept, so more fit than in a training step
+MEASURED_PIXELS = LEAST_MEASURED * 32 * 32  # of larger images fewer, which would else hold more than a step does
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class PlacedImages:
 
     def augmented(self, indices: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Batch:
         """A training batch of the images at `indices [image]` (on the host)."""
-        return self._augmented(indices, augmentation, Draws.make(len(indices), self._size, augmentation, generator))
+        return self._augmented(indices, augmentation, Draws.make(len(indices), self.size, augmentation, generator))
 
     def augmented_stack(
         self, indices: Sequence[Tensor], augmentation: Augmentation, generators: Sequence[torch.Generator]
     ) -> Batch:
         """A batch [individual, image, …] of equally many images for each individual, drawn by its own generator."""
         draws = [
-            Draws.make(len(chosen), self._size, augmentation, generator)
+            Draws.make(len(chosen), self.size, augmentation, generator)
             for chosen, generator in zip(indices, generators, strict=True)
         ]
         flat = self._augmented(torch.cat(list(indices)), augmentation, Draws.join(draws))
@@ -75,7 +76,7 @@ class PlacedImages:
         return Batch(ready, self._labels_at(indices))
 
     @property
-    def _size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, int]:
         return self.images.shape[1], self.images.shape[2]
 
     def plain(self, indices: Tensor) -> Batch:
@@ -97,7 +98,7 @@ class PlacedImages:
         caller has put its network into eval mode. Batches are as large as `training_batch`, or larger.
         """
         losses_of_batches, hits_of_batches = [], []
-        for chosen in indices.split(measured_batch(training_batch)):
+        for chosen in indices.split(measured_batch(training_batch, self.size)):
             batch = self.plain(chosen)
             with self.runtime.autocast():
                 logits = logits_of(batch.images)
@@ -108,9 +109,10 @@ class PlacedImages:
         return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)
 
 
-def measured_batch(training_batch: int) -> int:
-    """How many images are measured at a time."""
-    return max(LEAST_MEASURED, training_batch)
+def measured_batch(training_batch: int, size: tuple[int, int]) -> int:
+    """How many images of this height and width are measured at a time."""
+    height, width = size
+    return max(min(LEAST_MEASURED, MEASURED_PIXELS // (height * width)), training_batch)
 
 
 def whole_batches(indices: Tensor, size: int) -> tuple[Tensor, ...]:

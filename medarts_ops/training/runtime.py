@@ -261,12 +261,6 @@ class Gpu(Value):
         )
 
 
-def free_bytes(device: torch.device) -> int:
-    """Free memory of a CUDA device, what torch's allocator keeps in reserve included."""
-    torch.cuda.empty_cache()
-    return int(torch.cuda.mem_get_info(device)[0])
-
-
 @contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
     """Modules built inside draw their weights from `seed`, on the CPU; the global random state is kept."""

@@ -30,6 +30,10 @@ class Listener:
     ("error", "words"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory with batch 256, 3 cells and 2 channels; lower"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+            "out of memory with batch 256, 3 cells and 2 channels; lower",
+        ),
         (TypeError("no\n such thing"), r"training broke off \(TypeError: no such thing\); `--debug` and the log"),
     ],
 )

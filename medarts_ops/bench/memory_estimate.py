@@ -1,0 +1,122 @@
+"""What a training takes from the machine, each in a fresh process, against what it was estimated at before."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+
+from medarts_ops.bench.made_up import N_CLASSES, made_up_images
+from medarts_ops.bench.search_step import ImageSize, made_up_data
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.fitting import evaluation_bytes, search_bytes
+from medarts_ops.populations import random_individual
+from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.strategies.registry import check_strategy
+from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.placed_images import StageTensors, measured_batch
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.step_memory import ImageShape, image_shape
+from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.value import Value
+
+GENOTYPE = "DARTS_V2"
+EPOCHS = 2  # in the first an allocator has seen no validation yet
+
+
+class Setting(Value):
+    """A training whose memory is measured: `kind` is a strategy's name, or a stem's for a genotype's own network."""
+
+    kind: str
+    cells: int
+    channels: int
+    batch: int
+    resolution: int
+
+    @property
+    def is_search(self) -> bool:
+        return self.kind not in ("cifar", "imagenet")
+
+
+SETTINGS = (
+    Setting(kind="darts", cells=4, channels=16, batch=64, resolution=16),
+    Setting(kind="darts", cells=8, channels=16, batch=64, resolution=16),
+    Setting(kind="darts", cells=4, channels=16, batch=32, resolution=32),
+    Setting(kind="darts", cells=4, channels=8, batch=16, resolution=64),
+    Setting(kind="pc-darts", cells=6, channels=16, batch=64, resolution=32),
+    Setting(kind="cifar", cells=8, channels=16, batch=64, resolution=32),
+    Setting(kind="cifar", cells=20, channels=36, batch=16, resolution=32),
+    Setting(kind="cifar", cells=8, channels=16, batch=32, resolution=64),
+    Setting(kind="imagenet", cells=8, channels=32, batch=32, resolution=128),
+    Setting(kind="imagenet", cells=14, channels=48, batch=16, resolution=224),
+)
+"""Searches and networks of one genotype that two cores train in a minute or so each."""
+
+
+class MemoryCheck(Value):
+    """Bytes that a training was estimated to take, and those that it took at most; `ratio` is measured to estimated."""
+
+    setting: Setting
+    estimated: int
+    measured: int
+    ratio: float
+
+
+def check_estimate(setting: Setting, search: ResolvedSearchConfig, evaluation: ResolvedEvaluateConfig) -> MemoryCheck:
+    """The setting trained for two epochs of two steps in a process of its own, and measured; on made-up images.
+
+    `search` and `evaluation` give all that the setting leaves open.
+    """
+    # Not forked: what this process has used before would count.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        estimated, measured = process.submit(_measure, setting, search, evaluation).result()
+    return MemoryCheck(setting=setting, estimated=estimated, measured=measured, ratio=measured / estimated)
+
+
+def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: ResolvedEvaluateConfig) -> tuple[int, int]:
+    runtime = Runtime.from_config((search if setting.is_search else evaluation).runtime)
+    runtime.apply_to_process()
+    training: SearchTraining | SupervisedTraining
+    if setting.is_search:
+        estimated, training = _search(setting, search, runtime)
+    else:
+        estimated, training = _evaluation(setting, evaluation, runtime)
+    before = _peak(runtime)
+    for epoch in range(EPOCHS):
+        training.run_epoch(epoch)
+    return estimated, _peak(runtime) - before
+
+
+def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) -> tuple[int, SearchTraining]:
+    given = setting.model_dump(include={"cells", "channels", "batch"})
+    stage = StageConfig(name="bench", **given, epochs=EPOCHS, images=2 * setting.batch, population=1)
+    config = config.model_copy(update={"stages": (stage,), "strategy": StrategyConfig(name=setting.kind)})
+    config = config.model_copy(update={"strategy": check_strategy(config)})
+    size = ImageSize(resolution=setting.resolution, in_channels=3, n_classes=N_CLASSES)
+    task = TrainingTask(individuals=(random_individual(config, 0),), stage=stage, config=config, stage_data="none")
+    data = made_up_data(max(2 * setting.batch, measured_batch(setting.batch, (setting.resolution,) * 2)), size)
+    estimated = search_bytes(config, stage, image_shape(data))
+    return estimated, SearchTraining(task, StageTensors.place(data, runtime), runtime)
+
+
+def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runtime) -> tuple[int, SupervisedTraining]:
+    given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.kind, "images": None}
+    config, genotype = config.model_copy(update=given), zoo_genotype(GENOTYPE)
+    images = made_up_images(2 * setting.batch, setting.resolution)
+    names = tuple(map(str, range(N_CLASSES)))
+    dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
+    shape = ImageShape(setting.resolution, setting.resolution, 3, N_CLASSES)
+    return evaluation_bytes(config, genotype, shape), SupervisedTraining(genotype, config, dataset, runtime)
+
+
+def _peak(runtime: Runtime) -> int:
+    """The most bytes so far: of this process, or of what torch's allocator took from the GPU."""
+    if runtime.device.type != "cpu":
+        return int(torch.get_device_module(runtime.device).max_memory_reserved(runtime.device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
