@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,12 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
     if not root.is_dir():
         raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
-    folders = _part_folders(root)
+    folders = part_folders(root)
     passed_over: Counter[str] = Counter()
-    parts = {name: _class_files(folder, passed_over) for name, folder in folders.items()}
+    parts = {name: class_files(folder, passed_over) for name, folder in folders.items()}
     class_names = tuple(parts["train"])
-    _check_parts(root, parts)
-    _check_each_is_in_one_class(parts)
+    check_parts(root, parts)
+    check_each_is_in_one_class(parts)
     training, testing, source = _roles(parts)
     labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
     n_train = len(labelled)
@@ -55,11 +55,11 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     )
     labels = np.array([label for _, label in labelled], np.int64)
     test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
-    remarks = (*in_words(passed_over), *_beside_class_folders(root, folders))
+    remarks = (*in_words(passed_over), *beside_class_folders(root, folders))
     return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
 
 
-def _class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
+def class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
     """The images of each class folder; adds to `passed_over` what else lies there."""
     found: ClassFiles = {}
     for path in subfolders(folder):
@@ -68,7 +68,7 @@ def _class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
     return found
 
 
-def _beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[str]:
+def beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[str]:
     """Sentences on images and folders that are in no class."""
     loose = sum(map(loose_images, {root, *folders.values()}))
     if loose:
@@ -78,7 +78,7 @@ def _beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[s
         yield f"folders passed over beside train/: {', '.join(map(repr, others))}"
 
 
-def _part_folders(root: Path) -> dict[str, Path]:
+def part_folders(root: Path) -> dict[str, Path]:
     """The folders that hold class folders: train/ and its companions, or `root` itself.
 
     A class may be called "train" (beside "bus"): only a train/ with folders inside is a part.
@@ -96,49 +96,65 @@ def _part_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
+def check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
+    """Raise the first of `problems_of_parts`."""
+    for problem in problems_of_parts(root, parts):
+        raise DataError(problem)
+
+
+def check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
+    """Raise the first of `problems_of_links`."""
+    for problem in problems_of_links(parts):
+        raise DataError(problem)
+
+
+def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[str]:
+    """Why the class folders can't be used as they are."""
     for part, classes in parts.items():
         where = repr(str(root if len(parts) == 1 else root / part))
         if not any(classes.values()):
-            raise DataError(
+            yield (
                 f"{where} holds no images in class folders: allowed are {EXAMPLES} and others that Pillow "
                 "reads, in one folder a class"
             )
-        foreign = sorted(set(classes) - set(parts["train"]))
-        if foreign:
-            raise DataError(
-                f"{where} has a class {foreign[0]!r} that train/ lacks: allowed are {', '.join(parts['train'])}; "
+        for foreign in sorted(set(classes) - set(parts["train"])):
+            yield (
+                f"{where} has a class {foreign!r} that train/ lacks: allowed are {', '.join(parts['train'])}; "
                 "rename or remove it"
             )
     if len(parts["train"]) == 1:
-        raise DataError(f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders")
+        yield f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders"
     for name, files in parts["train"].items():
         if not files:
-            raise DataError(
-                f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
-            )
+            yield f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
 
 
-def _check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
-    """Refuse a folder that a link brings into a second class or part: its images would be of both, or tested on."""
+def problems_of_links(parts: Mapping[str, ClassFiles]) -> Iterator[str]:
+    """Of folders that a link brings into a second class or part: their images would be of both, or tested on."""
     places: dict[tuple[int, int], tuple[str, Path]] = {}
     for part, classes in parts.items():
         for name, files in classes.items():
             for folder in sorted({path.parent for path in files}):
                 place, first = places.setdefault(identity(folder), (f"{part}/{name}", folder))
                 if place != f"{part}/{name}":
-                    raise DataError(
+                    yield (
                         f"{str(folder)!r} and {str(first)!r} are one folder, in two places that are kept apart: remove "
                         "one of the links"
                     )
 
 
+def part_to_test_on(parts: Collection[str]) -> str | None:
+    """The part that serves as test set, if there is one."""
+    return next((name for name in ("test", "val") if name in parts), None)
+
+
 def _roles(parts: Mapping[str, ClassFiles]) -> tuple[list[ClassFiles], list[ClassFiles], str]:
     """(training parts, test parts, where the test set comes from)."""
-    train, val, test = ([parts[name]] if name in parts else [] for name in PARTS)
-    if test:
-        return train + val, test, "test/, with val/ joined to train/" if val else "test/"
-    return train, val, "val/, there being no test/" if val else ""
+    test = part_to_test_on(parts)
+    sources = {None: "", "test": "test/", "val": "val/, there being no test/"}
+    joined = ", with val/ joined to train/" if test == "test" and "val" in parts else ""
+    training = [files for name, files in parts.items() if name != test]
+    return training, [parts[test]] if test else [], sources[test] + joined
 
 
 def _labelled(part: ClassFiles, class_names: Sequence[str]) -> list[tuple[Path, int]]:

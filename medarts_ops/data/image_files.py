@@ -36,10 +36,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What an image file says of itself before it is decoded; `mode` and `format` in Pillow's words."""
+
     height: int
     width: int
     is_grayscale: bool
+    mode: str
+    format: str
 
 
 def read_images(
@@ -59,10 +63,10 @@ def read_images(
         ConfigError: images larger than 64×64 without a resolution.
     """
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
-    with _pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
-        headers = list(pool.map(partial(_attempt, partial(_read_header, size_counts=size is None)), paths))
+    with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
+        headers = list(pool.map(partial(_attempt, partial(read_header, size_counts=size is None)), paths))
         _refuse_unreadable(paths, headers, if_larger, pool)
-        known = [header for header in headers if isinstance(header, _Header)]
+        known = [header for header in headers if isinstance(header, Header)]
         channels = 1 if all(header.is_grayscale for header in known) else 3
         height, width = size or _common_size(paths, known, channels)
         images = np.empty((len(paths), height, width, channels), np.uint8)
@@ -75,7 +79,7 @@ def read_images(
 
 
 @contextmanager
-def _pixels_up_to(limit: int) -> Iterator[None]:
+def pixels_up_to(limit: int) -> Iterator[None]:
     """Pillow refuses to open larger images inside, and says nothing of metadata that it can't read.
 
     Both are the process's, so they are set once, around the threads.
@@ -108,7 +112,7 @@ def _attempt_each(
 
     Large ones are read in this thread, one after the other: in several, each would keep memory for the largest.
     """
-    are_large = [isinstance(header, _Header) and header.height * header.width > LARGE for header in headers]
+    are_large = [isinstance(header, Header) and header.height * header.width > LARGE for header in headers]
     others = [
         None if is_large else pool.submit(_attempt, read, item) for item, is_large in zip(items, are_large, strict=True)
     ]
@@ -126,20 +130,29 @@ def _refuse_unreadable(
     if not any(isinstance(result, Exception) for result in results):
         return
     if pool is not None:
-        decoded = _attempt_each(_can_be_decoded, list(paths), results, pool)
+        decoded = _attempt_each(check_decodes, list(paths), results, pool)
         results = [
             early if isinstance(early, Exception) else late for early, late in zip(results, decoded, strict=True)
         ]
     failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
-    reason = str(first).partition("\n")[0] or type(first).__name__
-    remedy = "replace or remove them"
-    if isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        size, remedy = reason.partition(" exceeds")[0], if_larger  # what follows may be double the limit that was set
-        reason = f"{size}: as large as a decompression bomb"
+    is_bomb = isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError)
+    remedy = if_larger if is_bomb else "replace or remove them"
     raise DataError(
-        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): {remedy}"
+        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({why_unreadable(first)}): "
+        f"{remedy}"
     )
+
+
+def why_unreadable(error: Exception) -> str:
+    """The reason that an image can't be read, in one line."""
+    from PIL import Image
+
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        # What follows may be double the limit that was set.
+        return f"{reason.partition(' exceeds')[0]}: as large as a decompression bomb"
+    return reason
 
 
 def _open(path: Path) -> ImageFile:
@@ -148,8 +161,12 @@ def _open(path: Path) -> ImageFile:
     return Image.open(path, formats=formats())
 
 
-def _read_header(path: Path, *, size_counts: bool) -> _Header:
-    """Where the size doesn't count it may be that of an image that lies on its side."""
+def read_header(path: Path, *, size_counts: bool) -> Header:
+    """Where the size doesn't count it may be that of an image that lies on its side.
+
+    Raises:
+        ValueError: its pixels have no 8-bit meaning; of a torn file Pillow raises almost anything.
+    """
     with _open(path) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
         if not is_grayscale and image.mode not in COLOUR:
@@ -158,7 +175,7 @@ def _read_header(path: Path, *, size_counts: bool) -> _Header:
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
         if size_counts and width != height and _orientation(image) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
-        return _Header(height, width, is_grayscale)
+        return Header(height, width, is_grayscale, image.mode, image.format or "unknown")
 
 
 def _orientation(image: Image) -> object:
@@ -171,7 +188,7 @@ def _orientation(image: Image) -> object:
         return 1
 
 
-def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: int) -> tuple[int, int]:
+def _common_size(paths: Sequence[Path], headers: Sequence[Header], channels: int) -> tuple[int, int]:
     first = headers[0]
     for path, header in zip(paths, headers, strict=True):
         if (header.height, header.width) != (first.height, first.width):
@@ -183,7 +200,8 @@ def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: in
     return first.height, first.width
 
 
-def _can_be_decoded(path: Path) -> None:
+def check_decodes(path: Path) -> None:
+    """Decode an image and forget it; Pillow raises almost anything if that can't be done."""
     _decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
 
 
