@@ -76,11 +76,12 @@ def plan(config: SearchConfig, as_json: bool) -> None:
     """Print what a search would train and cost. Nothing is stored."""
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
+    from medarts_ops.data.dataset import classes_in_words
     from medarts_ops.resolving import resolve_search_config
 
     resolved, data = resolve_search_config(config)
     console = progress_console()
-    for remark in data.summary.remarks:
+    for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         console.print(remark, soft_wrap=True)
     console.print("timing a few steps of each stage")
     estimate = estimate_of(resolved, data, PLANNED_STEPS)

@@ -99,7 +99,7 @@ def limit_of_shares(labels: Indices, sampling: Sampling, class_names: Sequence[s
     return (
         f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images, and a balanced D_sample takes no "
         f"more of any class: {largest:,} of {len(labels):,} at most, of which stages take their shares; add images to "
-        f"{class_names[rarest]!r}, or set dataset.sampling=stratified",
+        f"{class_names[rarest]!r}, or set dataset.sampling=stratified, which takes shares of all {len(labels):,}",
     )
 
 
@@ -146,7 +146,8 @@ def stratified_split(labels: Indices, share: float, rng: np.random.Generator) ->
 
 def held_out_counts(counts: Indices, share: float) -> Indices:
     """How many of `counts [class]` images `stratified_split` holds out of each class."""
-    return np.clip(np.floor(counts * share + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 0))
+    held: Indices = np.clip(np.floor(counts * share + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 0))
+    return held
 
 
 def single_image_class(labels: Indices) -> int | None:

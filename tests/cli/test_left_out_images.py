@@ -31,12 +31,15 @@ def test_a_dry_run_says_what_is_passed_over_and_which_class_limits(photos: Path)
     result = invoke(*words, "--dry-run", "--json", "--set", "runtime.workers=1")
     assert result.stderr.splitlines()[0] == PASSED_OVER
     assert result.stderr.splitlines()[1].startswith(LIMIT) and json.loads(result.stdout)
+    assert "or set dataset.sampling=stratified, which takes shares of all 28" in result.stderr
+    assert result.stderr.splitlines()[2] == "training images by class: dogs 4, cats 24"
 
 
 def test_a_search_and_its_evaluation_say_it_and_keep_it(photos: Path) -> None:
     words = ["--dataset", "folder", "--data", str(photos), *SMALL]
     found = invoke("search", "--name", "found", *words, "--set", STAGE, "--set", "runtime.workers=1")
     assert found.exit_code == 0 and PASSED_OVER in found.stderr and LIMIT in found.stderr, found.stderr
+    assert found.stderr.splitlines()[1] == "training images by class: dogs 4, cats 24"
     network = ["cells=3", "channels=2", "epochs=1", "auxiliary.weight=0"]
     trained = invoke("evaluate", "found", "--name", "trained", *SMALL, *(f"--set={each}" for each in network))
     assert trained.exit_code == 0 and PASSED_OVER in trained.stderr and LIMIT not in trained.stderr, trained.stderr
