@@ -125,7 +125,7 @@ def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[s
     if len(parts["train"]) == 1:
         yield f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders"
     for name, files in parts["train"].items():
-        if not files:
+        if not files and any(parts["train"].values()):
             yield f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
 
 

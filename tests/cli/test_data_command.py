@@ -1,0 +1,109 @@
+"""`medarts data`: what it says of images is what a search then does with them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import bad_folders as bad
+import numpy as np
+import pytest
+from PIL import Image
+from refusals import assert_refused, invoke
+
+from medarts_ops.cli.options import config_request
+from medarts_ops.cli.search import command as search
+from medarts_ops.config import SearchConfig
+from medarts_ops.configs.loader import resolve_search
+from medarts_ops.data.search_data import prepare_search_data
+
+
+def searched_by(line: str) -> SearchConfig:
+    """What the command would search with."""
+    program, verb, *words = shlex.split(line)
+    assert (program, verb) == ("medarts", "search")
+    with search.make_context("search", words) as ctx:
+        return resolve_search(config_request(ctx)).config
+
+
+@pytest.mark.parametrize(
+    "make",
+    [bad.folder_of_mixed_sizes, bad.folder_with_a_rare_class, bad.folder_of_small_images],
+)
+def test_the_advised_search_takes_images_that_the_presets_own_would_refuse(
+    make: Callable[[Path], str], here: Path
+) -> None:
+    (here / "my images").mkdir()
+    make(here / "my images")
+    result = invoke("data", "my images", "--json")
+    assert result.exit_code == 0, result.stderr
+    config = searched_by(json.loads(result.stdout)["command"])
+    stages = prepare_search_data(config).stages
+    assert config.dataset.name == "folder" and len(stages) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        bad.folder_without_images,
+        bad.folder_of_one_class,
+        bad.folder_with_a_corrupt_image,
+        bad.folder_of_a_class_that_is_no_utf_8,
+    ],
+)
+def test_what_a_search_would_refuse_is_told_with_what_to_mend_and_exit_code_1(
+    make: Callable[[Path], str], here: Path
+) -> None:
+    (here / "images").mkdir()
+    message = make(here / "images").removeprefix("'" + str(here / "images") + "/")
+    told, as_json = invoke("data", "images"), invoke("data", "images", "--json")
+    assert told.exit_code == as_json.exit_code == 1
+    assert told.stderr == as_json.stderr and told.stderr.startswith("error: these images can't be searched yet")
+    assert message in told.stderr and "To mend:" in told.stdout and "Next:" not in told.stdout
+    found = json.loads(as_json.stdout)
+    assert found["command"] is None and message in found["problems"][0]
+
+
+def test_a_folder_is_told_in_full_and_ends_with_its_search(here: Path) -> None:
+    for name, n in (("cats", 30), ("dogs", 5)):
+        (here / "photos" / name).mkdir(parents=True)
+        for number in range(n):
+            Image.fromarray(np.full((120, 100), 8 * number, np.uint8)).save(here / f"photos/{name}/{number}.png")
+    (here / "photos/cats/new.heic").touch()
+    result = invoke("data", "photos")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert lines[0].startswith("photos: 35 images of 2 classes, ")
+    assert lines[2:5] == ["class  images", "cats       30", "dogs        5"]
+    assert {"widths   100 each", "heights  120 each", "pixels   grey 35", "formats  PNG 35"} <= set(lines)
+    assert "  1 file passed over, being no images that Pillow reads: 1 .heic" in lines
+    (copies,) = (line for line in lines if line.startswith("  equal images in several classes (10 images, 5 groups)"))
+    assert "cats/0.png = dogs/0.png" in copies
+    line = lines[lines.index("Next:") + 1]
+    config = searched_by(line.strip())
+    assert (config.dataset.data, config.dataset.resolution) == (str(here / "photos"), 96)
+    assert config.dataset.sampling == "stratified" and {stage.batch for stage in config.stages} == {16}
+
+
+def test_a_file_and_a_name_are_told_too_and_a_folder_goes_before_a_name(here: Path) -> None:
+    images = np.random.default_rng(0).integers(256, size=(40, 16, 16, 3), dtype=np.uint8)
+    images[7] = images[6]
+    np.savez(here / "mine.npz", x_train=images, y_train=np.arange(40) % 2, x_test=images[:4], y_test=np.arange(4) % 2)
+    found = json.loads(invoke("data", "mine.npz", "--json").stdout)
+    assert found["survey"]["counts"] == {"train": {"0": 20, "1": 20}, "test": {"0": 2, "1": 2}}
+    assert [(copies["place"], copies["images"]) for copies in found["survey"]["copies"]] == [
+        ("in several classes", 2),
+        ("in training and test set", 8),
+    ]
+    assert searched_by(found["command"]).dataset.name == "npz"
+    assert json.loads(invoke("data", "digits", "--json").stdout)["survey"]["kinds"] == {"grey": 1797}
+    (here / "digits").mkdir()
+    assert "'digits' holds no images in class folders" in invoke("data", "digits").stderr
+
+
+def test_what_is_neither_a_path_nor_a_name_is_refused(here: Path) -> None:
+    assert_refused(invoke("data", "nowhere"), 1, "'nowhere' is no folder and no file: allowed are a folder of class")
+    (here / "text.npz").write_text("no archive")
+    assert_refused(invoke("data", "text.npz"), 1, "is torn or no .npz file")
