@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.data.image_formats import formats
-from medarts_ops.data.resolution import SMALLEST_SIDE, check_affordable
+from medarts_ops.data.resolution import check_affordable
 from medarts_ops.errors import DataError
 
 if TYPE_CHECKING:
@@ -202,7 +202,10 @@ def _common_size(paths: Sequence[Path], headers: Sequence[Header], channels: int
 
 def check_decodes(path: Path) -> None:
     """Decode an image and forget it; Pillow raises almost anything if that can't be done."""
-    _decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
+    with _open(path) as image:
+        # All of a JPEG is read for an eighth of each side, too, in a quarter of the time.
+        image.draft(None, (image.width // 8, image.height // 8))
+        image.load()
 
 
 def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -182,5 +182,5 @@ def _histogram(sides: np.ndarray) -> dict[str, int]:
     return dict(named[filled[0] : filled[-1] + 1])
 
 
-def _most_first(words: object) -> dict[str, int]:
-    return dict(Counter(words).most_common())  # type: ignore[call-overload]
+def _most_first(words: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(words).most_common())

@@ -65,10 +65,7 @@ def survey_folder(data: str, config: DatasetConfig, on_looked: OnLooked) -> Surv
         problems = [*_problems(root, parts)]
     except DataError as error:
         problems.append(str(error))
-    looked: list[Looked] = []
-    unreadable: list[Unreadable] = []
-    for found in _looked_at(root, parts, config.max_pixels, on_looked):
-        (unreadable if isinstance(found, Unreadable) else looked).append(found)  # type: ignore[arg-type]
+    found = list(_looked_at(root, parts, config.max_pixels, on_looked))
     test = part_to_test_on(parts)
     roles: dict[str, Role] = {name: "test" if name == test else "training" for name in parts}
     return surveyed(
@@ -76,8 +73,8 @@ def survey_folder(data: str, config: DatasetConfig, on_looked: OnLooked) -> Surv
         data,
         classes=list(dict.fromkeys(name for part in parts.values() for name in part)),
         roles=roles,
-        images=looked,
-        unreadable=unreadable,
+        images=[each for each in found if isinstance(each, Looked)],
+        unreadable=[each for each in found if isinstance(each, Unreadable)],
         passed_over=passed_over,
         remarks=remarks,
         problems=problems,

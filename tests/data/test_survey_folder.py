@@ -144,3 +144,11 @@ def test_val_is_tested_on_where_there_is_no_test(photos: Path) -> None:
     found = surveyed(photos)
     assert found.roles == {"train": "training", "val": "test"}
     assert (found.of_class("dog"), found.of_class("dog", "training"), found.of_class("dog", "test")) == (4, 3, 1)
+
+
+@pytest.mark.parametrize("part_left", [0.5, 0.97])
+def test_a_photo_that_lacks_its_end_is_told_though_it_is_decoded_small(photos: Path, part_left: float) -> None:
+    torn = photos / "train/cat/lying.jpg"
+    torn.write_bytes(torn.read_bytes()[: int(part_left * torn.stat().st_size)])
+    (image,) = surveyed(photos).unreadable
+    assert image.name == "train/cat/lying.jpg" and "truncated" in image.reason
