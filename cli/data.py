@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from medarts_ops.cli.options import json_option
 from medarts_ops.cli.output import command_line, print_json, progress_console, results_console
@@ -16,7 +17,7 @@ from medarts_ops.configs.loader import DATA_VARIABLE, Request, resolve_search
 from medarts_ops.errors import DataError
 
 if TYPE_CHECKING:
-    from medarts_ops.config import DatasetConfig, SearchConfig
+    from medarts_ops.config import DatasetConfig
     from medarts_ops.data.advice import Advice
     from medarts_ops.data.survey import Survey
 
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     help="Where the files of a dataset with a name are, such as cifar10's.",
 )
 @json_option
-def command(*, images: str, data: str | None, as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, *, images: str, data: str | None, as_json: bool) -> None:
     """Look at images before a search: what there is, what is wrong with it, and what to search it with.
 
     PATH is a folder of class folders (with or without train/, val/ and test/ above them) or an .npz file, NAME digits,
-    cifar10 or cifar100. Every image is decoded, so that broken ones are named here and copies are found. The last line
-    is the search to copy. Exit code 1 says that a search would refuse the images, and what to mend.
+    cifar10 or cifar100. Every image is decoded, so that broken ones are named here and copies are found. It ends
+    with the search to copy. Exit code 1 says that a search would refuse the images, and what to mend.
 
     \b
     Examples:
@@ -46,7 +48,8 @@ def command(*, images: str, data: str | None, as_json: bool) -> None:
     """
     from medarts_ops.data.advice import advise, problems
 
-    config = _preset(images, data)
+    is_given = ctx.get_parameter_source("data") is ParameterSource.COMMANDLINE
+    config = resolve_search(_request(images, data if is_given else None, None if is_given else data)).config
     survey = _survey(config.dataset)
     advice = advise(survey, config)
     to_mend = problems(survey, config)
@@ -84,12 +87,13 @@ def search_words(dataset: DatasetConfig, advice: Advice) -> Sequence[str]:
     return words
 
 
-def _preset(images: str, data: str | None) -> SearchConfig:
-    """The preset of a folder, a file or a dataset's name, which a folder or file of that name goes before."""
+def _request(images: str, data: str | None, data_folder: str | None) -> Request:
+    """Asks for the preset of a folder, a file or a dataset's name; a folder or file of that name goes before it."""
     path = Path(images).expanduser()
     if path.is_dir() or path.is_file():
-        options = {"dataset": {"name": "folder" if path.is_dir() else "npz", "data": images}}
-        return resolve_search(Request(options=options)).config
+        if data is not None:
+            raise click.UsageError(f"--data is for a dataset with a name, and {images!r} is there: give one of the two")
+        return Request(options={"dataset": {"name": "folder" if path.is_dir() else "npz", "data": images}})
     from medarts_ops.data.registry import DATASETS
 
     names = [name for name in DATASETS.names() if name not in ("folder", "npz")]
@@ -98,8 +102,8 @@ def _preset(images: str, data: str | None) -> SearchConfig:
             f"{images!r} is no folder and no file: allowed are a folder of class folders, an .npz file, or one of "
             f"{', '.join(names)}"
         )
-    named = {"name": images} if images == "digits" or data is None else {"name": images, "data": data}
-    return resolve_search(Request(options={"dataset": named})).config
+    place = {} if data is None else {"data": data}
+    return Request(options={"dataset": {"name": images, **place}}, data_folder=data_folder)
 
 
 def _survey(config: DatasetConfig) -> Survey:

@@ -15,8 +15,10 @@ from refusals import assert_refused, invoke
 
 from medarts_ops.cli.options import config_request
 from medarts_ops.cli.search import command as search
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import DatasetConfig, SearchConfig
 from medarts_ops.configs.loader import resolve_search
+from medarts_ops.data.dataset import LabelledImages, LoadedDataset
+from medarts_ops.data.registry import DATASETS
 from medarts_ops.data.search_data import prepare_search_data
 
 
@@ -107,3 +109,26 @@ def test_what_is_neither_a_path_nor_a_name_is_refused(here: Path) -> None:
     assert_refused(invoke("data", "nowhere"), 1, "'nowhere' is no folder and no file: allowed are a folder of class")
     (here / "text.npz").write_text("no archive")
     assert_refused(invoke("data", "text.npz"), 1, "is torn or no .npz file")
+
+
+def test_a_named_dataset_is_looked_for_where_it_is_said_to_be(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[str | None] = []
+
+    def load(config: DatasetConfig) -> LoadedDataset:
+        places.append(config.data)
+        images = LabelledImages(np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2)
+        return LoadedDataset(("cat", "dog"), images, test=None, test_source="")
+
+    monkeypatch.setitem(DATASETS.built_in, "cifar10", load)
+    found = invoke("data", "cifar10", "--data", "given", "--json")
+    monkeypatch.setattr("refusals.VARIABLES", ())
+    monkeypatch.setenv("MEDARTS_DATA_DIR", "told")
+    assert invoke("data", "cifar10").exit_code == invoke("data", "digits").exit_code == 0
+    assert places == ["given", "told"] and "--data given" in json.loads(found.stdout)["command"]
+
+
+def test_a_place_for_files_is_refused_where_it_would_do_nothing(here: Path) -> None:
+    assert_refused(
+        invoke("data", ".", "--data", "elsewhere"), 2, "--data is for a dataset with a name, and '.' is there"
+    )
+    assert_refused(invoke("data", "digits", "--data", "elsewhere"), 2, "comes with scikit-learn and reads no file")
