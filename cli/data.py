@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from medarts_ops.cli.loading import progress_board, say_what_is_read
 from medarts_ops.cli.options import json_option
-from medarts_ops.cli.output import command_line, print_json, progress_console, results_console
-from medarts_ops.cli.progress import ProgressBoard
+from medarts_ops.cli.output import command_line, print_json, results_console
 from medarts_ops.configs.loader import DATA_VARIABLE, Request, resolve_search
 from medarts_ops.errors import DataError
 
@@ -46,14 +46,15 @@ def command(ctx: click.Context, *, images: str, data: str | None, as_json: bool)
       medarts data birds.npz
       medarts data photos --json > photos.json
     """
-    from medarts_ops.data.advice import advise, problems
+    from medarts_ops.data.advice import advise, hindrances, problems
 
     is_given = ctx.get_parameter_source("data") is ParameterSource.COMMANDLINE
     config = resolve_search(_request(images, data if is_given else None, None if is_given else data)).config
+    say_what_is_read(config.dataset)
     survey = _survey(config.dataset)
     advice = advise(survey, config)
     to_mend = problems(survey, config)
-    search = None if advice is None or to_mend else search_words(config.dataset, advice)
+    search = None if advice is None or hindrances(survey, config) else search_words(config.dataset, advice)
     if as_json:
         print_json(
             {
@@ -113,7 +114,5 @@ def _survey(config: DatasetConfig) -> Survey:
         return survey_arrays(config)
     from medarts_ops.data.survey_folder import survey_folder
 
-    with ProgressBoard(progress_console()) as board:
-        return survey_folder(
-            str(config.data), config, lambda done, total: board.total("images", done, total, "looked at")
-        )
+    with progress_board():
+        return survey_folder(str(config.data), config)

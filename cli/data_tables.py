@@ -41,7 +41,7 @@ def print_survey(console: Console, survey: Survey, to_mend: Sequence[str]) -> No
 
 
 def print_advice(console: Console, advice: Advice, search: Sequence[str] | None) -> None:
-    """What is advised and why, and the search to copy; None while something has to be mended."""
+    """What is advised and why, and the search to copy; None while something has to be mended first."""
     console.print("\nAdvice:")
     choices = table("", "", "why", folding=["why"])
     for choice in advice.choices:
@@ -51,7 +51,8 @@ def print_advice(console: Console, advice: Advice, search: Sequence[str] | None)
         console.print("\nOnce all is mended, `medarts data` ends with the search to copy.")
         return
     print_next(console, search, tracking_uri=None)
-    console.print("With --dry-run at its end it says what that costs.")
+    leaves_out = "Images that can't be read are left out. " if "dataset.skip_unreadable" in advice.settings else ""
+    console.print(f"{leaves_out}With --dry-run at its end it says what that costs.")
 
 
 def _print_classes(console: Console, survey: Survey) -> None:

@@ -78,8 +78,11 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
     resolution, sampling = suitable_resolution(survey.shapes, n, config.dataset), suitable_sampling(counts)
     side, stages = resolution or survey.shapes.longest_side, suitable_stages(counts, sampling, classes, config)
     plans = tuple(planned(stage, counts, sampling, classes, config) for stage in stages)
+    fit = _fit(survey)
     wanted: dict[str, tuple[Setting, Setting]] = {
         "dataset.resolution": (config.dataset.resolution, resolution),
+        "dataset.fit": (config.dataset.fit, fit.value),
+        "dataset.skip_unreadable": (config.dataset.skip_unreadable, bool(survey.unreadable)),
         "dataset.low_resolution": (config.dataset.low_resolution, sees_half(side, config.dataset)),
         "dataset.sampling": (config.dataset.sampling, sampling),
     }
@@ -88,7 +91,7 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
             wanted[f"stages.{index}.{name}"] = (getattr(before, name), getattr(stage, name))
     choices = (
         _resolution(survey.shapes, n, resolution, is_halved=sees_half(side, config.dataset)),
-        _fit(survey),
+        fit,
         _stem(side),
         *_test_set(survey, config.dataset),
         _sampling(counts, sampling, classes),
@@ -105,12 +108,17 @@ def problems(survey: Survey, config: SearchConfig) -> tuple[str, ...]:
     return (*survey.problems, *_unreadable(survey), *_shortages(survey, config.dataset))
 
 
+def hindrances(survey: Survey, config: SearchConfig) -> tuple[str, ...]:
+    """Those of the `problems` that are there without the images that can't be read, too."""
+    return (*survey.problems, *_shortages(survey, config.dataset))
+
+
 def _unreadable(survey: Survey) -> Iterator[str]:
     if survey.unreadable:
         first, n = survey.unreadable[0], len(survey.unreadable)
         yield (
             f"{n:,} of {survey.n_images + n:,} images can't be read, the first is {first.name!r} ({first.reason}): "
-            "replace, scale down or remove them"
+            "replace, scale down or remove them, or leave them out by dataset.skip_unreadable=true"
         )
 
 
@@ -128,6 +136,9 @@ def _shortages(survey: Survey, config: DatasetConfig) -> Iterator[str]:
             f"too few readable images: class {named}{more}, a search needs {LEAST_PER_CLASS} of each class{held}; add "
             "images or drop the class"
         )
+    for name in dict.fromkeys(image.class_name for image in survey.unreadable if survey.roles[image.part] == "test"):
+        if not survey.of_class(name, "test"):
+            yield f"class {name!r} has test images, and none that can be read: replace or remove them"
 
 
 def _resolution(shapes: Shapes, n: int, resolution: int | None, *, is_halved: bool) -> Choice:

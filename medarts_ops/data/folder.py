@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset, required_data
-from medarts_ops.data.folder_tree import identity, images_below, in_words, loose_images, subfolders
-from medarts_ops.data.image_files import read_images
+from medarts_ops.data.folder_tree import heic_in_words, identity, images_below, in_words, loose_images, subfolders
+from medarts_ops.data.image_cache import kept_images
+from medarts_ops.data.image_files import read_files
 from medarts_ops.data.image_formats import EXAMPLES
+from medarts_ops.data.unreadable import ReadFiles, left_out_in_words
 from medarts_ops.errors import DataError
 from medarts_ops.quantities import counted
 
@@ -27,12 +31,14 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
 
     A class is a subfolder's name, in sorted order; images may lie deeper inside. val/ joins the training
     images, or serves as test set where test/ is absent. What is passed over is counted in the remarks, but for hidden
-    files and folders and those that systems make (`folder_tree.py`).
+    files and folders and those that systems make (`folder_tree.py`); so are, with `skip_unreadable`, images that can't
+    be read. With `cache` images come from a file that an earlier loading made (`image_cache.py`).
 
     Raises:
         ConfigError: `data` is missing, or images above 64×64 without a resolution.
         DataError: no such folder, no class folders, no images, one class, a class without images, a class of
-            val/ or test/ that train/ lacks, or images that can't be read or differ in size.
+            val/ or test/ that train/ lacks, or images that can't be read (with `skip_unreadable` all of a class's) or
+            differ in size.
     """
     root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
     if not root.is_dir():
@@ -41,22 +47,45 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     passed_over: Counter[str] = Counter()
     parts = {name: class_files(folder, passed_over) for name, folder in folders.items()}
     class_names = tuple(parts["train"])
-    check_parts(root, parts)
+    check_parts(root, parts, passed_over)
     check_each_is_in_one_class(parts)
     training, testing, source = _roles(parts)
     labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
     n_train = len(labelled)
     labelled += [pair for part in testing for pair in _labelled(part, class_names)]
-    images = read_images(
-        [path for path, _ in labelled],
+    paths, all_labels = [path for path, _ in labelled], np.array([label for _, label in labelled], np.int64)
+    read = kept_images(config, root, paths, partial(_read, config, paths))
+    is_read = np.ones(len(paths), bool)
+    is_read[list(read.unreadable)] = False
+    for what, role in (("training", slice(n_train)), ("test", slice(n_train, None))):
+        _check_classes_are_left(what, all_labels[role], is_read[role], class_names)
+    images, labels, n_train = read.images, all_labels[is_read], int(is_read[:n_train].sum())
+    test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
+    left_out = left_out_in_words([str(path.relative_to(root)) for path in paths], read.unreadable)
+    remarks = (*in_words(passed_over), *beside_class_folders(root, folders), *left_out)
+    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
+
+
+def _read(config: DatasetConfig, paths: Sequence[Path]) -> ReadFiles:
+    return read_files(
+        paths,
         config.resolution,
         config.max_pixels,
         if_larger=f"scale it down, or raise dataset.max_pixels, which is {config.max_pixels:,}",
+        fit=config.fit,
+        skip_unreadable=config.skip_unreadable,
     )
-    labels = np.array([label for _, label in labelled], np.int64)
-    test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
-    remarks = (*in_words(passed_over), *beside_class_folders(root, folders))
-    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
+
+
+def _check_classes_are_left(
+    what: str, labels: NDArray[np.int64], is_read: NDArray[np.bool_], class_names: Sequence[str]
+) -> None:
+    """Refuse to go on without a class: what can't be read may be left out, but not all that it has."""
+    for label in np.setdiff1d(labels, labels[is_read]):
+        raise DataError(
+            f"class {class_names[label]!r} has no {what} image left: none of its "
+            f"{np.count_nonzero(labels == label):,} can be read; replace them, or remove the class's folder"
+        )
 
 
 def class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
@@ -96,9 +125,9 @@ def part_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
+def check_parts(root: Path, parts: Mapping[str, ClassFiles], passed_over: Counter[str]) -> None:
     """Raise the first of `problems_of_parts`."""
-    for problem in problems_of_parts(root, parts):
+    for problem in problems_of_parts(root, parts, passed_over):
         raise DataError(problem)
 
 
@@ -108,14 +137,15 @@ def check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
         raise DataError(problem)
 
 
-def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[str]:
-    """Why the class folders can't be used as they are."""
+def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles], passed_over: Counter[str]) -> Iterator[str]:
+    """Of a part without images or with a class that train/ lacks, and of a class without images."""
+    heic = "".join(f"; {words}" for words in heic_in_words(passed_over))
     for part, classes in parts.items():
         where = repr(str(root if len(parts) == 1 else root / part))
         if not any(classes.values()):
             yield (
                 f"{where} holds no images in class folders: allowed are {EXAMPLES} and others that Pillow "
-                "reads, in one folder a class"
+                f"reads, in one folder a class{heic}"
             )
         for foreign in sorted(set(classes) - set(parts["train"])):
             yield (
@@ -126,7 +156,7 @@ def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[s
         yield f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders"
     for name, files in parts["train"].items():
         if not files and any(parts["train"].values()):
-            yield f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
+            yield f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder{heic}"
 
 
 def problems_of_links(parts: Mapping[str, ClassFiles]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,9 @@ from medarts_ops.data.folder import (
 )
 from medarts_ops.data.folder_tree import in_words
 from medarts_ops.data.image_files import LARGE, check_decodes, pixels_up_to, read_header, why_unreadable
+from medarts_ops.data.loading import telling
 from medarts_ops.data.survey import Looked, Role, Survey, Unreadable, surveyed
 from medarts_ops.errors import DataError, check_is_utf8
-
-OnLooked = Callable[[int, int], None]
-"""Told how many of how many images have been looked at."""
 
 KINDS = {
     "1": "grey",
@@ -50,7 +48,7 @@ class _File(NamedTuple):
     class_name: str
 
 
-def survey_folder(data: str, config: DatasetConfig, on_looked: OnLooked) -> Survey:
+def survey_folder(data: str, config: DatasetConfig) -> Survey:
     """What is in a folder that `load_folder` would read. What is wrong with it is a problem, not an error."""
     root = Path(data).expanduser()
     passed_over: Counter[str] = Counter()
@@ -62,10 +60,10 @@ def survey_folder(data: str, config: DatasetConfig, on_looked: OnLooked) -> Surv
         folders = part_folders(root)
         parts = {name: class_files(folder, passed_over) for name, folder in folders.items()}
         remarks = [*in_words(passed_over), *beside_class_folders(root, folders)]
-        problems = [*_problems(root, parts)]
+        problems = [*_problems(root, parts, passed_over)]
     except DataError as error:
         problems.append(str(error))
-    found = list(_looked_at(root, parts, config.max_pixels, on_looked))
+    found = list(_looked_at(root, parts, config.max_pixels))
     test = part_to_test_on(parts)
     roles: dict[str, Role] = {name: "test" if name == test else "training" for name in parts}
     return surveyed(
@@ -81,8 +79,8 @@ def survey_folder(data: str, config: DatasetConfig, on_looked: OnLooked) -> Surv
     )
 
 
-def _problems(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[str]:
-    yield from problems_of_parts(root, parts)
+def _problems(root: Path, parts: Mapping[str, ClassFiles], passed_over: Counter[str]) -> Iterator[str]:
+    yield from problems_of_parts(root, parts, passed_over)
     yield from problems_of_links(parts)
     for name in parts["train"]:
         try:
@@ -91,9 +89,7 @@ def _problems(root: Path, parts: Mapping[str, ClassFiles]) -> Iterator[str]:
             yield str(error)
 
 
-def _looked_at(
-    root: Path, parts: Mapping[str, ClassFiles], max_pixels: int, on_looked: OnLooked
-) -> Iterator[Looked | Unreadable]:
+def _looked_at(root: Path, parts: Mapping[str, ClassFiles], max_pixels: int) -> Iterator[Looked | Unreadable]:
     """What comes of each image file, in order. Threads decode; of large images one at a time, for memory's sake."""
     files = [
         _File(path, os.path.relpath(path, root), part, name)
@@ -102,9 +98,7 @@ def _looked_at(
         for path in paths
     ]
     with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
-        for number, found in enumerate(pool.map(partial(_look_at, large=Lock()), files), start=1):
-            on_looked(number, len(files))
-            yield found
+        yield from telling("images looked at", pool.map(partial(_look_at, large=Lock()), files), len(files))
 
 
 def _look_at(file: _File, large: Lock) -> Looked | Unreadable:

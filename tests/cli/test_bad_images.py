@@ -39,9 +39,8 @@ from refusals import VARIABLES, assert_refused, invoke
 def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str], here: Path) -> None:
     (here / "images").mkdir()
     message = make(here / "images")
-    assert_refused(
-        invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8"), 1, message
-    )
+    refused = invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8")
+    assert_refused(refused, 1, message, after=f"reading images below {str(here / 'images')!r}\n")
 
 
 def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> None:
@@ -54,7 +53,9 @@ def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> No
             for variable, value in environment.items():
                 patch.setenv(variable, value)
             result = invoke("search", "--dataset", "folder", *words)
-        assert_refused(result, 1, "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it")
+        message = "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it"
+        where = str(here / "d\udce9")
+        assert_refused(result, 1, message, after=f"reading images below {where!r}\n")
 
 
 IMAGES, LABELS = np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2

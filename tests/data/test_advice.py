@@ -125,7 +125,8 @@ def test_what_is_planned_is_what_a_search_draws_and_steps() -> None:
     ],
 )
 def test_how_images_become_squares_goes_by_their_shapes(sizes: list[tuple[int, int]], fit: str) -> None:
-    assert value_of(advised(made_up({"cat": 60, "dog": 60}, sizes=sizes)), "fit") == fit
+    advice = advised(made_up({"cat": 60, "dog": 60}, sizes=sizes))
+    assert value_of(advice, "fit") == fit and advice.settings.get("dataset.fit", "squash") == fit
 
 
 def test_unequal_classes_are_judged_by_balanced_accuracy_and_sampled_by_what_is_lost() -> None:

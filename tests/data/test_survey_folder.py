@@ -25,7 +25,7 @@ def noise(seed: int, width: int, height: int, mode: str = "RGB") -> Image.Image:
 
 
 def surveyed(root: Path, **settings: int) -> Survey:
-    return survey_folder(str(root), DatasetConfig(name="folder", **settings), lambda done, total: None)
+    return survey_folder(str(root), DatasetConfig(name="folder", **settings))
 
 
 @pytest.fixture
