@@ -116,6 +116,14 @@ def test_a_file_and_a_name_are_told_too_and_a_folder_goes_before_a_name(here: Pa
     assert "'digits' holds no images in class folders" in invoke("data", "digits").stderr
 
 
+def test_of_very_many_classes_those_with_the_fewest_and_the_most_images_are_shown(here: Path) -> None:
+    labels = np.repeat(np.arange(45), np.arange(45) + 3)
+    np.savez(here / "many.npz", x_train=np.zeros((len(labels), 16, 16), np.uint8), y_train=labels)
+    lines = [line.split() for line in invoke("data", "many.npz").stdout.splitlines()]
+    rows = lines[lines.index(["class", "images"]) + 1 :][:40]
+    assert rows == [[str(label), str(label + 3)] for label in (*range(20), *range(25, 45))]
+
+
 def test_what_is_neither_a_path_nor_a_name_is_refused(here: Path) -> None:
     assert_refused(invoke("data", "nowhere"), 1, "'nowhere' is no folder and no file: allowed are a folder of class")
     (here / "text.npz").write_text("no archive")

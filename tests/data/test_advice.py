@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ import pytest
 from medarts_ops.config import DatasetConfig, SearchConfig
 from medarts_ops.configs.layers import with_setting
 from medarts_ops.configs.loader import load_search_config
-from medarts_ops.data.advice import Advice, advise, problems
+from medarts_ops.data.advice import Advice, advise, hindrances, problems
 from medarts_ops.data.batches import batch_order
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.data.suitable import LEAST_STEPS, suitable_resolution, suitable_sampling
-from medarts_ops.data.survey import Looked, Survey, surveyed
+from medarts_ops.data.survey import Looked, Survey, Unreadable, surveyed
 from medarts_ops.data.survey_arrays import survey_arrays
 
 FOLDER = load_search_config("folder")
@@ -153,3 +154,12 @@ def test_a_class_with_too_few_images_is_a_problem_and_one_more_is_not(tested: in
     assert f"'dog' has {enough - 1}, a search needs 2 of each class" in problem and advise(short, FOLDER) is None
     mended = made_up({"cat": 60, "dog": enough}, tested=tested)
     assert problems(mended, FOLDER) == () and advised(mended).settings["dataset.sampling"] == "stratified"
+
+
+def test_a_class_of_whose_test_images_none_can_be_read_hinders_a_search_and_a_torn_one_beside_others_does_not() -> None:
+    torn = {name: Unreadable(f"test/{name}/torn.png", "test", name, "truncated") for name in ("cat", "dog")}
+    survey = made_up({"cat": 60, "dog": 60}, tested=1)
+    untested = replace(survey, counts={**survey.counts, "test": {"cat": 1, "dog": 0}})
+    assert hindrances(replace(survey, unreadable=(torn["dog"],)), FOLDER) == ()
+    (hindrance,) = hindrances(replace(untested, unreadable=tuple(torn.values())), FOLDER)
+    assert hindrance == "class 'dog' has test images, and none that can be read: replace or remove them"
