@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medarts_ops.cli.jobs import show_evaluation
-from medarts_ops.cli.loading import progress_board, say_what_is_read
+from medarts_ops.cli.loading import looking_for, progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
 from medarts_ops.cli.progress import EvaluationProgress
@@ -55,7 +55,8 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        request, evaluated = after_its_search(request, run_id, places)
+        with looking_for(run_id):
+            request, evaluated = after_its_search(request, run_id, places)
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:

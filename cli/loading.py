@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
+from rich.text import Text
 
 from medarts_ops.cli.output import progress_console
 from medarts_ops.cli.progress import ProgressBoard
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.loading import LoadingProgress, told_of_loading
 from medarts_ops.quantities import counted, duration
+from medarts_ops.visible import visible
 
 QUIET_SECONDS = 2.0
 """What takes no longer is worth no line."""
@@ -31,8 +32,17 @@ def progress_board() -> Iterator[ProgressBoard]:
 def say_what_is_read(dataset: DatasetConfig) -> None:
     """The first line of a command that reads image files: said before torch is imported, which takes seconds."""
     if dataset.name == "folder":
-        console: Console = progress_console()
-        console.print(f"reading images below {str(dataset.data)!r}", markup=False, highlight=False, soft_wrap=True)
+        say(f"reading images below {str(dataset.data)!r}")
+
+
+def say(line: str) -> None:
+    """A line of progress that stays, where there is no board yet."""
+    progress_console().print(line, soft_wrap=True)
+
+
+def looking_for(job: str) -> AbstractContextManager[object]:
+    """On a terminal, says so while it lasts: finding a job imports MLflow first, which takes seconds."""
+    return progress_console().status(Text(visible(f"looking for {job}")))
 
 
 class LoadingRows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from medarts_ops.cli.jobs import JOB_COMMANDS
-from medarts_ops.cli.loading import progress_board
+from medarts_ops.cli.loading import looking_for, progress_board, say
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, json_option, places_options
 
@@ -30,8 +30,10 @@ def command(places: Places, *, job: str, as_json: bool) -> None:
     """
     from medarts_ops.tracking.reading.jobs import find_job
 
-    found = find_job(job, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir)
+    with looking_for(job):
+        found = find_job(job, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir)
     commands = JOB_COMMANDS[found.kind]
+    say(f"going on with {found.kind} {found.name}")
     with resumable(places, found.name):
         with progress_board() as board:
             finished = commands.resume(found, places, board)
