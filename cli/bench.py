@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medarts_ops.cli import bench_tables
+from medarts_ops.cli.loading import progress_board
 from medarts_ops.cli.options import config_request, giving, json_option, made_up_images_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.configs.layers import nested
@@ -279,7 +280,9 @@ def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> Se
     if len(numbers) == len(config.stages) and isinstance(derived, int):
         return estimate_search(config, numbers, derived, size, repeats)
     # Shares of the images: only the data say how many those are.
-    return estimate_of(config, prepare_search_data(config), repeats)
+    with progress_board():
+        data = prepare_search_data(config)
+    return estimate_of(config, data, repeats)
 
 
 def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:

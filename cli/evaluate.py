@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from medarts_ops.cli.jobs import show_evaluation
+from medarts_ops.cli.loading import looking_for, progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
-from medarts_ops.cli.output import progress_console
-from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard
+from medarts_ops.cli.progress import EvaluationProgress
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
@@ -55,16 +55,18 @@ def command(
     request = config_request(ctx)
     evaluated = genotype = None
     if run_id is not None:
-        request, evaluated = after_its_search(request, run_id, places)
+        with looking_for(run_id):
+            request, evaluated = after_its_search(request, run_id, places)
     elif named_preset(request, "evaluate") is None:
         raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     else:
         genotype = published_genotype(str(published))
     config = resolve_evaluate(request).config
+    say_what_is_read(config.dataset)
     from medarts_ops.tracking.evaluation import tracked_evaluation
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
-    with resumable(places, name), ProgressBoard(progress_console()) as board:
+    with resumable(places, name), progress_board() as board:
         trained = tracked_evaluation(
             config,
             run_id=evaluated,

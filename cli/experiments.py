@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from medarts_ops.cli.experiment_options import How
 from medarts_ops.cli.next_command import given_line, resumable
 from medarts_ops.cli.options import Places
-from medarts_ops.cli.output import progress_console
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 
 if TYPE_CHECKING:
@@ -47,10 +46,10 @@ def carry_out(
         return
     from medarts_ops.cli.experiment_output import show_experiment
     from medarts_ops.cli.experiment_progress import ExperimentProgress
-    from medarts_ops.cli.progress import ProgressBoard
+    from medarts_ops.cli.loading import progress_board
     from medarts_ops.tracking.experiment import tracked_experiment
 
-    with resumable(places, name), ProgressBoard(progress_console()) as board:
+    with resumable(places, name), progress_board() as board:
         progress = ExperimentProgress(board)
         tracked = tracked_experiment(
             plan,

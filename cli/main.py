@@ -21,6 +21,7 @@ OUTPUT_LOST = 74
 """The exit code, sysexits' EX_IOERR, of a command that did its work and could not print what came of it."""
 
 VERBS = {
+    "data": "Look at images before a search: what there is, what to mend, what to search them with.",
     "search": "Find an architecture by multi-stage evolution (the paper's main job).",
     "evaluate": "Train a found or published architecture at full size and test it.",
     "reproduce": "Reproduce a table or figure of the paper over several seeds.",

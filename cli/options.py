@@ -22,7 +22,7 @@ Place = Literal["tracking_uri", "experiment", "storage", "work_dir", "pictures"]
 SETTINGS = {
     "dataset": "dataset.name",
     "seed": "seed",
-    **{name: f"dataset.{name}" for name in ("data", "resolution")},
+    **{name: f"dataset.{name}" for name in ("data", "resolution", "cache")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
     "fit": "runtime.memory",
 }
@@ -32,8 +32,8 @@ _NOTED = "medarts_ops.cli.options"
 
 
 def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if parameter.name == "data" and value is not None:
-        # An evaluation reads the path from the stored search config, maybe from another folder.
+    if parameter.name in ("data", "cache") and value is not None:
+        # An evaluation reads the paths from the stored search config, maybe from another folder.
         value = str(Path(value).expanduser().absolute())
     ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
 
@@ -67,6 +67,11 @@ _CONFIG_OPTIONS = (
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
     ),
     _RESOLUTION_OPTION,
+    _noted_option(
+        "--cache",
+        metavar="DIR",
+        help="Keep images of class folders here, decoded and resized: the next job reads the same ones faster.",
+    ),
     _noted_option(
         "--preset",
         metavar="NAME",

@@ -10,6 +10,7 @@ from rich.table import Column
 
 from medarts_ops import observers
 from medarts_ops.config import ChildrenConfig, SearchConfig
+from medarts_ops.data.dataset import classes_in_words
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
@@ -97,7 +98,7 @@ class SearchProgress:
                 self._config = event.config
                 self._work = WorkLeft(event.config, event.dataset.n_train)
                 self._board.say(_search_line(event))
-                for remark in event.dataset.remarks:
+                for remark in (*classes_in_words(event.dataset), *event.dataset.remarks):
                     self._board.say(remark)
             case observers.StageStarted():
                 self._stage_started(event)

@@ -7,6 +7,7 @@ import click
 from medarts_ops.cli.evaluate import after_its_search
 from medarts_ops.cli.experiment_options import How, experiment_options
 from medarts_ops.cli.experiments import carry_out, free_name
+from medarts_ops.cli.loading import progress_board
 from medarts_ops.cli.options import (
     Places,
     check_one_format,
@@ -236,20 +237,22 @@ def _reproduce(
     as_json: bool,
 ) -> None:
     check_one_format(as_csv, as_json)
-    config, scale = at_scale(request, kind, how.scale)
+    with progress_board():
+        config, scale = at_scale(request, kind, how.scale)
     name = free_name(how, places, kind, config.dataset.name)
     from medarts_ops.experiments.scales import default_seeds
     from medarts_ops.tracking.reproduction import reproduction
 
-    plan = reproduction(
-        kind,
-        config,
-        networks,
-        seeds=how.seeds or default_seeds(kind, scale),
-        scale=scale,
-        tracking_uri=places.tracking_uri,
-        experiment=places.experiment,
-        work_dir=places.work_dir,
-    )
+    with progress_board():
+        plan = reproduction(
+            kind,
+            config,
+            networks,
+            seeds=how.seeds or default_seeds(kind, scale),
+            scale=scale,
+            tracking_uri=places.tracking_uri,
+            experiment=places.experiment,
+            work_dir=places.work_dir,
+        )
     open_threads = [arm.name for arm in plan.arms] if config.runtime.threads == "auto" else []
     carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from medarts_ops.cli.jobs import JOB_COMMANDS
+from medarts_ops.cli.loading import looking_for, progress_board, say
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, json_option, places_options
-from medarts_ops.cli.output import progress_console
-from medarts_ops.cli.progress import ProgressBoard
 
 
 @click.command(short_help="Go on with a job that was stopped or killed.")
@@ -31,9 +30,11 @@ def command(places: Places, *, job: str, as_json: bool) -> None:
     """
     from medarts_ops.tracking.reading.jobs import find_job
 
-    found = find_job(job, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir)
+    with looking_for(job):
+        found = find_job(job, tracking_uri=places.tracking_uri, experiment=places.experiment, work_dir=places.work_dir)
     commands = JOB_COMMANDS[found.kind]
+    say(f"going on with {found.kind} {found.name}")
     with resumable(places, found.name):
-        with ProgressBoard(progress_console()) as board:
+        with progress_board() as board:
             finished = commands.resume(found, places, board)
         commands.show(finished, places, as_json)

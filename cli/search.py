@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from medarts_ops.cli.jobs import show_search
+from medarts_ops.cli.loading import progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
-from medarts_ops.cli.progress import ProgressBoard, SearchProgress
+from medarts_ops.cli.progress import SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import resolve_search
 from medarts_ops.configs.presets import read_settings_file
@@ -49,12 +50,13 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     name = fresh_name("search", config.dataset.name) if name is None else name
     with resumable(places, name):
         check_name_is_free_in(places.work_dir, name)
+    say_what_is_read(config.dataset)
     if dry_run:
         plan(config, as_json)
         return
     from medarts_ops.tracking.search import tracked_search
 
-    with resumable(places, name), ProgressBoard(progress_console()) as board:
+    with resumable(places, name), progress_board() as board:
         found = tracked_search(
             config,
             name=name,
@@ -76,11 +78,13 @@ def plan(config: SearchConfig, as_json: bool) -> None:
     """Print what a search would train and cost. Nothing is stored."""
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
+    from medarts_ops.data.dataset import classes_in_words
     from medarts_ops.resolving import resolve_search_config
 
-    resolved, data = resolve_search_config(config)
+    with progress_board():
+        resolved, data = resolve_search_config(config)
     console = progress_console()
-    for remark in data.summary.remarks:
+    for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         console.print(remark, soft_wrap=True)
     console.print("timing a few steps of each stage")
     estimate = estimate_of(resolved, data, PLANNED_STEPS)

@@ -10,6 +10,7 @@ import click
 from medarts_ops.cli.evaluate import published_genotype
 from medarts_ops.cli.experiment_options import How, experiment_options
 from medarts_ops.cli.experiments import carry_out, free_name
+from medarts_ops.cli.loading import progress_board, say_what_is_read
 from medarts_ops.cli.options import (
     Places,
     check_one_format,
@@ -93,9 +94,11 @@ def command(
     config = arms[0].search or arms[0].evaluation
     assert config is not None, "an arm has a search or an evaluation"
     name = free_name(how, places, "sweep", config.dataset.name)
+    say_what_is_read(config.dataset)
     from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 
-    plan = plan_sweep(resolved_arms(arms), seeds=seeds, workers=1)
+    with progress_board():
+        plan = plan_sweep(resolved_arms(arms), seeds=seeds, workers=1)
     open_threads = [arm.name for arm in arms if arm.evaluation and arm.evaluation.runtime.threads == "auto"]
     carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)
 

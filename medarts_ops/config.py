@@ -18,6 +18,7 @@ from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
 from medarts_ops.config_choice import ReadingConfig as ReadingConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_choice import ResultConfig as ResultConfig
+from medarts_ops.config_dataset import DatasetConfig as DatasetConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_proposed_warmup, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
@@ -34,9 +35,7 @@ from medarts_ops.settings import (
     MAX_EPOCHS,
     MAX_IMAGES,
     MAX_INDIVIDUALS,
-    MAX_PIXELS,
     MAX_ROUNDS,
-    MAX_SIDE,
     NamedSettings,
     Settings,
     StemKind,
@@ -44,30 +43,6 @@ from medarts_ops.settings import (
     setting,
 )
 from medarts_ops.space.search_space import MAX_NODES, PRIMITIVES, SearchSpace
-
-
-class DatasetConfig(Settings):
-    """Which images, and how the search approximates them (paper III.C.2)."""
-
-    without_effect = frozenset({"max_pixels"})
-
-    name: str = setting("digits", "ours", "digits, cifar10, cifar100, folder or npz")
-    data: str | None = setting(None, "ours", "folder or file that holds the images; downloads go there too")
-    resolution: int | None = setting(
-        None, "ours", "resize every image to this side; empty keeps the images' own", ge=8, le=MAX_SIDE
-    )
-    max_pixels: int = setting(
-        200_000_000,
-        "ours",
-        "folder: larger images are refused; each pixel takes four bytes",
-        ge=64,
-        le=MAX_PIXELS,
-    )
-    test_share: float = setting(0.2, "ours", "held out as test set, by class, where the data bring none", gt=0, lt=1)
-    sampling: Literal["balanced", "stratified"] = setting(
-        "balanced", "paper", "D_sample: equally many of each class, or the classes' own proportions"
-    )
-    low_resolution: bool = setting(True, "paper", "D_low: search at half width and height (LANCZOS)")
 
 
 class SpaceConfig(Settings):

@@ -112,9 +112,10 @@ class DatasetSummary(Value):
     `resolution` is height × width of the images as loaded; `search_resolution` what the supernet sees (D_low).
     `test_source` says where the test set comes from. `fingerprint` is a hash of images and labels. `remarks` are
     sentences on what was left out of them: files that are no images, or what a small class costs D_sample.
+    `class_counts` are training images by class; empty in journals of earlier releases.
     """
 
-    without_effect = frozenset({"remarks"})
+    without_effect = frozenset({"remarks", "class_counts"})
 
     name: str
     class_names: tuple[str, ...]
@@ -126,6 +127,7 @@ class DatasetSummary(Value):
     test_source: str
     fingerprint: str
     remarks: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
 
 
 class SearchStarted(JobEvent):

@@ -34,9 +34,13 @@ def count(database: Path, table: str) -> int:
     return int(rows)
 
 
-def assert_refused(result: Result, code: int, message: str) -> None:
-    """One line and the exit code, and no run, no study and no search's folder in the current folder."""
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1, result.stderr
+def assert_refused(result: Result, code: int, message: str, *, after: str = "") -> None:
+    """One line and the exit code, and no run, no study and no search's folder in the current folder.
+
+    `after` is all that was said before it.
+    """
+    assert result.stderr.startswith(f"{after}error: "), result.stderr
+    assert result.stderr.count("\n") == after.count("\n") + 1, result.stderr
     assert message in result.stderr
     assert (result.exit_code, result.stdout) == (code, "")
     assert (count(Path("mlflow.db"), "runs"), count(Path("optuna.db"), "studies")) == (0, 0)

@@ -18,6 +18,7 @@ FLOORS = [
     {
         "alpha",
         "config_choice",
+        "config_dataset",
         "config_runtime",
         "config_stages",
         "config_training",
@@ -78,6 +79,7 @@ HOMES = {
     "torch": {"networks", "strategies", "training", "data", "objectives", "bench", "export"},
     "torchvision": {"data", "bench"},
     "PIL": {"data", "bench", "export"},
+    "pillow_heif": {"data"},
     "sklearn": {"data"},
     "scipy": {"experiments"},
     "yaml": {"configs", "config_writing"},

@@ -16,6 +16,9 @@ from medarts_ops.observers import DatasetSummary
 
 ALLOWED_CHANNELS = (1, 3)
 
+MOST_CLASSES = 8
+"""Classes up to which a line names each with its images."""
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
@@ -127,7 +130,20 @@ class ImageDataset:
             test_source=self.test_source,
             fingerprint=self.fingerprint,
             remarks=self.remarks,
+            class_counts=tuple(np.bincount(self.train.labels, minlength=self.n_classes).tolist()),
         )
+
+
+def classes_in_words(dataset: DatasetSummary) -> tuple[str, ...]:
+    """A line on the training images of each class, or on the smallest and the largest of many; none if unknown."""
+    found = sorted(zip(dataset.class_counts, dataset.class_names, strict=False))
+    if not found:
+        return ()
+    listed = ", ".join(f"{name} {count:,}" for count, name in found)
+    if len(found) > MOST_CLASSES:
+        (least, smallest), (most, largest) = found[0], found[-1]
+        listed = f"{least:,} ({smallest}) to {most:,} ({largest}), {len(found):,} classes"
+    return (f"training images by class: {listed}",)
 
 
 def required_data(config: DatasetConfig, what: str) -> str:

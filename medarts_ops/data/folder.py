@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.dataset import LabelledImages, LoadedDataset, required_data
-from medarts_ops.data.folder_tree import identity, images_below, in_words, loose_images, subfolders
-from medarts_ops.data.image_files import read_images
+from medarts_ops.data.folder_tree import heic_in_words, identity, images_below, in_words, loose_images, subfolders
+from medarts_ops.data.image_cache import kept_images
+from medarts_ops.data.image_files import read_files
 from medarts_ops.data.image_formats import EXAMPLES
+from medarts_ops.data.unreadable import ReadFiles, left_out_in_words
 from medarts_ops.errors import DataError
 from medarts_ops.quantities import counted
 
@@ -27,39 +31,64 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
 
     A class is a subfolder's name, in sorted order; images may lie deeper inside. val/ joins the training
     images, or serves as test set where test/ is absent. What is passed over is counted in the remarks, but for hidden
-    files and folders and those that systems make (`folder_tree.py`).
+    files and folders and those that systems make (`folder_tree.py`); so are, with `skip_unreadable`, images that can't
+    be read. With `cache` images come from a file that an earlier loading made (`image_cache.py`).
 
     Raises:
         ConfigError: `data` is missing, or images above 64×64 without a resolution.
         DataError: no such folder, no class folders, no images, one class, a class without images, a class of
-            val/ or test/ that train/ lacks, or images that can't be read or differ in size.
+            val/ or test/ that train/ lacks, or images that can't be read (with `skip_unreadable` all of a class's) or
+            differ in size.
     """
     root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
     if not root.is_dir():
         raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
-    folders = _part_folders(root)
+    folders = part_folders(root)
     passed_over: Counter[str] = Counter()
-    parts = {name: _class_files(folder, passed_over) for name, folder in folders.items()}
+    parts = {name: class_files(folder, passed_over) for name, folder in folders.items()}
     class_names = tuple(parts["train"])
-    _check_parts(root, parts)
-    _check_each_is_in_one_class(parts)
+    check_parts(root, parts, passed_over)
+    check_each_is_in_one_class(parts)
     training, testing, source = _roles(parts)
     labelled = [(path, label) for part in training for path, label in _labelled(part, class_names)]
     n_train = len(labelled)
     labelled += [pair for part in testing for pair in _labelled(part, class_names)]
-    images = read_images(
-        [path for path, _ in labelled],
-        config.resolution,
-        config.max_pixels,
-        if_larger=f"scale it down, or raise dataset.max_pixels, which is {config.max_pixels:,}",
-    )
-    labels = np.array([label for _, label in labelled], np.int64)
+    paths, all_labels = [path for path, _ in labelled], np.array([label for _, label in labelled], np.int64)
+    read = kept_images(config, root, paths, partial(_read, config, paths))
+    is_read = np.ones(len(paths), bool)
+    is_read[list(read.unreadable)] = False
+    for what, role in (("training", slice(n_train)), ("test", slice(n_train, None))):
+        _check_classes_are_left(what, all_labels[role], is_read[role], class_names)
+    images, labels, n_train = read.images, all_labels[is_read], int(is_read[:n_train].sum())
     test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
-    remarks = (*in_words(passed_over), *_beside_class_folders(root, folders))
+    left_out = left_out_in_words([str(path.relative_to(root)) for path in paths], read.unreadable)
+    remarks = (*in_words(passed_over), *beside_class_folders(root, folders), *left_out)
     return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
 
 
-def _class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
+def _read(config: DatasetConfig, paths: Sequence[Path]) -> ReadFiles:
+    return read_files(
+        paths,
+        config.resolution,
+        config.max_pixels,
+        if_larger=f"scale it down, or raise dataset.max_pixels, which is {config.max_pixels:,}",
+        fit=config.fit,
+        skip_unreadable=config.skip_unreadable,
+    )
+
+
+def _check_classes_are_left(
+    what: str, labels: NDArray[np.int64], is_read: NDArray[np.bool_], class_names: Sequence[str]
+) -> None:
+    """Refuse to go on without a class: what can't be read may be left out, but not all that it has."""
+    for label in np.setdiff1d(labels, labels[is_read]):
+        raise DataError(
+            f"class {class_names[label]!r} has no {what} image left: none of its "
+            f"{np.count_nonzero(labels == label):,} can be read; replace them, or remove the class's folder"
+        )
+
+
+def class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
     """The images of each class folder; adds to `passed_over` what else lies there."""
     found: ClassFiles = {}
     for path in subfolders(folder):
@@ -68,7 +97,7 @@ def _class_files(folder: Path, passed_over: Counter[str]) -> ClassFiles:
     return found
 
 
-def _beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[str]:
+def beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[str]:
     """Sentences on images and folders that are in no class."""
     loose = sum(map(loose_images, {root, *folders.values()}))
     if loose:
@@ -78,7 +107,7 @@ def _beside_class_folders(root: Path, folders: Mapping[str, Path]) -> Iterator[s
         yield f"folders passed over beside train/: {', '.join(map(repr, others))}"
 
 
-def _part_folders(root: Path) -> dict[str, Path]:
+def part_folders(root: Path) -> dict[str, Path]:
     """The folders that hold class folders: train/ and its companions, or `root` itself.
 
     A class may be called "train" (beside "bus"): only a train/ with folders inside is a part.
@@ -96,49 +125,66 @@ def _part_folders(root: Path) -> dict[str, Path]:
     return {"train": root}
 
 
-def _check_parts(root: Path, parts: Mapping[str, ClassFiles]) -> None:
+def check_parts(root: Path, parts: Mapping[str, ClassFiles], passed_over: Counter[str]) -> None:
+    """Raise the first of `problems_of_parts`."""
+    for problem in problems_of_parts(root, parts, passed_over):
+        raise DataError(problem)
+
+
+def check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
+    """Raise the first of `problems_of_links`."""
+    for problem in problems_of_links(parts):
+        raise DataError(problem)
+
+
+def problems_of_parts(root: Path, parts: Mapping[str, ClassFiles], passed_over: Counter[str]) -> Iterator[str]:
+    """Of a part without images or with a class that train/ lacks, and of a class without images."""
+    heic = "".join(f"; {words}" for words in heic_in_words(passed_over))
     for part, classes in parts.items():
         where = repr(str(root if len(parts) == 1 else root / part))
         if not any(classes.values()):
-            raise DataError(
+            yield (
                 f"{where} holds no images in class folders: allowed are {EXAMPLES} and others that Pillow "
-                "reads, in one folder a class"
+                f"reads, in one folder a class{heic}"
             )
-        foreign = sorted(set(classes) - set(parts["train"]))
-        if foreign:
-            raise DataError(
-                f"{where} has a class {foreign[0]!r} that train/ lacks: allowed are {', '.join(parts['train'])}; "
+        for foreign in sorted(set(classes) - set(parts["train"])):
+            yield (
+                f"{where} has a class {foreign!r} that train/ lacks: allowed are {', '.join(parts['train'])}; "
                 "rename or remove it"
             )
     if len(parts["train"]) == 1:
-        raise DataError(f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders")
+        yield f"{str(root)!r} holds one class, {list(parts['train'])[0]!r}: allowed are two or more folders"
     for name, files in parts["train"].items():
-        if not files:
-            raise DataError(
-                f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder"
-            )
+        if not files and any(parts["train"].values()):
+            yield f"class {name!r} in {str(root)!r} has no images: add some ({EXAMPLES}, …) or remove the folder{heic}"
 
 
-def _check_each_is_in_one_class(parts: Mapping[str, ClassFiles]) -> None:
-    """Refuse a folder that a link brings into a second class or part: its images would be of both, or tested on."""
+def problems_of_links(parts: Mapping[str, ClassFiles]) -> Iterator[str]:
+    """Of folders that a link brings into a second class or part: their images would be of both, or tested on."""
     places: dict[tuple[int, int], tuple[str, Path]] = {}
     for part, classes in parts.items():
         for name, files in classes.items():
             for folder in sorted({path.parent for path in files}):
                 place, first = places.setdefault(identity(folder), (f"{part}/{name}", folder))
                 if place != f"{part}/{name}":
-                    raise DataError(
+                    yield (
                         f"{str(folder)!r} and {str(first)!r} are one folder, in two places that are kept apart: remove "
                         "one of the links"
                     )
 
 
+def part_to_test_on(parts: Collection[str]) -> str | None:
+    """The part that serves as test set, if there is one."""
+    return next((name for name in ("test", "val") if name in parts), None)
+
+
 def _roles(parts: Mapping[str, ClassFiles]) -> tuple[list[ClassFiles], list[ClassFiles], str]:
     """(training parts, test parts, where the test set comes from)."""
-    train, val, test = ([parts[name]] if name in parts else [] for name in PARTS)
-    if test:
-        return train + val, test, "test/, with val/ joined to train/" if val else "test/"
-    return train, val, "val/, there being no test/" if val else ""
+    test = part_to_test_on(parts)
+    sources = {None: "", "test": "test/", "val": "val/, there being no test/"}
+    joined = ", with val/ joined to train/" if test == "test" and "val" in parts else ""
+    training = [files for name, files in parts.items() if name != test]
+    return training, [parts[test]] if test else [], sources[test] + joined
 
 
 def _labelled(part: ClassFiles, class_names: Sequence[str]) -> list[tuple[Path, int]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from medarts_ops.data.image_formats import begins_as_an_image, endings
+from medarts_ops.data.image_formats import HEIC_ENDINGS, HEIC_REMEDY, begins_as_an_image, endings
 from medarts_ops.errors import DataError, os_errors_as
 from medarts_ops.quantities import counted
 
@@ -75,7 +75,14 @@ def in_words(passed_over: Counter[str]) -> tuple[str, ...]:
     named = [f"{number:,} {kind}" for kind, number in kinds[:SHOWN_KINDS]]
     others = sum(number for _, number in kinds[SHOWN_KINDS:])
     listed = ", ".join([*named, f"{others:,} of other kinds"] if others else named)
-    return (f"{counted(passed_over.total(), 'file')} passed over, being no images that Pillow reads: {listed}",)
+    told = f"{counted(passed_over.total(), 'file')} passed over, being no images that Pillow reads: {listed}"
+    return told, *heic_in_words(passed_over)
+
+
+def heic_in_words(passed_over: Counter[str]) -> tuple[str, ...]:
+    """A sentence on photos that were passed over for want of what reads them; none if there are no such files."""
+    n = sum(number for kind, number in passed_over.items() if kind in HEIC_ENDINGS)
+    return (f"{counted(n, 'HEIC photo')} would be read after {HEIC_REMEDY}",) if n else ()
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:

@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.data.image_formats import formats
-from medarts_ops.data.resolution import SMALLEST_SIDE, check_affordable
+from medarts_ops.data.image_formats import formats_of
+from medarts_ops.data.loading import telling
+from medarts_ops.data.resolution import check_affordable, fitted
+from medarts_ops.data.unreadable import ReadFiles, can_go_on_without, is_systems, without
 from medarts_ops.errors import DataError
+from medarts_ops.settings import Fit
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,21 +39,30 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What an image file says of itself before it is decoded; `mode` and `format` in Pillow's words."""
+
     height: int
     width: int
     is_grayscale: bool
+    mode: str
+    format: str
 
 
 def read_images(
-    paths: Sequence[Path], resolution: int | tuple[int, int] | None, max_pixels: int, *, if_larger: str
+    paths: Sequence[Path],
+    resolution: int | tuple[int, int] | None,
+    max_pixels: int,
+    *,
+    if_larger: str,
+    fit: Fit = "squash",
 ) -> NDArray[np.uint8]:
     """Decode `paths` into `[image, height, width, channel]`, in their order.
 
     One channel when all files are grayscale, else three. Palettes and CMYK become RGB, an alpha channel is
     dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied where it can be
     read, of an animation the first frame is taken. With a `resolution`, a square's side or height and width, each image
-    is resized to it (PIL LANCZOS, the aspect ratio is not kept).
+    is brought to it as `fit` says (`fitted` in `resolution.py`).
 
     Raises:
         DataError: files that can't be decoded (the first is named, all are counted), a pixel format without
@@ -58,24 +70,50 @@ def read_images(
             without a resolution.
         ConfigError: images larger than 64×64 without a resolution.
     """
+    return read_files(paths, resolution, max_pixels, if_larger=if_larger, fit=fit, skip_unreadable=False).images
+
+
+def read_files(
+    paths: Sequence[Path],
+    resolution: int | tuple[int, int] | None,
+    max_pixels: int,
+    *,
+    if_larger: str,
+    fit: Fit,
+    skip_unreadable: bool,
+) -> ReadFiles:
+    """As `read_images`; with `skip_unreadable` files that can't be read are left out, unless none can."""
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
-    with _pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
-        headers = list(pool.map(partial(_attempt, partial(_read_header, size_counts=size is None)), paths))
-        _refuse_unreadable(paths, headers, if_larger, pool)
-        known = [header for header in headers if isinstance(header, _Header)]
+    with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
+        look = partial(_attempt, partial(read_header, size_counts=size is None))
+        looked = list(telling("image files looked at", pool.map(look, paths), len(paths)))
+        if not (skip_unreadable and can_go_on_without(looked)):
+            _refuse_unreadable(paths, looked, if_larger, pool)
+        headers = {place: header for place, header in enumerate(looked) if isinstance(header, Header)}
+        some, known = [paths[place] for place in headers], list(headers.values())
         channels = 1 if all(header.is_grayscale for header in known) else 3
-        height, width = size or _common_size(paths, known, channels)
-        images = np.empty((len(paths), height, width, channels), np.uint8)
+        height, width = size or _common_size(some, known, channels)
+        images = np.empty((len(some), height, width, channels), np.uint8)
 
         def fill(index: int) -> None:
-            images[index] = _decode(paths[index], (height, width), channels)
+            images[index] = decode(some[index], (height, width), channels, fit)
 
-        _refuse_unreadable(paths, _attempt_each(fill, range(len(paths)), known, pool), if_larger, pool=None)
-    return images
+        results = list(telling("images read", _attempt_each(fill, range(len(some)), known, pool), len(some)))
+        if not (skip_unreadable and can_go_on_without(results)):
+            _refuse_unreadable(some, results, if_larger, pool=None)
+    failed = {index for index, result in enumerate(results) if isinstance(result, Exception)}
+    are_grey = all(header.is_grayscale for index, header in enumerate(known) if index not in failed)
+    failures = dict(enumerate(looked)) | dict(zip(headers, results, strict=True))
+    errors = {place: error for place, error in failures.items() if isinstance(error, Exception)}
+    return ReadFiles(
+        without(images, failed, are_grey=are_grey),
+        {place: _reason_alone(paths[place], error) for place, error in errors.items()},
+        lasts=not any(map(is_systems, errors.values())),
+    )
 
 
 @contextmanager
-def _pixels_up_to(limit: int) -> Iterator[None]:
+def pixels_up_to(limit: int) -> Iterator[None]:
     """Pillow refuses to open larger images inside, and says nothing of metadata that it can't read.
 
     Both are the process's, so they are set once, around the threads.
@@ -103,18 +141,17 @@ def _attempt(read: Callable[[T], object], item: T) -> object:
 
 def _attempt_each(
     read: Callable[[T], object], items: Sequence[T], headers: Sequence[object], pool: ThreadPoolExecutor
-) -> list[object]:
+) -> Iterator[object]:
     """An attempt at each of the images with these headers.
 
     Large ones are read in this thread, one after the other: in several, each would keep memory for the largest.
     """
-    are_large = [isinstance(header, _Header) and header.height * header.width > LARGE for header in headers]
+    are_large = [isinstance(header, Header) and header.height * header.width > LARGE for header in headers]
     others = [
         None if is_large else pool.submit(_attempt, read, item) for item, is_large in zip(items, are_large, strict=True)
     ]
-    return [
-        _attempt(read, item) if other is None else other.result() for item, other in zip(items, others, strict=True)
-    ]
+    for item, other in zip(items, others, strict=True):
+        yield _attempt(read, item) if other is None else other.result()
 
 
 def _refuse_unreadable(
@@ -126,31 +163,49 @@ def _refuse_unreadable(
     if not any(isinstance(result, Exception) for result in results):
         return
     if pool is not None:
-        decoded = _attempt_each(_can_be_decoded, list(paths), results, pool)
+        decoded = _attempt_each(check_decodes, list(paths), results, pool)
         results = [
             early if isinstance(early, Exception) else late for early, late in zip(results, decoded, strict=True)
         ]
     failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
-    reason = str(first).partition("\n")[0] or type(first).__name__
-    remedy = "replace or remove them"
-    if isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        size, remedy = reason.partition(" exceeds")[0], if_larger  # what follows may be double the limit that was set
-        reason = f"{size}: as large as a decompression bomb"
+    is_bomb = isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError)
+    remedy = if_larger if is_bomb else "replace or remove them"
     raise DataError(
-        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): {remedy}"
+        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({why_unreadable(first)}): "
+        f"{remedy}"
     )
 
 
-def _open(path: Path) -> ImageFile:
+def why_unreadable(error: Exception) -> str:
+    """The reason that an image can't be read, in one line."""
     from PIL import Image
 
-    return Image.open(path, formats=formats())
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        # What follows may be double the limit that was set.
+        return f"{reason.partition(' exceeds')[0]}: as large as a decompression bomb"
+    return reason
 
 
-def _read_header(path: Path, *, size_counts: bool) -> _Header:
-    """Where the size doesn't count it may be that of an image that lies on its side."""
-    with _open(path) as image:
+def _reason_alone(path: Path, error: Exception) -> str:
+    """The reason without the file's own name, which Pillow repeats."""
+    return why_unreadable(error).replace(f" {str(path)!r}", "")
+
+
+def _open(source: Path | BinaryIO) -> ImageFile:
+    from PIL import Image
+
+    return Image.open(source, formats=formats_of(source))
+
+
+def read_header(source: Path | BinaryIO, *, size_counts: bool) -> Header:
+    """Where the size doesn't count it may be that of an image that lies on its side.
+
+    Raises:
+        ValueError: its pixels have no 8-bit meaning; of a torn file Pillow raises almost anything.
+    """
+    with _open(source) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
         if not is_grayscale and image.mode not in COLOUR:
             raise ValueError(f"pixel format {image.mode!r} has no 8-bit meaning; save it as 8-bit grayscale or RGB")
@@ -158,7 +213,7 @@ def _read_header(path: Path, *, size_counts: bool) -> _Header:
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
         if size_counts and width != height and _orientation(image) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
-        return _Header(height, width, is_grayscale)
+        return Header(height, width, is_grayscale, image.mode, image.format or "unknown")
 
 
 def _orientation(image: Image) -> object:
@@ -171,7 +226,7 @@ def _orientation(image: Image) -> object:
         return 1
 
 
-def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: int) -> tuple[int, int]:
+def _common_size(paths: Sequence[Path], headers: Sequence[Header], channels: int) -> tuple[int, int]:
     first = headers[0]
     for path, header in zip(paths, headers, strict=True):
         if (header.height, header.width) != (first.height, first.width):
@@ -183,14 +238,17 @@ def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: in
     return first.height, first.width
 
 
-def _can_be_decoded(path: Path) -> None:
-    _decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
+def check_decodes(path: Path) -> None:
+    """Decode an image and forget it; Pillow raises almost anything if that can't be done."""
+    with _open(path) as image:
+        # All of a JPEG is read for an eighth of each side, too, in a quarter of the time.
+        image.draft(None, (image.width // 8, image.height // 8))
+        image.load()
 
 
-def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    from PIL.Image import Resampling
-
-    with _open(path) as opened:
+def decode(source: Path | BinaryIO, size: tuple[int, int], channels: int, fit: Fit = "squash") -> NDArray[np.uint8]:
+    """Decode an image, a file or its bytes, as `read_images` does; Pillow raises almost anything if it can't be."""
+    with _open(source) as opened:
         if opened.width * opened.height > LARGE:
             opened.draft(None, (2 * max(size), 2 * max(size)))  # of a JPEG an eighth of each side, or less, is enough
         opened.load()
@@ -202,9 +260,7 @@ def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint
         mode = "L" if channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if image.size != size[::-1]:
-            image = image.resize(size[::-1], Resampling.LANCZOS)
-        return np.asarray(image).reshape(*size, channels)
+        return np.asarray(fitted(image, *size, fit)).reshape(*size, channels)
 
 
 def _upright(image: Image) -> Image:

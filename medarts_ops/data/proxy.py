@@ -50,11 +50,44 @@ def sample_indices(
     """
     counts = np.bincount(labels, minlength=len(class_names))
     ranks = _class_ranks(labels, counts, rng)
-    size = _sample_size(images, counts, sampling, class_names)
+    size = sample_size(images, counts, sampling, class_names)
     if sampling == "balanced":
         return np.flatnonzero(ranks < size // len(class_names))
     turn = np.where(ranks < LEAST_PER_CLASS, -1.0, (ranks + 0.5) / counts[labels])
     return np.sort(np.lexsort((ranks, labels, turn))[:size])
+
+
+def sample_size(images: int | float, counts: Indices, sampling: Sampling, class_names: Sequence[str]) -> int:
+    """How many images D_sample has of `counts [class]`: of a balanced one a multiple of the classes.
+
+    Raises:
+        DataError: as `sample_indices`, which draws them.
+    """
+    n, rarest = len(class_names), int(counts.argmin())
+    rarity = f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images"
+    unit, units = (n, int(counts[rarest])) if sampling == "balanced" else (1, int(counts.sum()))
+    if counts[rarest] < LEAST_PER_CLASS:
+        needed = f"D_sample needs {LEAST_PER_CLASS} of each class, one for each half"
+        raise DataError(f"{rarity}: {needed}; add images to it (a held-out test takes some) or drop the class")
+    # 0.29 · 100 is 28.999… in floating point and means 29.
+    size = unit * (images // unit if isinstance(images, int) else int(images * units + 1e-9))
+    if size < LEAST_PER_CLASS * n:
+        asked = f"{images:,} images" if isinstance(images, int) else f"a share of {images:g}"
+        raise DataError(
+            f"D_sample of {asked} gives less than {LEAST_PER_CLASS} images to one of {n} classes ({rarity}): "
+            f"allowed are {LEAST_PER_CLASS * n:,} images or more; raise images"
+        )
+    if size > unit * units:
+        remedy = f"the largest that works is {unit * units:,}; set images to that or less"
+        if sampling == "balanced":
+            raise DataError(
+                f"D_sample of {images:,} images takes {size // n:,} of each of {n} classes: {rarity}; {remedy}, "
+                f"add images to {class_names[rarest]!r}, or set dataset.sampling=stratified"
+            )
+        raise DataError(
+            f"D_sample of {size:,} images is more than the {units:,} training images ({rarity}, the fewest): {remedy}"
+        )
+    return size
 
 
 def limit_of_shares(labels: Indices, sampling: Sampling, class_names: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +99,7 @@ def limit_of_shares(labels: Indices, sampling: Sampling, class_names: Sequence[s
     return (
         f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images, and a balanced D_sample takes no "
         f"more of any class: {largest:,} of {len(labels):,} at most, of which stages take their shares; add images to "
-        f"{class_names[rarest]!r}, or set dataset.sampling=stratified",
+        f"{class_names[rarest]!r}, or set dataset.sampling=stratified, which takes shares of all {len(labels):,}",
     )
 
 
@@ -107,9 +140,14 @@ def stratified_split(labels: Indices, share: float, rng: np.random.Generator) ->
     image stays in the rest.
     """
     counts = np.bincount(labels)
-    held = np.clip(np.floor(counts * share + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 0))
-    is_held = _class_ranks(labels, counts, rng) < held[labels]
+    is_held = _class_ranks(labels, counts, rng) < held_out_counts(counts, share)[labels]
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
+
+
+def held_out_counts(counts: Indices, share: float) -> Indices:
+    """How many of `counts [class]` images `stratified_split` holds out of each class."""
+    held: Indices = np.clip(np.floor(counts * share + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 0))
+    return held
 
 
 def single_image_class(labels: Indices) -> int | None:
@@ -150,32 +188,3 @@ def _class_ranks(labels: Indices, counts: Indices, rng: np.random.Generator) -> 
     ranks = np.empty(len(labels), np.int64)
     ranks[by_class] = np.arange(len(labels)) - first_of_class[labels[by_class]]
     return ranks
-
-
-def _sample_size(images: int | float, counts: Indices, sampling: Sampling, class_names: Sequence[str]) -> int:
-    """How many images D_sample has: of a balanced one a multiple of the classes."""
-    n, rarest = len(class_names), int(counts.argmin())
-    rarity = f"class {class_names[rarest]!r} has {int(counts[rarest]):,} training images"
-    unit, units = (n, int(counts[rarest])) if sampling == "balanced" else (1, int(counts.sum()))
-    if counts[rarest] < LEAST_PER_CLASS:
-        needed = f"D_sample needs {LEAST_PER_CLASS} of each class, one for each half"
-        raise DataError(f"{rarity}: {needed}; add images to it (a held-out test takes some) or drop the class")
-    # 0.29 · 100 is 28.999… in floating point and means 29.
-    size = unit * (images // unit if isinstance(images, int) else int(images * units + 1e-9))
-    if size < LEAST_PER_CLASS * n:
-        asked = f"{images:,} images" if isinstance(images, int) else f"a share of {images:g}"
-        raise DataError(
-            f"D_sample of {asked} gives less than {LEAST_PER_CLASS} images to one of {n} classes ({rarity}): "
-            f"allowed are {LEAST_PER_CLASS * n:,} images or more; raise images"
-        )
-    if size > unit * units:
-        remedy = f"the largest that works is {unit * units:,}; set images to that or less"
-        if sampling == "balanced":
-            raise DataError(
-                f"D_sample of {images:,} images takes {size // n:,} of each of {n} classes: {rarity}; {remedy}, "
-                f"add images to {class_names[rarest]!r}, or set dataset.sampling=stratified"
-            )
-        raise DataError(
-            f"D_sample of {size:,} images is more than the {units:,} training images ({rarity}, the fewest): {remedy}"
-        )
-    return size

@@ -38,24 +38,26 @@ def load_dataset(config: DatasetConfig) -> ImageDataset:
         ConfigError: an unknown name, `data` missing or out of place, or large images without a resolution.
         DataError: the images can't be read, are smaller than 8×8, or do not suffice for a test set.
     """
-    check_is_utf8(config.data or "", "dataset.data", DataError)
+    for setting, place in (("dataset.data", config.data), ("dataset.cache", config.cache)):
+        check_is_utf8(place or "", setting, DataError)
     loaded = DATASETS.get(config.name)(config)
-    train = _at_resolution(loaded.train, config.resolution)
+    train = _at_resolution(loaded.train, config)
     if loaded.test is not None:
-        test, source = _at_resolution(loaded.test, config.resolution), loaded.test_source
+        test, source = _at_resolution(loaded.test, config), loaded.test_source
     else:
         train, test = _hold_out(train, config.test_share, loaded.class_names)
         source = f"{100 * config.test_share:.3g} % of each class, held out of the training images before any training"
     return ImageDataset(config.name, loaded.class_names, train, test, source, loaded.remarks)
 
 
-def _at_resolution(part: LabelledImages, side: int | None) -> LabelledImages:
+def _at_resolution(part: LabelledImages, config: DatasetConfig) -> LabelledImages:
     n, height, width, channels = part.images.shape
+    side = config.resolution
     if side is None:
         check_affordable(n, height, width, channels)
         check_large_enough(height, width, "give --resolution N to enlarge them")
         return part
-    return LabelledImages(lanczos(part.images, side, side), part.labels)
+    return LabelledImages(lanczos(part.images, side, side, config.fit), part.labels)
 
 
 def _hold_out(

@@ -72,7 +72,7 @@ def classify(network: LoadedNetwork, paths: Sequence[Path], *, top: int = 5, bat
     """The `top` most probable classes of each image file, in the order of `paths`.
 
     Files are decoded as training images are (`data/image_files.py`), made grey or RGB as the network needs them, and
-    resized by LANCZOS to what it was trained on; the aspect ratio is not kept. An image's answer doesn't depend on
+    brought to the size that it was trained on as its training images were. An image's answer doesn't depend on
     the others beside it, but for rounding. A `top` of more classes than there are gives all; `batch` is how many images
     are looked at at a time, fewer where they are large.
 
@@ -99,7 +99,8 @@ def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArr
     """Image files as a network wants them: [image, channel, height, width], float32 in 0…255; else a DataError."""
     from PIL import Image
 
-    images = read_images(paths, description.resolution, DatasetConfig().max_pixels, if_larger="scale it down")
+    limit = DatasetConfig().max_pixels
+    images = read_images(paths, description.resolution, limit, if_larger="scale it down", fit=description.fit)
     if images.shape[3] < description.in_channels:
         images = np.repeat(images, 3, axis=3)
     elif images.shape[3] > description.in_channels:  # a grey image is the same through RGB and back

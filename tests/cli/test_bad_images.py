@@ -9,60 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from bad_folders import (
+    folder_of_a_class_that_is_no_utf_8,
+    folder_of_mixed_sizes,
+    folder_of_one_class,
+    folder_of_small_images,
+    folder_with_a_corrupt_image,
+    folder_with_a_rare_class,
+    folder_without_images,
+    no_folder,
+    save_images,
+)
 from refusals import VARIABLES, assert_refused, invoke
-
-
-def folder_without_images(root: Path) -> str:
-    (root / "cats").mkdir()
-    return "holds no images in class folders"
-
-
-def folder_of_one_class(root: Path) -> str:
-    save_images(root / "cats", 2)
-    return "holds one class, 'cats'"
-
-
-def folder_with_a_corrupt_image(root: Path) -> str:
-    save_images(root / "cats", 3)
-    save_images(root / "dogs", 3)
-    (root / "dogs" / "1.png").write_bytes((root / "dogs" / "0.png").read_bytes()[:45])
-    return f"{str(root / 'dogs' / '1.png')!r}"
-
-
-def folder_of_mixed_sizes(root: Path) -> str:
-    save_images(root / "cats", 3)
-    save_images(root / "dogs", 3, side=20)
-    return "give --resolution N"
-
-
-def folder_with_a_rare_class(root: Path) -> str:
-    save_images(root / "cats", 9)
-    save_images(root / "dogs", 3)  # one of them is the test set
-    return "class 'dogs' has 2 training images; the largest that works is 4"
-
-
-def folder_of_small_images(root: Path) -> str:
-    save_images(root / "cats", 9, side=8)
-    save_images(root / "dogs", 9, side=8)
-    return "the network would see 4×4 images: allowed are 8×8 or more"
-
-
-def folder_of_a_class_that_is_no_utf_8(root: Path) -> str:
-    save_images(root / "cats", 9)
-    save_images(root / "d\udce9gs", 9)  # how Python has the byte E9, which is é in Latin-1
-    return "the class name 'd\\udce9gs' is not in UTF-8"
-
-
-def no_folder(root: Path) -> str:
-    root.rmdir()
-    return "which is no folder"
-
-
-def save_images(folder: Path, n: int, side: int = 16) -> None:
-    folder.mkdir()
-    for number in range(n):
-        Image.new("L", (side, side), number).save(folder / f"{number}.png")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +39,8 @@ def save_images(folder: Path, n: int, side: int = 16) -> None:
 def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str], here: Path) -> None:
     (here / "images").mkdir()
     message = make(here / "images")
-    assert_refused(
-        invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8"), 1, message
-    )
+    refused = invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8")
+    assert_refused(refused, 1, message, after=f"reading images below {str(here / 'images')!r}\n")
 
 
 def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> None:
@@ -96,7 +53,9 @@ def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> No
             for variable, value in environment.items():
                 patch.setenv(variable, value)
             result = invoke("search", "--dataset", "folder", *words)
-        assert_refused(result, 1, "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it")
+        message = "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it"
+        where = str(here / "d\udce9")
+        assert_refused(result, 1, message, after=f"reading images below {where!r}\n")
 
 
 IMAGES, LABELS = np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2

@@ -90,6 +90,7 @@ def test_the_summary_says_what_a_reader_needs() -> None:
     assert (summary.n_train, summary.n_test, summary.in_channels, summary.resolution) == (6, 4, 1, (8, 8))
     assert (summary.search_resolution, summary.test_source) == ((4, 4), "test/")
     assert summary.fingerprint == dataset.fingerprint
+    assert summary.class_counts == tuple(np.bincount(dataset.train.labels).tolist()) and sum(summary.class_counts) == 6
 
 
 def test_an_unknown_dataset_is_answered_with_the_near_miss() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from medarts_ops.config import DatasetConfig
-from medarts_ops.data import image_files
+from medarts_ops.data import image_files, image_formats
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, DataError
@@ -134,6 +134,13 @@ def test_a_file_without_an_ending_is_an_image_by_its_content(tmp_path: Path) -> 
     assert dataset.remarks == ("2 files passed over, being no images that Pillow reads: 2 without an ending",)
 
 
+@pytest.fixture
+def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where pillow-heif is not installed."""
+    monkeypatch.setattr(image_formats, "reads_heic", lambda: False)
+
+
+@pytest.mark.usefixtures("without_heic")
 def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
     _classes(tmp_path / "train", "cat", "dog")
     _classes(tmp_path / "test", "cat", "dog", n=1)
@@ -152,6 +159,7 @@ def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
     kinds = "2 .heic, 1 .txt, 1 broken or special, 1 with odd endings"
     assert _load(tmp_path).summary(None).remarks == (
         f"5 files passed over, being no images that Pillow reads: {kinds}",
+        "2 HEIC photos would be read after pip install 'medarts-ops[heic]'",
         "1 image passed over, outside of the class folders",
         "folders passed over beside train/: 'unsorted'",
     )
@@ -385,3 +393,83 @@ def test_a_folder_in_two_classes_or_parts_is_refused(tmp_path: Path, link: str) 
     (tmp_path / link).symlink_to(tmp_path / "train" / "cat")
     with pytest.raises(DataError, match="are one folder, in two places that are kept apart: remove one of the links"):
         load_dataset(DatasetConfig(name="folder", data=str(tmp_path)))
+
+
+@pytest.mark.usefixtures("without_heic")
+def test_a_folder_of_heic_alone_says_what_to_install(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.heic").write_bytes(b"\0")
+    with pytest.raises(DataError, match=r"no images in class folders.*; 2 HEIC photos would be read after pip install"):
+        _load(tmp_path)
+    with pytest.raises(DataError, match=r"HEIC is read by pillow-heif.*: pip install 'medarts-ops\[heic\]'"):
+        image_files.read_images([tmp_path / "cat" / "0.heic"], 16, 10_000, if_larger="")
+
+
+def test_heic_photos_are_images_where_pillow_heif_is_installed(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    _classes(tmp_path / "train", "cat", "dog")
+    photo = np.full((32, 48, 3), (200, 100, 50), np.uint8)
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    pillow_heif.from_pillow(Image.fromarray(photo)).save(tmp_path / "test" / "cat" / "0.HEIC", quality=95)
+    _write(tmp_path / "test" / "cat" / "1.jpg", photo, quality=95)
+    (tmp_path / "test" / "cat" / "1.jpg").rename(tmp_path / "test" / "cat" / "1.heic")  # as some cameras name them
+    dataset = _load(tmp_path, resolution=16)
+    assert (len(dataset.test), dataset.remarks) == (2, ())
+    assert np.abs(dataset.test.images.astype(int) - (200, 100, 50)).max() < 6
+
+
+def _tear(path: Path, share: float) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+
+
+def test_unreadable_images_are_left_out_on_request_as_if_they_were_not_there(tmp_path: Path) -> None:
+    _classes(tmp_path / "train", "cat", "dog", n=5, channels=1)
+    _classes(tmp_path / "test", "cat", "dog", n=3, channels=1)
+    _write(tmp_path / "train" / "cat" / "3.png", _pixels(3))  # the only one in colour
+    _tear(tmp_path / "train" / "cat" / "3.png", 0.5)  # its header is whole
+    _tear(tmp_path / "test" / "dog" / "0.png", 0)
+    dataset = _load(tmp_path, skip_unreadable=True)
+    assert dataset.train.labels.tolist() == [0] * 4 + [1] * 5 and dataset.test.labels.tolist() == [0] * 3 + [1] * 2
+    (remark,) = dataset.remarks
+    assert remark.startswith("2 images of 16 left out, which can't be read: 'train/cat/3.png' (")
+    assert remark.endswith("'test/dog/0.png' (cannot identify image file)")
+    (tmp_path / "train" / "cat" / "3.png").unlink()
+    (tmp_path / "test" / "dog" / "0.png").unlink()
+    assert dataset.fingerprint == _load(tmp_path).fingerprint
+
+
+def test_of_many_that_are_left_out_the_first_are_named_and_a_bomb_says_why(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", n=9)
+    for number in range(5):
+        _write(tmp_path / "dog" / f"{number}.png", _pixels(1, height=40, width=40))
+    (remark,) = _load(tmp_path, resolution=9, max_pixels=300, skip_unreadable=True).remarks
+    assert remark.startswith("5 images of 18 left out, which can't be read: 'dog/0.png' (Image size (1600 pixels): as ")
+    assert remark.count(".png") == 3 and remark.endswith(" and 2 more")
+
+
+@pytest.mark.parametrize(("part", "what"), [("train", "training"), ("test", "test")])
+def test_a_class_of_which_nothing_can_be_read_is_refused_even_then(tmp_path: Path, part: str, what: str) -> None:
+    for name in ("train", "test"):
+        _classes(tmp_path / name, "cat", "dog")
+    for number in range(2):
+        _tear(tmp_path / part / "dog" / f"{number}.png", 0.3 * number)
+    with pytest.raises(DataError, match=f"class 'dog' has no {what} image left: none of its 2 can be read"):
+        _load(tmp_path, skip_unreadable=True)
+
+
+def test_an_image_for_which_the_memory_is_short_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _classes(tmp_path, "cat", "dog", n=4)
+    header = image_files.read_header
+
+    def short_of_memory(path: Path, **words: Any) -> image_files.Header:
+        if path.name == "1.png":
+            raise MemoryError
+        return header(path, **words)
+
+    monkeypatch.setattr(image_files, "read_header", short_of_memory)
+    with pytest.raises(DataError, match=r"2 of 8 images can't be read, the first is '.*1.png' \(MemoryError\)"):
+        _load(tmp_path, skip_unreadable=True)

@@ -131,7 +131,7 @@ def test_a_class_that_limits_shares_is_named_with_its_number_and_what_is_left_ou
     labels = np.repeat([0, 1], [160, 2])
     (said,) = limit_of_shares(labels, "balanced", NAMES[:2])
     assert said.startswith("class 'bee' has 2 training images") and ": 4 of 162 at most" in said
-    assert said.endswith("add images to 'bee', or set dataset.sampling=stratified")
+    assert said.endswith("add images to 'bee', or set dataset.sampling=stratified, which takes shares of all 162")
     assert limit_of_shares(labels, "stratified", NAMES[:2]) == ()
     assert limit_of_shares(np.repeat([0, 1], [100, 90]), "balanced", NAMES[:2]) == ()
 

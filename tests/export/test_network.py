@@ -214,3 +214,14 @@ def test_a_giant_description_costs_no_memory(network):
 def test_an_impossible_description_is_refused(change, network):
     with pytest.raises(ValidationError):
         NetworkDescription.model_validate({**network.description.model_dump(), **change})
+
+
+def test_it_knows_how_images_came_to_their_size_and_one_of_before_squashed_them(evaluated, tmp_path):
+    folder = changed(evaluated, tmp_path / "cropped", {})
+    content = json.loads((folder / STARTED).read_text())
+    content["started"]["config"]["dataset"] |= {"fit": "crop", "resolution": 8}
+    (folder / STARTED).write_text(json.dumps(content))
+    description = read_trained_network(folder).description
+    assert description.fit == "crop"
+    older = json.loads(description.model_dump_json(exclude={"fit"}))
+    assert NetworkDescription.model_validate(older).fit == "squash"

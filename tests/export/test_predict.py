@@ -147,6 +147,16 @@ def test_a_network_of_oblong_images_is_served_too(channels, tmp_path):
     assert [answer.guesses[0].probability for answer in found] == pytest.approx(expected.max(axis=1), abs=1e-5)
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_photos_are_fitted_as_training_images_were(fit, loaded, tmp_path):
+    photo = np.random.default_rng(0).integers(256, size=(20, 30, 1), dtype=np.uint8)
+    Image.fromarray(photo[..., 0]).save(tmp_path / "photo.png")
+    description = loaded.description.model_copy(update={"fit": fit})
+    height, width = description.resolution
+    expected = lanczos(photo[np.newaxis], height, width, fit)
+    assert np.array_equal(read_pixels([tmp_path / "photo.png"], description)[:, 0], expected[..., 0])
+
+
 def test_a_broken_image_is_one_line_that_names_it(loaded, image_files, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(image_files[0].read_bytes()[:50])

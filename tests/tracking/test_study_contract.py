@@ -112,6 +112,9 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
         "dataset.data",
         "dataset.resolution",
         "dataset.max_pixels",
+        "dataset.fit",
+        "dataset.skip_unreadable",
+        "dataset.cache",
         "dataset.test_share",
         "alpha.lr",  # sampled
         "min_survivors",

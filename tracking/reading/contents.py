@@ -33,6 +33,10 @@ class StoredDataset(_Stored):
     name: str
     data: str | None = None
     resolution: int | None = None
+    max_pixels: int | None = None
+    fit: str | None = None
+    skip_unreadable: bool | None = None
+    cache: str | None = None
     test_share: float | None = None
 
 
