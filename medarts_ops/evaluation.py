@@ -28,7 +28,7 @@ from medarts_ops.observers import (
     EvaluationStarted,
 )
 from medarts_ops.reproducibility import process_started
-from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.resolving import resolve_evaluation
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.genotype import (
     EvaluationBegun,
@@ -63,8 +63,7 @@ def run_evaluation(
         MedartsError: bad settings, bad data, or a loss that diverged.
     """
     folder = None if folder is None else Path(folder)
-    resolved = resolve_evaluate_config(config)
-    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    resolved, dataset = resolve_evaluation(config, dataset)
     started = evaluation_started(resolved, genotype, dataset.summary(None))
     with new_job(EVALUATION, folder, observers) as job:
         return _carry_out(job, started, dataset, executor)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from medarts_ops.value import Value
 
@@ -30,16 +31,28 @@ Images = Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=
 StemKind = Literal["cifar", "imagenet"]
 """What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
 
+StemChoice = Literal["auto", "cifar", "imagenet"]
+"""The same as it is asked for."""
+
+PHOTO_SIDE = 96
+"""Images with both sides as long, or longer, have the stem `imagenet` by `auto` (ours): 12×12 reach the cells."""
+
+STEM_BEFORE: Mapping[str, StemKind] = {"stem": "cifar"}
+"""What settings that don't say their stem meant: those of releases that had no choice."""
+
 
 def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
     """A config field: its default, where that comes from, one sentence, and its bounds."""
     return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
 
 
-def resolved(model: type[BaseModel], name: str) -> Any:
-    """A config field in the type of resolved settings: described as in `model`, and never left to a default."""
-    field = model.model_fields[name]
-    return Field(description=field.description, json_schema_extra=field.json_schema_extra)
+def resolved(model: type[Value], name: str) -> Any:
+    """A config field in the type of resolved settings: described as in `model`, and never left to a default.
+
+    One of the model's `as_before` has that instead, which records of earlier releases read as.
+    """
+    field, default = model.model_fields[name], model.as_before.get(name, ...)
+    return Field(default, description=field.description, json_schema_extra=field.json_schema_extra)
 
 
 class Settings(Value):

@@ -115,7 +115,7 @@ def weights_and_step_bytes(
     height, width, in_channels = data.images.shape[1:]
     with torch.device("meta"):
         spec, size = build_strategy(config).supernet_spec(place), {"cells": stage.cells, "channels": stage.channels}
-        supernet = Supernet(spec, **size, n_classes=data.n_classes, in_channels=in_channels)
+        supernet = Supernet(spec, **size, n_classes=data.n_classes, in_channels=in_channels, stem=config.stem)
         images = torch.empty(1, stage.batch, in_channels, height, width, dtype=dtype)
         mixture = torch.empty(1, space.n_edges, space.n_primitives, dtype=dtype, requires_grad=True)
     weights = sum(parameter.nbytes for parameter in supernet.parameters())

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
@@ -19,29 +19,17 @@ from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.derived import DerivedNetwork, least_batch
+from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.weight_steps import clipped_update, cosine_rate
 
-SMALLEST_PHOTO = 64
-"""Side of images that a stem of three convolutions and two reductions leave a map of 2×2."""
 
-
-def check_network(config: EvaluateConfig, resolution: tuple[int, int]) -> None:
+def check_network(config: ResolvedEvaluateConfig, resolution: tuple[int, int]) -> None:
     """Refuse, by a ConfigError, images that a network is no match for, and fewer of them a step than it takes."""
-    if config.stem == "imagenet":
-        if config.channels % 2:
-            raise ConfigError(
-                f"channels is {config.channels} and stem imagenet, which halves them: give an even number"
-            )
-        if min(resolution) < SMALLEST_PHOTO:
-            height, width = resolution
-            raise ConfigError(
-                f"stem is imagenet and the images are {height}×{width}: allowed are sides of {SMALLEST_PHOTO} or more, "
-                "of which a 32nd is left; set stem=cifar or dataset.resolution"
-            )
+    check_stem(config.stem, config.channels, resolution)
     least = least_batch(auxiliary=config.auxiliary.weight > 0, stem=config.stem)
     if config.batch < least:
         raise ConfigError(
@@ -53,7 +41,9 @@ def check_network(config: EvaluateConfig, resolution: tuple[int, int]) -> None:
 class SupervisedTraining:
     """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
-    def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
+    def __init__(
+        self, genotype: Genotype, config: ResolvedEvaluateConfig, dataset: ImageDataset, runtime: Runtime
+    ) -> None:
         check_network(config, dataset.resolution)
         self._config, self._runtime = config, runtime
         with initial_weights(_seed(config, Stream.WEIGHTS)):

@@ -58,6 +58,7 @@ BEFORE: dict[str, object] = {
 """As the release before `runtime.executor` stored it, for the search below."""
 
 ADDED: dict[str, object] = {
+    "stem": "cifar",
     "para_aug.stem": "cifar",
     "candidates": "last",
     "most_candidates": 3,

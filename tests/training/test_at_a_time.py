@@ -93,19 +93,37 @@ def test_at_least_one_individual_fits():
 
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize(
-    ("cells", "channels", "batch", "side"), [(3, 2, 20, 8), (4, 8, 16, 16), (6, 4, 8, 16), (3, 4, 8, 32)]
+    ("cells", "channels", "batch", "side", "stem"),
+    [
+        (3, 2, 20, 8, "cifar"),
+        (4, 8, 16, 16, "cifar"),
+        (6, 4, 8, 16, "cifar"),
+        (3, 4, 8, 32, "cifar"),
+        (4, 16, 4, 96, "imagenet"),
+    ],
 )
-def test_a_step_holds_what_was_estimated_without_training(order, cells, channels, batch, side):
+def test_a_step_holds_what_was_estimated_without_training(order, cells, channels, batch, side, stem):
     """Measured 0.93 to 1.0 of the estimate; a wrong term, such as a forgotten kind of edge, would be far off."""
     strategy = StrategyConfig(order=order)
     runtime = make_search_runtime()
-    config = ResolvedSearchConfig(strategy=strategy, objectives=OBJECTIVES, runtime=runtime)
+    config = ResolvedSearchConfig(strategy=strategy, objectives=OBJECTIVES, runtime=runtime, stem=stem)
     stage = StageConfig(name="init", cells=cells, channels=channels, batch=batch, population=1)
     size = ImageSize(resolution=side, in_channels=3, n_classes=10)
     _, estimated = weights_and_step_bytes(config, stage, made_up_data(batch, size), torch.float32)
     step = product_step(config, stage, size)
     step()  # the first makes states of optimizers
     assert 0.9 < peak_bytes(step, CPU) / estimated < 1.02
+
+
+def test_a_search_of_photos_takes_the_memory_of_a_search_of_cifar():
+    """At 224 pixels, cells see 28×28 behind the stem for photos: 1/64 of what they would see behind the other."""
+    stage = StageConfig(name="final", cells=8, channels=16, batch=64, population=1)
+    steps = {}
+    for stem in ("cifar", "imagenet"):
+        config = ResolvedSearchConfig(objectives=OBJECTIVES, runtime=make_search_runtime(), stem=stem)
+        photos = made_up_data(1, ImageSize(resolution=224, in_channels=3, n_classes=10))
+        _, steps[stem] = weights_and_step_bytes(config, stage, photos, torch.float32)
+    assert steps["imagenet"] < 5e9 and 50 < steps["cifar"] / steps["imagenet"] < 64
 
 
 def test_half_precision_halves_what_autograd_saves():
