@@ -249,7 +249,7 @@ class AuxiliaryConfig(Settings):
 class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
-    added_later = frozenset({"images", "stem"})
+    added_later = frozenset({"images", "stem", "accumulate", "warmup_epochs", "label_smoothing"})
     as_before = STEM_BEFORE
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
@@ -272,13 +272,40 @@ class EvaluateConfig(Settings):
         le=MAX_IMAGES,
     )
     batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
+    accumulate: int = setting(
+        1,
+        "ours",
+        "batches whose gradients make one step, in the memory of one: as a batch so many times as large, but for batch "
+        "norm, which sees each by itself",
+        ge=1,
+        le=MAX_BATCH,
+    )
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
+    warmup_epochs: int = setting(
+        0,
+        "DARTS",
+        "first epochs, in which the rate rises in equal steps to weights.lr (P-DARTS and PC-DARTS on ImageNet: 5)",
+        ge=0,
+        le=MAX_EPOCHS,
+    )
+    label_smoothing: float = setting(
+        0.0, "DARTS", "share of the target that is spread over all classes, in training (0.1 on ImageNet)", ge=0, lt=1
+    )
     drop_path: float = setting(
         0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1
     )
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     augment: AugmentConfig = AugmentConfig(cutout=16)
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ConfigError(
+                f"warmup_epochs is {self.warmup_epochs} and epochs {self.epochs}: allowed are 0 to {self.epochs}, so "
+                "that the rate comes to weights.lr; lower warmup_epochs"
+            )
+        return self
 
 
 class ResolvedEvaluateConfig(EvaluateConfig):

@@ -87,7 +87,7 @@ class DerivedConfig(Settings):
         "size of its D_sample; a share as of a stage's. Too few, or too few epochs, rank genotypes not at all",
     )
     held_out: float = setting(0.2, "ours", "part of that D_sample which is measured by, not trained on", gt=0, lt=1)
-    lr: float = setting(0.03, "ours", "learning rate of the first epoch; the cosine falls to 0", gt=0)
+    lr: float = setting(0.03, "ours", "learning rate of the first epoch; it falls to 0 as weights.schedule says", gt=0)
     seed: int | None = setting(None, "ours", "seed of weights and batches; empty is the search's", ge=0)
 
 

@@ -59,6 +59,8 @@ BEFORE: dict[str, object] = {
 
 ADDED: dict[str, object] = {
     "stem": "cifar",
+    "weights.schedule": "cosine",
+    "augment.random_resized_crop": None,
     "para_aug.stem": "cifar",
     "candidates": "last",
     "most_candidates": 3,
