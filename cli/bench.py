@@ -18,7 +18,7 @@ from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, r
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.search_step import ImageSize
-    from medarts_ops.config import ResolvedSearchConfig, StageConfig
+    from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig
     from medarts_ops.data.search_data import SearchData
 
 RESOLUTION = click.IntRange(8)
@@ -82,7 +82,7 @@ def search(
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
 
-    config = resolve_config_alone(asked)
+    config = resolve_config_alone(asked, (resolution, resolution))
     size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
     stages = [
         config.stages[0].model_copy(update={"cells": n, "channels": channels, "batch": batch})
@@ -100,7 +100,7 @@ def search(
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
     console.print(f"timing the stages of preset {config.preset}")
-    measured = bench_tables.SearchBench(first, second, stacked, limit, _estimate(config, size, repeats))
+    measured = bench_tables.SearchBench(first, second, stacked, limit, _estimate(asked, config, size, repeats))
     if as_json:
         print_json(bench_tables.search_bench_json(config, measured))
     else:
@@ -141,7 +141,7 @@ def strategies(
     from medarts_ops.strategies.registry import STRATEGIES
 
     stage = asked.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
-    config = resolve_config_alone(asked.model_copy(update={"stages": (stage,)}))
+    config = resolve_config_alone(asked.model_copy(update={"stages": (stage,)}), (resolution, resolution))
     size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
     progress_console().print(_timing(stage, resolution))
     timings = measure_strategies(config, stage, size, repeats, tuple(dict.fromkeys(names)) or STRATEGIES.names())
@@ -186,7 +186,7 @@ def evaluate(
 
     sizes = {"cells": cells, "channels": channels, "batch": batch}
     given: dict[str, object] = {name: value for name, value in sizes.items() if value is not None}
-    config = resolve_evaluate_config(asked.model_copy(update=given))
+    config = resolve_evaluate_config(asked.model_copy(update=given), (resolution, resolution))
     progress_console().print(
         f"timing {config.cells} cells, {config.channels} channels, {resolution}×{resolution}, batch {config.batch}"
     )
@@ -217,7 +217,8 @@ def memory(ctx: click.Context, *, as_json: bool) -> None:
     from medarts_ops.bench.memory_estimate import SETTINGS, check_estimate
     from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
 
-    search, evaluation = resolve_config_alone(asked[0]), resolve_evaluate_config(asked[1])
+    side = (32, 32)  # of settings: these say their own
+    search, evaluation = resolve_config_alone(asked[0], side), resolve_evaluate_config(asked[1], side)
     console, checks = progress_console(), []
     for number, setting in enumerate(SETTINGS, start=1):
         console.print(f"measuring {number} of {len(SETTINGS)}: {bench_tables.training_in_words(setting)}")
@@ -271,9 +272,9 @@ def _timing(stage: StageConfig, resolution: int) -> str:
     return f"timing {stage.cells} cells, {stage.channels} channels, {resolution}×{resolution}, batch {stage.batch}"
 
 
-def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
+def _estimate(asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
     from medarts_ops.bench.estimate import estimate_search
-    from medarts_ops.data.search_data import prepare_search_data
+    from medarts_ops.resolving import resolve_search_config
 
     numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     derived = config.derived.images if config.trains_genotypes else 0
@@ -281,8 +282,8 @@ def _estimate(config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> Se
         return estimate_search(config, numbers, derived, size, repeats)
     # Shares of the images: only the data say how many those are.
     with progress_board():
-        data = prepare_search_data(config)
-    return estimate_of(config, data, repeats)
+        resolved = resolve_search_config(asked.model_copy(update={"runtime": config.runtime}))
+    return estimate_of(*resolved, repeats)
 
 
 def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:

@@ -157,13 +157,13 @@ def print_memory_bench(console: Console, runtime: ResolvedRuntime, checks: Seque
 
 
 def training_in_words(setting: Setting) -> str:
-    """`search, darts: 4 cells, 16 channels, batch 64, 32×32`."""
+    """`darts, stem cifar: 4 cells, 16 channels, batch 64, 32×32`."""
     sizes = f"{setting.cells} cells, {setting.channels} channels, batch {setting.batch}"
     return f"{_what_is_trained(setting)}: {sizes}, {setting.resolution}×{setting.resolution}"
 
 
 def _what_is_trained(setting: Setting) -> str:
-    return f"{'search' if setting.is_search else 'network'}, {setting.kind}"
+    return f"{setting.strategy or 'network'}, stem {setting.stem}"
 
 
 def print_data_bench(console: Console, runtime: ResolvedRuntime, timings: Sequence[InputTiming]) -> None:

@@ -75,9 +75,9 @@ _CONFIG_OPTIONS = (
     _noted_option(
         "--preset",
         metavar="NAME",
-        help="Settings to start from: digits, cifar10, cifar10-paper, cifar100, folder, npz; a published system alone: "
-        "darts, sdarts-rs, pc-darts, p-darts, dr-nas, fair-darts, asap, snas, gdas, proxyless; or a baseline: random, "
-        "evolution.",
+        help="Settings to start from: digits, cifar10, cifar10-paper, cifar100, folder, imagenet, npz; a published "
+        "system alone: darts, sdarts-rs, pc-darts, p-darts, dr-nas, fair-darts, asap, snas, gdas, proxyless; or a "
+        "baseline: random, evolution.",
     ),
     _noted_option(
         "--config",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import SerializeAsAny, field_validator, model_validator
 
 from medarts_ops.config_choice import DERIVED_OBJECTIVES, check_objectives
 from medarts_ops.config_choice import DerivedConfig as DerivedConfig
@@ -17,8 +17,12 @@ from medarts_ops.config_choice import ObjectiveConfig as ObjectiveConfig
 from medarts_ops.config_choice import ParaAugConfig as ParaAugConfig
 from medarts_ops.config_choice import ReadingConfig as ReadingConfig
 from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
+from medarts_ops.config_choice import ResolvedParaAugConfig as ResolvedParaAugConfig
 from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_dataset import DatasetConfig as DatasetConfig
+from medarts_ops.config_proposals import ProposalsConfig as ProposalsConfig
+from medarts_ops.config_proposals import RangeConfig as RangeConfig
+from medarts_ops.config_proposals import StrategyConfig as StrategyConfig
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_proposed_warmup, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
@@ -27,7 +31,6 @@ from medarts_ops.config_training import AlphaConfig as AlphaConfig
 from medarts_ops.config_training import AugmentConfig as AugmentConfig
 from medarts_ops.config_training import WeightsConfig as WeightsConfig
 from medarts_ops.errors import ConfigError
-from medarts_ops.hyperparameters import STRATEGY, HyperparameterName
 from medarts_ops.settings import (
     MAX_BATCH,
     MAX_CELLS,
@@ -36,8 +39,10 @@ from medarts_ops.settings import (
     MAX_IMAGES,
     MAX_INDIVIDUALS,
     MAX_ROUNDS,
-    NamedSettings,
+    PHOTO_SIDE,
+    STEM_BEFORE,
     Settings,
+    StemChoice,
     StemKind,
     resolved,
     setting,
@@ -61,57 +66,6 @@ class SpaceConfig(Settings):
         return self
 
 
-class StrategyConfig(NamedSettings):
-    """How α is improved within one individual: a name, and settings that the strategy of that name knows.
-
-    Read from a file or a journal it holds whatever was given; `strategy_settings` makes the strategy's own of it.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str = setting("darts", "paper", "registered strategy")
-
-    def __eq__(self, other: object) -> bool:
-        # As it was recorded, or as the strategy's own settings: what counts is what it says.
-        return isinstance(other, StrategyConfig) and self.model_dump() == other.model_dump()
-
-    def __hash__(self) -> int:
-        return hash(self.model_dump_json())
-
-
-class RangeConfig(Settings):
-    """A log-uniform range of one hyperparameter."""
-
-    low: float = Field(gt=0, description="lower end")
-    high: float = Field(gt=0, description="upper end")
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
-        return self
-
-
-class ProposalsConfig(Settings):
-    """Optuna's part in the first stage: hyperparameters of the initial individuals."""
-
-    added_later = frozenset({"strategy"})
-
-    space: dict[HyperparameterName, RangeConfig] = setting(
-        {}, "paper", "log-uniform ranges; empty is the paper's reading: one Θ for all, only seeds differ"
-    )
-    strategy: dict[str, RangeConfig] = setting(
-        {}, "ours", "the same of the strategy's own numbers by name; who differs in one is not stacked with others"
-    )
-    generations: int = setting(1, "ours", "rounds of proposals; NSGA-II breeds from the second on", ge=1, le=MAX_ROUNDS)
-    study: str | None = setting(None, "ours", "name of a study shared with other searches; empty is the search's own")
-
-    @property
-    def ranges(self) -> dict[str, RangeConfig]:
-        """All ranges by the names that hyperparameters have: those of the strategy's numbers are dotted."""
-        return {**self.space, **{f"{STRATEGY}{name}": limits for name, limits in self.strategy.items()}}
-
-
 class SearchConfig(Settings):
     """A whole search."""
 
@@ -126,13 +80,21 @@ class SearchConfig(Settings):
             "consensus_candidate",
             "sieve",
             "levels",
+            "stem",
         }
     )
+    as_before = STEM_BEFORE
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
+    stem: StemChoice = setting(
+        "auto",
+        "DARTS",
+        "what supernets have before their cells: one convolution, or for photos three of stride 2; auto: imagenet if "
+        f"both sides of what they see are {PHOTO_SIDE} pixels or more",
+    )
     strategy: SerializeAsAny[StrategyConfig] = StrategyConfig()
     weights: WeightsConfig = WeightsConfig()
     alpha: AlphaConfig = AlphaConfig()
@@ -247,7 +209,9 @@ class SearchConfig(Settings):
 class ResolvedSearchConfig(SearchConfig):
     """A search's settings without any `auto`, as they are recorded. Their JSON is a SearchConfig's."""
 
+    stem: StemKind = resolved(SearchConfig, "stem")
     objectives: tuple[ResolvedObjective, ...] = resolved(SearchConfig, "objectives")
+    para_aug: ResolvedParaAugConfig = ResolvedParaAugConfig()
     runtime: ResolvedSearchRuntime
 
 
@@ -260,15 +224,19 @@ class AuxiliaryConfig(Settings):
 class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
-    added_later = frozenset({"images", "stem"})
+    added_later = frozenset({"images", "stem", "accumulate", "warmup_epochs", "label_smoothing"})
+    as_before = STEM_BEFORE
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
     dataset: DatasetConfig = DatasetConfig(low_resolution=False)
     cells: int = setting(20, "DARTS", "cells of the network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "channels of the first cells", ge=1, le=MAX_CHANNELS)
-    stem: StemKind = setting(
-        "cifar", "DARTS", "one convolution before the cells, or for photos of 64 pixels and more three of stride 2"
+    stem: StemChoice = setting(
+        "auto",
+        "DARTS",
+        "what is before the cells: one convolution, or for photos three of stride 2; auto: imagenet if both sides of "
+        f"the images are {PHOTO_SIDE} pixels or more",
     )
     epochs: int = setting(600, "DARTS", "epochs of training", ge=1, le=MAX_EPOCHS)
     images: int | None = setting(
@@ -279,7 +247,25 @@ class EvaluateConfig(Settings):
         le=MAX_IMAGES,
     )
     batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
+    accumulate: int = setting(
+        1,
+        "ours",
+        "batches whose gradients make one step, in the memory of one: as a batch so many times as large, but for batch "
+        "norm, which sees each by itself",
+        ge=1,
+        le=MAX_BATCH,
+    )
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
+    warmup_epochs: int = setting(
+        0,
+        "DARTS",
+        "first epochs, in which the rate rises in equal steps to weights.lr (P-DARTS and PC-DARTS on ImageNet: 5)",
+        ge=0,
+        le=MAX_EPOCHS,
+    )
+    label_smoothing: float = setting(
+        0.0, "DARTS", "share of the target that is spread over all classes, in training (0.1 on ImageNet)", ge=0, lt=1
+    )
     drop_path: float = setting(
         0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1
     )
@@ -287,8 +273,18 @@ class EvaluateConfig(Settings):
     augment: AugmentConfig = AugmentConfig(cutout=16)
     runtime: RuntimeConfig = RuntimeConfig()
 
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ConfigError(
+                f"warmup_epochs is {self.warmup_epochs} and epochs {self.epochs}: allowed are 0 to {self.epochs}, so "
+                "that the rate comes to weights.lr; lower warmup_epochs"
+            )
+        return self
+
 
 class ResolvedEvaluateConfig(EvaluateConfig):
     """An evaluation's settings without any `auto`. Their JSON is an EvaluateConfig's."""
 
+    stem: StemKind = resolved(EvaluateConfig, "stem")
     runtime: ResolvedRuntime

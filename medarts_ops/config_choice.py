@@ -14,9 +14,11 @@ from medarts_ops.settings import (
     MAX_CHANNELS,
     MAX_EPOCHS,
     MAX_IMAGES,
+    STEM_BEFORE,
     Images,
     NamedSettings,
     Settings,
+    StemChoice,
     StemKind,
     resolved,
     setting,
@@ -42,10 +44,21 @@ class ParaAugConfig(Settings):
     """The network whose parameters para_aug counts: an evaluation network without auxiliary head."""
 
     added_later = frozenset({"stem"})
+    as_before = STEM_BEFORE
 
     cells: int = setting(20, "paper", "cells of the counted network", ge=3, le=MAX_CELLS)
     channels: int = setting(36, "DARTS", "first channels of the counted network", ge=1, le=MAX_CHANNELS)
-    stem: StemKind = setting("cifar", "DARTS", "stem of the counted network, as an evaluation's")
+    stem: StemChoice = setting(
+        "auto",
+        "DARTS",
+        "stem of the counted network; auto: the search's if that is set, else as an evaluation's on the whole images",
+    )
+
+
+class ResolvedParaAugConfig(ParaAugConfig):
+    """The counted network with its stem."""
+
+    stem: StemKind = resolved(ParaAugConfig, "stem")
 
 
 DERIVED_OBJECTIVES = ("derived_accuracy", "derived_loss")
@@ -74,7 +87,7 @@ class DerivedConfig(Settings):
         "size of its D_sample; a share as of a stage's. Too few, or too few epochs, rank genotypes not at all",
     )
     held_out: float = setting(0.2, "ours", "part of that D_sample which is measured by, not trained on", gt=0, lt=1)
-    lr: float = setting(0.03, "ours", "learning rate of the first epoch; the cosine falls to 0", gt=0)
+    lr: float = setting(0.03, "ours", "learning rate of the first epoch; it falls to 0 as weights.schedule says", gt=0)
     seed: int | None = setting(None, "ours", "seed of weights and batches; empty is the search's", ge=0)
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
+from pydantic import model_validator
+
 from medarts_ops.settings import MAX_EPOCHS, MAX_SIDE, Settings, setting
+
+Schedule = Literal["cosine", "linear"]
+"""How a learning rate falls."""
 
 
 class WeightsConfig(Settings):
-    """SGD on the weights w, cosine schedule over the epochs of a stage or of an evaluation."""
+    """SGD on the weights w, whose rate falls over the epochs of a stage or of an evaluation."""
+
+    added_later = frozenset({"schedule"})
 
     lr: float = setting(0.025, "DARTS", "learning rate of the first epoch", gt=0)
-    lr_min: float = setting(0.001, "DARTS", "learning rate that the cosine falls to", ge=0)
+    lr_min: float = setting(0.001, "DARTS", "learning rate that it falls to", ge=0)
+    schedule: Schedule = setting(
+        "cosine", "DARTS", "how it falls; linear is P-DARTS's and PC-DARTS's way on ImageNet, there to 0"
+    )
     momentum: float = setting(0.9, "DARTS", "SGD momentum", ge=0, lt=1)
     weight_decay: float = setting(3e-4, "DARTS", "L2 penalty on w", ge=0)
     grad_clip: float = setting(5.0, "DARTS", "largest gradient norm", gt=0)
@@ -36,8 +48,18 @@ class AlphaConfig(Settings):
 class AugmentConfig(Settings):
     """Augmentation of training images; test and validation images are only normalised."""
 
+    added_later = frozenset({"random_resized_crop"})
+
     crop_padding: int | None = setting(
         None, "DARTS", "random crop after padding; empty is resolution // 8 (4 at 32)", ge=0, le=MAX_SIDE
+    )
+    random_resized_crop: float | None = setting(
+        None,
+        "DARTS",
+        "in place of crop_padding: crops of random size and shape, enlarged to the whole, of this share of the area at "
+        "least (0.08 on ImageNet); empty is off",
+        gt=0,
+        le=1,
     )
     flip: bool = setting(True, "DARTS", "random horizontal flip")
     cutout: int = setting(
@@ -48,3 +70,12 @@ class AugmentConfig(Settings):
         ge=0,
         le=MAX_SIDE,
     )
+
+    @model_validator(mode="after")
+    def _crops_one_way(self) -> Self:
+        if self.crop_padding and self.random_resized_crop is not None:
+            raise ValueError(
+                f"crop_padding is {self.crop_padding} and random_resized_crop {self.random_resized_crop:g}: allowed is "
+                "one of the two; leave crop_padding or random_resized_crop empty"
+            )
+        return self

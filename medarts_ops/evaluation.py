@@ -29,7 +29,7 @@ from medarts_ops.observers import (
     EvaluationStarted,
 )
 from medarts_ops.reproducibility import process_started
-from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.resolving import resolve_evaluation
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.genotype import (
     EvaluationBegun,
@@ -64,8 +64,7 @@ def run_evaluation(
         MedartsError: bad settings, bad data, more memory than is free (`runtime.memory`), or a loss that diverged.
     """
     folder = None if folder is None else Path(folder)
-    resolved = resolve_evaluate_config(config)
-    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    resolved, dataset = resolve_evaluation(config, dataset)
     summary = dataset.summary(None)
     started = evaluation_started(fitted_evaluation(resolved, genotype, summary), genotype, summary)
     with new_job(EVALUATION, folder, observers) as job:

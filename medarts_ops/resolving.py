@@ -6,10 +6,13 @@ from typing import Any
 
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.config_runtime import ResolvedRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.registry import EXECUTORS
 from medarts_ops.fitting import fits, fitted_search
+from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, stack_that_fits, workers_for
@@ -19,32 +22,41 @@ from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatabl
 def resolve_search_config(
     config: SearchConfig, data: SearchData | None = None
 ) -> tuple[ResolvedSearchConfig, SearchData]:
-    """A search's settings as this machine gives them, and its images, which `runtime.stack` depends on.
+    """A search's settings as this machine gives them, and its images, on which `runtime.stack` and stems depend.
 
     `data` are what `prepare_search_data(config)` gave, where the caller has them already.
 
     Raises:
-        ConfigError: as `resolve_config_alone`, before any image is read.
+        ConfigError: as `resolve_config_alone`, of which all but stems is before any image is read.
         MedartsError: for whatever is wrong with the data.
     """
-    resolved = resolve_config_alone(config)
+    found = _of_search(config)
     data = prepare_search_data(config) if data is None else data
+    whole = data.summary.resolution
+    seen = data.summary.search_resolution or whole
+    resolved = _with_stems(config, found, seen, whole)
     while config.runtime.workers == "auto" and resolved.runtime.workers > 1 and not fits(resolved, data):
         fewer = config.runtime.model_copy(update={"workers": resolved.runtime.workers - 1})
-        resolved = resolve_config_alone(config.model_copy(update={"runtime": fewer}))
+        resolved = _with_stems(config, _of_search(config.model_copy(update={"runtime": fewer})), seen, whole)
     if config.runtime.stack == "auto":
         stack = {"stack": stack_that_fits(resolved, data.stages)}
         resolved = resolved.model_copy(update={"runtime": resolved.runtime.model_copy(update=stack)})
     return fitted_search(resolved, data), data
 
 
-def resolve_config_alone(config: SearchConfig) -> ResolvedSearchConfig:
-    """A search's settings as this machine gives them; individuals are trained alone where no stack was asked for.
+def resolve_config_alone(config: SearchConfig, resolution: tuple[int, int]) -> ResolvedSearchConfig:
+    """The same without the data, of images that are (height, width); none is stacked where no stack was asked for.
 
     Raises:
         ConfigError: an unknown strategy, objective or executor, CUDA or a card that is not there, graphs without CUDA,
-            or `deterministic` in a process where cuBLAS can no longer be.
+            `deterministic` in a process where cuBLAS can no longer be, or a stem that images or channels are no match
+            for.
     """
+    return _with_stems(config, _of_search(config), resolution, resolution)
+
+
+def _of_search(config: SearchConfig) -> dict[str, Any]:
+    """What no image is asked for; as of `resolve_config_alone`."""
     strategy = check_strategy(config)
     objectives = resolve_objectives(config.objectives)
     EXECUTORS.get(config.runtime.executor)
@@ -57,23 +69,57 @@ def resolve_config_alone(config: SearchConfig) -> ResolvedSearchConfig:
         "cuda_graphs": _graphs(runtime, device),
     }
     asked = dict(runtime) | found | _of_machine(runtime, device, workers)
-    return ResolvedSearchConfig.model_validate(
-        dict(config) | {"strategy": strategy, "objectives": objectives, "runtime": asked}
-    )
+    return {"strategy": strategy, "objectives": objectives, "runtime": asked}
 
 
-def resolve_evaluate_config(config: EvaluateConfig) -> ResolvedEvaluateConfig:
-    """An evaluation's settings as this machine gives them.
+def _with_stems(
+    config: SearchConfig, found: dict[str, Any], seen: tuple[int, int], whole: tuple[int, int]
+) -> ResolvedSearchConfig:
+    """Settings with stems for images that supernets see at one resolution, and networks that are counted at another."""
+    stem = resolve_stem(config.stem, seen)
+    for number, stage in enumerate(config.stages):
+        check_stem(stem, stage.channels, seen, f"stages.{number}.")
+    if config.trains_genotypes:
+        check_stem(stem, config.derived.channels, seen, "derived.")
+    # The network that is counted is the one that an evaluation trains.
+    counted = config.para_aug.stem if config.stem == "auto" or config.para_aug.stem != "auto" else config.stem
+    para_aug = dict(config.para_aug) | {"stem": resolve_stem(counted, whole)}
+    return ResolvedSearchConfig.model_validate(dict(config) | found | {"stem": stem, "para_aug": para_aug})
+
+
+def resolve_evaluation(
+    config: EvaluateConfig, dataset: ImageDataset | None = None
+) -> tuple[ResolvedEvaluateConfig, ImageDataset]:
+    """An evaluation's settings as this machine gives them, and its images, on which the stem depends.
+
+    `dataset` is what `load_dataset(config.dataset)` gave, where the caller has it already.
+
+    Raises:
+        ConfigError: as `resolve_evaluate_config`, before any image is read.
+        MedartsError: for whatever is wrong with the data.
+    """
+    _ = _of_evaluation(config)
+    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    return resolve_evaluate_config(config, dataset.resolution), dataset
+
+
+def resolve_evaluate_config(config: EvaluateConfig, resolution: tuple[int, int]) -> ResolvedEvaluateConfig:
+    """The same without the data, of images that are (height, width).
 
     Raises:
         ConfigError: as for a search's runtime; or halved images, which a search alone has.
     """
+    found = _of_evaluation(config) | {"stem": resolve_stem(config.stem, resolution)}
+    return ResolvedEvaluateConfig.model_validate(dict(config) | found)
+
+
+def _of_evaluation(config: EvaluateConfig) -> dict[str, Any]:
     if config.dataset.low_resolution:
         raise ConfigError(
             "dataset.low_resolution is true: only a search halves its images, allowed is false in an evaluation; to "
             "train on smaller ones set dataset.resolution, such as 16"
         )
-    return ResolvedEvaluateConfig.model_validate(dict(config) | {"runtime": resolve_runtime(config.runtime)})
+    return {"runtime": resolve_runtime(config.runtime)}
 
 
 def resolve_runtime(runtime: RuntimeConfig) -> ResolvedRuntime:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from medarts_ops.value import Value
 
@@ -30,6 +31,15 @@ Images = Annotated[int, Field(ge=2, le=MAX_IMAGES)] | Annotated[float, Field(gt=
 StemKind = Literal["cifar", "imagenet"]
 """What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
 
+StemChoice = Literal["auto", "cifar", "imagenet"]
+"""The same as it is asked for."""
+
+PHOTO_SIDE = 96
+"""Images with both sides as long, or longer, have the stem `imagenet` by `auto` (ours): 12×12 reach the cells."""
+
+STEM_BEFORE: Mapping[str, StemKind] = {"stem": "cifar"}
+"""What settings that don't say their stem meant: those of releases that had no choice."""
+
 
 Fit = Literal["squash", "crop", "pad"]
 """How an image of another shape comes to a size: distorted, its centre cut out, or whole between margins."""
@@ -40,10 +50,13 @@ def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> An
     return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)
 
 
-def resolved(model: type[BaseModel], name: str) -> Any:
-    """A config field in the type of resolved settings: described as in `model`, and never left to a default."""
-    field = model.model_fields[name]
-    return Field(description=field.description, json_schema_extra=field.json_schema_extra)
+def resolved(model: type[Value], name: str) -> Any:
+    """A config field in the type of resolved settings: described as in `model`, and never left to a default.
+
+    One of the model's `as_before` has that instead, which records of earlier releases read as.
+    """
+    field, default = model.model_fields[name], model.as_before.get(name, ...)
+    return Field(default, description=field.description, json_schema_extra=field.json_schema_extra)
 
 
 class Settings(Value):

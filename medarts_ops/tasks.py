@@ -72,7 +72,7 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
 
     individuals: tuple[Individual, ...]
     stage: StageConfig
-    config: SearchConfig
+    config: ResolvedSearchConfig
     stage_data: str
     masks: OperationMasks | None = None
     checkpoint: str | None = None
@@ -181,6 +181,7 @@ def derived_settings(config: ResolvedSearchConfig) -> ResolvedEvaluateConfig:
         dataset=config.dataset.model_copy(update={"low_resolution": False}),  # the search halved them
         cells=derived.cells,
         channels=derived.channels,
+        stem=config.stem,
         epochs=derived.epochs,
         batch=derived.batch,
         weights=weights,

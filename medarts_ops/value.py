@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
+
+Some = TypeVar("Some", bound="Value")
 
 
 class Value(BaseModel):
@@ -16,21 +19,29 @@ class Value(BaseModel):
     Infinite numbers (the crowding distance at the end of a front) travel as the string "Infinity".
 
     `without_effect` names the fields that change no result, `added_later` those that a release after the first one
-    brought: see `identity_of`.
+    brought: see `identity_of`. `as_before` has what those mean that work otherwise by default than that release did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
     without_effect: ClassVar[frozenset[str]] = frozenset()
     added_later: ClassVar[frozenset[str]] = frozenset()
+    as_before: ClassVar[Mapping[str, object]] = {}
 
 
 def identity_of(value: Value) -> str:
     """A hash of all in `value` that has an effect: equal ones have done equal work.
 
     At whatever depth, a field of its class's `without_effect` does not count, and one of `added_later` not while it is
-    at its default: what began under a release that did not know the field goes on under one that does.
+    at its default, or at what `as_before` has: what began under a release that did not know the field goes on under one
+    that does.
     """
     return hashlib.sha256(value.model_dump_json(exclude=_left_out(value)).encode()).hexdigest()
+
+
+def as_older_release(value: Some) -> Some:
+    """Defaults as a release meant them that knew none of the fields of `as_before`, at whatever depth."""
+    parts = {name: as_older_release(part) for name, part in value if isinstance(part, Value)}
+    return value.model_copy(update={**parts, **value.as_before})
 
 
 def _left_out(value: object) -> dict[Any, Any]:
@@ -40,7 +51,8 @@ def _left_out(value: object) -> dict[Any, Any]:
     match value:
         case Value():
             fields = type(value).model_fields
-            later = {name for name in value.added_later if getattr(value, name) == fields[name].get_default()}
+            before = {**{name: fields[name].get_default() for name in value.added_later}, **value.as_before}
+            later = {name for name, meaning in before.items() if getattr(value, name) == meaning}
             found = dict.fromkeys(value.without_effect | later, True)
             parts = [(name, part) for name, part in value if name not in found]
         case tuple():

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.bench.reference import ReferenceCell, ReferenceSupernet
+from medarts_ops.networks.derived import CifarStem, ImagenetStem
 from medarts_ops.networks.planes import Reductions
 from medarts_ops.networks.state_edges import StateEdges
-from medarts_ops.networks.supernet import MixedCell, Supernet
+from medarts_ops.networks.supernet import MixedCell, PhotoStem, Stem, StemConvolution, Supernet
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
 """A tensor of the supernet with the reference's, concatenated and in the same shape."""
@@ -18,9 +19,9 @@ Pairs = Iterator[tuple[Tensor, Tensor]]
 
 def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Callable[[nn.Module], Tensor]) -> Pairs:
     """`field` picks a module's tensor, for example its weight or its running mean. The supernet has one individual."""
-    convolution, norm = reference.stem
-    yield from _fields([(supernet.stem, [convolution]), (supernet.stem.norm, [norm])], field)
-    yield from _fields([(_Affine(supernet.stem.scale, supernet.stem.shift), [_Affine(norm.weight, norm.bias)])], field)
+    for ours, convolution, norm in _stem_convolutions(supernet.stem, reference.stem):
+        yield from _fields([(ours, [convolution]), (ours.norm, [norm])], field)
+        yield from _fields([(_Affine(ours.scale, ours.shift), [_Affine(norm.weight, norm.bias)])], field)
     yield from _fields([(supernet.classifier, [reference.classifier])], field)
     for cell, plain in zip(supernet.cells, reference.cells, strict=True):
         assert isinstance(cell, MixedCell) and isinstance(plain, ReferenceCell)
@@ -29,6 +30,17 @@ def parameter_pairs(supernet: Supernet, reference: ReferenceSupernet, field: Cal
         for state in cell.states:
             assert isinstance(state, StateEdges)
             yield from _fields(_state(state, [plain.edges[row] for row in state.rows]), field)
+
+
+def _stem_convolutions(
+    ours: Stem | PhotoStem, theirs: CifarStem | ImagenetStem
+) -> list[tuple[StemConvolution, nn.Module, nn.Module]]:
+    if isinstance(theirs, CifarStem):
+        assert isinstance(ours, Stem)
+        return [(ours, *theirs)]
+    assert isinstance(ours, PhotoStem)
+    half, half_norm, _, quarter, quarter_norm = theirs.quarter
+    return [(ours.at_half, half, half_norm), (ours.at_quarter, quarter, quarter_norm), (ours.at_eighth, *theirs.eighth)]
 
 
 class _Affine(nn.Module):

@@ -13,9 +13,9 @@ from medarts_ops.config import (
     AuxiliaryConfig,
     DatasetConfig,
     EvaluateConfig,
-    ParaAugConfig,
     ResolvedEvaluateConfig,
     ResolvedObjective,
+    ResolvedParaAugConfig,
     ResolvedSearchConfig,
     SpaceConfig,
     StageConfig,
@@ -250,7 +250,7 @@ def make_search_config_tiny(seed: int = 0) -> ResolvedSearchConfig:
             StageConfig(name="final", cells=4, channels=2, epochs=1, images=80, batch=20, survivors=1),
         ),
         objectives=OBJECTIVES,
-        para_aug=ParaAugConfig(cells=3, channels=4),
+        para_aug=ResolvedParaAugConfig(cells=3, channels=4),
         runtime=make_search_runtime(),
     )
 
@@ -385,7 +385,7 @@ def make_evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished
     record, genotype = make_evaluation_epoch(), make_genotype()
     result = EvaluationResult(genotype=genotype, parameters=123456, history=(record,), seconds=10.0)
     started = EvaluationStarted(
-        config=resolve_evaluate_config(EvaluateConfig(epochs=1)),
+        config=resolve_evaluate_config(EvaluateConfig(epochs=1), (8, 8)),
         genotype=genotype,
         parameters=123456,
         dataset=make_dataset_summary(),

@@ -26,6 +26,7 @@ FLOORS = [
         "hyperparameters",
         "worth",
     },
+    {"config_proposals"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},

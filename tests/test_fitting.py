@@ -104,7 +104,7 @@ def test_processes_of_auto_are_fewer_before_anything_is_refused(monkeypatch, dat
         | {"runtime": {"device": "cpu", "threads": 1, "workers": "auto"}}
     )
     monkeypatch.setattr("medarts_ops.training.at_a_time.available_cores", lambda: 2)
-    assert resolve_config_alone(asked).runtime.workers == 2
+    assert resolve_config_alone(asked, (8, 8)).runtime.workers == 2
     leave_free(monkeypatch, 1.5 * fitting.WORKER_BYTES)
     assert resolve_search_config(asked, data)[0].runtime.workers == 1
     given = asked.model_copy(update={"runtime": asked.runtime.model_copy(update={"workers": 2})})
@@ -121,7 +121,7 @@ def test_a_glance_never_takes_for_small_what_is_not(data):
         training = next(iter(fitting._of_search(config, data)))
         assert training.surely > fitting.LOSS_OF_SEARCH * training.memory(training.batch).most
     for stem, cells in (("cifar", 3), ("cifar", 8), ("imagenet", 5)):
-        config = resolve_evaluate_config(evaluation(cells=cells, stem=stem))
+        config = resolve_evaluate_config(evaluation(cells=cells, stem=stem), PHOTOS.resolution)
         training = fitting._of_evaluation(config, GENOTYPE, fitting._shape_of(PHOTOS), "", "batch", 1)
         assert training.surely > fitting.LOSS_OF_EVALUATION * training.memory(training.batch).most
 
@@ -134,7 +134,7 @@ def test_an_evaluation_that_does_not_fit_is_refused_before_it_leaves_anything(mo
 
 
 def test_an_evaluation_that_fits_is_left_as_it_is_and_with_fit_lowered(monkeypatch):
-    config = resolve_evaluate_config(evaluation(runtime={"memory": "fit"}))
+    config = resolve_evaluate_config(evaluation(runtime={"memory": "fit"}), PHOTOS.resolution)
     assert fitted_evaluation(config, GENOTYPE, PHOTOS) == config
     leave_free(monkeypatch, 600e6)
     lowered = fitted_evaluation(config, GENOTYPE, PHOTOS)
@@ -143,7 +143,7 @@ def test_an_evaluation_that_fits_is_left_as_it_is_and_with_fit_lowered(monkeypat
 
 
 def test_so_many_evaluations_are_trained_side_by_side_as_fit(monkeypatch):
-    config = resolve_evaluate_config(evaluation())
+    config = resolve_evaluate_config(evaluation(), PHOTOS.resolution)
     started = EvaluationStarted(config=config, genotype=GENOTYPE, parameters=1, dataset=PHOTOS)
     one = fitting.evaluation_bytes(config, GENOTYPE, fitting._shape_of(PHOTOS)) + fitting.WORKER_BYTES
     for free, processes in ((100 * one, 4), (3.1 * one, 3), (0, 1)):
@@ -154,13 +154,14 @@ def test_so_many_evaluations_are_trained_side_by_side_as_fit(monkeypatch):
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting(kind="darts", cells=4, channels=16, batch=32, resolution=16),
-        Setting(kind="cifar", cells=5, channels=16, batch=48, resolution=32),
+        Setting(strategy="darts", cells=4, channels=16, batch=32, resolution=16),
+        Setting(cells=5, channels=16, batch=48, resolution=32),
     ],
-    ids=lambda setting: setting.kind,
+    ids=["search", "network"],
 )
 def test_a_process_takes_what_was_estimated_within_a_fifth(setting):
     runtime = {"device": "cpu", "threads": 1}
-    tiny = resolve_config_alone(SearchConfig.model_validate({"runtime": {**runtime, "workers": 1}}))
-    check = check_estimate(setting, tiny, resolve_evaluate_config(EvaluateConfig.model_validate({"runtime": runtime})))
+    tiny = resolve_config_alone(SearchConfig.model_validate({"runtime": {**runtime, "workers": 1}}), (32, 32))
+    network = resolve_evaluate_config(EvaluateConfig.model_validate({"runtime": runtime}), (32, 32))
+    check = check_estimate(setting, tiny, network)
     assert 0.8 < check.ratio < 1.2, check

@@ -15,7 +15,7 @@ from factories import (
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.genotype import EvaluationTask
-from medarts_ops.value import Value, identity_of
+from medarts_ops.value import Value, as_older_release, identity_of
 
 CONFIG = make_search_config_tiny()
 TASK = TrainingTask(
@@ -81,6 +81,24 @@ def test_a_field_that_a_release_added_counts_at_any_depth_unless_it_is_at_its_de
     changed = [LaterPart(shape="square"), LaterPart(mask=(1,)), LaterPart(size=2)]
     assert len({identity(part) for part in (Part(), *changed)}) == 4
     assert identity(LaterPart()) == identity(Part())
+
+
+class NewDefaultPart(Value):
+    added_later: ClassVar[frozenset[str]] = frozenset({"shape"})
+    as_before: ClassVar[dict[str, object]] = {"shape": "round"}
+    size: int = 1
+    shape: str = "auto"
+
+
+def test_a_field_whose_default_is_not_what_was_before_is_left_out_at_what_was_before_alone():
+    assert identity(NewDefaultPart(shape="round")) == identity(Part())
+    assert len({identity(part) for part in (Part(), NewDefaultPart(), NewDefaultPart(shape="square"))}) == 3
+    assert as_older_release(Whole(part=NewDefaultPart(), parts=(), named={})).part.shape == "round"
+
+
+def test_a_stem_for_photos_is_other_work():
+    config = CONFIG.model_copy(update={"stem": "imagenet"})
+    assert TASK.model_copy(update={"config": config}).identity != TASK.identity
 
 
 def test_a_warm_up_share_and_another_pace_of_alpha_are_other_work():

@@ -79,8 +79,10 @@ def test_flags_are_those_that_the_training_runs_under(deterministic):
 
 
 def test_a_resolved_config_is_recorded_as_it_is():
-    search = resolve_config_alone(SEARCH.model_copy(update={"runtime": SearchRuntimeConfig(device="cpu", stack=1)}))
-    evaluation = resolve_evaluate_config(EvaluateConfig(runtime=RuntimeConfig(device="cpu")))
+    search = resolve_config_alone(
+        SEARCH.model_copy(update={"runtime": SearchRuntimeConfig(device="cpu", stack=1)}), (8, 8)
+    )
+    evaluation = resolve_evaluate_config(EvaluateConfig(runtime=RuntimeConfig(device="cpu")), (8, 8))
     for config in (search, evaluation):
         assert recorded(config).numerics.threads == config.runtime.threads
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from factories import make_evaluate_config_tiny, make_search_config_tiny
 from pydantic import ValidationError
 
 from medarts_ops import resolving
+from medarts_ops.bench.made_up import made_up_images
 from medarts_ops.config import (
     DatasetConfig,
     EvaluateConfig,
@@ -25,16 +27,20 @@ from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (
     resolve_config_alone,
     resolve_evaluate_config,
+    resolve_evaluation,
     resolve_runtime,
     resolve_search_config,
 )
-from medarts_ops.tasks import TrainingTask
+from medarts_ops.tasks import TrainingTask, derived_settings
 from medarts_ops.training import at_a_time
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 
+STAGE = {"name": "only", "cells": 3, "channels": 2, "epochs": 1, "images": 1.0, "batch": 2, "population": 1}
+EVALUATION = make_evaluate_config_tiny()
+
 
 def search_runtime(**asked: object) -> ResolvedSearchRuntime:
-    return resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig.model_validate(asked))).runtime
+    return resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig.model_validate(asked)), (8, 8)).runtime
 
 
 def asked(**settings: object) -> SearchConfig:
@@ -165,10 +171,16 @@ def test_json_of_resolved_settings_is_that_of_settings_and_a_journal_of_before_r
     before = resolved.model_dump(mode="json")
     del before["runtime"]["executor"]
     assert ResolvedSearchConfig.model_validate(before) == resolved
-    evaluation = resolve_evaluate_config(EvaluateConfig())
+    evaluation = resolve_evaluate_config(EvaluateConfig(), (8, 8))
     assert ResolvedEvaluateConfig.model_validate_json(evaluation.model_dump_json()) == evaluation
     assert list(resolved.model_dump()) == list(SearchConfig().model_dump())
     assert list(resolved.runtime.model_dump()) == list(SearchRuntimeConfig().model_dump())
+
+
+def test_resolved_settings_have_no_auto_stem():
+    for model, config in ((ResolvedSearchConfig, make_search_config_tiny()), (ResolvedEvaluateConfig, EVALUATION)):
+        with pytest.raises(ValidationError, match="stem"):
+            model.model_validate(config.model_dump() | {"stem": "auto"})
 
 
 @pytest.mark.parametrize("name", ["device", "amp", "threads", "workers", "stack", "cuda_graphs"])
@@ -187,12 +199,14 @@ def test_resolved_settings_have_no_direction_left_open():
 
 def test_resolved_settings_resolve_to_themselves():
     search, evaluation = make_search_config_tiny(), make_evaluate_config_tiny()
-    assert resolve_config_alone(search) == search and resolve_evaluate_config(evaluation) == evaluation
+    assert (
+        resolve_config_alone(search, (8, 8)) == search and resolve_evaluate_config(evaluation, (96, 96)) == evaluation
+    )
 
 
 def test_an_objective_takes_its_natural_direction_and_the_configs_own_if_it_has_one():
     config = asked(objectives=["accuracy", "latency", {"name": "params", "direction": "minimize"}, "macs"])
-    directions = [objective.direction for objective in resolve_config_alone(config).objectives]
+    directions = [objective.direction for objective in resolve_config_alone(config, (8, 8)).objectives]
     assert directions == ["maximize", "minimize", "minimize", "minimize"]
 
 
@@ -218,7 +232,67 @@ def test_an_unknown_name_is_refused_before_images_are_read(monkeypatch, config, 
 def test_an_evaluation_of_halved_images_is_refused_since_only_a_search_halves_them():
     halved = EvaluateConfig(dataset=DatasetConfig(low_resolution=True))
     with pytest.raises(ConfigError, match="dataset.low_resolution is true: .* set dataset.resolution, such as 16"):
-        resolve_evaluate_config(halved)
+        resolve_evaluate_config(halved, (32, 32))
+
+
+STEMS = [
+    # images, halved, stem of the search, of para_aug → what supernets see by, what is counted, what an evaluation has
+    (96, False, "auto", "auto", "imagenet", "imagenet", "imagenet"),
+    (95, False, "auto", "auto", "cifar", "cifar", "cifar"),
+    (128, True, "auto", "auto", "cifar", "imagenet", "imagenet"),  # supernets see 64
+    (128, True, "imagenet", "auto", "imagenet", "imagenet", "imagenet"),
+    (224, True, "cifar", "auto", "cifar", "cifar", "imagenet"),
+    (224, True, "auto", "cifar", "imagenet", "cifar", "imagenet"),
+    (64, False, "imagenet", "auto", "imagenet", "imagenet", "cifar"),
+]
+
+
+@pytest.mark.parametrize(("side", "halved", "stem", "counted", "seen_by", "counted_by", "evaluated_by"), STEMS)
+def test_auto_takes_the_stem_for_photos_from_96_pixels_on(
+    tmp_path, side, halved, stem, counted, seen_by, counted_by, evaluated_by
+):
+    images, path = made_up_images(16, side, 1), tmp_path / "images.npz"
+    labels = np.arange(16) % 2
+    np.savez(path, x_train=images.images, y_train=labels, x_test=images.images, y_test=labels)
+    dataset = {"name": "npz", "data": str(path), "low_resolution": halved, "resolution": side}
+    resolved, _ = resolve_search_config(asked(dataset=dataset, stages=[STAGE], stem=stem, para_aug={"stem": counted}))
+    assert (resolved.stem, resolved.para_aug.stem) == (seen_by, counted_by)
+    assert derived_settings(resolved).stem == seen_by
+    whole = EvaluateConfig(dataset=DatasetConfig.model_validate(dataset | {"low_resolution": False}))
+    evaluation, found = resolve_evaluation(whole)
+    assert evaluation.stem == evaluated_by and found.resolution == (side, side)
+    assert resolve_evaluation(evaluation, found)[0] == evaluation
+
+
+def test_both_sides_of_a_photo_count():
+    assert [resolve_evaluate_config(EvaluateConfig(), size).stem for size in ((96, 400), (400, 95))] == [
+        "imagenet",
+        "cifar",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "side", "said"),
+    [
+        ({"stem": "imagenet"}, 63, "stem is imagenet and the images are 63×63: allowed are sides of 64 or more"),
+        ({"stages": [STAGE | {"channels": 3}]}, 96, r"stages\.0\.channels is 3 and stem imagenet, which halves them"),
+        (
+            {"derived": {"channels": 5}, "objectives": ["derived_accuracy"]},
+            96,
+            r"derived\.channels is 5 and stem imagenet",
+        ),
+    ],
+)
+def test_a_supernet_that_a_stem_is_no_match_for_is_refused_before_a_search_begins(changes, side, said):
+    with pytest.raises(ConfigError, match=said):
+        resolve_config_alone(asked(stem="auto", **changes) if "stem" not in changes else asked(**changes), (side, side))
+
+
+def test_records_of_releases_that_had_one_stem_read_as_resolved_to_it():
+    search, evaluation = make_search_config_tiny().model_dump(mode="json"), make_evaluate_config_tiny().model_dump()
+    del search["stem"], search["para_aug"]["stem"], evaluation["stem"]
+    assert ResolvedSearchConfig.model_validate(search) == make_search_config_tiny()
+    assert ResolvedEvaluateConfig.model_validate(evaluation).stem == "cifar"
 
 
 def test_a_direction_that_is_none_is_refused_with_its_path():

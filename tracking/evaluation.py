@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.config import EvaluateConfig
-from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError
 from medarts_ops.evaluation import run_evaluation
 from medarts_ops.individual import EvaluationResult
@@ -15,7 +14,7 @@ from medarts_ops.journal.folder import check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
 from medarts_ops.observers import EvaluationEvent, EvaluationObserver
 from medarts_ops.patient_observer import PatientObserver
-from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.resolving import resolve_evaluation
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.place import Place, write_place
 from medarts_ops.tracking.reading.contents import found_by
@@ -77,7 +76,7 @@ def tracked_evaluation(
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
-    resolved, dataset = resolve_evaluate_config(config), load_dataset(config.dataset)
+    resolved, dataset = resolve_evaluation(config)
     store, genotype, place = _what_is_trained(run_id, genotype, tracking_uri, experiment)
     check_name_is_free(store, "evaluation", name)
     with new_folder(Path(work_dir), name) as folder:

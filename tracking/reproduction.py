@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
-from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, RunError, SearchError
 from medarts_ops.experiment import ExperimentKind, ExperimentObserver, ExperimentPlan, Scale, Source
 from medarts_ops.experiments.checks import check_can_be_trained
@@ -20,7 +19,7 @@ from medarts_ops.experiments.table4 import descent_networks
 from medarts_ops.individual import RankedIndividual, StageResult
 from medarts_ops.observers import SearchFinished
 from medarts_ops.quantities import SECONDS_PER_HOUR
-from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.resolving import resolve_evaluation
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tracking.experiment import OnTraining, TrackedExperiment, tracked_experiment
 from medarts_ops.tracking.reading.contents import found_by
@@ -83,7 +82,7 @@ def reproduction(
             plan = plan_fig5(some, setting, networks.sizes, seeds=seeds, scale=scale, workers=workers)
         case "fig6":
             some = _of_figures(networks, scale, places)
-            low, low_dataset = _with_images(low_config(setting.config, setting.dataset.resolution))
+            low, low_dataset = _with_images(low_config(config, setting.dataset.resolution))
             datasets[low_dataset.fingerprint] = low_dataset
             plan = plan_fig6(some, low, setting, seeds=seeds, scale=scale, workers=workers)
         case _:
@@ -139,8 +138,7 @@ def reproduce(
 
 def _with_images(config: EvaluateConfig) -> tuple[Setting, ImageDataset]:
     """What is trained and its images, which are read."""
-    resolved = resolve_evaluate_config(config)
-    dataset = load_dataset(resolved.dataset)
+    resolved, dataset = resolve_evaluation(config)
     return Setting(resolved, dataset.summary(None)), dataset
 
 

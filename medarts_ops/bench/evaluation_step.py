@@ -100,9 +100,9 @@ def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Call
 
     def back_propagate() -> None:
         logits, auxiliary = network(images, config.drop_path, drop_stream)
-        loss = F.cross_entropy(logits, batch.labels)
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
         if auxiliary is not None:
-            loss = loss + weight * F.cross_entropy(auxiliary, batch.labels)
+            loss = loss + weight * F.cross_entropy(auxiliary, batch.labels, label_smoothing=config.label_smoothing)
         loss.backward()
 
     return lambda: step_weights(optimizer, back_propagate, config.weights.grad_clip)

@@ -15,6 +15,7 @@ from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, Sta
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.fitting import evaluation_bytes, search_bytes
 from medarts_ops.populations import random_individual
+from medarts_ops.settings import StemKind
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.tasks import TrainingTask
@@ -30,30 +31,27 @@ EPOCHS = 2  # in the first an allocator has seen no validation yet
 
 
 class Setting(Value):
-    """A training whose memory is measured: `kind` is a strategy's name, or a stem's for a genotype's own network."""
+    """A training whose memory is measured: a search's by a `strategy`, or without one of a genotype's own network."""
 
-    kind: str
+    strategy: str | None = None
+    stem: StemKind = "cifar"
     cells: int
     channels: int
     batch: int
     resolution: int
 
-    @property
-    def is_search(self) -> bool:
-        return self.kind not in ("cifar", "imagenet")
-
 
 SETTINGS = (
-    Setting(kind="darts", cells=4, channels=16, batch=64, resolution=16),
-    Setting(kind="darts", cells=8, channels=16, batch=64, resolution=16),
-    Setting(kind="darts", cells=4, channels=16, batch=32, resolution=32),
-    Setting(kind="darts", cells=4, channels=8, batch=16, resolution=64),
-    Setting(kind="pc-darts", cells=6, channels=16, batch=64, resolution=32),
-    Setting(kind="cifar", cells=8, channels=16, batch=64, resolution=32),
-    Setting(kind="cifar", cells=20, channels=36, batch=16, resolution=32),
-    Setting(kind="cifar", cells=8, channels=16, batch=32, resolution=64),
-    Setting(kind="imagenet", cells=8, channels=32, batch=32, resolution=128),
-    Setting(kind="imagenet", cells=14, channels=48, batch=16, resolution=224),
+    Setting(strategy="darts", cells=4, channels=16, batch=64, resolution=16),
+    Setting(strategy="darts", cells=8, channels=16, batch=64, resolution=16),
+    Setting(strategy="darts", cells=4, channels=16, batch=32, resolution=32),
+    Setting(strategy="pc-darts", cells=6, channels=16, batch=64, resolution=32),
+    Setting(strategy="darts", stem="imagenet", cells=6, channels=16, batch=32, resolution=128),
+    Setting(cells=8, channels=16, batch=64, resolution=32),
+    Setting(cells=20, channels=36, batch=16, resolution=32),
+    Setting(cells=8, channels=16, batch=32, resolution=64),
+    Setting(stem="imagenet", cells=8, channels=32, batch=32, resolution=128),
+    Setting(stem="imagenet", cells=14, channels=48, batch=16, resolution=224),
 )
 """Searches and networks of one genotype that two cores train in a minute or so each."""
 
@@ -79,10 +77,10 @@ def check_estimate(setting: Setting, search: ResolvedSearchConfig, evaluation: R
 
 
 def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: ResolvedEvaluateConfig) -> tuple[int, int]:
-    runtime = Runtime.from_config((search if setting.is_search else evaluation).runtime)
+    runtime = Runtime.from_config((search if setting.strategy else evaluation).runtime)
     runtime.apply_to_process()
     training: SearchTraining | SupervisedTraining
-    if setting.is_search:
+    if setting.strategy:
         estimated, training = _search(setting, search, runtime)
     else:
         estimated, training = _evaluation(setting, evaluation, runtime)
@@ -95,7 +93,9 @@ def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: Resolve
 def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) -> tuple[int, SearchTraining]:
     given = setting.model_dump(include={"cells", "channels", "batch"})
     stage = StageConfig(name="bench", **given, epochs=EPOCHS, images=2 * setting.batch, population=1)
-    config = config.model_copy(update={"stages": (stage,), "strategy": StrategyConfig(name=setting.kind)})
+    config = config.model_copy(
+        update={"stages": (stage,), "strategy": StrategyConfig(name=setting.strategy or ""), "stem": setting.stem}
+    )
     config = config.model_copy(update={"strategy": check_strategy(config)})
     size = ImageSize(resolution=setting.resolution, in_channels=3, n_classes=N_CLASSES)
     task = TrainingTask(individuals=(random_individual(config, 0),), stage=stage, config=config, stage_data="none")
@@ -105,7 +105,7 @@ def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) ->
 
 
 def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runtime) -> tuple[int, SupervisedTraining]:
-    given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.kind, "images": None}
+    given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.stem, "images": None}
     config, genotype = config.model_copy(update=given), zoo_genotype(GENOTYPE)
     images = made_up_images(2 * setting.batch, setting.resolution)
     names = tuple(map(str, range(N_CLASSES)))

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from medarts_ops.networks.depthwise import DepthwiseConv2d
-from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
+from medarts_ops.networks.derived import STEMS
+from medarts_ops.networks.layout import CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
 from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -112,15 +114,21 @@ class ReferenceCell(nn.Module):
 class ReferenceSupernet(nn.Module):
     """The original DARTS search network, with the mixtures as arguments."""
 
-    def __init__(self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int) -> None:
+    def __init__(
+        self,
+        spec: SupernetSpec,
+        *,
+        cells: int,
+        channels: int,
+        n_classes: int,
+        in_channels: int,
+        stem: StemKind = "cifar",
+    ) -> None:
         super().__init__()
         spec.check_channels(channels)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, STEM_MULTIPLIER * channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(STEM_MULTIPLIER * channels),
-        )
+        self.stem = STEMS[stem](in_channels, channels)
         n_nodes = spec.space.n_nodes
-        places = list(cell_places(cells, channels, (n_nodes, n_nodes)))
+        places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.cells = nn.ModuleList(ReferenceCell(spec, place) for place in places)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(places[-1].channels * n_nodes, n_classes)
@@ -129,7 +137,7 @@ class ReferenceSupernet(nn.Module):
         self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
     ) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
-        before_previous = previous = self.stem(images)
+        before_previous, previous = self.stem(images)
         for cell in self.cells:
             mixture = reduce_mixture if cell.reduction else normal_mixture
             output = cell(before_previous, previous, mixture, dropout if self.training else None)

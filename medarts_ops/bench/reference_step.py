@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from medarts_ops.bench.reference import ReferenceSupernet, StackOfOne
-from medarts_ops.config import SearchConfig, StageConfig, WeightsConfig
+from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig, WeightsConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.alpha_tensors import AlphaTensors
@@ -23,7 +23,7 @@ Order = Literal["first", "second"]
 
 
 def reference_step(
-    config: SearchConfig, stage: StageConfig, batches: tuple[Batch, Batch], n_classes: int, order: Order
+    config: ResolvedSearchConfig, stage: StageConfig, batches: tuple[Batch, Batch], n_classes: int, order: Order
 ) -> Callable[[], object]:
     """An iteration as the original DARTS code runs it, on `batches` (of w, of α), [image, …].
 
@@ -33,9 +33,8 @@ def reference_step(
     device = batches[0].images.device
     spec = SupernetSpec.full(config.space.search_space())
     in_channels = batches[0].images.shape[1]
-    plain = ReferenceSupernet(
-        spec, cells=stage.cells, channels=stage.channels, n_classes=n_classes, in_channels=in_channels
-    ).to(device)
+    sizes = {"cells": stage.cells, "channels": stage.channels, "n_classes": n_classes, "in_channels": in_channels}
+    plain = ReferenceSupernet(spec, **sizes, stem=config.stem).to(device)
     alpha = Darts(spec.space).initial_alpha(0.0, np.random.default_rng(0))
     alphas = AlphaTensors.stack([alpha], spec.space.n_primitives, device)
     train, valid = (Batch(batch.images.contiguous(), batch.labels) for batch in batches)

@@ -165,9 +165,8 @@ def forward_flop(config: ResolvedSearchConfig, stage: StageConfig, size: ImageSi
     """Multiplications and additions of one forward pass of a batch through the plain supernet."""
     spec = SupernetSpec.full(config.space.search_space())
     with torch.device("meta"):
-        network = ReferenceSupernet(
-            spec, cells=stage.cells, channels=stage.channels, n_classes=size.n_classes, in_channels=size.in_channels
-        )
+        sizes = {"cells": stage.cells, "channels": stage.channels, "n_classes": size.n_classes}
+        network = ReferenceSupernet(spec, **sizes, in_channels=size.in_channels, stem=config.stem)
         images = torch.empty(stage.batch, size.in_channels, size.resolution, size.resolution)
         mixture = torch.empty(spec.space.n_edges, spec.space.n_primitives)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

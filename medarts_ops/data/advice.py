@@ -13,7 +13,6 @@ from medarts_ops.data.suitable import (
     KEPT,
     LEAST_STEPS,
     LEAST_STEPS_AN_EPOCH,
-    PHOTO_SIDE,
     Counts,
     StagePlan,
     most_side,
@@ -26,6 +25,7 @@ from medarts_ops.data.suitable import (
 )
 from medarts_ops.data.survey import ELONGATED, Shapes, Survey
 from medarts_ops.quantities import counted
+from medarts_ops.settings import PHOTO_SIDE
 
 WORTH_SAYING = 0.1
 """The part of the images from which on elongated ones matter (ours)."""

@@ -6,6 +6,7 @@ the batch is indexed once. The order is DARTS's: crop and flip of the raw image,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -18,24 +19,33 @@ from medarts_ops.config import AugmentConfig
 DEFAULT_PADDING_DIVISOR = 8
 """DARTS pads 32×32 by 4."""
 
+CROP_RATIO = 4 / 3
+"""The widest crop of random size, width to height; the narrowest is as narrow (torchvision's RandomResizedCrop)."""
+
+CROP_ATTEMPTS = 10
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """What is done to a training image: sizes in pixels, 0 is off.
 
     `crop_padding` black pixels are put around the raw image before a crop of its own size; `flip` mirrors
-    left and right with probability 0.5; `cutout` is the side of the blanked square.
+    left and right with probability 0.5; `cutout` is the side of the blanked square. With a `smallest_crop`, a share of
+    the area, images are cropped at random sizes instead, and brought back to their own.
     """
 
     crop_padding: int
     flip: bool
     cutout: int
+    smallest_crop: float | None = None
 
     @classmethod
     def from_config(cls, config: AugmentConfig, resolution: tuple[int, int]) -> Augmentation:
         """Resolve an empty `crop_padding` to an eighth of the shorter side of `resolution`, (height, width)."""
-        padding = min(resolution) // DEFAULT_PADDING_DIVISOR if config.crop_padding is None else config.crop_padding
-        return cls(crop_padding=padding, flip=config.flip, cutout=config.cutout)
+        padding, smallest = config.crop_padding, config.random_resized_crop
+        if padding is None:
+            padding = min(resolution) // DEFAULT_PADDING_DIVISOR if smallest is None else 0
+        return cls(crop_padding=padding, flip=config.flip, cutout=config.cutout, smallest_crop=smallest)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Draws:
     """The random part of augmenting a batch, each [image]; what is off was not drawn and is None.
 
     `top` and `left` are where crops begin in the padded image, `is_flipped` which images are mirrored, `rows` and
-    `columns` the centres of cutout.
+    `columns` the centres of cutout; `boxes [image, 4]` are crops of random size, as `random_boxes` draws them.
     """
 
     top: Tensor | None
@@ -51,6 +61,7 @@ class Draws:
     is_flipped: Tensor | None
     rows: Tensor | None
     columns: Tensor | None
+    boxes: Tensor | None = None
 
     @classmethod
     def make(cls, n: int, size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator) -> Draws:
@@ -63,7 +74,9 @@ class Draws:
         top, left = integers(offsets, cropping), integers(offsets, cropping)
         flipped = integers(2, augmentation.flip)
         rows, columns = (integers(side, augmentation.cutout > 0) for side in size)
-        return cls(top, left, None if flipped is None else flipped.bool(), rows, columns)
+        smallest = augmentation.smallest_crop
+        boxes = None if smallest is None else random_boxes(n, size, smallest, generator)
+        return cls(top, left, None if flipped is None else flipped.bool(), rows, columns, boxes)
 
     @classmethod
     def join(cls, draws: Sequence[Draws]) -> Draws:
@@ -91,6 +104,8 @@ def training_batch(
     elif draws.is_flipped is not None:
         images = flip(images, draws.is_flipped)
     batch = normalise(images, mean, std, channels_last=channels_last)
+    if draws.boxes is not None:
+        batch = resized_crop(batch, draws.boxes)
     if draws.rows is not None and draws.columns is not None:
         batch = cutout(batch, draws.rows, draws.columns, augmentation.cutout)
     return batch
@@ -111,6 +126,53 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int, is_flipped: Te
     pixels = rows[:, :, None] * padded.shape[2] + (left[:, None] + column)[:, None, :]
     # Whole pixels by one number each: four times as fast as an index for each axis.
     return padded.reshape(-1, channels).index_select(0, pixels.view(-1)).view(images.shape)
+
+
+def random_boxes(n: int, size: tuple[int, int], smallest: float, generator: torch.Generator) -> Tensor:
+    """Draw `n` crops of images of `size` (height, width): [image, 4], of top, left, height and width, whole numbers.
+
+    Area uniform from the share `smallest` to 1, the logarithm of the ratio uniform, the first of ten that fits, else
+    the largest in the middle (Szegedy et al. 2015, as torchvision's RandomResizedCrop). All are drawn at once, so that
+    nothing waits for the device.
+    """
+    height, width = size
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    area = height * width * (smallest + (1 - smallest) * uniform(n, CROP_ATTEMPTS))
+    ratio = torch.exp(math.log(CROP_RATIO) * (2 * uniform(n, CROP_ATTEMPTS) - 1))
+    heights, widths = (area / ratio).sqrt().round(), (area * ratio).sqrt().round()
+    fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
+    first, one_fits = fits.int().argmax(dim=1, keepdim=True), fits.any(dim=1)
+    starts, parts = [], []
+    for drawn, side, other in ((heights, height, width), (widths, width, height)):
+        part = torch.where(one_fits, drawn.gather(1, first).squeeze(1), min(side, round(other * CROP_RATIO)))
+        free = side - part
+        anywhere = (uniform(n) * (free + 1)).floor().minimum(free)
+        starts.append(torch.where(one_fits, anywhere, (free / 2).floor()))
+        parts.append(part)
+    return torch.stack([*starts, *parts], dim=1)
+
+
+def resized_crop(batch: Tensor, boxes: Tensor) -> Tensor:
+    """Cut `boxes [image, 4]` (`random_boxes`) out of `batch [image, channel, height, width]`, enlarged to its size.
+
+    Bilinear, as torchvision's `resized_crop` of tensors; of normalised images it differs from that of raw ones by the
+    rounding to whole numbers alone.
+    """
+    height, width = batch.shape[2:]
+    top, left, heights, widths = boxes[:, :, None].unbind(dim=1)
+    rows, columns = (
+        start + ((torch.arange(side, device=batch.device) + 0.5) * part / side - 0.5).clamp(min=0).minimum(part - 1)
+        for start, part, side in ((top, heights, height), (left, widths, width))
+    )
+    # From −1 at the first pixel to 1 at the last.
+    y, x = (2 * place / max(side - 1, 1) - 1 for place, side in ((rows, height), (columns, width)))
+    grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
+    resized = functional.grid_sample(batch, grid.to(batch.dtype), mode="bilinear", align_corners=True)
+    is_last = batch.is_contiguous(memory_format=torch.channels_last)
+    return resized.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
 
 
 def flip(images: Tensor, is_flipped: Tensor) -> Tensor:

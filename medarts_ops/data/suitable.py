@@ -14,6 +14,7 @@ from medarts_ops.data.proxy import Sampling, held_out_counts, sample_size
 from medarts_ops.data.resolution import LARGEST_OWN_SIDE, SMALLEST_SIDE
 from medarts_ops.data.survey import Shapes, Survey
 from medarts_ops.errors import DataError
+from medarts_ops.settings import PHOTO_SIDE
 
 LADDER = (32, 64, 96, 128, 224)
 """Resolutions that are advised, in pixels a side (ours)."""
@@ -23,9 +24,6 @@ MOST_SIDE_OF = ((1_000, 96), (10_000, 128))
 
 MOST_MEMORY = 8 * 10**9
 """Bytes that all images may take once they are loaded (ours)."""
-
-PHOTO_SIDE = 96
-"""The side from which on the stem of ImageNet networks pays, which leaves an eighth of it: to a search, too (ours)."""
 
 LEAST_STEPS = 395
 """Steps of an individual in a stage: those of the paper's first one, 5 epochs of 5,000 images in batches of 64."""

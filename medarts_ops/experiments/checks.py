@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.evaluation_images import evaluation_images
 from medarts_ops.training.supervised import check_network
 
 
-def check_can_be_trained(config: EvaluateConfig, dataset: ImageDataset) -> None:
+def check_can_be_trained(config: ResolvedEvaluateConfig, dataset: ImageDataset) -> None:
     """Refuse settings with which every evaluation on these images would fail, whatever its genotype and seed.
 
     Raises:

@@ -16,7 +16,7 @@ from medarts_ops.experiments.protocol import estimated, measured, measured_colum
 from medarts_ops.experiments.statistics import paired_difference
 from medarts_ops.objectives.shown import axis
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.resolving import resolve_evaluate_config, resolve_search_config
+from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.summary import Bar, Bars, Cell, Column, Form, Summary
 
@@ -62,15 +62,16 @@ def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
     found = []
     for arm, name in zip(arms, names, strict=True):
         search = None if arm.search is None else resolve_search_config(arm.search)[0]
-        evaluation = None if arm.evaluation is None else resolve_evaluate_config(arm.evaluation)
-        config = evaluation or search
+        config = arm.evaluation or arm.search
         if config is None:
             raise ConfigError(f"arm {arm.subject!r} has no settings: give a search, an evaluation, or both")
         key = config.dataset.model_dump_json()
-        if key not in datasets:
-            datasets[key] = load_dataset(config.dataset)
-        if evaluation is not None:
+        evaluation = None
+        if arm.evaluation is not None:
+            evaluation, datasets[key] = resolve_evaluation(arm.evaluation, datasets.get(key))
             check_can_be_trained(evaluation, datasets[key])
+        elif key not in datasets:
+            datasets[key] = load_dataset(config.dataset)
         summary = datasets[key].summary(None)
         found.append(SweepArm(name, arm.subject, search, evaluation, arm.genotype, summary))
     return tuple(found)

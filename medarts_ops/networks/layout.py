@@ -9,10 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.errors import ConfigError
-from medarts_ops.settings import StemKind
+from medarts_ops.settings import PHOTO_SIDE, StemChoice, StemKind
 from medarts_ops.space.search_space import SearchSpace
 
 STEM_MULTIPLIER = 3  # the stem for CIFAR has 3C channels (DARTS)
+
+SMALLEST_PHOTO = 64
+"""Side of images that a stem of three convolutions and two reductions leave a map of 2×2."""
+
+
+def resolve_stem(asked: StemChoice, resolution: tuple[int, int]) -> StemKind:
+    """The stem of a network that sees images of `resolution`, (height, width): as asked for, `auto` by their size."""
+    if asked != "auto":
+        return asked
+    return "imagenet" if min(resolution) >= PHOTO_SIDE else "cifar"
+
+
+def check_stem(stem: StemKind, channels: int, resolution: tuple[int, int], path: str = "") -> None:
+    """Refuse, by a ConfigError, images and channels that a stem is no match for; `path` is before `channels`."""
+    if stem != "imagenet":
+        return
+    if channels % 2:
+        raise ConfigError(f"{path}channels is {channels} and stem imagenet, which halves them: give an even number")
+    if min(resolution) < SMALLEST_PHOTO:
+        height, width = resolution
+        raise ConfigError(
+            f"stem is imagenet and the images are {height}×{width}: allowed are sides of {SMALLEST_PHOTO} or more, "
+            "of which a 32nd is left; set stem=cifar or dataset.resolution"
+        )
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class ReluConvNorm(ReluFirst):
         )
 
 
+LEAST_SAFE_CHANNELS = 16
+LARGEST_SAFE_MAP = 40
+
+
 class FactorizedReduce(nn.Module):
     """Halve the size with two 1×1 convolutions of stride 2, the second one shifted by a pixel.
 
@@ -71,9 +75,22 @@ class FactorizedReduce(nn.Module):
 
     def after_relu(self, activated: Tensor) -> Tensor:
         """As `forward`, from images that went through ReLU already."""
-        halves = (self.straight(activated), self.shifted(shift_by_a_pixel(activated)))
+        halves = (every_second(activated, self.straight), every_second(shift_by_a_pixel(activated), self.shifted))
         result: Tensor = self.norm(torch.cat(halves, dim=1))
         return result
+
+
+def every_second(images: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """A 1×1 convolution of stride 2.
+
+    Of few channels on large maps the pixels that count are taken first: torch 2.14's backward pass of the convolution
+    on a CPU writes beyond its memory there (oneDNN, channels-last: fewer than 16 channels, maps larger than 40).
+    """
+    narrow = max(convolution.in_channels, convolution.out_channels) < LEAST_SAFE_CHANNELS
+    if torch.is_grad_enabled() and images.device.type == "cpu" and narrow and max(images.shape[2:]) > LARGEST_SAFE_MAP:
+        return F.conv2d(images[:, :, ::2, ::2], convolution.weight)
+    convolved: Tensor = convolution(images)
+    return convolved
 
 
 def shift_by_a_pixel(images: Tensor) -> Tensor:

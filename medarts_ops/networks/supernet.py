@@ -14,29 +14,74 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.planes import MixNorm, PlaneNorm, Reductions, shuffled, to_planes, uniform_weight
+from medarts_ops.networks.planes import (
+    MixNorm,
+    PlaneNorm,
+    Reductions,
+    from_planes,
+    shuffled,
+    to_planes,
+    uniform_weight,
+)
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.state_edges import EdgeWeights, StateEdges
+from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
 
-class Stem(nn.Module):
-    """3×3 convolution and the supernet's only affine batch norm (DARTS)."""
+class StemConvolution(nn.Module):
+    """3×3 convolution and a batch norm, which stems alone have affine (DARTS)."""
 
-    def __init__(self, individuals: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, individuals: int, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
+        self.individuals, self.stride = individuals, stride
         shape = (individuals, out_channels, in_channels, 3, 3)
         self.weight = nn.Parameter(uniform_weight(shape, fan_in=in_channels * 9))
         self.scale = nn.Parameter(torch.ones(individuals, out_channels))
         self.shift = nn.Parameter(torch.zeros(individuals, out_channels))
         self.norm = PlaneNorm(individuals * out_channels)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """[individual, image, channel, height, width] → planes, rows [individual, channel]."""
-        grouped = images.transpose(0, 1).flatten(1, 2)
-        convolved = F.conv2d(grouped, self.weight.flatten(0, 1), padding=1, groups=len(images))
+    def normed(self, grouped: Tensor) -> Tensor:
+        """[image, individual · channel, height, width] → planes, rows [individual, channel]."""
+        weight = self.weight.flatten(0, 1)
+        convolved = F.conv2d(grouped, weight, stride=self.stride, padding=1, groups=self.individuals)
         normed: Tensor = self.norm(to_planes(convolved), self.scale.flatten(), self.shift.flatten())
         return normed
+
+
+class Stem(StemConvolution):
+    """What is before the cells for images of CIFAR's size: one convolution of 3C channels."""
+
+    def __init__(self, individuals: int, in_channels: int, channels: int) -> None:
+        super().__init__(individuals, in_channels, STEM_MULTIPLIER * channels)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[individual, image, channel, height, width] → both inputs of the first cell after their ReLU, one here."""
+        activated = F.relu(self.normed(_grouped(images)))
+        return activated, activated
+
+
+class PhotoStem(nn.Module):
+    """The stem `imagenet`: three convolutions of stride 2, of which the first cell reads the last two (DARTS)."""
+
+    def __init__(self, individuals: int, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.at_half = StemConvolution(individuals, in_channels, channels // 2, stride=2)
+        self.at_quarter = StemConvolution(individuals, channels // 2, channels, stride=2)
+        self.at_eighth = StemConvolution(individuals, channels, channels, stride=2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[individual, image, channel, height, width] → planes at a quarter and an eighth of the side, after ReLU."""
+        half = F.relu(self.at_half.normed(_grouped(images)))
+        quarter = F.relu(self.at_quarter.normed(from_planes(half)))
+        return quarter, F.relu(self.at_eighth.normed(from_planes(quarter)))
+
+
+STEMS: dict[StemKind, Callable[[int, int, int], Stem | PhotoStem]] = {"cifar": Stem, "imagenet": PhotoStem}
+
+
+def _grouped(images: Tensor) -> Tensor:
+    return images.transpose(0, 1).flatten(1, 2)
 
 
 class Classifier(nn.Module):
@@ -113,13 +158,21 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self, spec: SupernetSpec, *, cells: int, channels: int, n_classes: int, in_channels: int, individuals: int = 1
+        self,
+        spec: SupernetSpec,
+        *,
+        cells: int,
+        channels: int,
+        n_classes: int,
+        in_channels: int,
+        stem: StemKind = "cifar",
+        individuals: int = 1,
     ) -> None:
         super().__init__()
         spec.check_channels(channels)
         n_nodes = spec.space.n_nodes
-        places = list(cell_places(cells, channels, (n_nodes, n_nodes)))
-        self.stem = Stem(individuals, in_channels, STEM_MULTIPLIER * channels)
+        places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
+        self.stem = STEMS[stem](individuals, in_channels, channels)
         self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
         self.classifier = Classifier(individuals, places[-1].channels * n_nodes, n_classes)
 
@@ -130,8 +183,7 @@ class Supernet(nn.Module):
 
         Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
-        output = self.stem(images)
-        before_previous = previous = F.relu(output)
+        before_previous, previous = self.stem(images)
         weights: dict[bool, list[EdgeWeights]] = {}
         for cell in self.cells:
             assert isinstance(cell, MixedCell)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from medarts_ops.config import Direction, ParaAugConfig
+from medarts_ops.config import Direction, ResolvedParaAugConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.individual import TrainedIndividual
 
@@ -18,7 +18,7 @@ class MeasuringContext:
     `resolution` is height and width of the standard data, on which the found network will run.
     """
 
-    para_aug: ParaAugConfig
+    para_aug: ResolvedParaAugConfig
     n_classes: int
     in_channels: int
     resolution: tuple[int, int]

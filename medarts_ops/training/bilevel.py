@@ -102,7 +102,8 @@ class SearchTraining:
         if task.masks is not None:
             spec = spec.restricted(task.masks.normal, task.masks.reduce)
         size = {"cells": task.stage.cells, "channels": task.stage.channels}
-        build = partial(Supernet, spec, **size, n_classes=data.n_classes, in_channels=data.images.shape[-1])
+        images = {"n_classes": data.n_classes, "in_channels": data.images.shape[-1]}
+        build = partial(Supernet, spec, **size, **images, stem=task.config.stem)
         singles: list[Supernet] = []
         for individual in task.individuals:
             with initial_weights(integer_seed(task.config.seed, individual.stage, individual.number, Stream.WEIGHTS)):

@@ -29,7 +29,7 @@ from medarts_ops.strategies.skip_repair import read_genotype
 from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.weight_steps import clipped_update, cosine_rate
+from medarts_ops.training.weight_steps import SCHEDULES, clipped_update
 
 
 class EpochSums(NamedTuple):
@@ -99,9 +99,9 @@ class Member:
         return integer_seed(self._task.config.seed, self.individual.stage, self.individual.number, stream)
 
     def rate(self, epoch: int) -> float:
-        """The weights' learning rate: a cosine over the stage, whose first epoch runs at exactly the initial rate."""
-        lr = self.individual.hyperparameters.weights_lr
-        return cosine_rate(lr, min(self._task.config.weights.lr_min, lr), epoch, self._task.stage.epochs)
+        """The weights' learning rate: it falls over the stage, whose first epoch runs at exactly the initial rate."""
+        lr, weights = self.individual.hyperparameters.weights_lr, self._task.config.weights
+        return SCHEDULES[weights.schedule](lr, min(weights.lr_min, lr), epoch, self._task.stage.epochs)
 
     def set_rate(self, value: float) -> None:
         group = self._weights_optimizer.param_groups[0]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medarts_ops.config import EvaluateConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.data.dataset import ImageDataset
@@ -19,29 +19,17 @@ from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.derived import DerivedNetwork, least_batch
+from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
-from medarts_ops.training.weight_steps import clipped_update, cosine_rate
-
-SMALLEST_PHOTO = 64
-"""Side of images that a stem of three convolutions and two reductions leave a map of 2×2."""
+from medarts_ops.training.weight_steps import SCHEDULES, accumulated, clipped_update, warmed_up
 
 
-def check_network(config: EvaluateConfig, resolution: tuple[int, int]) -> None:
+def check_network(config: ResolvedEvaluateConfig, resolution: tuple[int, int]) -> None:
     """Refuse, by a ConfigError, images that a network is no match for, and fewer of them a step than it takes."""
-    if config.stem == "imagenet":
-        if config.channels % 2:
-            raise ConfigError(
-                f"channels is {config.channels} and stem imagenet, which halves them: give an even number"
-            )
-        if min(resolution) < SMALLEST_PHOTO:
-            height, width = resolution
-            raise ConfigError(
-                f"stem is imagenet and the images are {height}×{width}: allowed are sides of {SMALLEST_PHOTO} or more, "
-                "of which a 32nd is left; set stem=cifar or dataset.resolution"
-            )
+    check_stem(config.stem, config.channels, resolution)
     least = least_batch(auxiliary=config.auxiliary.weight > 0, stem=config.stem)
     if config.batch < least:
         raise ConfigError(
@@ -53,7 +41,9 @@ def check_network(config: EvaluateConfig, resolution: tuple[int, int]) -> None:
 class SupervisedTraining:
     """A network in training, with all that it needs; `statistics`, of its training images, normalise all."""
 
-    def __init__(self, genotype: Genotype, config: EvaluateConfig, dataset: ImageDataset, runtime: Runtime) -> None:
+    def __init__(
+        self, genotype: Genotype, config: ResolvedEvaluateConfig, dataset: ImageDataset, runtime: Runtime
+    ) -> None:
         check_network(config, dataset.resolution)
         self._config, self._runtime = config, runtime
         with initial_weights(_seed(config, Stream.WEIGHTS)):
@@ -90,15 +80,16 @@ class SupervisedTraining:
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
         """One pass over the training images, then the test set; TrainingDiverged if a loss became NaN or infinite."""
         started = time.perf_counter()
-        lr = cosine_rate(self._config.weights.lr, self._config.weights.lr_min, epoch, self._config.epochs)
+        config, lr = self._config, self._rate(epoch)
         self._optimizer.param_groups[0]["lr"] = lr
         # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
-        drop = self._config.drop_path * epoch / self._config.epochs
+        drop = config.drop_path * epoch / config.epochs
         self.network.train()
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
-        for indices in batch_order(len(self._train), self._config.batch, self._order, self.network.least_batch):
+        batches = batch_order(len(self._train), config.batch, self._order, self.network.least_batch)
+        for indices, share, is_last in accumulated(batches, config.accumulate):
             batch = self._train.augmented(indices, self._augmentation, self._augment_stream)
-            loss, right = self.step(batch, drop)
+            loss, right = self.step(batch, drop, share, is_last=is_last)
             loss_sum += loss * len(indices)
             correct += right
         trained = time.perf_counter()
@@ -125,16 +116,27 @@ class SupervisedTraining:
         self.history.append(record)
         return record
 
-    def step(self, batch: Batch, drop: float) -> tuple[Tensor, Tensor]:
-        """One step of the weights; returns the classifier's mean loss and its hits, without waiting for the device."""
+    def _rate(self, epoch: int) -> float:
+        config, weights = self._config, self._config.weights
+        falling = SCHEDULES[weights.schedule](weights.lr, weights.lr_min, epoch, config.epochs)
+        return warmed_up(falling, weights.lr, epoch, config.warmup_epochs)
+
+    def step(self, batch: Batch, drop: float, share: float = 1.0, *, is_last: bool = True) -> tuple[Tensor, Tensor]:
+        """A step of the weights, or the `share` of one that a batch has: its last batch steps them.
+
+        Returns the classifier's mean loss and its hits, without waiting for the device.
+        """
+        smoothing = self._config.label_smoothing
         with self._runtime.autocast():
             logits, auxiliary = self.network(batch.images, drop, self._drop_stream)
-            main = loss = F.cross_entropy(logits, batch.labels)
+            main = loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
             if auxiliary is not None:
-                loss = loss + self._config.auxiliary.weight * F.cross_entropy(auxiliary, batch.labels)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
+                of_auxiliary = F.cross_entropy(auxiliary, batch.labels, label_smoothing=smoothing)
+                loss = loss + self._config.auxiliary.weight * of_auxiliary
+        self._scaler.scale(loss * share).backward()
+        if is_last:
+            clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
+            self._optimizer.zero_grad(set_to_none=True)
         return main.detach().float(), hits(logits, batch.labels)
 
     def state(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from medarts_ops.training.runtime import Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CPU = torch.device("cpu")
-DARTS = resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1, workers=1)))
+DARTS = resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1, workers=1)), (16, 16))
 TWO_IMAGES = DARTS.stages[0].model_copy(update={"batch": 2})
 
 
@@ -96,6 +96,17 @@ def test_needed_work_is_counted_as_by_hand():
     assert counter.get_total_flops() == 2 * 2 * per_image
     one, two = (forward_flop(DARTS, DARTS.stages[0].model_copy(update={"batch": n}), SIZE) for n in (1, 2))
     assert two == 2 * one > 0
+
+
+def test_a_step_on_photos_is_raced_behind_the_stem_for_photos():
+    size = ImageSize(resolution=96, in_channels=3, n_classes=2)
+    photos = resolve_config_alone(SearchConfig(runtime=DARTS.runtime), (96, 96))
+    stage = StageConfig(name="only", cells=3, channels=2, batch=2, population=1)
+    timing = measure_step(photos, stage, size, 1)
+    assert photos.stem == "imagenet" and timing.reference_launches > timing.launches
+    # Its cells see 12×12, not 96×96.
+    small = photos.model_copy(update={"stem": "cifar"})
+    assert forward_flop(small, stage, size) > 20 * forward_flop(photos, stage, size)
 
 
 def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes():

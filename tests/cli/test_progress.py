@@ -195,7 +195,7 @@ def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
         images_per_second=144.0,
     )
     result = EvaluationResult(genotype=make_genotype(), parameters=12345, history=(record,), seconds=30.0)
-    config = resolve_evaluate_config(EvaluateConfig(epochs=3))
+    config = resolve_evaluate_config(EvaluateConfig(epochs=3), (8, 8))
     started = EvaluationStarted(
         config=config, genotype=make_genotype(), parameters=12345, dataset=make_dataset_summary()
     )

@@ -18,9 +18,12 @@ from medarts_ops.configs.presets import (
     read_settings_file,
 )
 from medarts_ops.errors import ConfigError
+from medarts_ops.networks.counting import count_parameters
+from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
+from medarts_ops.space.zoo import zoo
 from medarts_ops.strategies.registry import STRATEGIES
 
-EVOLUTIONS = ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "npz")
+EVOLUTIONS = ("cifar10", "cifar10-paper", "cifar100", "digits", "folder", "imagenet", "npz")
 SYSTEMS = tuple(name for name in STRATEGIES.names() if name != "fixed")  # each alone, as published
 BASELINES = ("evolution", "random")
 
@@ -105,6 +108,23 @@ def test_evaluation_is_darts_setting_except_on_digits(name: str) -> None:
     config = load_evaluate_config(name)
     defaults = EvaluateConfig()
     assert config.model_copy(update={"preset": defaults.preset, "dataset": defaults.dataset}) == defaults
+
+
+def test_photos_are_evaluated_as_published_on_imagenet() -> None:
+    config = load_evaluate_config("imagenet")
+    of_darts = {"cells": 14, "channels": 48, "epochs": 250, "batch": 128, "label_smoothing": 0.1, "drop_path": 0.0}
+    assert config.model_dump(include=set(of_darts)) == of_darts and config.auxiliary.weight == 0.4
+    rate = config.weights
+    assert (rate.lr, rate.weight_decay, rate.momentum, rate.grad_clip) == (0.1, 3e-5, 0.9, 5.0)
+    assert (rate.schedule, rate.lr_min, config.warmup_epochs) == ("linear", 0.0, 5)  # P-DARTS, PC-DARTS
+    assert (config.augment.random_resized_crop, config.augment.cutout, config.augment.flip) == (0.08, 0, True)
+    resolved = resolve_evaluate_config(config, (224, 224))
+    sizes = {"cells": resolved.cells, "channels": resolved.channels, "stem": resolved.stem}
+    counted = count_parameters(zoo()["DARTS_V2"].genotype, **sizes, n_classes=1000, in_channels=3)
+    assert counted == 4_718_752  # published: 4.7 M
+    # What a search of it counts is what is evaluated.
+    search = resolve_config_alone(load_search_config("imagenet"), (112, 112))
+    assert search.stem == "imagenet" and search.para_aug.model_dump() == sizes
 
 
 def test_digits_are_neither_mirrored_nor_halved_nor_blanked() -> None:

@@ -11,7 +11,7 @@ import torch
 from factories import make_derived, make_genotype, make_trained
 from torch import nn
 
-from medarts_ops.config import ObjectiveConfig, ParaAugConfig
+from medarts_ops.config import ObjectiveConfig, ResolvedParaAugConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.individual import FailedIndividual
 from medarts_ops.networks.counting import count_parameters
@@ -21,8 +21,8 @@ from medarts_ops.objectives.registry import OBJECTIVES, evaluate_individual, res
 from medarts_ops.objectives.shown import axis
 from medarts_ops.space.zoo import zoo_genotype
 
-CONTEXT = MeasuringContext(ParaAugConfig(cells=3, channels=2), n_classes=10, in_channels=1, resolution=(8, 8))
-FULL_SIZE = MeasuringContext(ParaAugConfig(), n_classes=10, in_channels=3, resolution=(32, 32))
+CONTEXT = MeasuringContext(ResolvedParaAugConfig(cells=3, channels=2), n_classes=10, in_channels=1, resolution=(8, 8))
+FULL_SIZE = MeasuringContext(ResolvedParaAugConfig(), n_classes=10, in_channels=3, resolution=(32, 32))
 
 
 @pytest.fixture(params=OBJECTIVES.names())
@@ -83,7 +83,7 @@ def test_params_is_the_size_of_the_full_evaluation_network():
 
 
 def test_params_of_a_network_for_photos_are_counted_with_its_stem():
-    photos = ParaAugConfig(cells=14, channels=48, stem="imagenet")
+    photos = ResolvedParaAugConfig(cells=14, channels=48, stem="imagenet")
     context = replace(FULL_SIZE, para_aug=photos, n_classes=1000)
     trained = make_trained(genotype=zoo_genotype("DARTS_V2"))
     evaluated = evaluate_individual(trained, [ObjectiveConfig(name="params")], context)

@@ -7,12 +7,25 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.v2 import functional
 
 from medarts_ops.config import AugmentConfig
-from medarts_ops.data.augment import Augmentation, Draws, crop, cutout, flip, normalise, training_batch
+from medarts_ops.data.augment import (
+    Augmentation,
+    Draws,
+    crop,
+    cutout,
+    flip,
+    normalise,
+    random_boxes,
+    resized_crop,
+    training_batch,
+)
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
 FULL = Augmentation(crop_padding=2, flip=True, cutout=6)
+SIZED = Augmentation(crop_padding=0, flip=True, cutout=2, smallest_crop=0.1)
 
 
 def _images(n: int = 12, height: int = 9, width: int = 11, channels: int = 3) -> Tensor:
@@ -161,9 +174,44 @@ def test_a_given_crop_padding_is_kept_even_when_it_is_zero() -> None:
     assert Augmentation.from_config(AugmentConfig(crop_padding=0), (32, 32)).crop_padding == 0
 
 
-def test_joined_draws_augment_as_each_batch_alone() -> None:
+@pytest.mark.parametrize("augmentation", [FULL, SIZED])
+def test_joined_draws_augment_as_each_batch_alone(augmentation: Augmentation) -> None:
     images, size = _images(n=8), (9, 11)
-    draws = [Draws.make(4, size, FULL, _generator(seed)) for seed in (0, 1)]
-    together = training_batch(images, MEAN, STD, FULL, Draws.join(draws))
-    alone = [training_batch(part, MEAN, STD, FULL, each) for part, each in zip(images.split(4), draws, strict=True)]
-    assert torch.equal(together, torch.cat(alone))
+    draws = [Draws.make(4, size, augmentation, _generator(seed)) for seed in (0, 1)]
+    together = training_batch(images, MEAN, STD, augmentation, Draws.join(draws))
+    pairs = zip(images.split(4), draws, strict=True)
+    alone = [training_batch(part, MEAN, STD, augmentation, each) for part, each in pairs]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_a_crop_of_random_size_is_torchvisions_at_every_box() -> None:
+    size = (23, 17)
+    batch, boxes = normalise(_images(64, *size), MEAN, STD), random_boxes(64, size, 0.08, _generator())
+    whole = torch.tensor([0.0, 0.0, *size])
+    boxes = torch.cat([whole[None], boxes[1:]])
+    for image, box, got in zip(batch, boxes, resized_crop(batch, boxes), strict=True):
+        theirs = functional.resized_crop(image, *(int(number) for number in box), list(size), antialias=True)
+        torch.testing.assert_close(got, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 90), (10, 90)])
+def test_boxes_have_the_sizes_shapes_and_places_of_torchvisions(size: tuple[int, int]) -> None:
+    ours = random_boxes(4000, size, 0.08, _generator())
+    top, left, height, width = ours.unbind(dim=1)
+    assert bool(((height >= 1) & (width >= 1) & (top >= 0) & (left >= 0)).all())
+    assert bool(((top + height <= size[0]) & (left + width <= size[1])).all()) and torch.equal(ours, ours.round())
+    torch.manual_seed(0)
+    image = torch.empty(1, *size)
+    theirs = torch.tensor([RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
+    for kind in (torch.Tensor.mean, torch.Tensor.std):
+        torch.testing.assert_close(kind(ours, dim=0), kind(theirs.float(), dim=0), rtol=0.06, atol=0.3)
+
+
+def test_a_batch_is_cropped_at_random_sizes_in_place_of_padding() -> None:
+    asked = AugmentConfig(random_resized_crop=0.25)
+    assert Augmentation.from_config(asked, (32, 32)) == Augmentation(0, flip=True, cutout=0, smallest_crop=0.25)
+    batch = augmented(_images(), MEAN, STD, SIZED, _generator())
+    assert batch.shape == (12, 3, 9, 11) and batch.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.allclose(batch, normalise(_images(), MEAN, STD))
+    with pytest.raises(ValueError, match="crop_padding is 4 and random_resized_crop 0.08: allowed is one of the two"):
+        AugmentConfig(crop_padding=4, random_resized_crop=0.08)

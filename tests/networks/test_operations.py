@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.networks.operations import OPERATION_TABLE, build_operation
+from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, build_operation
 from medarts_ops.space.search_space import OPERATIONS
 
 
@@ -25,6 +27,24 @@ def test_operations_with_parameters_are_those_that_have_some_at_stride_1(name):
 def test_every_operation_keeps_channels_and_rounds_sizes_up(name, stride):
     operation = build_operation(name, 4, stride, affine=True)
     assert operation(torch.randn(2, 4, 9, 6)).shape == (2, 4, -(-9 // stride), 6 // stride)
+
+
+@pytest.mark.parametrize("side", [40, 48])
+def test_a_narrow_reduction_of_a_large_map_trains_as_in_float64(side):
+    """Through the convolution's own backward pass a process dies on some CPUs, soon if not at once."""
+    torch.manual_seed(0)
+    single, images = FactorizedReduce(8, 8, affine=True), torch.randn(4, 8, side, side)
+    double = copy.deepcopy(single).double()
+    single.to(memory_format=torch.channels_last)
+    for _ in range(3):
+        seen = []
+        for network, type_ in ((single, torch.float32), (double, torch.float64)):
+            given = images.to(type_).contiguous(memory_format=torch.channels_last).requires_grad_()
+            reduced = network(given)
+            gradients = torch.autograd.grad(reduced.square().mean(), [given, network.straight.weight])
+            seen.append([reduced.double(), *(gradient.double() for gradient in gradients)])
+        for ours, theirs in zip(*seen, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_operation_is_refused_with_what_is_allowed():

@@ -19,6 +19,7 @@ from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet, stack_supernets
+from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 
 
@@ -46,6 +47,8 @@ SPECS = {
     "half of the channels, every operation": replace(thinned(EVERY, 4), channel_share=2),
     "a quarter of the channels": replace(SupernetSpec.full(SPACE), channel_share=4),
     "a quarter of the channels, every operation": replace(thinned(EVERY, 5), channel_share=4),
+    "photos": SupernetSpec.full(SPACE),
+    "photos, half of the channels, every operation": replace(thinned(EVERY, 7), channel_share=2),
     "dropout": SupernetSpec.full(SPACE),
     "dropout, half of the channels, every operation": replace(thinned(EVERY, 6), channel_share=2),
 }
@@ -64,6 +67,10 @@ def mixture_of(alpha: torch.Tensor) -> torch.Tensor:
     return alpha.softmax(-1) * (0.3 + alpha[..., -1:].sigmoid())
 
 
+def stem_of(name: str) -> StemKind:
+    return "imagenet" if name.startswith("photos") else "cifar"
+
+
 def dropout_of(name: str) -> SkipDropout | None:
     return DROPOUT if name.startswith("dropout") else None
 
@@ -73,11 +80,12 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     """Both supernets with the same weights after a training step of each, and what else the step was given."""
     torch.manual_seed(0)
     spec = SPECS[request.param]
-    sizes = {"cells": 4, "channels": 4, "n_classes": 5, "in_channels": 3}
+    sizes = {"cells": 4, "channels": 4, "n_classes": 5, "in_channels": 3, "stem": stem_of(request.param)}
     supernet, reference = Supernet(spec, **sizes).double(), ReferenceSupernet(spec, **sizes).double()
     copy_weights(supernet, reference)
     alphas = [torch.randn(spec.space.n_edges, spec.space.n_primitives).double() for _ in range(2)]
-    images, labels = torch.randn(6, 3, 9, 8).double(), torch.tensor([0, 1, 2, 3, 4, 0])
+    side = (41, 34) if stem_of(request.param) == "imagenet" else (9, 8)
+    images, labels = torch.randn(6, 3, *side).double(), torch.tensor([0, 1, 2, 3, 4, 0])
     for network in (supernet, reference):
         mine = [alpha.clone().requires_grad_() for alpha in alphas]
         mixtures = [mixture_of(alpha) for alpha in mine]
@@ -97,7 +105,8 @@ def test_logits_and_alpha_gradients_equal_the_reference(pair):
 def test_weight_gradients_equal_the_reference(pair):
     supernet, reference, _ = pair
     pairs = list(parameter_pairs(supernet, reference, lambda module: module.weight.grad))
-    seen = sum(ours.numel() for ours, _ in pairs) + supernet.stem.shift.numel() + supernet.classifier.bias.numel()
+    biases = [each for name, each in supernet.named_parameters() if name.endswith(("shift", "bias"))]
+    seen = sum(ours.numel() for ours, _ in pairs) + sum(each.numel() for each in biases)
     assert seen == sum(parameter.numel() for parameter in supernet.parameters())
     for ours, theirs in pairs:
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-12)
@@ -112,7 +121,7 @@ def test_running_statistics_equal_the_reference(pair, statistic):
 
 def test_eval_mode_equals_the_reference(pair):
     supernet, reference, alphas = pair
-    images = torch.randn(3, 3, 9, 8).double()
+    images = torch.randn(3, 3, 33, 32).double()
     mixtures = [mixture_of(alpha) for alpha in alphas]
     with torch.no_grad():
         ours = in_a_stack_of_one(supernet.eval())(images, *mixtures, DROPOUT)  # nothing drops outside of training
@@ -120,13 +129,13 @@ def test_eval_mode_equals_the_reference(pair):
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["full", *(name for name in SPECS if "every operation" in name)])
+@pytest.mark.parametrize("name", ["full", "photos", *(name for name in SPECS if "every operation" in name)])
 def test_a_stack_computes_what_its_individuals_compute_alone(name):
     torch.manual_seed(0)
-    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3}
+    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3, "stem": stem_of(name)}
     singles = [Supernet(SPECS[name], **sizes).double() for _ in range(3)]
     stack = stack_supernets(lambda n: Supernet(SPECS[name], individuals=n, **sizes).double(), singles)
-    images = torch.randn(3, 4, 3, 9, 8).double()
+    images = torch.randn(3, 4, 3, *((33, 34) if stem_of(name) == "imagenet" else (9, 8))).double()
     space = SPECS[name].space
     mixtures = [mixture_of(torch.randn(3, space.n_edges, space.n_primitives).double()) for _ in range(2)]
     probability, seeds = torch.tensor([0.2, 0.0, 0.7]).double(), torch.tensor([3, 4, -5])
@@ -199,6 +208,18 @@ def test_frozen_statistics_stay_where_they_are():
     assert not torch.equal(before["stem.norm.running_mean"], supernet.stem.norm.running_mean)
 
 
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_cells_for_photos_see_an_eighth_of_the_side_and_the_first_reads_two_scales(in_channels):
+    sizes = {"cells": 3, "channels": 4, "n_classes": 4, "in_channels": in_channels, "stem": "imagenet"}
+    supernet = Supernet(SPECS["full"], **sizes)
+    quarter, eighth = supernet.stem(torch.randn(1, 2, in_channels, 66, 64))
+    assert quarter.shape == (4, 2, 17, 16) and eighth.shape == (4, 2, 9, 8)
+    first = supernet.cells[0]
+    assert first.preprocess0(quarter).shape == first.preprocess1(eighth).shape == eighth.shape
+    # By hand: 3×3 convolutions in→2, 2→4, 4→4, each with scale and shift; DARTS's search network has no other stem.
+    assert sum(each.numel() for each in supernet.stem.parameters()) == in_channels * 18 + 72 + 144 + 2 * (2 + 4 + 4)
+
+
 @pytest.mark.parametrize("side", [8, 28, 33])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_odd_sizes_give_logits(side, channels):
@@ -238,11 +259,12 @@ class Moves(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack):
+@pytest.mark.parametrize(("stack", "stem", "side"), [(1, "cifar", 9), (3, "cifar", 9), (3, "imagenet", 65)])
+def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack, stem, side):
     spec = replace(SupernetSpec.full(SearchSpace(n_nodes=2, primitives=OPERATIONS)), channel_share=2)
-    supernet = Supernet(spec, cells=3, channels=4, n_classes=5, in_channels=3, individuals=stack).to("meta")
-    images = torch.empty(stack, 2, 3, 9, 9, device="meta")
+    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3, "individuals": stack}
+    supernet = Supernet(spec, **sizes, stem=stem).to("meta")
+    images = torch.empty(stack, 2, 3, side, side, device="meta")
     mixture = torch.empty(stack, spec.space.n_edges, spec.space.n_primitives, device="meta", requires_grad=True)
     dropout = SkipDropout(torch.empty(stack, device="meta"), torch.empty(stack, dtype=torch.int64, device="meta"))
     supernet(images, mixture, mixture, dropout).sum().backward()  # makes tables and gradients

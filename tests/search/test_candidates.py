@@ -80,7 +80,9 @@ def test_a_candidate_is_the_individual_as_it_was_after_that_epoch() -> None:
 
 
 def test_an_early_genotype_that_is_better_goes_on_in_place_of_the_last() -> None:
-    settings = resolve_config_alone(config().model_copy(update={"objectives": (ObjectiveConfig(name="derived_loss"),)}))
+    settings = resolve_config_alone(
+        config().model_copy(update={"objectives": (ObjectiveConfig(name="derived_loss"),)}), (8, 8)
+    )
     tried = [
         EvaluatedIndividual(trained=candidate, objectives={"derived_loss": loss})
         for number, losses in enumerate(((1.0, 0.4, 0.7), (0.5, 0.9, 0.5)))

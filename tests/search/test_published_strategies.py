@@ -80,7 +80,7 @@ def one_task_each(folder: Path, **runtime: object) -> list[TrainingTask]:
     prepare_search_data(config_of("darts")).stages[0].save(path)
     tasks = []
     for number, name in enumerate(STRATEGIES.names()):
-        config = resolve_config_alone(config_of(name))
+        config = resolve_config_alone(config_of(name), (8, 8))
         config = config.model_copy(update={"runtime": config.runtime.model_copy(update=runtime)})
         who = random_individual(config, number)
         tasks.append(TrainingTask(individuals=(who,), stage=config.stages[0], config=config, stage_data=str(path)))
@@ -178,7 +178,7 @@ def test_proposals_of_what_is_no_number_of_the_strategy_are_refused_in_one_line(
     runtime = config.runtime.model_copy(update={"stack": stack})
     with pytest.raises(ConfigError, match=said):
         resolve_config_alone(
-            config.model_copy(update={"proposals": ProposalsConfig(strategy=limits), "runtime": runtime})
+            config.model_copy(update={"proposals": ProposalsConfig(strategy=limits), "runtime": runtime}), (8, 8)
         )
 
 
@@ -213,7 +213,7 @@ def test_channels_that_a_quarter_does_not_divide_are_refused_by_the_stage() -> N
     config = config_of("pc-darts")
     odd = config.model_copy(update={"stages": tuple(s.model_copy(update={"channels": 6}) for s in config.stages)})
     with pytest.raises(ConfigError, match=r"stages\.0\.channels"):
-        resolve_config_alone(odd)
+        resolve_config_alone(odd, (8, 8))
 
 
 def test_single_level_wants_images_to_rank_by_and_first_order() -> None:
@@ -221,4 +221,4 @@ def test_single_level_wants_images_to_rank_by_and_first_order() -> None:
         SearchConfig(levels="single")
     second = config_of("darts", order="second").model_copy(update={"levels": "single", "ranking_split": "holdout"})
     with pytest.raises(ConfigError, match="strategy.order is second and levels single"):
-        resolve_config_alone(second)
+        resolve_config_alone(second, (8, 8))

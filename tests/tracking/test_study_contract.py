@@ -58,6 +58,9 @@ BEFORE: dict[str, object] = {
 """As the release before `runtime.executor` stored it, for the search below."""
 
 ADDED: dict[str, object] = {
+    "stem": "cifar",
+    "weights.schedule": "cosine",
+    "augment.random_resized_crop": None,
     "para_aug.stem": "cifar",
     "candidates": "last",
     "most_candidates": 3,

@@ -17,8 +17,10 @@ from medarts_ops.individual import (
     FailedIndividual,
     TrainedIndividual,
 )
+from medarts_ops.networks.supernet import PhotoStem
 from medarts_ops.populations import random_individual
 from medarts_ops.tasks import TrainingTask
+from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
@@ -68,6 +70,18 @@ def test_the_first_epoch_runs_at_exactly_the_initial_rate_and_then_falls_as_a_co
     assert rates[0] == 0.025
     cosine = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
     assert rates == pytest.approx(cosine, rel=1e-12)
+
+
+def test_photos_are_searched_behind_the_stem_for_photos_at_a_rate_that_may_fall_as_a_line():
+    tiny, photos = with_stage(make_search_config_tiny(), epochs=2, batch=4), image_data(64, 3, 2)
+    weights = tiny.weights.model_copy(update={"schedule": "linear"})
+    config = tiny.model_copy(update={"stem": "imagenet", "weights": weights})
+    outcome = train(config, photos)
+    assert [record.lr for record in outcome.history] == pytest.approx([0.025, 0.013])
+    stage, runtime = config.stages[0], Runtime.from_config(config.runtime)
+    task = TrainingTask(individuals=(outcome.individual,), stage=stage, config=config, stage_data="unused")
+    training = SearchTraining(task, StageTensors.place(photos, runtime), runtime)
+    assert isinstance(training.supernet.stem, PhotoStem)
 
 
 def test_training_learns_the_digits():

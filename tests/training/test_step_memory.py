@@ -21,17 +21,35 @@ GENOTYPE = zoo_genotype("DARTS_V2")
 
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize(
-    ("cells", "channels", "batch", "side"), [(3, 2, 20, 8), (4, 8, 16, 16), (6, 4, 8, 16), (3, 4, 8, 32)]
+    ("cells", "channels", "batch", "side", "stem"),
+    [
+        (3, 2, 20, 8, "cifar"),
+        (4, 8, 16, 16, "cifar"),
+        (6, 4, 8, 16, "cifar"),
+        (3, 4, 8, 32, "cifar"),
+        (4, 16, 4, 96, "imagenet"),
+    ],
 )
-def test_a_search_step_holds_what_was_estimated_without_training(order, cells, channels, batch, side):
+def test_a_search_step_holds_what_was_estimated_without_training(order, cells, channels, batch, side, stem):
     """Measured 0.93 to 1.0 of the estimate; a wrong term, such as a forgotten kind of edge, would be far off."""
     runtime = make_search_runtime()
-    config = ResolvedSearchConfig(strategy=StrategyConfig(order=order), objectives=OBJECTIVES, runtime=runtime)
+    strategy = StrategyConfig(order=order)
+    config = ResolvedSearchConfig(strategy=strategy, objectives=OBJECTIVES, runtime=runtime, stem=stem)
     stage = StageConfig(name="init", cells=cells, channels=channels, batch=batch, population=1)
     step = product_step(config, stage, ImageSize(resolution=side, in_channels=3, n_classes=10))
     step()  # the first makes states of optimizers
     estimated = search_memory(config, stage, ImageShape(side, side, 3, 10)).step
     assert 0.9 < peak_bytes(step, CPU) / estimated < 1.02
+
+
+def test_a_search_of_photos_takes_the_memory_of_a_search_of_cifar():
+    """At 224 pixels, cells see 28×28 behind the stem for photos: 1/64 of what they would see behind the other."""
+    stage = StageConfig(name="final", cells=8, channels=16, batch=64, population=1)
+    steps = {}
+    for stem in ("cifar", "imagenet"):
+        config = ResolvedSearchConfig(objectives=OBJECTIVES, runtime=make_search_runtime(), stem=stem)
+        steps[stem] = search_memory(config, stage, ImageShape(224, 224, 3, 10)).step
+    assert steps["imagenet"] < 5e9 and 50 < steps["cifar"] / steps["imagenet"] < 64
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.reading.contents import genotype_of, objective_names, objectives_of
 from medarts_ops.tracking.reading.relations import chosen_individual
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
+from medarts_ops.value import as_older_release
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -98,12 +99,12 @@ def _compared(plan: ExperimentPlan) -> set[str]:
 def is_equal(training: Training, run: StoredRun, free: Collection[str]) -> bool:
     """Whether a run is a finished training of the same images with the same seed and settings, but for `free` ones.
 
-    A setting that the run's release did not know it had at its default.
+    A setting that the run's release did not know it had at its default, or at what that release did.
     """
     if run.status != "FINISHED" or run.tags.get(vocabulary.FINGERPRINT_TAG) != training.arm.fingerprint:
         return False
     config = training.search_config if training.kind == "search" else training.evaluate_config
-    usual = flattened(SearchConfig() if training.kind == "search" else EvaluateConfig())
+    usual = flattened(as_older_release(SearchConfig() if training.kind == "search" else EvaluateConfig()))
     asked = {key: value for key, value in flattened(config).items() if key not in free}
     return all(run.params.get(key, _text(usual.get(key))) == _text(value) for key, value in asked.items())
 

@@ -13,6 +13,7 @@ from medarts_ops.observers import DatasetSummary
 from medarts_ops.strategies.registry import strategy_settings
 from medarts_ops.tracking.artifacts.shapes import flattened
 from medarts_ops.tracking.vocabulary import CONTRACT
+from medarts_ops.value import as_older_release
 
 STRATEGY_NAME = "strategy.name"
 
@@ -73,10 +74,12 @@ def hold_to_contract(study: optuna.Study, contract: dict[str, object]) -> None:
             raise ConfigError(f"study {study.study_name!r} {theirs}: set proposals.study to another name")
         study.set_user_attr(CONTRACT, json.dumps(contract, sort_keys=True))
         return
-    # A setting that an older release did not store it did not have, and it worked as the default does. Objectives are a
-    # list, in which one that is missing is none.
+    # A setting that an older release did not store it did not have, and it worked as the default does, or as was usual
+    # then. Objectives are a list, in which one that is missing is none.
     usual = SearchConfig(strategy=strategy_settings(StrategyConfig(name=str(contract[STRATEGY_NAME]))))
-    defaults = {key: value for key, value in flattened(usual).items() if not key.startswith("objectives.")}
+    defaults = {
+        key: value for key, value in flattened(as_older_release(usual)).items() if not key.startswith("objectives.")
+    }
     other = {key: defaults[key] for key in contract.keys() & defaults.keys()} | json.loads(stored)
     differing = sorted(key for key in contract.keys() | other.keys() if contract.get(key) != other.get(key))
     if differing:

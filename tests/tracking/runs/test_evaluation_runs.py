@@ -23,7 +23,7 @@ from medarts_ops.tracking.stores.run_store import RunStore
 
 HISTORY = tuple(make_evaluation_epoch(epoch, error) for epoch, error in enumerate((0.3, 0.1, 0.2)))
 STARTED = EvaluationStarted(
-    config=resolve_evaluate_config(EvaluateConfig()),
+    config=resolve_evaluate_config(EvaluateConfig(), (8, 8)),
     genotype=make_genotype(),
     parameters=1234,
     dataset=make_dataset_summary(),
