@@ -31,8 +31,8 @@ def progress_board() -> Iterator[ProgressBoard]:
 
 def say_what_is_read(dataset: DatasetConfig) -> None:
     """The first line of a command that reads image files: said before torch is imported, which takes seconds."""
-    if dataset.name == "folder":
-        say(f"reading images below {str(dataset.data)!r}")
+    if dataset.name == "folder" and dataset.data:
+        say(f"reading images below {dataset.data!r}")
 
 
 def say(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +29,9 @@ from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.scales import default_seeds
 from medarts_ops.quantities import counted
 from medarts_ops.space.genotype import Genotype
+
+if TYPE_CHECKING:
+    from medarts_ops.experiment import ExperimentPlan
 
 UNASKED_TRAININGS = 32
 """How many trainings a sweep has without --yes."""
@@ -95,12 +99,16 @@ def command(
     assert config is not None, "an arm has a search or an evaluation"
     name = free_name(how, places, "sweep", config.dataset.name)
     say_what_is_read(config.dataset)
+    plan = _planned(arms, seeds)
+    open_threads = [arm.name for arm in arms if arm.evaluation and arm.evaluation.runtime.threads == "auto"]
+    carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)
+
+
+def _planned(arms: Sequence[ArmSettings], seeds: Sequence[int]) -> ExperimentPlan:
     from medarts_ops.experiments.sweep import plan_sweep, resolved_arms
 
     with progress_board():
-        plan = plan_sweep(resolved_arms(arms), seeds=seeds, workers=1)
-    open_threads = [arm.name for arm in arms if arm.evaluation and arm.evaluation.runtime.threads == "auto"]
-    carry_out(plan, name, how, places, open_threads=open_threads, as_csv=as_csv, as_json=as_json)
+        return plan_sweep(resolved_arms(arms), seeds=seeds, workers=1)
 
 
 def _asked(

@@ -74,6 +74,7 @@ def _read(config: DatasetConfig, paths: Sequence[Path]) -> ReadFiles:
         if_larger=f"scale it down, or raise dataset.max_pixels, which is {config.max_pixels:,}",
         fit=config.fit,
         skip_unreadable=config.skip_unreadable,
+        if_unreadable="replace or remove them, or leave them out by dataset.skip_unreadable=true",
     )
 
 

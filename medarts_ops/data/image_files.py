@@ -81,14 +81,15 @@ def read_files(
     if_larger: str,
     fit: Fit,
     skip_unreadable: bool,
+    if_unreadable: str = "replace or remove them",
 ) -> ReadFiles:
-    """As `read_images`; with `skip_unreadable` files that can't be read are left out, unless none can."""
+    """As `read_images`; with `skip_unreadable` files that can't be read are left out, unless none can be."""
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
     with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
         look = partial(_attempt, partial(read_header, size_counts=size is None))
         looked = list(telling("image files looked at", pool.map(look, paths), len(paths)))
         if not (skip_unreadable and can_go_on_without(looked)):
-            _refuse_unreadable(paths, looked, if_larger, pool)
+            _refuse_unreadable(paths, looked, (if_larger, if_unreadable), pool)
         headers = {place: header for place, header in enumerate(looked) if isinstance(header, Header)}
         some, known = [paths[place] for place in headers], list(headers.values())
         channels = 1 if all(header.is_grayscale for header in known) else 3
@@ -100,7 +101,7 @@ def read_files(
 
         results = list(telling("images read", _attempt_each(fill, range(len(some)), known, pool), len(some)))
         if not (skip_unreadable and can_go_on_without(results)):
-            _refuse_unreadable(some, results, if_larger, pool=None)
+            _refuse_unreadable(some, results, (if_larger, if_unreadable), pool=None)
     failed = {index for index, result in enumerate(results) if isinstance(result, Exception)}
     are_grey = all(header.is_grayscale for index, header in enumerate(known) if index not in failed)
     failures = dict(enumerate(looked)) | dict(zip(headers, results, strict=True))
@@ -155,25 +156,27 @@ def _attempt_each(
 
 
 def _refuse_unreadable(
-    paths: Sequence[Path], results: Sequence[object], if_larger: str, pool: ThreadPoolExecutor | None
+    paths: Sequence[Path], results: Sequence[object], remedies: tuple[str, str], pool: ThreadPoolExecutor | None
 ) -> None:
-    """Raise if a result is unreadable; with a `pool` the other files are decoded too, so that the count is whole."""
+    """Raise if a result is unreadable; with a `pool` the other files are decoded too, so that the count is whole.
+
+    `remedies` say what to do about a first one that is too large, and about any other.
+    """
     from PIL import Image
 
     if not any(isinstance(result, Exception) for result in results):
         return
     if pool is not None:
-        decoded = _attempt_each(check_decodes, list(paths), results, pool)
+        decoded = telling("image files tried", _attempt_each(check_decodes, list(paths), results, pool), len(paths))
         results = [
             early if isinstance(early, Exception) else late for early, late in zip(results, decoded, strict=True)
         ]
     failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
     is_bomb = isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError)
-    remedy = if_larger if is_bomb else "replace or remove them"
     raise DataError(
         f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({why_unreadable(first)}): "
-        f"{remedy}"
+        f"{remedies[0 if is_bomb else 1]}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,8 @@ def test_a_search_takes_cache_fit_and_skipping_to_its_evaluation_and_says_what_i
     left_out = "1 image of 12 left out, which can't be read: 'cats/5.png' (cannot identify image file)"
     lines = found.stderr.splitlines()
     assert lines[0] == f"reading images below {str(photos)!r}" and left_out in lines
+    (logged,) = here.glob("mlruns/**/dataset.json")
+    assert left_out in json.loads(logged.read_text(encoding="utf-8"))["remarks"]
     (kept,) = (here / "kept").iterdir()
     made = kept.stat().st_mtime_ns
     network = ["cells=3", "channels=2", "epochs=1", "auxiliary.weight=0", "runtime.threads=1", "runtime.device=cpu"]
