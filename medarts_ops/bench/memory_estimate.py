@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 from concurrent.futures import ProcessPoolExecutor
+from threading import Event, Thread
+from typing import Self
 
+import psutil
 import torch
 
 from medarts_ops.bench.made_up import N_CLASSES, made_up_images
@@ -27,6 +28,7 @@ from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
 
 GENOTYPE = "DARTS_V2"
+SECONDS_BETWEEN_LOOKS = 0.003
 EPOCHS = 2  # in the first an allocator has seen no validation yet
 
 
@@ -84,10 +86,10 @@ def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: Resolve
         estimated, training = _search(setting, search, runtime)
     else:
         estimated, training = _evaluation(setting, evaluation, runtime)
-    before = _peak(runtime)
-    for epoch in range(EPOCHS):
-        training.run_epoch(epoch)
-    return estimated, _peak(runtime) - before
+    with _Peak(runtime) as peak:
+        for epoch in range(EPOCHS):
+            training.run_epoch(epoch)
+    return estimated, peak.grown
 
 
 def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) -> tuple[int, SearchTraining]:
@@ -114,9 +116,35 @@ def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runti
     return evaluation_bytes(config, genotype, shape), SupervisedTraining(genotype, config, dataset, runtime)
 
 
-def _peak(runtime: Runtime) -> int:
-    """The most bytes so far: of this process, or of what torch's allocator took from the GPU."""
-    if runtime.device.type != "cpu":
-        return int(torch.get_device_module(runtime.device).max_memory_reserved(runtime.device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+class _Peak:
+    """The most bytes that are in use meanwhile, beyond those before: this process's, or torch's on the GPU.
+
+    The process is looked at every few milliseconds: the system's own peak is inherited from whoever started it.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._device = runtime.device
+        self._before = self._most = self._now()
+        self._ended = Event()
+        self._watch = Thread(target=self._look, daemon=True)
+
+    @property
+    def grown(self) -> int:
+        return self._most - self._before
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
+            self._most = max(self._most, self._now())
+
+    def _now(self) -> int:
+        if self._device.type != "cpu":
+            return int(torch.get_device_module(self._device).memory_reserved(self._device))
+        return int(psutil.Process().memory_info().rss)

@@ -118,7 +118,7 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
     path = tmp_path / STARTED
     as_earlier_releases(tmp_path)
     added_later = r',"(mean|std|remarks|class_counts)":\[[^]]*\]|,"max_pixels":\d+|,"images":null|,"stem":"cifar"'
-    added_later += r'|,"fit":"squash"|,"skip_unreadable":false|,"cache":null'
+    added_later += r'|,"memory":"refuse"|,"fit":"squash"|,"skip_unreadable":false|,"cache":null'
     added_later += (
         r'|,"accumulate":1|,"warmup_epochs":0|,"label_smoothing":0.0|,"schedule":"cosine"|,"random_resized_crop":null'
     )

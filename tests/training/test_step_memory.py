@@ -39,7 +39,8 @@ def test_a_search_step_holds_what_was_estimated_without_training(order, cells, c
     step = product_step(config, stage, ImageSize(resolution=side, in_channels=3, n_classes=10))
     step()  # the first makes states of optimizers
     estimated = search_memory(config, stage, ImageShape(side, side, 3, 10)).step
-    assert 0.9 < peak_bytes(step, CPU) / estimated < 1.02
+    least = 0.9 if stem == "cifar" else 0.8  # the stem is freed before the cells are through, and is a larger part
+    assert least < peak_bytes(step, CPU) / estimated < 1.02
 
 
 def test_a_search_of_photos_takes_the_memory_of_a_search_of_cifar():
