@@ -10,7 +10,10 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from medarts_ops.class_report import ClassReport
+from medarts_ops.class_report_text import facts_of
 from medarts_ops.cli.collapse import print_collapse
+from medarts_ops.cli.evaluation_output import classes_json, print_classes
 from medarts_ops.cli.experiment_output import print_summary, summary_json
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import (
@@ -78,11 +81,12 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     """A run as plain data.
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
-    none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
+    none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `classes` is what an evaluated
+    network does class by class, None of others and of those of earlier releases; `stages` and `evaluations` are
     filled for a search, `trainings` for an experiment, those that it took over from before among them. `problems`
     are lines that say what can't be read of all this: the rest is there.
     """
-    from medarts_ops.tracking.reading.contents import genotype_of, objective_names
+    from medarts_ops.tracking.reading.contents import confusion_of, genotype_of, objective_names
     from medarts_ops.tracking.reading.experiment_report import taken_over_runs
     from medarts_ops.tracking.reading.problems import unless_unreadable
     from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
@@ -96,6 +100,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     children = store.children(run) if run.kind in ("search", "experiment") else []
     if run.kind == "experiment" and run.status == "FINISHED":
         children += unless_unreadable(problems, lambda: taken_over_runs(store, run)) or []
+    classes = unless_unreadable(problems, lambda: confusion_of(store, run))
     below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
     return {
         **run_json(run),
@@ -110,6 +115,7 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "collapse_warning": None if genotype is None else collapse_warning(genotype),
         "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
+        "classes": None if classes is None else classes_json(classes),
         "stages": [each for each in below if each["kind"] == "stage"],
         "evaluations": [each for each in below if each["kind"] == "evaluation" and run.kind == "search"],
         "trainings": below if run.kind == "experiment" else [],
@@ -144,6 +150,8 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
             console.print(f"\n{heading.capitalize()}")
             for row in rows:
                 print_line(console, f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
+    if shown["classes"] is not None:
+        print_classes(console, ClassReport.model_validate(shown["classes"]))
     if shown["lineage"]:
         console.print("\nLineage, from the individual back to its random ancestors")
         print_tree(console, lineage_tree(shown["lineage"]))
@@ -205,6 +213,8 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
         return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
     errors = [key for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR) if key in metrics]
     results = [(key.replace("_", " "), percent(metrics[key])) for key in errors]
+    if shown["classes"] is not None:
+        results[1:1] = facts_of(ClassReport.model_validate(shown["classes"]))
     return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
 
 

@@ -285,7 +285,7 @@ class AuxiliaryConfig(Settings):
 class EvaluateConfig(Settings):
     """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
 
-    added_later = frozenset({"images", "stem"})
+    added_later = frozenset({"images", "stem", "class_weights", "validation_share", "patience"})
 
     preset: str = setting("digits", "ours", "the preset that these settings started from")
     seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
@@ -303,6 +303,27 @@ class EvaluateConfig(Settings):
         ge=2,
         le=MAX_IMAGES,
     )
+    validation_share: float = setting(
+        0.0,
+        "DARTS",
+        "of the training images, by class, held back to choose the epoch by; the test set is used once, at the end, "
+        "for that epoch; 0 takes the last epoch, and tests each",
+        ge=0,
+        lt=1,
+    )
+    patience: int | None = setting(
+        None,
+        "ours",
+        "epochs without a better one, by the validation images, after which training stops; empty never stops early",
+        ge=1,
+        le=MAX_EPOCHS,
+    )
+    class_weights: Literal["none", "balanced"] = setting(
+        "none",
+        "DARTS",
+        "of the loss: all images alike, or all classes, by n / (classes · images of the class); balanced chooses the "
+        "epoch by balanced accuracy, too",
+    )
     batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
     weights: WeightsConfig = WeightsConfig(lr_min=0.0)
     drop_path: float = setting(
@@ -311,6 +332,15 @@ class EvaluateConfig(Settings):
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     augment: AugmentConfig = AugmentConfig(cutout=16)
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_images_to_be_patient_by(self) -> Self:
+        if self.patience is not None and not self.validation_share:
+            raise ConfigError(
+                f"patience is {self.patience} and validation_share 0: there are no validation images to stop by; "
+                "set validation_share=0.1, say"
+            )
+        return self
 
 
 class ResolvedEvaluateConfig(EvaluateConfig):
