@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -35,8 +36,8 @@ def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri:
     print_next(console, ["export", trained.run_id], ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
-def print_classes(console: Console, report: ClassReport) -> None:
-    """Writes the table of classes, and the mistakes that the network was surest of."""
+def print_classes(console: Console, report: ClassReport, pictures: Sequence[str]) -> None:
+    """Writes the table of classes, and the mistakes that the network was surest of; `pictures` are the run's."""
     more = len(report.classes) - MOST_CLASSES
     console.print(f"\nClasses{f' (the {MOST_CLASSES} found worst; --json has {more} more)' if more > 0 else ''}")
     made = table(*COLUMNS, numbers=NUMBERS)
@@ -47,6 +48,10 @@ def print_classes(console: Console, report: ClassReport) -> None:
         console.print("\nMistakes it was surest of, by their place in the test set")
         for mistake in report.mistakes[:MOST_MISTAKES]:
             print_line(console, f"  {mistake_line(report, mistake)}")
+    if pictures:
+        console.print("\nAmong its artifacts, which `medarts ui` shows")
+        for picture in pictures:
+            print_line(console, f"  {picture}")
 
 
 def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:

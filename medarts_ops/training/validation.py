@@ -29,8 +29,8 @@ class Validation:
         logits = self._images.logits(logits_of, training_batch)
         loss = F.cross_entropy(logits, self._images.labels, reduction="sum")
         right = logits.argmax(dim=1) == self._images.labels
-        classes = F.one_hot(self._images.labels, self._n_classes)
-        return torch.cat([loss[None], (classes * right[:, None]).sum(dim=0)])
+        classes = self._images.labels[:, None] == torch.arange(self._n_classes, device=loss.device)
+        return torch.cat([loss[None], (classes & right[:, None]).sum(dim=0)])
 
     def measures(self, sums: Sequence[float]) -> dict[str, float]:
         """The numbers of an epoch that `sums` gave; a class without validation images counts for none."""
