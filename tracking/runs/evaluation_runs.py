@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.artifacts.classes import class_metrics, confusion_json
 from medarts_ops.tracking.runs.job_observer import JobObserver
+from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.run_writer import RunWriter
@@ -104,4 +106,6 @@ def _note(result: EvaluationResult) -> str:
             f"best of any epoch {100 * result.best_test_error:.2f} %, which was chosen on the test set."
         )
     facts = () if result.classes is None else facts_of(result.classes)
-    return "\n".join([note, *(f"- {label}: {value}" for label, value in facts)])
+    # A class may have any name; in a note it is no markup.
+    plain = [(label, re.sub(r"([\\`*_\[\]<>|])", r"\\\1", visible(value))) for label, value in facts]
+    return "\n".join([note, *(f"- {label}: {value}" for label, value in plain)])

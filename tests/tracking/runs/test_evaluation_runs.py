@@ -81,6 +81,14 @@ def test_classes_are_metrics_a_table_and_the_note(store: RunStore) -> None:
     assert "viral: 53 of 124 found" in run.tags["mlflow.note.content"]
 
 
+def test_a_classs_name_is_no_markup_in_the_note(store: RunStore) -> None:
+    report = make_class_report()
+    named = (report.classes[0].model_copy(update={"name": "[a_b](x)\n# c"}), *report.classes[1:])
+    result = FINISHED.result.model_copy(update={"classes": report.model_copy(update={"classes": named})})
+    run = store.find_run(told(store, STARTED, EvaluationFinished(result=result)).run_id)
+    assert r"- class found worst: \[a\_b\](x)\\n# c: 53 of 124 found" in run.tags["mlflow.note.content"]
+
+
 def test_one_that_validates_tests_once_at_its_end(store: RunStore) -> None:
     result = make_validated_result(make_genotype())
     epochs = map(_epoch_finished, result.history)
