@@ -93,7 +93,11 @@ def tell_evaluation(work: Path, name: str) -> None:
     weights = torch.load(folder / "weights.pt", weights_only=True)
     print(name, "weights", hashlib.sha256(b"".join(tensor_bytes(weights))).hexdigest()[:16])
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))["result"]
-    history = [{key: value for key, value in epoch.items() if key not in CLOCKS} for epoch in result["history"]]
+    # One that is None is of an epoch that was measured otherwise, which earlier releases did not know.
+    history = [
+        {key: value for key, value in epoch.items() if key not in CLOCKS and value is not None}
+        for epoch in result["history"]
+    ]
     print(name, "history", digest(history))
 
 

@@ -45,7 +45,8 @@ class ExperimentProgress:
         """Shows one event of a training: of all that it tells, its epochs."""
         match event:
             case observers.EvaluationEpochFinished(record=record):
-                note = f"test error {percent(record.test_error)}, {record.images_per_second:,.0f} images/s"
+                measured = f"{record.measured_by} error {percent(record.measured_error)}"
+                note = f"{measured}, {record.images_per_second:,.0f} images/s"
                 self._left.epoch_finished(training, record.epoch, record.seconds)
                 self._epoch(training, "epoch", record.epoch + 1, training.evaluate_config.epochs, note)
             case observers.EpochFinished(individual_id=individual, record=record):

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from medarts_ops.cli import output
+from medarts_ops.cli import evaluation_output, output
 from medarts_ops.cli.experiment_output import show_experiment
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
@@ -74,9 +74,9 @@ def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -
     """A finished evaluation on stdout."""
     tell_what_waits(places, trained.name, trained.waiting)
     if as_json:
-        output.print_json(output.evaluation_json(trained))
+        output.print_json(evaluation_output.evaluation_json(trained))
     else:
-        output.print_evaluation(output.results_console(), trained, places.named_store)
+        evaluation_output.print_evaluation(output.results_console(), trained, places.named_store)
 
 
 class JobCommands(NamedTuple):

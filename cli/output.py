@@ -20,13 +20,12 @@ from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.visible import VisibleConsole
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.shown import exact_objective, objective
-from medarts_ops.quantities import SECONDS_PER_DAY, counted, distance, duration, percent
+from medarts_ops.quantities import SECONDS_PER_DAY, distance, duration
 from medarts_ops.space.collapse import collapse_warning
 from medarts_ops.space.formats import format_darts
 from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
-    from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.search import TrackedSearch
     from medarts_ops.tracking.stores.stored_run import StoredRun
 
@@ -153,20 +152,6 @@ def print_search(
     print_next(console, evaluate, ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
-def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri: str | None) -> None:
-    """A finished evaluation: test error, parameters, time, run id and what to do next."""
-    result = trained.result
-    facts = [
-        ("test error", f"{percent(result.test_error)} (last epoch)"),
-        ("lowest test error", f"{percent(result.best_test_error)} (chosen on the test set: for comparison only)"),
-        ("parameters", f"{result.parameters:,}"),
-        ("time", f"{duration(result.seconds)} for {counted(len(result.history), 'epoch')}"),
-        ("run id", trained.run_id),
-    ]
-    print_facts(console, facts)
-    print_next(console, ["export", trained.run_id], ["show", trained.run_id], ["ui"], tracking_uri=tracking_uri)
-
-
 def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:
     """An empty line, and the commands that make sense now, to copy."""
     console.print("\nNext:")
@@ -214,23 +199,6 @@ def run_json(run: StoredRun) -> dict[str, Any]:
         "experiment_id": run.experiment_id,
         "started": run.started.isoformat(timespec="seconds"),
         "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
-    }
-
-
-def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
-    """A finished evaluation as plain data; errors lie in 0…1."""
-    result = trained.result
-    return {
-        "run_id": trained.run_id,
-        "experiment_id": trained.experiment_id,
-        "name": trained.name,
-        "waiting": trained.waiting,
-        "test_error": result.test_error,
-        "best_test_error": result.best_test_error,
-        "parameters": result.parameters,
-        "seconds": result.seconds,
-        "epochs": len(result.history),
-        "genotype": result.genotype.model_dump(mode="json"),
     }
 
 

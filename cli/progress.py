@@ -13,6 +13,7 @@ from medarts_ops.config import ChildrenConfig, SearchConfig
 from medarts_ops.data.dataset import classes_in_words
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
+from medarts_ops.evaluated import EvaluationResult
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
@@ -185,29 +186,41 @@ class EvaluationProgress:
         match event:
             case observers.EvaluationStarted(config=config, dataset=dataset):
                 self._epochs = config.epochs
-                self._board.say(
-                    f"evaluation on {dataset.name}: {training_images(config, dataset):,} images to train, "
-                    f"{dataset.n_test:,} to test ({dataset.test_source}); {config.cells} cells, {config.channels} "
-                    f"channels, {event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on "
-                    f"{config.runtime.device}"
-                )
+                self._board.say(_evaluation_line(event))
                 for remark in dataset.remarks:
                     self._board.say(remark)
             case observers.EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
                 done = record.epoch + 1
                 left = self._seconds / done * (self._epochs - done)
+                measured = f"{record.measured_by} error {percent(record.measured_error)}"
                 self._board.show(
                     "epoch",
                     done,
                     self._epochs,
-                    f"train accuracy {percent(record.train_accuracy)}, test error {percent(record.test_error)}, "
+                    f"train accuracy {percent(record.train_accuracy)}, {measured}, "
                     f"{record.images_per_second:,.0f} images/s, {duration(left)} left",
                 )
             case observers.EvaluationFinished(result=result):
-                self._board.say(f"evaluation finished in {duration(result.seconds)}")
+                self._board.say(f"evaluation finished in {duration(result.seconds)}{self._early(result)}")
             case observers.EvaluationStopped():
                 pass  # the command's last line says why
+
+    def _early(self, result: EvaluationResult) -> str:
+        done, best = len(result.history), result.chosen_epoch
+        if done == self._epochs or best is None:
+            return ""
+        return f", early, after epoch {done} of {self._epochs}: the best was epoch {best + 1}"
+
+
+def _evaluation_line(event: observers.EvaluationStarted) -> str:
+    config, dataset = event.config, event.dataset
+    held_back = f", {100 * config.validation_share:g} % of them to choose the epoch by" * (config.validation_share > 0)
+    return (
+        f"evaluation on {dataset.name}: {training_images(config, dataset):,} images to train{held_back}, "
+        f"{dataset.n_test:,} to test ({dataset.test_source}); {config.cells} cells, {config.channels} "
+        f"channels, {event.parameters:,} parameters, {counted(config.epochs, 'epoch')} on {config.runtime.device}"
+    )
 
 
 def _search_line(event: observers.SearchStarted) -> str:

@@ -10,7 +10,10 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from medarts_ops.class_report import ClassReport
+from medarts_ops.class_report_text import facts_of
 from medarts_ops.cli.collapse import print_collapse
+from medarts_ops.cli.evaluation_output import classes_json, print_classes
 from medarts_ops.cli.experiment_output import print_summary, summary_json
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import (
@@ -78,9 +81,10 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     """A run as plain data.
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
-    none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `stages` and `evaluations` are
-    filled for a search, `trainings` for an experiment, those that it took over from before among them. `problems`
-    are lines that say what can't be read of all this: the rest is there.
+    none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `classes` is what an evaluated
+    network does class by class, None of others and of those of earlier releases, `pictures` are those of it. `stages`
+    and `evaluations` are filled for a search, `trainings` for an experiment, those that it took over from before among
+    them. `problems` are lines that say what can't be read of all this: the rest is there.
     """
     from medarts_ops.tracking.reading.contents import genotype_of, objective_names
     from medarts_ops.tracking.reading.experiment_report import taken_over_runs
@@ -110,11 +114,24 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
         "collapse_warning": None if genotype is None else collapse_warning(genotype),
         "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
+        **_classes(store, run, problems),
         "stages": [each for each in below if each["kind"] == "stage"],
         "evaluations": [each for each in below if each["kind"] == "evaluation" and run.kind == "search"],
         "trainings": below if run.kind == "experiment" else [],
         "problems": problems,
     }
+
+
+def _classes(store: RunStore, run: StoredRun, problems: list[str]) -> dict[str, Any]:
+    """What an evaluated network does class by class, and where that is drawn."""
+    from medarts_ops.tracking.reading.contents import confusion_of
+    from medarts_ops.tracking.reading.problems import unless_unreadable
+
+    classes = unless_unreadable(problems, lambda: confusion_of(store, run))
+    if classes is None:
+        return {"classes": None, "pictures": []}
+    pictures = unless_unreadable(problems, lambda: store.artifacts_in(run.run_id, vocabulary.PICTURES))
+    return {"classes": classes_json(classes), "pictures": list(pictures or ())}
 
 
 def _hyperparameters(run: StoredRun) -> dict[str, str]:
@@ -144,6 +161,8 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
             console.print(f"\n{heading.capitalize()}")
             for row in rows:
                 print_line(console, f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
+    if shown["classes"] is not None:
+        print_classes(console, ClassReport.model_validate(shown["classes"]), shown["pictures"])
     if shown["lineage"]:
         console.print("\nLineage, from the individual back to its random ancestors")
         print_tree(console, lineage_tree(shown["lineage"]))
@@ -205,6 +224,10 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
         return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
     errors = [key for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR) if key in metrics]
     results = [(key.replace("_", " "), percent(metrics[key])) for key in errors]
+    if errors == [vocabulary.TEST_ERROR] and shown["classes"] is not None:
+        results = [("test error", f"{percent(metrics[vocabulary.TEST_ERROR])} (epoch chosen by validation images)")]
+    if shown["classes"] is not None:
+        results[1:1] = facts_of(ClassReport.model_validate(shown["classes"]))
     return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
 
 

@@ -1,4 +1,4 @@
-"""Every setting of a search and of an evaluation: frozen, checked, each field with the origin of its default.
+"""Every setting of a search: frozen, checked, each field with the origin of its default.
 
 Origins: *paper* is ME-DARTS, *DARTS* the original that it follows, *publication* that of a strategy, *ours* a gap that
 we filled.
@@ -20,10 +20,13 @@ from medarts_ops.config_choice import ResolvedObjective as ResolvedObjective
 from medarts_ops.config_choice import ResolvedParaAugConfig as ResolvedParaAugConfig
 from medarts_ops.config_choice import ResultConfig as ResultConfig
 from medarts_ops.config_dataset import DatasetConfig as DatasetConfig
+from medarts_ops.config_evaluate import AuxiliaryConfig as AuxiliaryConfig
+from medarts_ops.config_evaluate import EvaluateConfig as EvaluateConfig
+from medarts_ops.config_evaluate import ResolvedEvaluateConfig as ResolvedEvaluateConfig
 from medarts_ops.config_proposals import ProposalsConfig as ProposalsConfig
 from medarts_ops.config_proposals import RangeConfig as RangeConfig
 from medarts_ops.config_proposals import StrategyConfig as StrategyConfig
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedSearchRuntime, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_proposed_warmup, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
 from medarts_ops.config_stages import StageConfig as StageConfig
@@ -32,11 +35,7 @@ from medarts_ops.config_training import AugmentConfig as AugmentConfig
 from medarts_ops.config_training import WeightsConfig as WeightsConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.settings import (
-    MAX_BATCH,
-    MAX_CELLS,
-    MAX_CHANNELS,
     MAX_EPOCHS,
-    MAX_IMAGES,
     MAX_INDIVIDUALS,
     MAX_ROUNDS,
     PHOTO_SIDE,
@@ -213,78 +212,3 @@ class ResolvedSearchConfig(SearchConfig):
     objectives: tuple[ResolvedObjective, ...] = resolved(SearchConfig, "objectives")
     para_aug: ResolvedParaAugConfig = ResolvedParaAugConfig()
     runtime: ResolvedSearchRuntime
-
-
-class AuxiliaryConfig(Settings):
-    """The auxiliary classifier at two thirds of the depth."""
-
-    weight: float = setting(0.4, "DARTS", "its loss's weight; 0 builds no auxiliary head", ge=0)
-
-
-class EvaluateConfig(Settings):
-    """Full-size training of one genotype (DARTS's setting, paper IV.C)."""
-
-    added_later = frozenset({"images", "stem", "accumulate", "warmup_epochs", "label_smoothing"})
-    as_before = STEM_BEFORE
-
-    preset: str = setting("digits", "ours", "the preset that these settings started from")
-    seed: int = setting(0, "ours", "the one seed that all random streams come from", ge=0)
-    dataset: DatasetConfig = DatasetConfig(low_resolution=False)
-    cells: int = setting(20, "DARTS", "cells of the network", ge=3, le=MAX_CELLS)
-    channels: int = setting(36, "DARTS", "channels of the first cells", ge=1, le=MAX_CHANNELS)
-    stem: StemChoice = setting(
-        "auto",
-        "DARTS",
-        "what is before the cells: one convolution, or for photos three of stride 2; auto: imagenet if both sides of "
-        f"the images are {PHOTO_SIDE} pixels or more",
-    )
-    epochs: int = setting(600, "DARTS", "epochs of training", ge=1, le=MAX_EPOCHS)
-    images: int | None = setting(
-        None,
-        "DARTS",
-        "training images: as many of each class, drawn with the seed as D_sample is; empty takes all, paper IV.D fewer",
-        ge=2,
-        le=MAX_IMAGES,
-    )
-    batch: int = setting(96, "DARTS", "images a step", ge=1, le=MAX_BATCH)
-    accumulate: int = setting(
-        1,
-        "ours",
-        "batches whose gradients make one step, in the memory of one: as a batch so many times as large, but for batch "
-        "norm, which sees each by itself",
-        ge=1,
-        le=MAX_BATCH,
-    )
-    weights: WeightsConfig = WeightsConfig(lr_min=0.0)
-    warmup_epochs: int = setting(
-        0,
-        "DARTS",
-        "first epochs, in which the rate rises in equal steps to weights.lr (P-DARTS and PC-DARTS on ImageNet: 5)",
-        ge=0,
-        le=MAX_EPOCHS,
-    )
-    label_smoothing: float = setting(
-        0.0, "DARTS", "share of the target that is spread over all classes, in training (0.1 on ImageNet)", ge=0, lt=1
-    )
-    drop_path: float = setting(
-        0.2, "DARTS", "drop-path probability of the last epoch, rising linearly from 0", ge=0, lt=1
-    )
-    auxiliary: AuxiliaryConfig = AuxiliaryConfig()
-    augment: AugmentConfig = AugmentConfig(cutout=16)
-    runtime: RuntimeConfig = RuntimeConfig()
-
-    @model_validator(mode="after")
-    def _warm_up_ends(self) -> Self:
-        if self.warmup_epochs > self.epochs:
-            raise ConfigError(
-                f"warmup_epochs is {self.warmup_epochs} and epochs {self.epochs}: allowed are 0 to {self.epochs}, so "
-                "that the rate comes to weights.lr; lower warmup_epochs"
-            )
-        return self
-
-
-class ResolvedEvaluateConfig(EvaluateConfig):
-    """An evaluation's settings without any `auto`. Their JSON is an EvaluateConfig's."""
-
-    stem: StemKind = resolved(EvaluateConfig, "stem")
-    runtime: ResolvedRuntime

@@ -173,9 +173,10 @@ class ExperimentPlan(Value):
 class FinishedTraining(Value):
     """What a training came to.
 
-    `measures` of an evaluation are `test_error` (last epoch, in 0…1), `best_test_error` and `parameters`; of a search
-    the objectives of what it found. `seconds` is the time of training. `taken_from` is the run of an equal training of
-    before that this is, where it was not trained anew; `same_as` the key of an equal training of this experiment.
+    `measures` of an evaluation are `test_error` (in 0…1), `best_test_error`, where each epoch was tested, and
+    `parameters`; of a search the objectives of what it found. `seconds` is the time of training. `taken_from` is the
+    run of an equal training of before that this is, where it was not trained anew; `same_as` the key of an equal
+    training of this experiment.
     """
 
     key: str

@@ -9,7 +9,9 @@ from typing import Literal
 from medarts_ops.alpha import Alpha
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.errors import FailureCause as FailureCause
-from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters  # one of the travelling values
+from medarts_ops.evaluated import EvaluationEpoch as EvaluationEpoch  # one of the travelling values
+from medarts_ops.evaluated import EvaluationResult as EvaluationResult
+from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 from medarts_ops.worth import Worth
@@ -239,35 +241,3 @@ def lineage_of(stages: Sequence[StageResult], found: str) -> tuple[Individual, .
         line.setdefault(individual.id, individual)
         waiting += [parent for parent in individual.parents if parent not in line]
     return tuple(line.values())
-
-
-class EvaluationEpoch(Value):
-    """One epoch of full-size training; errors lie in 0…1, losses are means over images."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_error: float
-    lr: float
-    drop_path: float
-    seconds: float
-    images_per_second: float
-
-
-class EvaluationResult(Value):
-    """A trained genotype. `test_error` is the last epoch's, which is the result; the best is for comparison."""
-
-    genotype: Genotype
-    parameters: int
-    history: tuple[EvaluationEpoch, ...]
-    seconds: float
-
-    @property
-    def test_error(self) -> float:
-        return self.history[-1].test_error
-
-    @property
-    def best_test_error(self) -> float:
-        """The lowest test error of any epoch: chosen on the test set, so no result, only a comparison."""
-        return min(epoch.test_error for epoch in self.history)

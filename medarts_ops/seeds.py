@@ -26,6 +26,7 @@ class Stream(IntEnum):
     DERIVED_SPLIT = 13
     READING = 14
     CHILDREN = 15
+    VALIDATION = 16
 
 
 def seed_sequence(seed: int, stage: int, individual: int, stream: Stream) -> np.random.SeedSequence:

@@ -14,19 +14,21 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities", "visible"},
-    {"space", "registry", "settings"},
+    {"class_report", "space", "registry", "settings"},
     {
         "alpha",
+        "class_report_text",
         "config_choice",
         "config_dataset",
         "config_runtime",
         "config_stages",
         "config_training",
         "derived",
+        "evaluated",
         "hyperparameters",
         "worth",
     },
-    {"config_proposals"},
+    {"config_evaluate", "config_proposals"},
     {"config"},
     {"config_parsing", "config_writing", "individual"},
     {"observers", "proposers", "evolution"},
@@ -81,7 +83,7 @@ HOMES = {
     "torchvision": {"data", "bench"},
     "PIL": {"data", "bench", "export"},
     "pillow_heif": {"data"},
-    "sklearn": {"data"},
+    "sklearn": {"data", "training"},
     "scipy": {"experiments"},
     "yaml": {"configs", "config_writing"},
     "matplotlib": {"pictures"},
@@ -178,7 +180,7 @@ def test_the_words_of_the_stores_are_written_in_the_vocabulary_alone():
 
 def test_pictures_know_the_travelling_values_and_nothing_that_computes():
     core = {"alpha", "errors", "space", "config", "individual", "observers", "evolution", "objectives", "pictures"}
-    core |= {"published", "summary", "summary_text"}
+    core |= {"class_report", "published", "quantities", "summary", "summary_text"}
     for path in ROOMS["pictures"]:
         inside = {name.split(".")[1] for name in imports(path) if name.startswith("medarts_ops.")}
         assert inside & set(ROOMS) <= core, f"{path.name} imports {sorted(inside - core)}"

@@ -10,7 +10,7 @@ from medarts_ops.bench.estimate import estimate_evaluation, estimate_search, eva
 from medarts_ops.bench.evaluation_step import GENOTYPE
 from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
-from medarts_ops.data.evaluation_images import training_images
+from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
@@ -135,7 +135,7 @@ class _Timed:
         macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side), stem=config.stem)
         fields = config.model_dump_json(include={"cells", "channels", "batch", "auxiliary", "stem", "runtime"})
         key = f"{fields}{size.model_dump_json()}"
-        images = (training_images(config, dataset), dataset.n_test)
+        images = images_of_epoch(config, dataset)
         if key not in self._evaluations:
             self._on_timing(f"{config.cells} cells, {config.channels} channels, {side}×{side}, batch {config.batch}")
             timed = estimate_evaluation(config, genotype, images, size, self._repeats)

@@ -1,16 +1,17 @@
-"""The images that an evaluation trains on: all, or a D_sample of them (paper IV.D)."""
+"""The images that an evaluation trains on: all, or a D_sample of them (paper IV.D), some held back to validate."""
 
 from __future__ import annotations
 
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
-from medarts_ops.data.proxy import sample_indices
+from medarts_ops.data.proxy import sample_indices, stratified_split
+from medarts_ops.errors import DataError
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.seeds import Stream, random_generator
 
 
 def evaluation_images(dataset: ImageDataset, config: EvaluateConfig) -> LabelledImages:
-    """All training images, or as many as `config.images` says, drawn as a search draws D_sample.
+    """All training images, or as many as `config.images` says, drawn as a search draws D_sample; to validate, too.
 
     With equal seeds, fewer images are a subset of more.
 
@@ -24,9 +25,40 @@ def evaluation_images(dataset: ImageDataset, config: EvaluateConfig) -> Labelled
     return dataset.train.take(sample_indices(labels, config.images, sampling, order, dataset.class_names))
 
 
+def with_validation(dataset: ImageDataset, config: EvaluateConfig) -> tuple[LabelledImages, LabelledImages | None]:
+    """The images to train on, and those of them that `validation_share` holds back, by class; None where it is 0.
+
+    Each class keeps an image to train on, and one that has two or more validates with one at least.
+
+    Raises:
+        DataError: as for `evaluation_images`, or no class has two images.
+    """
+    images = evaluation_images(dataset, config)
+    if not config.validation_share:
+        return images, None
+    order = random_generator(config.seed, 0, 0, Stream.VALIDATION)
+    rest, held_back = stratified_split(images.labels, config.validation_share, order)
+    if not held_back.size:
+        raise DataError(
+            f"validation_share is {config.validation_share:g} and no class has two training images: there is nothing "
+            "to hold back; set validation_share=0 or add images"
+        )
+    return images.take(rest), images.take(held_back)
+
+
 def training_images(config: EvaluateConfig, dataset: DatasetSummary) -> int:
-    """On how many images an evaluation trains: what classes can't share equally of `config.images` is left out."""
+    """On how many images an evaluation trains, those that it validates with among them.
+
+    What classes can't share equally of `config.images` is left out.
+    """
     if config.images is None:
         return dataset.n_train
     left_out = config.images % len(dataset.class_names) if config.dataset.sampling == "balanced" else 0
     return config.images - left_out
+
+
+def images_of_epoch(config: EvaluateConfig, dataset: DatasetSummary) -> tuple[int, int]:
+    """How many images an epoch trains on, and is measured by: to an image a class, where some are held back."""
+    images = training_images(config, dataset)
+    held_back = round(config.validation_share * images)
+    return images - held_back, held_back or dataset.n_test

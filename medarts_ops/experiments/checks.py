@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
-from medarts_ops.data.evaluation_images import evaluation_images
+from medarts_ops.data.evaluation_images import with_validation
 from medarts_ops.training.supervised import check_network
 
 
@@ -16,4 +16,4 @@ def check_can_be_trained(config: ResolvedEvaluateConfig, dataset: ImageDataset) 
         DataError: fewer images than the settings ask for.
     """
     check_network(config, dataset.resolution)
-    evaluation_images(dataset, config)
+    with_validation(dataset, config)

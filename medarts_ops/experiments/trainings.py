@@ -208,7 +208,8 @@ def _searched(training: Training, folder: Path, tracker: TrainingTracker) -> Sea
 def _outcome(training: Training, end: EvaluationEnd) -> TrainingOutcome:
     if not isinstance(end, EvaluationResult):
         return FailedTraining(key=training.key, reason=end.reason, cause=end.cause)
-    measures = {TEST_ERROR: end.test_error, "best_test_error": end.best_test_error, PARAMETERS: float(end.parameters)}
+    best = {} if end.best_test_error is None else {"best_test_error": end.best_test_error}
+    measures = {TEST_ERROR: end.test_error, **best, PARAMETERS: float(end.parameters)}
     return FinishedTraining(key=training.key, measures=measures, seconds=end.seconds, genotype=end.genotype)
 
 

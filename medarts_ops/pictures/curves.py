@@ -51,23 +51,28 @@ def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
     return figure
 
 
-def evaluation_curves(history: Sequence[EvaluationEpoch], name: str) -> Figure:
-    """Losses and test error of the evaluation `name`, over epochs; the last error, which is the result, is marked."""
+def evaluation_curves(history: Sequence[EvaluationEpoch], name: str, chosen: int | None = None) -> Figure:
+    """Losses and error of the evaluation `name`, over epochs: on the test set, or on what was held back to validate.
+
+    The last error, which is the result, is marked, or that of the `chosen` epoch, which was tested.
+    """
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 3.8, f"evaluation of {name}")
     losses, errors = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.8, wspace=0.24)
-    epochs = [record.epoch for record in history]
+    epochs, by = [record.epoch for record in history], history[-1].measured_by
     _plot(losses, epochs, "cross entropy (nats an image)", "losses", [
         ("training", [record.train_loss for record in history]),
-        ("test", [record.test_loss for record in history]),
+        (by, [record.measured_loss for record in history]),
     ])  # fmt: skip
-    last = 100 * history[-1].test_error
-    _plot(errors, epochs, "error (%)", f"test error: {last:.2f} % after the last epoch", [
+    marked = history[-1 if chosen is None else chosen]
+    when, error = "the last" if chosen is None else "the chosen", 100 * marked.measured_error
+    _plot(errors, epochs, "error (%)", f"{by} error: {error:.2f} % after {when} epoch", [
         ("training", [100 * (1 - record.train_accuracy) for record in history]),
-        ("test", [100 * record.test_error for record in history]),
+        (by, [100 * record.measured_error for record in history]),
     ])  # fmt: skip
-    errors.scatter([epochs[-1]], [last], s=110, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4, gid="last")
+    ring = {"s": 110, "facecolors": "none", "edgecolors": INK, "linewidths": 1.4, "zorder": 4}
+    errors.scatter([marked.epoch], [error], gid="last" if chosen is None else "chosen", **ring)
     return figure
 
 

@@ -11,6 +11,7 @@ from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, 
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
 from medarts_ops.pictures.alphas import alpha_figure, edge_weights
 from medarts_ops.pictures.cells import EdgeWeights, genotype_figure
+from medarts_ops.pictures.classes import confusion_figure, mistakes_figure
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import Draw
 from medarts_ops.pictures.fronts import front_figure
@@ -74,11 +75,20 @@ def pictures_of_search(result: SearchResult) -> dict[str, Draw]:
 
 
 def pictures_of_evaluation(result: EvaluationResult, name: str) -> dict[str, Draw]:
-    """Cells and training; error against size is `picture_of_sizes`, since it takes other evaluations."""
-    return {
+    """Cells, training, and where it is known what is taken for what, with the surest mistakes.
+
+    Error against size is `picture_of_sizes`, since it takes other evaluations.
+    """
+    pictures: dict[str, Draw] = {
         "genotype": lambda: genotype_figure(result.genotype, name),
-        "training": lambda: evaluation_curves(result.history, name),
+        "training": lambda: evaluation_curves(result.history, name, result.chosen_epoch),
     }
+    classes = result.classes
+    if classes is not None:
+        pictures["confusion"] = lambda: confusion_figure(classes, name)
+        if any(mistake.png is not None for mistake in classes.mistakes):
+            pictures["mistakes"] = lambda: mistakes_figure(classes, name)
+    return pictures
 
 
 def picture_of_sizes(sizes: Sequence[EvaluatedSize], dataset: str) -> Draw:

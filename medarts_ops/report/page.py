@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from medarts_ops.config_writing import settings_file
+from medarts_ops.evaluated import EvaluationResult
 from medarts_ops.report.pictures import report_pictures
 from medarts_ops.report.tables import changed_settings, settings_table, stage_view
 from medarts_ops.report.template import STATES, rendered
@@ -22,7 +23,7 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
         "result": report.result,
         "stages": [stage_view(report, stage) for stage in report.stages],
         "pictures": report_pictures(report),
-        "found_error": _found_error(report),
+        "evaluated": _found_evaluation(report),
         "settings": settings_table(report.config),
         "changed": changed_settings(report.config),
         "search_file": settings_file(report.config),
@@ -30,8 +31,8 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
     return rendered("page.html", values, written)
 
 
-def _found_error(report: SearchReport) -> float | None:
-    """The test error of the newest evaluation of what was found; None where there is none."""
+def _found_evaluation(report: SearchReport) -> EvaluationResult | None:
+    """The newest evaluation of what was found; None where there is none."""
     genotype = None if report.result is None else report.result.best.trained.genotype
-    errors = [one.result.test_error for one in report.evaluations if one.result.genotype == genotype]
-    return errors[-1] if errors else None
+    results = [one.result for one in report.evaluations if one.result.genotype == genotype]
+    return results[-1] if results else None

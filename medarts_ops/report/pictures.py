@@ -32,8 +32,8 @@ class PageImage:
 def report_pictures(report: SearchReport) -> dict[str, PageImage]:
     """All pictures of the page by their place; one that can't be drawn is named in a warning and left out.
 
-    Places: `front/<stage>`, `lineage`, `genotype`, `alpha`, `alpha-epochs`, `training`, `evaluation/<run id>`,
-    `parameters`.
+    Places: `front/<stage>`, `lineage`, `genotype`, `alpha`, `alpha-epochs`, `training`, and of each evaluation
+    `evaluation/<run id>`, `confusion/<run id>`, `mistakes/<run id>`; `parameters`.
     """
     return page_images(_places(report), report.search_id)
 
@@ -65,8 +65,10 @@ def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
         pictures |= gallery.pictures_of_individual(best.trained, report.epoch_alphas, space, read)
         found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}
     for one in report.evaluations:
-        curves = gallery.pictures_of_evaluation(one.result, one.name)["training"]
-        found[f"evaluation/{one.run_id}"] = (f"training of {one.name}", curves)
+        pictures = gallery.pictures_of_evaluation(one.result, one.name)
+        for place, name in (("evaluation", "training"), ("confusion", "confusion"), ("mistakes", "mistakes")):
+            if name in pictures:
+                found[f"{place}/{one.run_id}"] = (f"{name} of {one.name}", pictures[name])
     return found | _sizes(report)
 
 

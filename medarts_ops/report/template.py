@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from medarts_ops.class_report_text import COLUMNS, class_rows, facts_of
 from medarts_ops.config_writing import settings_file, shown
 from medarts_ops.objectives.shown import exact_objective, is_of_counted_network, objective
 from medarts_ops.provenance import installed_version
@@ -29,6 +30,7 @@ def rendered(template: str, values: Mapping[str, Any], written: datetime | None)
         "written": f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         "version": installed_version("medarts-ops") or "",
         "style": _text("page.css"),
+        "class_columns": COLUMNS,
     }
     page: str = _environment().get_template(template).render(common | dict(values))
     return page
@@ -45,7 +47,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown)
-    sentences = (collapse_warning, how_made)
+    sentences = (collapse_warning, how_made, class_rows, facts_of)
     environment.filters |= {
         **{each.__name__: each for each in (*formats, *sentences)},
         "darts": format_darts,

@@ -38,12 +38,13 @@ def train_derived(
 
 
 def _derived_epoch(record: EvaluationEpoch) -> DerivedEpoch:
+    assert record.test_loss is not None  # what is held back of D_sample is the test set here
     return DerivedEpoch(
         epoch=record.epoch,
         train_loss=record.train_loss,
         train_accuracy=record.train_accuracy,
         valid_loss=record.test_loss,
-        valid_accuracy=1 - record.test_error,
+        valid_accuracy=1 - record.measured_error,
         lr=record.lr,
         seconds=record.seconds,
         images_per_second=record.images_per_second,

@@ -9,11 +9,13 @@ from pathlib import Path
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import TrainingDiverged
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult, FailureCause
+from medarts_ops.evaluated import EvaluationEpoch, EvaluationResult, best_epoch, has_stopped_improving
+from medarts_ops.individual import FailureCause
 from medarts_ops.journal.evaluation_folder import write_whole
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import Task
 from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
+from medarts_ops.training.classification import class_report
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.workplace import Workplace
 from medarts_ops.value import Value, identity_of
@@ -88,15 +90,21 @@ def load_images(task: EvaluationTask, workplace: Workplace) -> ImageDataset:
 def train_genotype(
     task: EvaluationTask, workplace: Workplace, dataset: ImageDataset, on_progress: ProgressCallback
 ) -> Sequence[EvaluationOutcome]:
-    """Train on the images that the settings name. Epochs of a checkpoint are told again."""
-    started = task.started
-    training = SupervisedTraining(started.genotype, started.config, dataset, workplace.runtime)
+    """Train on the images that the settings name, and test what came of it. Epochs of a checkpoint are told again."""
+    started, config = task.started, task.started.config
+    balanced = config.class_weights == "balanced"
+    training = SupervisedTraining(started.genotype, config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)
     on_progress(task.name, EvaluationBegun(mean=mean, std=std))
     checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
+    history: list[EvaluationEpoch] = []
     try:
-        for record in epochs_of(training, checkpoint, started.config.epochs):
+        for record in epochs_of(training, checkpoint, config.epochs):
             on_progress(task.name, record)
+            history.append(record)
+            if has_stopped_improving(history, config.patience, balanced=balanced):
+                break  # before a checkpoint of this epoch: a resumed training comes by here, too
+        logits = training.test_logits()
     except TrainingDiverged as error:
         return [FailedEvaluation(name=task.name, reason=str(error), cause="diverged")]
     if task.weights is not None:
@@ -104,8 +112,10 @@ def train_genotype(
     result = EvaluationResult(
         genotype=started.genotype,
         parameters=started.parameters,
-        history=tuple(training.history),
-        seconds=sum(record.seconds for record in training.history),
+        history=tuple(history),
+        seconds=sum(record.seconds for record in history),
+        classes=class_report(logits, dataset.test, dataset.class_names),
+        chosen_epoch=best_epoch(history, balanced=balanced) if config.validation_share else None,
     )
     return [TrainedGenotype(name=task.name, result=result)]
 

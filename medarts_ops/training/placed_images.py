@@ -108,6 +108,15 @@ class PlacedImages:
             hits_of_batches.append(hits(logits, batch.labels))
         return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)
 
+    @torch.no_grad()
+    def logits(self, logits_of: Callable[[Tensor], Tensor], training_batch: int) -> Tensor:
+        """What `logits_of` gives for all images, float32 [image, class] on the device; otherwise as `measure`."""
+        found = []
+        for chosen in torch.arange(len(self)).split(measured_batch(training_batch, self.size)):
+            with self.runtime.autocast():
+                found.append(logits_of(self.plain(chosen).images).float())
+        return torch.cat(found)
+
 
 def measured_batch(training_batch: int, size: tuple[int, int]) -> int:
     """How many images of this height and width are measured at a time."""

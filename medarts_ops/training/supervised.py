@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import IO, Any
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
-from medarts_ops.data.dataset import ImageDataset
-from medarts_ops.data.evaluation_images import evaluation_images
+from medarts_ops.data.dataset import ImageDataset, LabelledImages
+from medarts_ops.data.evaluation_images import with_validation
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
@@ -22,8 +23,10 @@ from medarts_ops.networks.derived import DerivedNetwork, least_batch
 from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.training.classification import balanced_class_weights
 from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
+from medarts_ops.training.validation import Validation
 from medarts_ops.training.weight_steps import SCHEDULES, accumulated, clipped_update, warmed_up
 
 
@@ -65,11 +68,17 @@ class SupervisedTraining:
             fused=runtime.fused_optimizers(),
         )
         self._scaler = runtime.gradient_scaler()
-        train = evaluation_images(dataset, config)
+        train, held_back = with_validation(dataset, config)
         self.statistics = channel_statistics(train.images)
-        self._train, self._test = (
-            PlacedImages.place(part.images, part.labels, *self.statistics, runtime) for part in (train, dataset.test)
-        )
+        self._train, self._test = (self._placed(part) for part in (train, dataset.test))
+        balanced = config.class_weights == "balanced"
+        self._class_weights: Tensor | None = None
+        if balanced:
+            weights = balanced_class_weights(train.labels, dataset.n_classes)
+            self._class_weights = torch.from_numpy(weights).float().to(runtime.device)
+        self._validation: Validation | None = None
+        if held_back is not None:
+            self._validation = Validation(self._placed(held_back), dataset.n_classes, balanced=balanced)
         self._augmentation = Augmentation.from_config(config.augment, dataset.resolution)
         self._order = torch.Generator().manual_seed(_seed(config, Stream.WEIGHT_BATCHES))
         self._augment_stream = runtime.generator(_seed(config, Stream.AUGMENTATION))
@@ -78,7 +87,11 @@ class SupervisedTraining:
         self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
-        """One pass over the training images, then the test set; TrainingDiverged if a loss became NaN or infinite."""
+        """One pass over the training images, then the test set, or the images held back to validate instead.
+
+        Raises:
+            TrainingDiverged: a loss became NaN or infinite.
+        """
         started = time.perf_counter()
         config, lr = self._config, self._rate(epoch)
         self._optimizer.param_groups[0]["lr"] = lr
@@ -93,28 +106,62 @@ class SupervisedTraining:
             loss_sum += loss * len(indices)
             correct += right
         trained = time.perf_counter()
-        self.network.eval()
-        every = torch.arange(len(self._test))
-        test_loss, test_hits = self._test.measure(lambda images: self.network(images)[0], every, self._config.batch)
-        sums = torch.stack([loss_sum, correct, test_loss, test_hits]).tolist()  # the epoch's only wait for the device
+        sums = torch.cat([torch.stack([loss_sum, correct]), self._measured()]).tolist()  # the only wait for the device
         if not math.isfinite(sums[0]) or not math.isfinite(sums[2]):
             raise TrainingDiverged(
                 f"evaluation, epoch {epoch}: the loss became NaN or infinite; lower weights.lr or set runtime.amp=off"
             )
-        n_train, n_test = len(self._train), len(self._test)
+        n_train = len(self._train)
         record = EvaluationEpoch(
             epoch=epoch,
             train_loss=sums[0] / n_train,
             train_accuracy=sums[1] / n_train,
-            test_loss=sums[2] / n_test,
-            test_error=1 - sums[3] / n_test,
+            **self._measures(sums[2:]),
             lr=lr,
             drop_path=drop,
             seconds=time.perf_counter() - started,
             images_per_second=n_train / max(trained - started, 1e-9),
         )
         self.history.append(record)
+        if self._validation is not None:
+            self._validation.keep_if_best(self.history, self.network)
         return record
+
+    def _logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)[0]
+        return logits
+
+    def _measured(self) -> Tensor:
+        """Sums over the images that an epoch is measured by, on the device, the loss's first."""
+        self.network.eval()
+        if self._validation is not None:
+            return self._validation.sums(self._logits, self._config.batch)
+        return torch.stack(self._test.measure(self._logits, torch.arange(len(self._test)), self._config.batch))
+
+    def _measures(self, sums: Sequence[float]) -> dict[str, float]:
+        if self._validation is not None:
+            return self._validation.measures(sums)
+        loss, right = (value / len(self._test) for value in sums)
+        return {"test_loss": loss, "test_error": 1 - right}
+
+    def test_logits(self) -> Tensor:
+        """Float32 [image, class] of the test set, by the chosen epoch's weights, which are the network's from here on.
+
+        Raises:
+            TrainingDiverged: they are not finite.
+        """
+        if self._validation is not None:
+            self._validation.put_back(self.network)
+        self.network.eval()
+        logits = self._test.logits(self._logits, self._config.batch)
+        if not logits.isfinite().all():
+            raise TrainingDiverged(
+                "evaluation: the trained network's answers are NaN or infinite; lower weights.lr or set runtime.amp=off"
+            )
+        return logits
+
+    def _placed(self, part: LabelledImages) -> PlacedImages:
+        return PlacedImages.place(part.images, part.labels, *self.statistics, self._runtime)
 
     def _rate(self, epoch: int) -> float:
         config, weights = self._config, self._config.weights
@@ -126,12 +173,12 @@ class SupervisedTraining:
 
         Returns the classifier's mean loss and its hits, without waiting for the device.
         """
-        smoothing = self._config.label_smoothing
+        smoothing, weight = self._config.label_smoothing, self._class_weights
         with self._runtime.autocast():
             logits, auxiliary = self.network(batch.images, drop, self._drop_stream)
-            main = loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+            main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
             if auxiliary is not None:
-                of_auxiliary = F.cross_entropy(auxiliary, batch.labels, label_smoothing=smoothing)
+                of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)
                 loss = loss + self._config.auxiliary.weight * of_auxiliary
         self._scaler.scale(loss * share).backward()
         if is_last:
@@ -140,7 +187,9 @@ class SupervisedTraining:
         return main.detach().float(), hits(logits, batch.labels)
 
     def state(self) -> dict[str, Any]:
-        return {
+        # Only where there is something to keep: checkpoints of earlier releases have no such part.
+        chosen = {} if self._validation is None else {"chosen": self._validation.state()}
+        return chosen | {
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -149,6 +198,8 @@ class SupervisedTraining:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
+        if self._validation is not None:
+            self._validation.load_state(state["chosen"])
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from class_reports import make_validated_result
 from click.testing import CliRunner, Result
 from factories import make_evaluation_epoch, make_genotype
 
@@ -99,6 +100,20 @@ def test_json_is_all_that_stdout_holds(tracked: FakeTracked) -> None:
     assert (data["run_id"], data["test_error"], data["parameters"]) == ("a" * 32, 0.125, 123456)
 
 
+def test_the_result_names_the_class_that_is_found_worst_and_balanced_accuracy(
+    tracked: FakeTracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = Trained(make_validated_result(make_genotype()), "e", "a" * 32, "1", 0)
+    monkeypatch.setattr(tracked, "tracked_evaluation", lambda *_, **__: trained)
+    lines = invoke("--genotype", "DARTS_V2", "--dataset", "digits").stdout.splitlines()
+    assert lines[0] == "test error         20.55 % (epoch 2 of 3, chosen by validation images)"
+    assert lines[1].startswith("balanced accuracy  70.25 % (")
+    assert lines[2] == "class found worst  viral: 53 of 124 found (42.74 %)"
+    assert not any(line.startswith("lowest test error") for line in lines)
+    data = json.loads(invoke("--genotype", "DARTS_V2", "--dataset", "digits", "--json").stdout)
+    assert (data["best_test_error"], data["chosen_epoch"], data["classes"]["confusion"][0]) == (None, 1, [53, 41, 30])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -109,6 +124,7 @@ def test_json_is_all_that_stdout_holds(tracked: FakeTracked) -> None:
         (["--genotype", "none.json", "--dataset", "digits"], 1, "can't be read"),
         (["--genotype", "DARTS_V2", "--dataset", "mnist"], 2, "dataset.name: unknown dataset 'mnist'"),
         (["--genotype", "DARTS_V2", "--dataset", "digits", "--set", "cells=2"], 2, "cells: "),
+        (["--genotype", "DARTS_V2", "--dataset", "digits", "--set", "patience=2"], 2, "patience is 2 and validation_"),
     ],
 )
 def test_bad_input_is_one_line_and_trains_nothing(

@@ -6,6 +6,7 @@ import io
 import re
 
 import pytest
+from class_reports import make_validated_result
 from factories import (
     make_dataset_summary,
     make_derived,
@@ -208,6 +209,23 @@ def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
     assert "12,345 parameters, 3 epochs" in lines[0]
     assert lines[1] == "epoch 1/3: train accuracy 50.00 %, test error 25.00 %, 144 images/s, 20 s left"
     assert lines[2] == "evaluation finished in 30 s"
+
+
+def test_an_evaluation_that_validates_says_so_and_that_it_stopped_early() -> None:
+    made, written = console()
+    genotype = make_genotype()
+    config = resolve_evaluate_config(EvaluateConfig(epochs=9, validation_share=0.2, patience=1))
+    started = EvaluationStarted(config=config, genotype=genotype, parameters=12345, dataset=make_dataset_summary())
+    result = make_validated_result(genotype)
+    with ProgressBoard(made) as board:
+        progress = EvaluationProgress(board)
+        progress.notify(started)
+        progress.notify(EvaluationEpochFinished(record=result.history[1]))
+        progress.notify(EvaluationFinished(result=result))
+    lines = written.getvalue().splitlines()
+    assert "1,438 images to train, 20 % of them to choose the epoch by, 359 to test" in lines[0]
+    assert lines[1].startswith("epoch 2/9: train accuracy 50.00 %, validation error 25.00 %, ")
+    assert lines[2] == "evaluation finished in 30 s, early, after epoch 3 of 9: the best was epoch 2"
 
 
 @pytest.mark.parametrize("width", [40, 60, 100])

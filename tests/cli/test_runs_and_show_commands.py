@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from class_reports import make_class_report
 from click.testing import CliRunner, Result
-from factories import make_genotype
+from factories import make_evaluation_events, make_genotype
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.cli.output import print_tree, results_console
@@ -278,3 +279,33 @@ def test_a_lineage_in_a_circle_is_drawn_once(capsys: pytest.CaptureFixture[str])
         "0 (inherited), run-0 (as above)",
         "0 (inherited), run-0 (as above)",
     ]
+
+
+def test_an_evaluation_is_shown_class_by_class_with_its_surest_mistakes(here: Path) -> None:
+    from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+    from medarts_ops.tracking.stores.opening import open_store
+
+    evaluation = MlflowEvaluationObserver(open_store(f"sqlite:///{here}/mlflow.db"), "xray", parent_run_id=None)
+    started, epoch, finished = make_evaluation_events()
+    result = finished.result.model_copy(update={"classes": make_class_report()})
+    for event in (started, epoch, finished.model_copy(update={"result": result})):
+        evaluation.notify(event)
+    lines = CliRunner().invoke(medarts, ["show", evaluation.run_id]).stdout.splitlines()
+    assert "class found worst  viral: 53 of 124 found (42.74 %)" in lines
+    assert any(line.startswith("balanced accuracy  70.25 % (") for line in lines)
+    place = lines.index("Classes")
+    assert lines[place + 2].split() == [
+        "viral",
+        "124",
+        "53",
+        "42.74",
+        "%",
+        "63.86",
+        "%",
+        "51.21",
+        "%",
+        *("bacterial", "(41)"),
+    ]
+    assert "  image 17: viral taken for bacterial, 98.00 % sure" in lines
+    data = json.loads(CliRunner().invoke(medarts, ["show", evaluation.run_id, "--json"]).stdout)
+    assert data["classes"]["confusion"][0] == [53, 41, 30] and data["classes"]["mistakes"][0]["png"] is None

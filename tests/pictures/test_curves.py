@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from class_reports import make_validated_epoch
 from factories import make_epoch_record, make_evaluation_epoch
 from matplotlib.axes import Axes
 
@@ -50,6 +51,16 @@ def test_an_evaluation_marks_the_last_error_not_the_best():
     (ring,) = [one for one in errors.collections if one.get_gid() == "last"]
     assert np.asarray(ring.get_offsets()).tolist() == [[2, 37.5]]
     assert errors.get_title() == "test error: 37.50 % after the last epoch"
+
+
+def test_an_evaluation_with_validation_shows_that_and_marks_the_chosen_epoch():
+    history = [make_validated_epoch(epoch, accuracy) for epoch, accuracy in enumerate((0.5, 0.75, 0.625))]
+    losses, errors = evaluation_curves(history, "DARTS_V2", chosen=1).axes
+    assert lines(losses)["validation"] == [(0, 1), (1, 1), (2, 1)]
+    assert lines(errors)["validation"] == [(0, 50), (1, 25), (2, 37.5)] and "test" not in lines(errors)
+    (ring,) = [one for one in errors.collections if one.get_gid() == "chosen"]
+    assert np.asarray(ring.get_offsets()).tolist() == [[1, 25]]
+    assert errors.get_title() == "validation error: 25.00 % after the chosen epoch"
 
 
 def test_alpha_that_never_left_its_warm_up_has_no_line():

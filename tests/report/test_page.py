@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from class_reports import make_class_report, make_validated_result
 from factories import make_genotype
 from pictures.searches import make_search_with_all_operators
 from report.page_reader import WRITTEN, Page
@@ -52,6 +53,27 @@ def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
     for name, run_id in report.run_ids.items():
         assert name in page.text and run_id in page.text
     assert "init-08 failed (diverged): loss is NaN" in page.text
+
+
+def test_an_evaluation_says_what_its_network_does_class_by_class() -> None:
+    report = make_report()
+    (one,) = report.evaluations
+    result = one.result.model_copy(update={"classes": make_class_report()})
+    page = Page(report_html(replace(report, evaluations=(replace(one, result=result),)), WRITTEN))
+    assert "balanced accuracy, evaluated 70.25 %" in page.text
+    assert "class found worst viral: 53 of 124 found (42.74 %)" in page.text
+    assert "viral 124 53 42.74 % 63.86 % 51.21 % bacterial (41)" in page.text
+    assert len([address for address in page.addresses if address.startswith("data:")]) == 8 + 2
+    assert "Class → answer" in page.text
+
+
+def test_one_that_validated_has_no_lowest_test_error() -> None:
+    report = make_report()
+    (one,) = report.evaluations
+    result = make_validated_result(one.result.genotype)
+    page = Page(report_html(replace(report, evaluations=(replace(one, result=result),)), WRITTEN))
+    assert "1,234 20.55 % - 30 s" in page.text
+    assert "(epoch 2 of 3, chosen by validation images)" in page.text
 
 
 def test_the_accuracy_of_the_discretized_supernet_stands_beside_who_was_measured() -> None:

@@ -117,11 +117,14 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
     stopped(tmp_path, 5)
     path = tmp_path / STARTED
     as_earlier_releases(tmp_path)
-    added_later = r',"(mean|std|remarks|class_counts)":\[[^]]*\]|,"max_pixels":\d+|,"images":null|,"stem":"cifar"'
+    added_later = (
+        r',"(mean|std|remarks|class_counts)":\[[^]]*\]|,"max_pixels":\d+|,"(images|patience)":null|,"stem":"cifar"'
+    )
     added_later += r'|,"memory":"refuse"|,"fit":"squash"|,"skip_unreadable":false|,"cache":null'
     added_later += (
         r'|,"accumulate":1|,"warmup_epochs":0|,"label_smoothing":0.0|,"schedule":"cosine"|,"random_resized_crop":null'
     )
+    added_later += r'|,"validation_share":0.0|,"class_weights":"none"'
     older = re.sub(added_later, "", path.read_text())
     path.write_text(older)
     (_, payload), *_ = CheckpointFile(tmp_path / CHECKPOINT).payloads()

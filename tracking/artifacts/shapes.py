@@ -127,7 +127,10 @@ def reason_of(error: Exception) -> str:
 
 def history_json(history: Sequence[EpochRecord] | Sequence[EvaluationEpoch]) -> list[Json]:
     """One object an epoch: a table that other programs read as it is, so a list of numbers, without α."""
-    left_out = ("alpha", "genotype")
+    left_out = {"alpha", "genotype"}
+    for record in history[:1]:
+        if isinstance(record, EvaluationEpoch):  # all epochs are measured alike, by the test set or to validate
+            left_out |= {key for key, value in record if value is None}
     return [{key: value for key, value in _data(record).items() if key not in left_out} for record in history]
 
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError
 
+from medarts_ops.class_report import ClassReport
 from medarts_ops.config import ResolvedObjective
 from medarts_ops.errors import RunError
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.artifacts.classes import read_confusion
 from medarts_ops.tracking.artifacts.files import unversioned
 from medarts_ops.tracking.artifacts.shapes import read_genotype, reason_of
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.vocabulary import ACCURACY, CONFIG, GENOTYPE, JOB_OF_RUN, JOBS
+from medarts_ops.tracking.vocabulary import ACCURACY, BALANCED_ACCURACY, CONFIG, CONFUSION, GENOTYPE, JOB_OF_RUN, JOBS
 from medarts_ops.value import Value
 
 if TYPE_CHECKING:
@@ -90,6 +92,13 @@ def genotype_of(store: RunStore, run: StoredRun) -> Genotype | None:
     if run.status != "FINISHED" and not (job is not None and JOBS[job].is_given_a_genotype):
         return None
     return read_genotype(store.read_json_artifact(run.run_id, GENOTYPE))
+
+
+def confusion_of(store: RunStore, run: StoredRun) -> ClassReport | None:
+    """What an evaluated network does class by class; None before the end, of other runs and of earlier releases'."""
+    if run.kind != "evaluation" or BALANCED_ACCURACY not in run.metrics:
+        return None
+    return read_confusion(store.read_json_artifact(run.run_id, CONFUSION))
 
 
 def found_by(evaluated: Evaluated) -> tuple[StoredRun, Genotype]:

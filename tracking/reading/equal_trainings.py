@@ -120,11 +120,12 @@ def _evaluation(training: Training, genotype: Genotype, run: StoredRun) -> Finis
         "best_test_error": vocabulary.BEST_TEST_ERROR,
         PARAMETERS: vocabulary.PARAMS,
     }
-    if not {*names.values(), vocabulary.HOURS} <= run.metrics.keys():
+    # One that chose its epoch by validation images tested no other.
+    if not {*names.values(), vocabulary.HOURS} - {vocabulary.BEST_TEST_ERROR} <= run.metrics.keys():
         return None
     return FinishedTraining(
         key=training.key,
-        measures={name: run.metrics[metric] for name, metric in names.items()},
+        measures={name: run.metrics[metric] for name, metric in names.items() if metric in run.metrics},
         seconds=SECONDS_PER_HOUR * run.metrics[vocabulary.HOURS],
         genotype=genotype,
         taken_from=run.run_id,

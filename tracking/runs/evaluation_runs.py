@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from medarts_ops.class_report_text import facts_of
+from medarts_ops.evaluated import EvaluationResult
 from medarts_ops.journal.evaluation_folder import RESULT, STARTED
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent, EvaluationFinished, EvaluationStarted
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
+from medarts_ops.tracking.artifacts.classes import class_metrics, confusion_json
 from medarts_ops.tracking.runs.job_observer import JobObserver
+from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.run_writer import RunWriter
@@ -70,19 +75,37 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
             # With what the folder says of them, so that the network can be built from the run alone.
             for file in (weights, weights.with_name(STARTED), weights.with_name(RESULT)):
                 self._store.log_file(run_id, file)
-        hours = result.seconds / SECONDS_PER_HOUR
-        # At the last epoch's step, so that MLflow's "last value" of test_error is the result.
-        metrics = {
-            vocabulary.BEST_TEST_ERROR: result.best_test_error,
-            vocabulary.PARAMS: float(result.parameters),
-            vocabulary.HOURS: hours,
-        }
-        self._log_missing(run_id, metrics, step=result.history[-1].epoch)
+        self._log_missing(run_id, _metrics(result), step=result.history[-1].epoch)
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(result.history))
+        if result.classes is not None:
+            self._store.log_json(run_id, vocabulary.CONFUSION, confusion_json(result.classes))
+        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: _note(result)})
+        self._runs.finish(run_id, "FINISHED")
+
+
+def _metrics(result: EvaluationResult) -> dict[str, float]:
+    """What is logged at the last epoch's step, so that MLflow's "last value" of test_error is the result."""
+    found = {vocabulary.PARAMS: float(result.parameters), vocabulary.HOURS: result.seconds / SECONDS_PER_HOUR}
+    if result.best_test_error is not None:
+        found[vocabulary.BEST_TEST_ERROR] = result.best_test_error
+    if result.classes is None:
+        return found
+    if result.chosen_epoch is not None:  # its epochs were not tested
+        found |= {vocabulary.TEST_ERROR: result.test_error, vocabulary.TEST_LOSS: result.classes.loss}
+    return found | class_metrics(result.classes)
+
+
+def _note(result: EvaluationResult) -> str:
+    size = f"{result.parameters / 1e6:.2f} M parameters, {result.seconds / SECONDS_PER_HOUR:.2f} h"
+    error = f"Test error **{100 * result.test_error:.2f} %**"
+    if result.best_test_error is None:
+        note = f"{error} by the weights of {result.taken_from} ({size})."
+    else:
         note = (
-            f"Test error **{100 * result.test_error:.2f} %** after {len(result.history)} epochs "
-            f"({result.parameters / 1e6:.2f} M parameters, {hours:.2f} h); "
+            f"{error} after {len(result.history)} epochs ({size}); "
             f"best of any epoch {100 * result.best_test_error:.2f} %, which was chosen on the test set."
         )
-        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: note})
-        self._runs.finish(run_id, "FINISHED")
+    facts = () if result.classes is None else facts_of(result.classes)
+    # A class may have any name; in a note it is no markup.
+    plain = [(label, re.sub(r"([\\`*_\[\]<>|])", r"\\\1", visible(value))) for label, value in facts]
+    return "\n".join([note, *(f"- {label}: {value}" for label, value in plain)])

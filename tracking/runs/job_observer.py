@@ -133,6 +133,7 @@ class JobObserver(ABC, Generic[Event, Started]):
 def epoch_metrics(record: EpochRecord | EvaluationEpoch) -> dict[str, float]:
     """An epoch's numbers under the names that MLflow shows; α's loss is absent while α warms up."""
     # First, since MLflow's page that compares runs draws the first metric of all.
-    first = vocabulary.TEST_ERROR if isinstance(record, EvaluationEpoch) else "valid_accuracy"
+    tested = isinstance(record, EvaluationEpoch) and record.test_error is not None
+    first = vocabulary.TEST_ERROR if tested else "valid_accuracy"
     numbers: dict[str, float] = record.model_dump(exclude={"epoch", "seconds", "alpha", "genotype"}, exclude_none=True)
     return {first: numbers[first], **numbers, vocabulary.EPOCH_SECONDS: record.seconds}

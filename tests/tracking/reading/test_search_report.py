@@ -253,8 +253,9 @@ def test_a_search_logs_its_report_and_each_evaluation_renews_it(tmp_path: Path, 
     assert (report.search_id, [one.name for one in report.evaluations]) == ("mine", ["big"])
     assert report.evaluations[0].result == trained.result
     assert report.record is not None and report.record.seed == 0
+    names = ("genotype", "training", "parameters", "confusion", "mistakes")
     pictures = store.artifacts_in(trained.run_id, "pictures")
-    assert set(pictures) == {f"pictures/{name}.png" for name in ("genotype", "training", "parameters")}
+    assert set(pictures) == {f"pictures/{name}.png" for name in names}
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from class_reports import make_class_report, make_validated_result
 from factories import make_dataset_summary, make_evaluation_epoch, make_genotype
 
 from medarts_ops.config import EvaluateConfig
@@ -18,6 +19,7 @@ from medarts_ops.observers import (
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.tracking.artifacts.shapes import read_genotype
 from medarts_ops.tracking.place import Place
+from medarts_ops.tracking.reading.contents import confusion_of
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -67,6 +69,45 @@ def test_the_last_epochs_error_is_the_result_and_the_best_stands_beside_it(store
     assert (run.metrics["test_error"], run.metrics["best_test_error"]) == (0.2, 0.1)
     assert (run.metrics["params"], run.metrics["hours"], run.status) == (1234, 1, "FINISHED")
     assert "20.00 %" in run.tags["mlflow.note.content"]
+
+
+def test_classes_are_metrics_a_table_and_the_note(store: RunStore) -> None:
+    result = FINISHED.result.model_copy(update={"classes": make_class_report()})
+    run = store.find_run(told(store, STARTED, *map(_epoch_finished, HISTORY), EvaluationFinished(result=result)).run_id)
+    assert run.metrics["recall.viral"] == pytest.approx(53 / 124)
+    assert run.metrics.keys() >= {"balanced_accuracy", "ece", "precision.normal", "best_test_error"}
+    assert confusion_of(store, run) == make_class_report().without_images()
+    assert "balanced accuracy: 70.25 %" in run.tags["mlflow.note.content"]
+    assert "viral: 53 of 124 found" in run.tags["mlflow.note.content"]
+
+
+def test_a_classs_name_is_no_markup_in_the_note(store: RunStore) -> None:
+    report = make_class_report()
+    named = (report.classes[0].model_copy(update={"name": "[a_b](x)\n# c"}), *report.classes[1:])
+    result = FINISHED.result.model_copy(update={"classes": report.model_copy(update={"classes": named})})
+    run = store.find_run(told(store, STARTED, EvaluationFinished(result=result)).run_id)
+    assert r"- class found worst: \[a\_b\](x)\\n# c: 53 of 124 found" in run.tags["mlflow.note.content"]
+
+
+def test_one_that_validates_tests_once_at_its_end(store: RunStore) -> None:
+    result = make_validated_result(make_genotype())
+    epochs = map(_epoch_finished, result.history)
+    run = store.find_run(told(store, STARTED, *epochs, EvaluationFinished(result=result)).run_id)
+    tested = store._client.get_metric_history(run.run_id, "test_error")
+    assert [(point.step, point.value) for point in tested] == [(2, pytest.approx(231 / 1124))]
+    assert [point.value for point in store._client.get_metric_history(run.run_id, "valid_accuracy")] == [
+        0.5,
+        0.75,
+        0.625,
+    ]
+    assert run.metrics["test_loss"] == 0.75 and "best_test_error" not in run.metrics
+    assert "epoch 2 of 3, chosen by validation images" in run.tags["mlflow.note.content"]
+    rows = store.read_json_artifact(run.run_id, "history.json")
+    assert {"valid_loss", "valid_accuracy"} < rows[0].keys() and "test_error" not in rows[0]
+
+
+def test_an_evaluation_of_an_earlier_release_has_no_report_of_its_classes(store: RunStore) -> None:
+    assert confusion_of(store, store.find_run(finished(store).run_id)) is None
 
 
 def test_every_epoch_has_its_numbers(store: RunStore) -> None:
