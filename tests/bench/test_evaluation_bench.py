@@ -14,12 +14,13 @@ from medarts_ops.bench.evaluation_step import measure_evaluation, plain_training
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import AuxiliaryConfig, EvaluateConfig
+from medarts_ops.config import AuxiliaryConfig, ResolvedEvaluateConfig
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.zoo import zoo_genotype
 
-TINY = EvaluateConfig(cells=3, channels=4, batch=4, runtime=ResolvedRuntime(device="cpu", amp="off", threads=1))
+RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1)
+TINY = ResolvedEvaluateConfig(cells=3, channels=4, batch=4, runtime=RUNTIME)
 
 
 @pytest.mark.parametrize("name", ["DARTS_V2", "NASNet", "AmoebaNet", "GDAS_V1", "SETN"])
