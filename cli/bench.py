@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -286,12 +286,15 @@ def _estimate(asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize
     return estimate_of(*resolved, repeats)
 
 
-def estimate_of(config: ResolvedSearchConfig, data: SearchData, repeats: int) -> SearchEstimate:
-    """What a search of these very images will cost."""
+def estimate_of(
+    config: ResolvedSearchConfig, data: SearchData, repeats: int, on_timing: Callable[[str], None] = lambda _: None
+) -> SearchEstimate:
+    """What a search of these very images will cost; `on_timing` is told what is timed."""
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import ImageSize
 
     first = data.stages[0].images
     size = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=data.stages[0].n_classes)
     derived = 0 if data.derived is None else len(data.derived.images)
-    return estimate_search(config, tuple(len(stage.images) for stage in data.stages), derived, size, repeats)
+    images = tuple(len(stage.images) for stage in data.stages)
+    return estimate_search(config, images, derived, size, repeats, on_timing)

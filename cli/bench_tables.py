@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from medarts_ops.cli.output import print_table, table
-from medarts_ops.quantities import counted, hours
+from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
@@ -95,8 +95,8 @@ def print_strategies_bench(console: Console, config: ResolvedSearchConfig, timin
 def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: SearchEstimate) -> None:
     """What a search will cost, stage by stage."""
     kind = "GPU" if config.runtime.device.startswith("cuda") else "CPU"
-    console.print(f"A search with preset {config.preset}: about {hours(estimate.hours * 3600)} of one {kind}")
-    numbers = ("individuals", "images", "steps", "a step", "memory", "hours")
+    console.print(f"A search with preset {config.preset}: about {_time(estimate.hours)} of one {kind}")
+    numbers = ("individuals", "images", "steps", "a step", "memory", "time")
     stages = table("stage", *numbers, numbers=numbers)
     for stage in estimate.stages:
         stages.add_row(
@@ -106,7 +106,7 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             f"{stage.steps:,}",
             f"{stage.step_seconds:.3f} s",
             _mebi(stage.step_bytes),
-            hours(stage.hours * 3600),
+            _time(stage.hours),
         )
     if (trained := estimate.genotypes) is not None:
         stages.add_row(
@@ -116,7 +116,7 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             f"{trained.steps:,}",
             f"{trained.step_seconds:.3f} s",
             _mebi(trained.step_bytes),
-            hours(trained.hours * 3600),
+            _time(trained.hours),
         )
     print_table(console, stages)
 
@@ -184,6 +184,10 @@ def print_data_bench(console: Console, runtime: ResolvedRuntime, timings: Sequen
 
 def _where(runtime: ResolvedRuntime) -> str:
     return f"{runtime.device}, precision {runtime.amp}, {counted(runtime.threads, 'thread')}"
+
+
+def _time(hours: float) -> str:
+    return duration(SECONDS_PER_HOUR * hours)
 
 
 def _mebi(n_bytes: int) -> str:

@@ -11,7 +11,9 @@ from medarts_ops.cli.jobs import show_evaluation
 from medarts_ops.cli.loading import looking_for, progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
+from medarts_ops.cli.output import print_json, print_line, progress_console, results_console
 from medarts_ops.cli.progress import EvaluationProgress
+from medarts_ops.config import EvaluateConfig
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
 from medarts_ops.space.formats import read_genotype
@@ -32,11 +34,19 @@ if TYPE_CHECKING:
 )
 @config_options
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
+@click.option("--dry-run", is_flag=True, help="Print what it would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "work_dir", "pictures")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, places: Places, *, run_id: str | None, published: str | None, name: str | None, as_json: bool
+    ctx: click.Context,
+    places: Places,
+    *,
+    run_id: str | None,
+    published: str | None,
+    name: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Train an architecture at full size with DARTS's setting, and test it.
 
@@ -49,6 +59,7 @@ def command(
       medarts evaluate search-cifar10 --set epochs=50 --set batch=64
       medarts evaluate --genotype DARTS_V2 --dataset cifar10 --data ~/data
       medarts evaluate --genotype found.json --dataset npz --data birds.npz
+      medarts evaluate search-cifar10 --dry-run
     """
     if (run_id is None) == (published is None):
         raise click.UsageError("give a RUN_ID or --genotype FILE|NAME, one of the two")
@@ -63,6 +74,9 @@ def command(
         genotype = published_genotype(str(published))
     config = resolve_evaluate(request).config
     say_what_is_read(config.dataset)
+    if dry_run:
+        plan(config, genotype or genotype_of(evaluated), as_json)
+        return
     from medarts_ops.tracking.evaluation import tracked_evaluation
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
@@ -79,6 +93,32 @@ def command(
             observers=(EvaluationProgress(board),),
         )
     show_evaluation(trained, places, as_json)
+
+
+def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
+    """Print what an evaluation would train and cost. Nothing is stored."""
+    from medarts_ops.cli.evaluation_dry_run import plan_evaluation, print_planned_evaluation
+    from medarts_ops.resolving import resolve_evaluation
+
+    with progress_board():
+        resolved, dataset = resolve_evaluation(config)
+    for remark in dataset.remarks:
+        print_line(progress_console(), remark)
+    print_line(progress_console(), "timing a few steps")
+    planned = plan_evaluation(resolved, genotype, dataset.summary(None))
+    if as_json:
+        print_json(planned.as_json())
+        return
+    print_planned_evaluation(results_console(), planned)
+    print_line(results_console(), "nothing was stored")
+
+
+def genotype_of(evaluated: Evaluated | None) -> Genotype:
+    """The genotype of the individual that a run stands for."""
+    from medarts_ops.tracking.reading.contents import found_by
+
+    assert evaluated is not None, "without a genotype there is a run"
+    return found_by(evaluated)[1]
 
 
 def after_its_search(request: Request, run_id: str, places: Places) -> tuple[Request, Evaluated]:

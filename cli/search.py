@@ -10,12 +10,13 @@ from medarts_ops.cli.jobs import show_search
 from medarts_ops.cli.loading import progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
-from medarts_ops.cli.output import print_json, progress_console, results_console
+from medarts_ops.cli.output import print_json, print_line, progress_console, results_console
 from medarts_ops.cli.progress import SearchProgress
 from medarts_ops.config import SearchConfig
-from medarts_ops.configs.loader import resolve_search
+from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
+from medarts_ops.quantities import size_in_memory
 
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
@@ -52,7 +53,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
         check_name_is_free_in(places.work_dir, name)
     say_what_is_read(config.dataset)
     if dry_run:
-        plan(config, as_json)
+        plan(config, request, as_json)
         return
     from medarts_ops.tracking.search import tracked_search
 
@@ -74,24 +75,35 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     show_search(found, places, as_json, file)
 
 
-def plan(config: SearchConfig, as_json: bool) -> None:
-    """Print what a search would train and cost. Nothing is stored."""
+def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
+    """Print what a search would train and cost, and the evaluation after it. Nothing is stored."""
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
+    from medarts_ops.cli.evaluation_dry_run import plan_after_search, print_planned_evaluation
     from medarts_ops.data.dataset import classes_in_words
     from medarts_ops.resolving import resolve_search_config
 
     with progress_board():
         resolved, data = resolve_search_config(config)
-    console = progress_console()
+    console, results = progress_console(), results_console()
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
-        console.print(remark, soft_wrap=True)
-    console.print("timing a few steps of each stage")
-    estimate = estimate_of(resolved, data, PLANNED_STEPS)
+        print_line(console, remark)
+    estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: print_line(console, f"timing {what}"))
+    print_line(console, "timing the evaluation of what it would find")
+    evaluation = plan_after_search(resolve_evaluate(request).config, resolved, data.summary)
     disk = sum(each.images.nbytes for each in (*data.stages, *([] if data.derived is None else [data.derived])))
     if as_json:
-        print_json({"estimate": estimate.model_dump(), "disk_bytes": disk, "config": resolved.model_dump(mode="json")})
+        print_json(
+            {
+                "estimate": estimate.model_dump(),
+                "evaluation": evaluation.as_json(),
+                "disk_bytes": disk,
+                "config": resolved.model_dump(mode="json"),
+            }
+        )
         return
-    results = results_console()
     print_estimate(results, resolved, estimate)
-    results.print(f"\non disk, in the work directory: {disk / 2**20:,.1f} MiB of images; nothing was stored")
+    print_line(results, f"\non disk, in the work directory: {size_in_memory(disk)} of images")
+    print_line(results, "\nmedarts evaluate, after it:")
+    print_planned_evaluation(results, evaluation)
+    print_line(results, "nothing was stored")

@@ -128,7 +128,7 @@ def fitted_evaluation(
     """An evaluation on these images that fits, as `fitted_search`."""
     if config.runtime.memory == "ignore":
         return config
-    training = _of_evaluation(config, genotype, _shape_of(dataset), "the training", "batch", processes=1)
+    training = _of_evaluation(config, genotype, shape_of(dataset), "the training", "batch", processes=1)
     return config.model_copy(
         update={"batch": _checked_batch(training, free_bytes(config.runtime.device), config.runtime)}
     )
@@ -139,7 +139,7 @@ def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -
 
     def fit(processes: int) -> bool:
         for each in evaluations:
-            training = _of_evaluation(each.config, each.genotype, _shape_of(each.dataset), "", "batch", processes)
+            training = _of_evaluation(each.config, each.genotype, shape_of(each.dataset), "", "batch", processes)
             if _batch_within(training, free_bytes(each.config.runtime.device)) < training.batch:
                 return False
         return True
@@ -227,7 +227,8 @@ def _checked_batch(training: Training, free: int, runtime: ResolvedRuntime) -> i
     raise ConfigError(f"{wrong} and no batch fits; take {others}")
 
 
-def _shape_of(dataset: DatasetSummary) -> ImageShape:
+def shape_of(dataset: DatasetSummary) -> ImageShape:
+    """What the size of an evaluation's network depends on."""
     return ImageShape(*dataset.resolution, dataset.in_channels, len(dataset.class_names))
 
 

@@ -122,7 +122,7 @@ def test_a_glance_never_takes_for_small_what_is_not(data):
         assert training.surely > fitting.LOSS_OF_SEARCH * training.memory(training.batch).most
     for stem, cells in (("cifar", 3), ("cifar", 8), ("imagenet", 5)):
         config = resolve_evaluate_config(evaluation(cells=cells, stem=stem), PHOTOS.resolution)
-        training = fitting._of_evaluation(config, GENOTYPE, fitting._shape_of(PHOTOS), "", "batch", 1)
+        training = fitting._of_evaluation(config, GENOTYPE, fitting.shape_of(PHOTOS), "", "batch", 1)
         assert training.surely > fitting.LOSS_OF_EVALUATION * training.memory(training.batch).most
 
 
@@ -145,7 +145,7 @@ def test_an_evaluation_that_fits_is_left_as_it_is_and_with_fit_lowered(monkeypat
 def test_so_many_evaluations_are_trained_side_by_side_as_fit(monkeypatch):
     config = resolve_evaluate_config(evaluation(), PHOTOS.resolution)
     started = EvaluationStarted(config=config, genotype=GENOTYPE, parameters=1, dataset=PHOTOS)
-    one = fitting.evaluation_bytes(config, GENOTYPE, fitting._shape_of(PHOTOS)) + fitting.WORKER_BYTES
+    one = fitting.evaluation_bytes(config, GENOTYPE, fitting.shape_of(PHOTOS)) + fitting.WORKER_BYTES
     for free, processes in ((100 * one, 4), (3.1 * one, 3), (0, 1)):
         leave_free(monkeypatch, free)
         assert evaluations_at_a_time([started], most=4) == processes

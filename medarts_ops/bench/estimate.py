@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 
 from medarts_ops.bench.evaluation_step import training_step
@@ -12,9 +13,13 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.step_memory import ImageShape, evaluation_memory
 from medarts_ops.value import Value
 
 VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
+
+TIMED_IMAGES = 24
+"""Images of an evaluation's timed step on a CPU, where time goes by the image: a whole batch may take a minute."""
 
 TEST_SHARE = 1 / 3  # what a tested image costs of a trained one: one forward pass to its three
 
@@ -58,15 +63,22 @@ class SearchEstimate(Value):
 
 
 def estimate_search(
-    config: ResolvedSearchConfig, images: tuple[int, ...], derived_images: int, size: ImageSize, repeats: int
+    config: ResolvedSearchConfig,
+    images: tuple[int, ...],
+    derived_images: int,
+    size: ImageSize,
+    repeats: int,
+    on_timing: Callable[[str], None] = lambda _: None,
 ) -> SearchEstimate:
     """Time `repeats` steps of each stage and multiply.
 
     `images` is D_sample's size in each stage, `derived_images` that of short trainings, `size` its images'.
+    `on_timing` is told what is timed, before it is.
     """
     device = Runtime.from_config(config.runtime).device
     estimates: list[StageEstimate] = []
     for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
+        on_timing(f"stage {stage.name}, {index + 1} of {len(config.stages)}")
         stack = min(stage.size, config.runtime.stack)
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
@@ -85,6 +97,7 @@ def estimate_search(
         )
     genotypes = None
     if config.trains_genotypes:
+        on_timing("the short training of a genotype")
         individuals = sum(estimate.individuals for estimate in estimates)
         genotypes = _estimate_genotypes(config, individuals, derived_images, size, repeats)
     hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
@@ -113,7 +126,7 @@ def _estimate_genotypes(
 class EvaluationEstimate(Value):
     """A whole evaluation: seconds of a step, hours of training and testing on one device.
 
-    `step_bytes` is the most that a step holds at once beside weights and images.
+    `step_bytes` is about what a step holds at once beside weights and images.
     """
 
     step_seconds: float
@@ -126,10 +139,12 @@ def estimate_evaluation(
 ) -> EvaluationEstimate:
     """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs."""
     device = Runtime.from_config(config.runtime).device
-    step = training_step(config, genotype, size)
-    seconds = time_interleaved({"step": step}, repeats, device)["step"]
-    hours = evaluation_hours(config, images, seconds)
-    return EvaluationEstimate(step_seconds=seconds, step_bytes=peak_bytes(step, device), hours=hours)
+    timed = min(config.batch, TIMED_IMAGES) if device.type == "cpu" else config.batch
+    step = training_step(config.model_copy(update={"batch": timed}), genotype, size)
+    seconds = time_interleaved({"step": step}, repeats, device)["step"] * config.batch / timed
+    shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
+    held = evaluation_memory(config, genotype, shape).step
+    return EvaluationEstimate(step_seconds=seconds, step_bytes=held, hours=evaluation_hours(config, images, seconds))
 
 
 def evaluation_hours(config: ResolvedEvaluateConfig, images: tuple[int, int], step_seconds: float) -> float:
