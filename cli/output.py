@@ -169,9 +169,14 @@ def print_evaluation(console: Console, trained: TrackedEvaluation, tracking_uri:
 
 def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:
     """An empty line, and the commands that make sense now, to copy."""
+    print_next_lines(console, [command_line(*words, tracking_uri=tracking_uri) for words in commands])
+
+
+def print_next_lines(console: Console, lines: Sequence[str]) -> None:
+    """The same of commands that are lines already."""
     console.print("\nNext:")
-    for words in commands:
-        print_line(console, f"  {command_line(*words, tracking_uri=tracking_uri)}")
+    for line in lines:
+        print_line(console, f"  {line}")
 
 
 def search_json(found: TrackedSearch) -> dict[str, Any]:

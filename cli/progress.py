@@ -9,9 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from medarts_ops import observers
-from medarts_ops.config import ChildrenConfig, SearchConfig
+from medarts_ops.config import ChildrenConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
+from medarts_ops.evolution.choice import deciding_objective, deciding_value
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
@@ -86,7 +87,7 @@ class SearchProgress:
     def __init__(self, board: ProgressBoard) -> None:
         self._board = board
         # A search's first event, SearchStarted, sets both.
-        self._config: SearchConfig
+        self._config: ResolvedSearchConfig
         self._work: WorkLeft
         self._stage = 0
 
@@ -114,7 +115,7 @@ class SearchProgress:
             case observers.StageFinished(result=stage):
                 self._work.stage_finished(stage.index)
                 self._board.drop(self._stage_row())
-                self._board.say(_stage_line(stage))
+                self._board.say(_stage_line(stage, self._config))
             case observers.SearchFinished(result=result):
                 self._board.say(f"search finished: {duration(result.seconds)} of training")
             case observers.SearchStopped():
@@ -238,8 +239,10 @@ def _descendants(survivors: tuple[str, ...], planned: ChildrenConfig) -> str:
     return f"from {', '.join(survivors)} with {children or 'no'} {'child' if planned.total == 1 else 'children'}"
 
 
-def _stage_line(stage: StageResult) -> str:
+def _stage_line(stage: StageResult, config: ResolvedSearchConfig) -> str:
     line = f"stage {stage.name} finished, {duration(stage.seconds)} of training"
     if not stage.ranked:
         return f"{line}: no individual is left"
-    return f"{line}: best is {stage.best.id}, accuracy {percent(stage.best.trained.valid_accuracy)}"
+    deciding = deciding_objective(config.result, config.objectives)
+    value = objective(deciding, deciding_value(stage.best.evaluated, deciding))
+    return f"{line}: best is {stage.best.id}, {deciding} {value}"
