@@ -48,8 +48,8 @@ def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: boo
     """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
 
     The runs are all searches, all stages, all individuals, all evaluations or all experiments. A RUN_ID may be the
-    name of a search, an evaluation or an experiment. --csv has a row for each run, with all its settings (params.…)
-    and metrics (metrics.…), equal ones, too.
+    name of a search, an evaluation or an experiment, or SEARCH/NAME of a stage or an individual. --csv has a row for
+    each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
 
     \b
     Examples:

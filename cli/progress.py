@@ -14,6 +14,7 @@ from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
 from medarts_ops.evolution.choice import deciding_objective, deciding_value
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
+from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
@@ -116,6 +117,8 @@ class SearchProgress:
                 self._work.stage_finished(stage.index)
                 self._board.drop(self._stage_row())
                 self._board.say(_stage_line(stage, self._config))
+                for warning in ranking_warnings(stage):
+                    self._board.say(f"warning: {warning}")
             case observers.SearchFinished(result=result):
                 self._board.say(f"search finished: {duration(result.seconds)} of training")
             case observers.SearchStopped():

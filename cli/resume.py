@@ -16,8 +16,7 @@ from medarts_ops.cli.progress import ProgressBoard
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, job: str, as_json: bool) -> None:
-    """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by that of a run below a
-    search's.
+    """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by a run below a search's.
 
     It goes on in its own runs, with its own settings, after the last whole epoch of what was in training. On a CPU the
     result is that of one that was never stopped. What an experiment finished is not trained again. A search whose work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from medarts_ops.cli.options import Places, config_options, config_request, json
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.cli.progress import ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
-from medarts_ops.configs.loader import resolve_search
+from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 
@@ -46,6 +47,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     """
     request = config_request(ctx)
     config = resolve_search(request).config
+    evaluate = settings_of_evaluations(request, config)
     name = fresh_name("search", config.dataset.name) if name is None else name
     with resumable(places, name):
         check_name_is_free_in(places.work_dir, name)
@@ -64,12 +66,22 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             work_dir=places.work_dir,
             pictures=places.pictures,
             observers=(SearchProgress(board),),
+            evaluate=evaluate,
         )
-    # No search keeps what a file says of evaluations, so the next command has to name the file.
+    show_search(found, places, as_json)
+
+
+def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str, Any]:
+    """What the request's file says of evaluations, to be kept with the search.
+
+    Raises:
+        ConfigError: no evaluation could begin from it, which is better said before the search than after it.
+    """
     file = request.config_file
-    if not isinstance(file, Path) or not read_settings_file(file).evaluate:
-        file = None
-    show_search(found, places, as_json, file)
+    settings = read_settings_file(file).evaluate if isinstance(file, Path) else {}
+    if settings:
+        resolve_evaluate(request._replace(options={}, sets=(), usual_preset=config.preset))
+    return settings
 
 
 def plan(config: SearchConfig, as_json: bool) -> None:

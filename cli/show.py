@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from medarts_ops.cli.output import (
     run_json,
 )
 from medarts_ops.cli.show_parts import OF_A_SEARCH, OF_A_STAGE, by_rank, individual_row, print_individuals, print_runs
+from medarts_ops.configs.layers import replacements
 from medarts_ops.hyperparameters import HYPERPARAMETERS, STRATEGY
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import percent
@@ -98,6 +100,7 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
     that can go on, by its folder in `work_dir` where the run says that it is at work; None of one that is finished.
     `problems` are lines that say what can't be read of all this: the rest is there.
     """
+    from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag
     from medarts_ops.tracking.reading.contents import deciding_objective, genotype_of, objective_names
     from medarts_ops.tracking.reading.experiment_report import taken_over_runs
     from medarts_ops.tracking.reading.jobs import resumable_job
@@ -118,7 +121,7 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
         parts = store.runs_of_search(run.experiment_id, run.tags[vocabulary.SEARCH_TAG])
     chosen = None if search is None else chosen_run_id(search)
     individuals = [individual_row(each, names or (), chosen) for each in parts if each.kind == "individual"]
-    below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
+    below = [{**run_json(each), "metrics": dict(each.metrics), "warnings": _warnings(each)} for each in children]
     return {
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
@@ -126,12 +129,14 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
         "preset": run.params.get("preset"),
         "dataset": run.tags.get(vocabulary.DATASET_TAG),
         "strategy": run.params.get("strategy.name") if run.kind == "search" else None,
+        "evaluate": unless_unreadable(problems, lambda: read_evaluate_tag(run.run_id, run.tags)),
         "deciding": None if search is None else deciding_objective(search),
         "resumes": unless_unreadable(problems, lambda: resumable_job(run, search, work_dir)),
         "chosen_by": run.tags.get(vocabulary.CHOSEN_BY_TAG),
         "metrics": dict(run.metrics),
         "hyperparameters": _hyperparameters(run),
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
+        "warnings": _warnings(run),
         "collapse_warning": None if genotype is None else collapse_warning(genotype),
         "individuals": by_rank(individuals),
         "lineage": [
@@ -143,6 +148,11 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
         "trainings": below if run.kind == "experiment" else [],
         "problems": problems,
     }
+
+
+def _warnings(run: StoredRun) -> list[str]:
+    """Why a stage's ranking means nothing."""
+    return run.tags.get(vocabulary.WARNINGS_TAG, "").splitlines()
 
 
 def _hyperparameters(run: StoredRun) -> dict[str, str]:
@@ -160,7 +170,12 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
         told["status"] = "RUNNING, but no process works on it: it was killed"
     facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
     chosen = [] if shown["chosen_by"] is None else [("chosen by", shown["chosen_by"])]
+    if shown["evaluate"]:
+        said = " ".join(f"{path}={json.dumps(value)}" for path, value in replacements(shown["evaluate"]))
+        chosen.append(("evaluations", said))
     print_facts(console, facts + _results(shown) + chosen + list(shown["hyperparameters"].items()))
+    for warning in shown["warnings"]:
+        print_line(console, f"\nWarning: {warning}")
     if shown["problems"]:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:

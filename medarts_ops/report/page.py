@@ -25,7 +25,7 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
         "found_error": _found_error(report),
         "settings": settings_table(report.config),
         "changed": changed_settings(report.config),
-        "search_file": settings_file(report.config),
+        "search_file": settings_file(report.config, report.evaluate),
     }
     return rendered("page.html", values, written)
 

@@ -16,8 +16,8 @@ from factories import (
 from rich.console import Console
 
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
-from medarts_ops.config import ChildrenConfig, EvaluateConfig, ResolvedObjective
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.config import ChildrenConfig, EvaluateConfig, ResolvedObjective, ResultConfig
+from medarts_ops.individual import EvaluationEpoch, EvaluationResult, Yardstick
 from medarts_ops.observers import (
     DerivedEpochFinished,
     EpochFinished,
@@ -27,6 +27,7 @@ from medarts_ops.observers import (
     GenotypeTrained,
     SearchStarted,
     SearchStopped,
+    StageFinished,
     StageStarted,
 )
 from medarts_ops.resolving import resolve_evaluate_config
@@ -55,6 +56,24 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
         "stage init finished, 9 s of training: best is init-00, accuracy 90.00 %",
         "search finished: 9 s of training",
     ]
+
+
+def test_a_stage_that_is_at_chance_is_warned_of_and_its_line_names_the_objective_that_decided() -> None:
+    made, written = console()
+    started, *rest = make_search_events()
+    assert isinstance(started, SearchStarted)
+    by_size = {"result": ResultConfig(rule="weighted", weights={"params": 1.0})}
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(started.model_copy(update={"config": started.config.model_copy(update=by_size)}))
+        for event in rest:
+            if isinstance(event, StageFinished):
+                guesses = Yardstick(images=40, chance=1.0, steps=2)
+                event = StageFinished(result=event.result.model_copy(update={"yardstick": guesses}))
+            progress.notify(event)
+    *_, stage, warning, last = written.getvalue().splitlines()
+    assert stage.endswith("best is init-00, params 2.00 M")
+    assert warning.startswith("warning: no individual of stage init beats chance: ")
 
 
 def test_a_genotypes_short_training_is_told_with_the_time_that_is_left_of_all() -> None:

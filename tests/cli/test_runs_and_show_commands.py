@@ -384,5 +384,8 @@ def test_a_search_that_was_killed_while_it_said_to_be_at_work_is_told_by_its_loc
 def test_the_line_of_a_stage_names_the_objective_that_chose_its_best(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = {"best_accuracy": 0.5, "derived_accuracy": 0.625}
     row = {"run_id": "1", "name": "stage-init", "kind": "stage", "status": "FINISHED", "metrics": metrics}
-    print_runs(results_console(), [row], "derived_accuracy")
-    assert capsys.readouterr().out == "  1  stage-init, FINISHED, best derived_accuracy 62.50 %\n"
+    print_runs(results_console(), [{**row, "warnings": ["at chance"]}], "derived_accuracy")
+    assert capsys.readouterr().out.splitlines() == [
+        "  1  stage-init, FINISHED, best derived_accuracy 62.50 %",
+        "    Warning: at chance",
+    ]

@@ -8,6 +8,7 @@ from factories import make_epoch_record, make_evaluation_epoch
 from matplotlib.axes import Axes
 
 from medarts_ops.errors import RunError
+from medarts_ops.individual import Yardstick
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import png_bytes
 
@@ -63,3 +64,9 @@ def test_no_epoch_is_refused():
     for draw in (search_curves, evaluation_curves):
         with pytest.raises(RunError, match="init-03 has no finished epoch"):
             draw([], "init-03")
+
+
+def test_chance_is_a_line_among_the_accuracies():
+    figure = search_curves([make_epoch_record()], "init-03", Yardstick(images=200, chance=0.25, steps=8))
+    assert lines(figure.axes[0])["chance"] == [(0, 25), (1, 25)]
+    assert "chance" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
