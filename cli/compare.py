@@ -10,6 +10,7 @@ import click
 from rich.cells import cell_len
 from rich.console import Console
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
 from medarts_ops.cli.output import (
     print_csv,
@@ -40,7 +41,7 @@ Lines = Mapping[str, tuple[str, ...]]
 
 
 @click.command(short_help="Show runs side by side.")
-@click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True, shell_complete=completion.runs)
 @places_options("tracking_uri")
 @csv_option
 @json_option

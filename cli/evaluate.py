@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import show_evaluation
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_id", required=False, metavar="[RUN_ID]")
+@click.argument("run_id", required=False, metavar="[RUN_ID]", shell_complete=completion.runs)
 @click.option(
     "--genotype",
     "published",
     metavar="FILE|NAME",
+    shell_complete=completion.genotypes,
     help="Instead of a run: a file with a genotype (JSON or DARTS's form), or a name of `medarts genotypes`.",
 )
 @config_options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import JOB_COMMANDS
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, json_option, places_options
@@ -12,7 +13,7 @@ from medarts_ops.cli.progress import ProgressBoard
 
 
 @click.command(short_help="Go on with a job that was stopped or killed.")
-@click.argument("job", metavar="RUN_ID|NAME")
+@click.argument("job", metavar="RUN_ID|NAME", shell_complete=completion.runs)
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, job: str, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.experiment_output import print_summary, summary_json
 from medarts_ops.cli.next_command import job_line
@@ -45,7 +46,7 @@ DEEPEST_GENERATION = 32
 
 
 @click.command()
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=completion.runs)
 @places_options("tracking_uri", "storage", "work_dir")
 @json_option
 def command(places: Places, *, run_id: str, as_json: bool) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
 
 @click.command(short_help="Bring a job's journal into the stores.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.jobs_here)
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, name: str, as_json: bool) -> None:
