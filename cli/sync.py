@@ -16,10 +16,11 @@ from medarts_ops.quantities import counted
 @json_option
 def command(places: Places, *, name: str, as_json: bool) -> None:
     """Compare MLflow and Optuna with the journal of a search, an evaluation or an experiment, and write what they lack;
-    with an experiment, its trainings' too.
+    with an experiment, its trainings' too, with a search those of its evaluations in the work directory.
 
     For one whose store was away when it ended, or lost something: runs that were deleted are restored, an empty store
-    is filled anew. One that was cut off is brought as far as it came. Doing it twice changes nothing.
+    is filled anew, with the times that the journal keeps. One that was cut off is brought as far as it came. Doing it
+    twice changes nothing.
 
     \b
     Examples:

@@ -79,16 +79,16 @@ class RunStore:
         parent_run_id: str | None = None,
         tags: Mapping[str, str],
         params: Mapping[str, object],
+        milliseconds: int | None = None,
     ) -> str:
-        """Start a run and give its id. Parameters can't be changed later."""
+        """Start a run, now or at so many since 1970, and give its id. Parameters can't be changed later."""
         source = {"mlflow.source.name": JOBS[JOB_OF_RUN[kind]].command}
         all_tags = {**self._source_tags, **source, KIND_TAG: kind, **tags}
         if parent_run_id is not None:
             all_tags[PARENT_TAG] = parent_run_id
         with store_errors(self.uri):
-            run = self._client.create_run(
-                experiment_id, run_name=name, tags={key: value[:LONGEST_TAG] for key, value in all_tags.items()}
-            )
+            cut = {key: value[:LONGEST_TAG] for key, value in all_tags.items()}
+            run = self._client.create_run(experiment_id, start_time=milliseconds, run_name=name, tags=cut)
             run_id = str(run.info.run_id)
         self.log_params(run_id, params)
         return run_id
@@ -160,10 +160,10 @@ class RunStore:
         with store_errors(self.uri):
             return {info.path: info.file_size for info in self._client.list_artifacts(run_id, folder)}
 
-    def finish(self, run_id: str, status: vocabulary.RunStatus) -> None:
-        """End a run."""
+    def finish(self, run_id: str, status: vocabulary.RunStatus, milliseconds: int | None = None) -> None:
+        """End a run, now or at so many since 1970."""
         with store_errors(self.uri):
-            self._client.set_terminated(run_id, status)
+            self._client.set_terminated(run_id, status, milliseconds)
 
     def reopen(self, run_id: str) -> None:
         """Let an ended run go on."""
