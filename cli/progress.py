@@ -14,10 +14,13 @@ from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
 from medarts_ops.evolution.choice import deciding_objective, deciding_value
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
-from medarts_ops.objectives.ranking_warnings import ranking_warnings
+from medarts_ops.objectives.ranking_warnings import ranking_warnings, steps_warning
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
+
+OWN_IMAGES = ("folder", "npz")
+"""Datasets whose stages may be too short for them: nobody has tried the presets on those images."""
 
 WIDE_ENOUGH = 72
 """Columns of a terminal from which there is room for bars, too."""
@@ -138,6 +141,10 @@ class SearchProgress:
             f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
+        if self._config.dataset.name in OWN_IMAGES and event.yardstick is not None:
+            warning = steps_warning(stage, event.index, event.yardstick.steps)
+            if warning is not None:
+                self._board.say(f"warning: {warning}")
 
     def _epoch_finished(self, event: observers.EpochFinished) -> None:
         self._work.epoch_finished(event.individual_id, event.record)

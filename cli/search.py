@@ -11,11 +11,12 @@ from medarts_ops.cli.jobs import show_search
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
 from medarts_ops.cli.output import print_json, progress_console, results_console
-from medarts_ops.cli.progress import ProgressBoard, SearchProgress
+from medarts_ops.cli.progress import OWN_IMAGES, ProgressBoard, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
+from medarts_ops.objectives.ranking_warnings import steps_warning
 
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
@@ -94,6 +95,10 @@ def plan(config: SearchConfig, as_json: bool) -> None:
     console = progress_console()
     for remark in data.summary.remarks:
         console.print(remark, soft_wrap=True)
+    for index, (stage, images) in enumerate(zip(resolved.stages, data.stages, strict=True)):
+        warning = steps_warning(stage, index, images.yardstick(stage.batch).steps)
+        if warning is not None and resolved.dataset.name in OWN_IMAGES:
+            console.print(f"warning: {warning}", soft_wrap=True)
     console.print("timing a few steps of each stage")
     estimate = estimate_of(resolved, data, PLANNED_STEPS)
     disk = sum(each.images.nbytes for each in (*data.stages, *([] if data.derived is None else [data.derived])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from medarts_ops.config import StageConfig
 from medarts_ops.individual import StageResult, Yardstick
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, percent
@@ -13,6 +14,22 @@ def ranking_warnings(stage: StageResult) -> tuple[str, ...]:
     """What a reader of a finished stage's ranking has to know, each in one sentence without a full stop."""
     found = (_at_chance(stage), _all_equal(stage))
     return tuple(warning for warning in found if warning is not None)
+
+
+ENOUGH_STEPS = 200
+"""Steps of w from which on a stage on photos of one's own may rank individuals at all (ours, roughly)."""
+
+
+def steps_warning(stage: StageConfig, index: int, steps: int) -> str | None:
+    """What to raise before a stage is trained whose epochs have so few `steps` that its ranking can mean little."""
+    in_all = steps * stage.epochs
+    if in_all >= ENOUGH_STEPS:
+        return None
+    return (
+        f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch, where fewer than "
+        f"{ENOUGH_STEPS} rank individuals hardly: raise stages.{index}.epochs or stages.{index}.images, or lower "
+        f"stages.{index}.batch"
+    )
 
 
 def standard_error(yardstick: Yardstick) -> float:

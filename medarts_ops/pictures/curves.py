@@ -31,7 +31,7 @@ def search_curves(history: Sequence[EpochRecord], name: str, yardstick: Yardstic
     epochs = [record.epoch for record in history]
     _plot(plots[0, 0], epochs, "accuracy (%)", "accuracy", [
         ("w half, while training", [100 * record.train_accuracy for record in history]),
-        ("acc_valid", [100 * record.valid_accuracy for record in history]),
+        ("accuracy", [100 * record.valid_accuracy for record in history]),
     ])  # fmt: skip
     if yardstick is not None:
         plots[0, 0].axhline(100 * yardstick.chance, gid="chance", label="chance", **CHANCE)

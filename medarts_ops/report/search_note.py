@@ -20,7 +20,7 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
         "",
         f"Search cost {duration(result.seconds)}.",
         "",
-        "| stage | individuals | failed | front 0 | best | acc_valid | time |",
+        "| stage | individuals | failed | front 0 | best | accuracy | time |",
         "|---|---|---|---|---|---|---|",
         *(_stage_line(stage) for stage in result.stages),
         "",

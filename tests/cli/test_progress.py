@@ -58,6 +58,20 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(("dataset", "warned"), [("folder", True), ("digits", False)])
+def test_a_stage_of_few_steps_is_warned_of_where_the_images_are_ones_own(dataset: str, warned: bool) -> None:
+    made, written = console()
+    started = make_search_events()[0]
+    assert isinstance(started, SearchStarted)
+    images = started.config.dataset.model_copy(update={"name": dataset})
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(started.model_copy(update={"config": started.config.model_copy(update={"dataset": images})}))
+        yardstick = Yardstick(images=40, chance=0.5, steps=2)
+        progress.notify(StageStarted(index=0, name="init", survivors=(), images=80, yardstick=yardstick))
+    assert ("warning: stage init trains for 2 steps in all" in written.getvalue()) is warned
+
+
 def test_a_stage_that_is_at_chance_is_warned_of_and_its_line_names_the_objective_that_decided() -> None:
     made, written = console()
     started, *rest = make_search_events()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from factories import make_ranked, make_stage_result
 
+from medarts_ops.config import StageConfig
 from medarts_ops.individual import StageResult, Yardstick
-from medarts_ops.objectives.ranking_warnings import ranking_warnings, standard_error
+from medarts_ops.objectives.ranking_warnings import ranking_warnings, standard_error, steps_warning
 
 HUNDRED = Yardstick(images=100, chance=0.5, steps=8)  # √(0.5 · 0.5 / 100) = 0.05
 
@@ -46,3 +47,11 @@ def test_objectives_that_are_equal_for_all_are_said() -> None:
     (warning,) = ranking_warnings(stage((0.9, 2e6), (0.9, 3e6)))
     assert warning.endswith("have equal accuracy (90.00 %): they are ranked by params alone")
     assert ranking_warnings(stage((0.9, 2e6))) == ()  # one alone is not ranked
+
+
+def test_a_stage_of_fewer_than_two_hundred_steps_is_warned_of_before_it_is_trained() -> None:
+    short = StageConfig(name="mid", epochs=5, survivors=1)
+    warning = steps_warning(short, 1, 39)
+    assert warning is not None and warning.startswith("stage mid trains for 195 steps in all, 39 an epoch, ")
+    assert "raise stages.1.epochs or stages.1.images, or lower stages.1.batch" in warning
+    assert steps_warning(short, 1, 40) is None

@@ -24,7 +24,7 @@ def test_a_search_training_has_accuracy_losses_skips_and_how_decided_alpha_is():
     history = [make_epoch_record(epoch, 0.25 * epoch) for epoch in range(3)]
     history[0] = history[0].model_copy(update={"alpha_loss": None})
     accuracy, losses, skips, decided = search_curves(history, "init-03").axes
-    assert lines(accuracy)["acc_valid"] == [(0, 0), (1, 25), (2, 50)]
+    assert lines(accuracy)["accuracy"] == [(0, 0), (1, 25), (2, 50)]
     assert lines(losses)["w steps"] == [(0, 2), (1, 1), (2, pytest.approx(2 / 3))]
     assert lines(losses)["α steps"] == [(1, 1.9), (2, 1.9)]
     assert lines(skips) == {"normal cell": [(0, 1), (1, 1), (2, 1)], "reduction cell": [(0, 0), (1, 0), (2, 0)]}

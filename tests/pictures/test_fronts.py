@@ -50,7 +50,7 @@ def test_every_individual_is_a_point_in_its_units():
     figure = front_figure(MID, "search-test")
     assert places(dots(figure)) == {place(one) for one in MID.ranked}
     axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("para_aug (M)", "acc_valid (%)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("params (M)", "accuracy (%)")
     assert figure.get_suptitle() == "Pareto fronts of stage mid of search-test"
 
 
@@ -136,7 +136,7 @@ def test_a_page_tells_everything_of_an_individual_on_hovering():
         assert one.id in page
         hover = next(text for text in re.findall(r'"([^"]*?crowding distance[^"]*)"', page) if text.startswith(one.id))
         assert f"crowding distance {one.crowding_distance:.4g}" in hover
-        assert f"acc_valid (%): {100 * one.evaluated.objectives['accuracy']:.5g}" in hover
+        assert f"accuracy (%): {100 * one.evaluated.objectives['accuracy']:.5g}" in hover
         assert format_darts(one.trained.genotype) in hover.replace("<br>", " ")
 
 
