@@ -26,8 +26,8 @@ def steps_warning(stage: StageConfig, index: int, steps: int) -> str | None:
     if in_all >= ENOUGH_STEPS:
         return None
     return (
-        f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch, where fewer than "
-        f"{ENOUGH_STEPS} rank individuals hardly: raise stages.{index}.epochs or stages.{index}.images, or lower "
+        f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch; fewer than "
+        f"{ENOUGH_STEPS} hardly rank individuals: raise stages.{index}.epochs or stages.{index}.images, or lower "
         f"stages.{index}.batch"
     )
 

@@ -52,6 +52,6 @@ def test_objectives_that_are_equal_for_all_are_said() -> None:
 def test_a_stage_of_fewer_than_two_hundred_steps_is_warned_of_before_it_is_trained() -> None:
     short = StageConfig(name="mid", epochs=5, survivors=1)
     warning = steps_warning(short, 1, 39)
-    assert warning is not None and warning.startswith("stage mid trains for 195 steps in all, 39 an epoch, ")
+    assert warning is not None and warning.startswith("stage mid trains for 195 steps in all, 39 an epoch; ")
     assert "raise stages.1.epochs or stages.1.images, or lower stages.1.batch" in warning
     assert steps_warning(short, 1, 40) is None
