@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError
+from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.run_queries import id_begins, named, tag_is_not
 from medarts_ops.tracking.stores.stored_run import StoredRun
@@ -37,7 +38,7 @@ def named_run(store: RunStore, name: str) -> StoredRun:
     if found is not None:
         return found
     job, slash, part = name.partition("/")
-    if slash:
+    if slash and NAME_PATTERN.fullmatch(job):
         return _part_of(store, store.find_run(job), part)
     begun = [run for run in store.matching(id_begins(name)) if run.kind] if BEGINNING.fullmatch(name) else []
     if len(begun) > 1:
