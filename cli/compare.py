@@ -10,6 +10,7 @@ import click
 from rich.cells import cell_len
 from rich.console import Console
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, check_one_format, csv_option, json_option, places_options
 from medarts_ops.cli.output import (
     print_csv,
@@ -40,7 +41,7 @@ Lines = Mapping[str, tuple[str, ...]]
 
 
 @click.command(short_help="Show runs side by side.")
-@click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN_ID RUN_ID…", nargs=-1, required=True, shell_complete=completion.runs)
 @places_options("tracking_uri")
 @csv_option
 @json_option
@@ -48,8 +49,8 @@ def command(places: Places, *, runs: tuple[str, ...], as_csv: bool, as_json: boo
     """Show two or more runs side by side: settings that differ, objectives and metrics, cost, genotypes.
 
     The runs are all searches, all stages, all individuals, all evaluations or all experiments. A RUN_ID may be the
-    name of a search, an evaluation or an experiment. --csv has a row for each run, with all its settings (params.…)
-    and metrics (metrics.…), equal ones, too.
+    name of a search, an evaluation or an experiment, or SEARCH/NAME of a stage or an individual. --csv has a row for
+    each run, with all its settings (params.…) and metrics (metrics.…), equal ones, too.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.cli.visible import echo
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Delete a job with all that belongs to it.")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=completion.runs)
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--keep-work-dir", is_flag=True, help="Leave the job's folder in the work directory.")
 @places_options("tracking_uri", "storage", "work_dir")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import show_evaluation
 from medarts_ops.cli.loading import looking_for, progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_id", required=False, metavar="[RUN_ID]")
+@click.argument("run_id", required=False, metavar="[RUN_ID]", shell_complete=completion.runs)
 @click.option(
     "--genotype",
     "published",
     metavar="FILE|NAME",
+    shell_complete=completion.genotypes,
     help="Instead of a run: a file with a genotype (JSON or DARTS's form), or a name of `medarts genotypes`.",
 )
 @config_options
@@ -50,13 +52,15 @@ def command(
 ) -> None:
     """Train an architecture at full size with DARTS's setting, and test it.
 
-    RUN_ID is a search, a stage (its best individual) or an individual, by run id, or by name for a search; dataset
-    and preset are those of the search unless options say otherwise. The evaluation is logged under the search.
+    RUN_ID is a search, a stage (its best individual) or an individual, by run id or name (SEARCH, SEARCH/stage-init,
+    SEARCH/init-02). Dataset, preset and what the search's --config said of evaluations are the search's unless a file
+    or options say otherwise. The evaluation is logged under the search.
 
     \b
     Examples:
       medarts evaluate 0123456789abcdef0123456789abcdef
       medarts evaluate search-cifar10 --set epochs=50 --set batch=64
+      medarts evaluate search-cifar10/init-02
       medarts evaluate --genotype DARTS_V2 --dataset cifar10 --data ~/data
       medarts evaluate --genotype found.json --dataset npz --data birds.npz
       medarts evaluate search-cifar10 --dry-run
@@ -122,12 +126,14 @@ def genotype_of(evaluated: Evaluated | None) -> Genotype:
 
 
 def after_its_search(request: Request, run_id: str, places: Places) -> tuple[Request, Evaluated]:
-    """The request with dataset and preset of the run's search below it, and the run."""
+    """The request with what the run's search says of evaluations below it, and the run."""
+    from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag
     from medarts_ops.tracking.reading import contents, relations
 
     evaluated = relations.find_evaluated(run_id, tracking_uri=places.tracking_uri, experiment=places.experiment)
     stored = contents.stored_settings(evaluated.store, evaluated.search)
-    return after_search(request, stored.preset, stored.dataset.model_dump()), evaluated
+    kept = read_evaluate_tag(evaluated.search.run_id, evaluated.search.tags)
+    return after_search(request, stored.preset, stored.dataset.model_dump(), kept), evaluated
 
 
 def published_genotype(given: str) -> Genotype:

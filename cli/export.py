@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import command_line, print_facts, print_json, results_console
 from medarts_ops.cli.visible import echo
@@ -26,7 +27,7 @@ SERVING_PORT = 5001
 
 
 @click.command(short_help="Write an evaluated network as a file or an MLflow model.")
-@click.argument("evaluation", metavar="RUN_ID|NAME")
+@click.argument("evaluation", metavar="RUN_ID|NAME", shell_complete=completion.runs)
 @click.option(
     "--format",
     "chosen",

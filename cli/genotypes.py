@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import json_option
 from medarts_ops.cli.output import print_json, print_table, results_console, table
 from medarts_ops.space.formats import format_darts
@@ -11,7 +12,7 @@ from medarts_ops.space.zoo import zoo, zoo_genotype
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.genotype_names)
 @json_option
 def command(*, name: str | None, as_json: bool) -> None:
     """List the published architectures with their exact parameter counts, or print the one called NAME.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medarts_ops.cli import evaluation_output, output
@@ -51,8 +50,8 @@ def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> Tracked
     )
 
 
-def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file: Path | None = None) -> None:
-    """A finished search on stdout; `config_file` has settings of the evaluation that comes next."""
+def show_search(found: TrackedSearch, places: Places, as_json: bool) -> None:
+    """A finished search on stdout."""
     from medarts_ops.tracking.reading.links import individuals_link
 
     tell_what_waits(places, found.result.search_id, found.waiting)
@@ -60,7 +59,7 @@ def show_search(found: TrackedSearch, places: Places, as_json: bool, config_file
         output.print_json(output.search_json(found))
         return
     console = output.results_console()
-    output.print_search(console, found, places.named_store, config_file)
+    output.print_search(console, found, places.named_store)
     link = partial(
         individuals_link,
         experiment_id=found.experiment_id,

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 from click.decorators import pass_meta_key
 
+from medarts_ops.cli import completion
 from medarts_ops.configs.layers import deep_merge, nested
 from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
@@ -57,6 +58,7 @@ _CONFIG_OPTIONS = (
     _noted_option(
         "--dataset",
         metavar="NAME",
+        shell_complete=completion.datasets,
         help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
     ),
     _noted_option(
@@ -75,6 +77,7 @@ _CONFIG_OPTIONS = (
     _noted_option(
         "--preset",
         metavar="NAME",
+        shell_complete=completion.presets,
         help="Settings to start from: digits, cifar10, cifar10-paper, cifar100, folder, imagenet, npz; a published "
         "system alone: darts, sdarts-rs, pc-darts, p-darts, dr-nas, fair-darts, asap, snas, gdas, proxyless; or a "
         "baseline: random, evolution.",
@@ -91,6 +94,7 @@ _CONFIG_OPTIONS = (
         "sets",
         metavar="KEY=VALUE",
         multiple=True,
+        shell_complete=completion.settings,
         help="One setting by its dotted path, such as stages.0.epochs=2. Repeatable; beats all others.",
     ),
     _SEED_OPTION,
@@ -181,6 +185,12 @@ def _place(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     ctx.meta[_PLACES] = replace(places, **{name: value}, given=places.given | given)
 
 
+def places_of(ctx: click.Context) -> Places:
+    """What the places of a command that is being typed come to so far."""
+    places: Places = ctx.meta.get(_PLACES, Places())
+    return places
+
+
 _place_option = partial(click.option, expose_value=False, callback=_place)
 
 _PLACE_OPTIONS = {
@@ -236,6 +246,13 @@ def places_options(*names: Place) -> Callable[[Command], Command]:
 
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print a table for other programs as CSV on stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+
+
+def asked_preset(ctx: click.Context) -> str | None:
+    """The preset of a command that is being typed, as far as it is: by its own name, or by that of the dataset."""
+    noted: Mapping[str, Any] = ctx.meta.get(_NOTED, {})
+    asked: str | None = noted.get("preset") or noted.get("dataset")
+    return asked
 
 
 def config_request(ctx: click.Context) -> Request:

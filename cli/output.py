@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -19,6 +18,7 @@ from rich.tree import Tree
 from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.visible import VisibleConsole
 from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
+from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import exact_objective, objective
 from medarts_ops.quantities import SECONDS_PER_DAY, distance, duration
 from medarts_ops.space.collapse import collapse_warning
@@ -125,12 +125,10 @@ def stage_table(stage: StageResult) -> Table:
     return made
 
 
-def print_search(
-    console: Console, found: TrackedSearch, tracking_uri: str | None, config_file: Path | None = None
-) -> None:
+def print_search(console: Console, found: TrackedSearch, tracking_uri: str | None) -> None:
     """A finished search: each stage's Pareto table, the genotype, cost, run id and what to do next.
 
-    `tracking_uri` is the store, if commands have to name it, `config_file` has settings of the evaluation to come.
+    `tracking_uri` is the store, if commands have to name it.
     """
     result = found.result
     for stage in result.stages:
@@ -140,6 +138,8 @@ def print_search(
         print_table(console, stage_table(stage))
         for failed in stage.failed:
             console.print(f"{failed.individual.id} failed: {failed.reason}")
+        for warning in ranking_warnings(stage):
+            console.print(f"Warning: {warning}")
         console.print()
     best = result.best
     found_line = f"Found {best.id}: {result.why}"
@@ -148,15 +148,19 @@ def print_search(
     skips = f"{_skips(best)} (normal/reduction cell)"
     print_facts(console, [*objectives, ("skips", skips), ("search cost", _cost(result)), ("run id", found.run_id)])
     print_collapse(console, best.trained.genotype)
-    evaluate = ["evaluate", found.run_id, *([] if config_file is None else ["--config", str(config_file)])]
-    print_next(console, evaluate, ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
+    print_next(console, ["evaluate", found.run_id], ["report", found.run_id], ["ui"], tracking_uri=tracking_uri)
 
 
 def print_next(console: Console, *commands: Sequence[str], tracking_uri: str | None) -> None:
     """An empty line, and the commands that make sense now, to copy."""
+    print_next_lines(console, [command_line(*words, tracking_uri=tracking_uri) for words in commands])
+
+
+def print_next_lines(console: Console, lines: Sequence[str]) -> None:
+    """The same of commands that are lines already."""
     console.print("\nNext:")
-    for words in commands:
-        print_line(console, f"  {command_line(*words, tracking_uri=tracking_uri)}")
+    for line in lines:
+        print_line(console, f"  {line}")
 
 
 def search_json(found: TrackedSearch) -> dict[str, Any]:
@@ -178,6 +182,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
             {
                 "name": stage.name,
                 "seconds": stage.seconds,
+                "warnings": ranking_warnings(stage),
                 "ranked": [_ranked_json(ranked, found.run_ids.get(ranked.id)) for ranked in stage.ranked],
                 "failed": [
                     {"individual": failed.individual.id, "reason": failed.reason, "epoch": failed.epoch}

@@ -9,15 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from medarts_ops import observers
-from medarts_ops.config import ChildrenConfig, SearchConfig
+from medarts_ops.config import ChildrenConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.data.dataset import classes_in_words
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
 from medarts_ops.evaluated import EvaluationResult
+from medarts_ops.evolution.choice import deciding_objective, deciding_value
 from medarts_ops.individual import EpochRecord, EvaluatedIndividual, FailedIndividual, StageResult
+from medarts_ops.objectives.ranking_warnings import ranking_warnings, steps_warning
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
+
+OWN_IMAGES = ("folder", "npz")
+"""Datasets whose stages may be too short for them: nobody has tried the presets on those images."""
 
 WIDE_ENOUGH = 72
 """Columns of a terminal from which there is room for bars, too."""
@@ -88,7 +93,7 @@ class SearchProgress:
     def __init__(self, board: ProgressBoard) -> None:
         self._board = board
         # A search's first event, SearchStarted, sets both.
-        self._config: SearchConfig
+        self._config: ResolvedSearchConfig
         self._work: WorkLeft
         self._stage = 0
 
@@ -116,7 +121,9 @@ class SearchProgress:
             case observers.StageFinished(result=stage):
                 self._work.stage_finished(stage.index)
                 self._board.drop(self._stage_row())
-                self._board.say(_stage_line(stage))
+                self._board.say(_stage_line(stage, self._config))
+                for warning in ranking_warnings(stage):
+                    self._board.say(f"warning: {warning}")
             case observers.SearchFinished(result=result):
                 self._board.say(f"search finished: {duration(result.seconds)} of training")
             case observers.SearchStopped():
@@ -136,6 +143,10 @@ class SearchProgress:
             f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
+        if self._config.dataset.name in OWN_IMAGES and event.yardstick is not None:
+            warning = steps_warning(stage, event.index, event.yardstick.steps)
+            if warning is not None:
+                self._board.say(f"warning: {warning}")
 
     def _epoch_finished(self, event: observers.EpochFinished) -> None:
         self._work.epoch_finished(event.individual_id, event.record)
@@ -252,8 +263,10 @@ def _descendants(survivors: tuple[str, ...], planned: ChildrenConfig) -> str:
     return f"from {', '.join(survivors)} with {children or 'no'} {'child' if planned.total == 1 else 'children'}"
 
 
-def _stage_line(stage: StageResult) -> str:
+def _stage_line(stage: StageResult, config: ResolvedSearchConfig) -> str:
     line = f"stage {stage.name} finished, {duration(stage.seconds)} of training"
     if not stage.ranked:
         return f"{line}: no individual is left"
-    return f"{line}: best is {stage.best.id}, accuracy {percent(stage.best.trained.valid_accuracy)}"
+    deciding = deciding_objective(config.result, config.objectives)
+    value = objective(deciding, deciding_value(stage.best.evaluated, deciding))
+    return f"{line}: best is {stage.best.id}, {deciding} {value}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json
 from medarts_ops.cli.visible import echo
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="A search or an experiment as one page of HTML.")
-@click.argument("given", metavar="RUN_ID|NAME")
+@click.argument("given", metavar="RUN_ID|NAME", shell_complete=completion.runs)
 @click.option(
     "--output",
     "-o",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.evaluate import after_its_search
 from medarts_ops.cli.experiment_options import How, experiment_options
 from medarts_ops.cli.experiments import carry_out, free_name
@@ -77,7 +78,7 @@ def command() -> None:
 
 
 @command.command("table3", short_help="Found and published architectures, trained alike (Table III).")
-@click.argument("run_ids", metavar="[RUN_ID…]", nargs=-1)
+@click.argument("run_ids", metavar="[RUN_ID…]", nargs=-1, shell_complete=completion.runs)
 @click.option(
     "--zoo", metavar="NAME", multiple=True, help="A published architecture, as `medarts genotypes` lists them."
 )
@@ -114,7 +115,7 @@ def table3(
 
 
 @command.command("table4", short_help="The line of descent of what a search found (Table IV).")
-@click.argument("search", metavar="SEARCH")
+@click.argument("search", metavar="SEARCH", shell_complete=completion.runs)
 @click.option("--all-parents", is_flag=True, help="Take all parents of a child, not only the first one.")
 @several_seeds_options
 @experiment_options(scale=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import JOB_COMMANDS
 from medarts_ops.cli.loading import looking_for, progress_board, say
 from medarts_ops.cli.next_command import resumable
@@ -11,12 +12,11 @@ from medarts_ops.cli.options import Places, json_option, places_options
 
 
 @click.command(short_help="Go on with a job that was stopped or killed.")
-@click.argument("job", metavar="RUN_ID|NAME")
+@click.argument("job", metavar="RUN_ID|NAME", shell_complete=completion.runs)
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, job: str, as_json: bool) -> None:
-    """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by that of a run below a
-    search's.
+    """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by a run below a search's.
 
     It goes on in its own runs, with its own settings, after the last whole epoch of what was in training. On a CPU the
     result is that of one that was never stopped. What an experiment finished is not trained again. A search whose work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,11 +12,12 @@ from medarts_ops.cli.loading import progress_board, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
 from medarts_ops.cli.output import print_json, print_line, progress_console, results_console
-from medarts_ops.cli.progress import SearchProgress
+from medarts_ops.cli.progress import OWN_IMAGES, SearchProgress
 from medarts_ops.config import SearchConfig
 from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
+from medarts_ops.objectives.ranking_warnings import steps_warning
 from medarts_ops.quantities import size_in_memory
 
 PLANNED_STEPS = 3
@@ -48,6 +50,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     """
     request = config_request(ctx)
     config = resolve_search(request).config
+    evaluate = settings_of_evaluations(request, config)
     name = fresh_name("search", config.dataset.name) if name is None else name
     with resumable(places, name):
         check_name_is_free_in(places.work_dir, name)
@@ -67,12 +70,22 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             work_dir=places.work_dir,
             pictures=places.pictures,
             observers=(SearchProgress(board),),
+            evaluate=evaluate,
         )
-    # No search keeps what a file says of evaluations, so the next command has to name the file.
+    show_search(found, places, as_json)
+
+
+def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str, Any]:
+    """What the request's file says of evaluations, to be kept with the search.
+
+    Raises:
+        ConfigError: no evaluation could begin from it, which is better said before the search than after it.
+    """
     file = request.config_file
-    if not isinstance(file, Path) or not read_settings_file(file).evaluate:
-        file = None
-    show_search(found, places, as_json, file)
+    settings = read_settings_file(file).evaluate if isinstance(file, Path) else {}
+    if settings:
+        resolve_evaluate(request._replace(options={}, sets=(), usual_preset=config.preset))
+    return settings
 
 
 def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
@@ -88,6 +101,10 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     console, results = progress_console(), results_console()
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         print_line(console, remark)
+    for index, (stage, images) in enumerate(zip(resolved.stages, data.stages, strict=True)):
+        warning = steps_warning(stage, index, images.yardstick(stage.batch).steps)
+        if warning is not None and resolved.dataset.name in OWN_IMAGES:
+            print_line(console, f"warning: {warning}")
     estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: print_line(console, f"timing {what}"))
     print_line(console, "timing the evaluation of what it would find")
     evaluation = plan_after_search(resolve_evaluate(request).config, resolved, data.summary)
@@ -103,7 +120,8 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
         )
         return
     print_estimate(results, resolved, estimate)
-    print_line(results, f"\non disk, in the work directory: {size_in_memory(disk)} of images")
-    print_line(results, "\nmedarts evaluate, after it:")
+    print_line(results, f"on disk, in the work directory: {size_in_memory(disk)} of images")
+    results.print()
+    print_line(results, "medarts evaluate, after it:")
     print_planned_evaluation(results, evaluation)
     print_line(results, "nothing was stored")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,22 +13,27 @@ from rich.tree import Tree
 
 from medarts_ops.class_report import ClassReport
 from medarts_ops.class_report_text import facts_of
+from medarts_ops.cli import completion
 from medarts_ops.cli.collapse import print_collapse
 from medarts_ops.cli.evaluation_output import classes_json, print_classes
 from medarts_ops.cli.experiment_output import print_summary, summary_json
+from medarts_ops.cli.next_command import job_line
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import (
+    command_line,
     print_facts,
     print_json,
     print_line,
-    print_next,
+    print_next_lines,
     print_tree,
     results_console,
     run_json,
 )
+from medarts_ops.cli.show_parts import OF_A_SEARCH, OF_A_STAGE, by_rank, individual_row, print_individuals, print_runs
+from medarts_ops.configs.layers import replacements
 from medarts_ops.hyperparameters import HYPERPARAMETERS, STRATEGY
 from medarts_ops.objectives.shown import exact_objective, objective
-from medarts_ops.quantities import SECONDS_PER_HOUR, duration, percent
+from medarts_ops.quantities import percent
 from medarts_ops.space.collapse import collapse_warning
 from medarts_ops.space.formats import format_darts
 from medarts_ops.space.genotype import Genotype
@@ -43,18 +49,21 @@ DEEPEST_GENERATION = 32
 
 
 @click.command()
-@click.argument("run_id")
-@places_options("tracking_uri")
+@click.argument("run_id", shell_complete=completion.runs)
+@places_options("tracking_uri", "storage", "work_dir")
 @json_option
 def command(places: Places, *, run_id: str, as_json: bool) -> None:
     """Show a search, stage, individual or evaluation: what it found and where that came from; or an experiment's table.
 
     The lineage goes from the (best) individual back to its random ancestors. RUN_ID may be the name of a search, an
-    evaluation or an experiment.
+    evaluation or an experiment, or the first eight or more letters of an id; a stage or an individual is SEARCH/NAME,
+    as everywhere that takes a RUN_ID.
 
     \b
     Examples:
       medarts show search-digits
+      medarts show search-digits/init-02
+      medarts show search-digits/stage-init
       medarts show table4-digits-20260101-120000-ab12
       medarts show 0123456789abcdef0123456789abcdef --json
     """
@@ -63,33 +72,45 @@ def command(places: Places, *, run_id: str, as_json: bool) -> None:
 
     store = open_store(places.tracking_uri, create=False, experiment=places.experiment)
     run = store.find_run(run_id)
-    shown = describe_run(store, run)
+    shown = describe_run(store, run, places.work_dir)
     summary = _summary_of(store, run, shown["problems"])
     if as_json:
         print_json(without_nan({**shown, "experiment": None if summary is None else summary_json(summary)}))
         return
     console = results_console()
     print_run(console, shown, summary)
-    if run.kind == "experiment":
-        next_command = ["report", run.run_id] if run.status == "FINISHED" else ["resume", run.name]
-        print_next(console, next_command, tracking_uri=places.named_store)
-    if vocabulary.JOB_OF_RUN.get(run.kind) == "search" and shown["genotype"] is not None:
-        print_next(console, ["evaluate", run.run_id], tracking_uri=places.named_store)
+    _print_what_comes_next(console, shown, places)
 
 
-def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
+def _print_what_comes_next(console: Console, shown: dict[str, Any], places: Places) -> None:
+    """The commands that go on from here: a stopped job is resumed, a genotype evaluated, an experiment reported."""
+    lines = [] if shown["resumes"] is None else [job_line(places, "resume", shown["resumes"])]
+    store = places.named_store
+    if shown["kind"] == "experiment" and shown["status"] == "FINISHED":
+        lines.append(command_line("report", shown["run_id"], tracking_uri=store))
+    if vocabulary.JOB_OF_RUN.get(shown["kind"]) == "search" and shown["genotype"] is not None:
+        lines.append(command_line("evaluate", shown["run_id"], tracking_uri=store))
+    if lines:
+        print_next_lines(console, lines)
+
+
+def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, Any]:
     """A run as plain data.
 
     `lineage` is the individual that the run stands for and all its ancestors, nearest first; empty where there is
     none. `metrics` are MLflow's last values, `hyperparameters` an individual's own; `classes` is what an evaluated
     network does class by class, None of others and of those of earlier releases, `pictures` are those of it. `stages`
-    and `evaluations` are filled for a search, `trainings` for an experiment, those that it took over from before among
-    them. `problems` are lines that say what can't be read of all this: the rest is there.
+    and `evaluations` are filled for a search, `individuals` for it and for a stage, best first, `trainings` for an
+    experiment, those that it took over from before among them. `deciding` is the objective by which the best were
+    chosen. `resumes` is the job that can go on, by its folder in `work_dir` where the run says that it is at work; None
+    of one that is finished. `problems` are lines that say what can't be read of all this: the rest is there.
     """
-    from medarts_ops.tracking.reading.contents import genotype_of, objective_names
+    from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag
+    from medarts_ops.tracking.reading.contents import deciding_objective, genotype_of, objective_names
     from medarts_ops.tracking.reading.experiment_report import taken_over_runs
+    from medarts_ops.tracking.reading.jobs import resumable_job
     from medarts_ops.tracking.reading.problems import unless_unreadable
-    from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, search_of
+    from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, chosen_run_id, search_of
 
     problems: list[str] = []
     search = unless_unreadable(problems, lambda: search_of(store, run))
@@ -97,10 +118,15 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
     individual = unless_unreadable(problems, lambda: chosen_individual(store, run))
     genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
     ancestors = {} if individual is None else ancestry(store, individual, problems)
-    children = store.children(run) if run.kind in ("search", "experiment") else []
+    children = store.children(run) if run.kind in ("search", "stage", "experiment") else []
     if run.kind == "experiment" and run.status == "FINISHED":
         children += unless_unreadable(problems, lambda: taken_over_runs(store, run)) or []
-    below = [{**run_json(each), "metrics": dict(each.metrics)} for each in children]
+    parts = children
+    if run.kind == "search" and vocabulary.SEARCH_TAG in run.tags:
+        parts = store.runs_of_search(run.experiment_id, run.tags[vocabulary.SEARCH_TAG])
+    chosen = None if search is None else chosen_run_id(search)
+    individuals = [individual_row(each, names or (), chosen) for each in parts if each.kind == "individual"]
+    below = [{**run_json(each), "metrics": dict(each.metrics), "warnings": _warnings(each)} for each in children]
     return {
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
@@ -108,12 +134,20 @@ def describe_run(store: RunStore, run: StoredRun) -> dict[str, Any]:
         "preset": run.params.get("preset"),
         "dataset": run.tags.get(vocabulary.DATASET_TAG),
         "strategy": run.params.get("strategy.name") if run.kind == "search" else None,
+        "evaluate": unless_unreadable(problems, lambda: read_evaluate_tag(run.run_id, run.tags)),
+        "deciding": None if search is None else deciding_objective(search),
+        "resumes": unless_unreadable(problems, lambda: resumable_job(run, search, work_dir)),
         "chosen_by": run.tags.get(vocabulary.CHOSEN_BY_TAG),
         "metrics": dict(run.metrics),
         "hyperparameters": _hyperparameters(run),
         "genotype": None if genotype is None else genotype.model_dump(mode="json"),
+        "warnings": _warnings(run),
         "collapse_warning": None if genotype is None else collapse_warning(genotype),
-        "lineage": [_individual_row(entry.run, entry.parents, names or ()) for entry in ancestors.values()],
+        "individuals": by_rank(individuals),
+        "lineage": [
+            {**individual_row(entry.run, names or (), chosen), "parents": list(entry.parents)}
+            for entry in ancestors.values()
+        ],
         **_classes(store, run, problems),
         "stages": [each for each in below if each["kind"] == "stage"],
         "evaluations": [each for each in below if each["kind"] == "evaluation" and run.kind == "search"],
@@ -134,6 +168,11 @@ def _classes(store: RunStore, run: StoredRun, problems: list[str]) -> dict[str, 
     return {"classes": classes_json(classes), "pictures": list(pictures or ())}
 
 
+def _warnings(run: StoredRun) -> list[str]:
+    """Why a stage's ranking means nothing."""
+    return run.tags.get(vocabulary.WARNINGS_TAG, "").splitlines()
+
+
 def _hyperparameters(run: StoredRun) -> dict[str, str]:
     """An individual's own, those that its strategy brings last; none of others, whose settings have the same names."""
     own = [name for name in run.params if name.startswith(STRATEGY)] if run.kind == "individual" else []
@@ -145,9 +184,16 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
     labels = ("kind", "name", "run_id", "status", "started", "ended", "failure", "preset", "dataset", "strategy")
     times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
     told = shown | times
+    if shown["resumes"] is not None and shown["status"] == "RUNNING":
+        told["status"] = "RUNNING, but no process works on it: it was killed"
     facts = [(label.replace("_", " "), told[label]) for label in labels if told[label] is not None]
     chosen = [] if shown["chosen_by"] is None else [("chosen by", shown["chosen_by"])]
+    if shown["evaluate"]:
+        said = " ".join(f"{path}={json.dumps(value)}" for path, value in replacements(shown["evaluate"]))
+        chosen.append(("evaluations", said))
     print_facts(console, facts + _results(shown) + chosen + list(shown["hyperparameters"].items()))
+    for warning in shown["warnings"]:
+        print_line(console, f"\nWarning: {warning}")
     if shown["problems"]:
         console.print("\nWhat can't be read")
         for problem in shown["problems"]:
@@ -155,12 +201,14 @@ def print_run(console: Console, shown: dict[str, Any], summary: Summary | None =
     if summary is not None:
         console.print()
         print_summary(console, summary)
-    for heading in ("stages", "evaluations", "trainings"):
+    for heading in ("stages", "individuals", "evaluations", "trainings"):
         rows = shown[heading]
         if rows:
             console.print(f"\n{heading.capitalize()}")
-            for row in rows:
-                print_line(console, f"  {row['run_id']}  {row['name']}, {row['status']}{_key_result(row)}")
+        if rows and heading == "individuals":
+            print_individuals(console, rows, OF_A_STAGE if shown["kind"] == "stage" else OF_A_SEARCH)
+        elif rows:
+            print_runs(console, rows, shown["deciding"])
     if shown["classes"] is not None:
         print_classes(console, ClassReport.model_validate(shown["classes"]), shown["pictures"])
     if shown["lineage"]:
@@ -229,25 +277,3 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
     if shown["classes"] is not None:
         results[1:1] = facts_of(ClassReport.model_validate(shown["classes"]))
     return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])
-
-
-def _key_result(row: dict[str, Any]) -> str:
-    metrics = row["metrics"]
-    shares = {vocabulary.BEST_ACCURACY: "best accuracy", vocabulary.TEST_ERROR: "test error"}
-    found = [f", {label} {percent(metrics[key])}" for key, label in shares.items() if key in metrics]
-    found += [f", {duration(SECONDS_PER_HOUR * metrics[key])}" for key in (vocabulary.HOURS,) if key in metrics]
-    return "".join(found)
-
-
-def _individual_row(run: StoredRun, parents: tuple[str, ...], objectives: tuple[str, ...]) -> dict[str, Any]:
-    from medarts_ops.tracking.reading.contents import objectives_of
-
-    front = run.metrics.get(vocabulary.FRONT, math.nan)
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "origin": run.tags.get(vocabulary.ORIGIN_TAG, ""),
-        "parents": list(parents),
-        "objectives": objectives_of(run, objectives),
-        "front": int(front) if math.isfinite(front) else None,
-    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.evaluate import published_genotype
 from medarts_ops.cli.experiment_options import How, experiment_options
 from medarts_ops.cli.experiments import carry_out, free_name
@@ -51,6 +52,7 @@ UNASKED_TRAININGS = 32
     "--genotype",
     "genotypes",
     metavar="FILE|NAME",
+    shell_complete=completion.genotypes,
     multiple=True,
     help="Instead of searching train this genotype; repeated, they are compared.",
 )

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import click
 
+from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.quantities import counted
 
 
 @click.command(short_help="Bring a job's journal into the stores.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.jobs_here)
 @places_options("tracking_uri", "storage", "work_dir", "pictures")
 @json_option
 def command(places: Places, *, name: str, as_json: bool) -> None:
     """Compare MLflow and Optuna with the journal of a search, an evaluation or an experiment, and write what they lack;
-    with an experiment, its trainings' too.
+    with an experiment, its trainings' too, with a search those of its evaluations in the work directory.
 
     For one whose store was away when it ended, or lost something: runs that were deleted are restored, an empty store
-    is filled anew. One that was cut off is brought as far as it came. Doing it twice changes nothing.
+    is filled anew, with the times that the journal keeps. One that was cut off is brought as far as it came. Doing it
+    twice changes nothing.
 
     \b
     Examples:

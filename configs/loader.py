@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
@@ -122,22 +123,30 @@ def named_preset(request: Request, section: Section) -> str | None:
     return request.preset or extends or (None if dataset is None else presets.preset_for_dataset(dataset))
 
 
-def after_search(request: Request, preset: str, dataset: Mapping[str, Any]) -> Request:
+def after_search(
+    request: Request, preset: str, dataset: Mapping[str, Any], evaluate: Mapping[str, Any] = MappingProxyType({})
+) -> Request:
     """The request for an evaluation of a stored search, which gives preset and dataset unless another is asked for.
 
-    `dataset` has the search's dataset settings, or some of them; `name` among them.
+    `dataset` has the search's dataset settings, or some of them; `name` among them. `evaluate` are the settings of
+    evaluations that were kept with it, over those; they may name another dataset, and say nothing where the request
+    asks for another.
 
     Raises:
         ConfigError: an unknown preset or dataset is asked for.
     """
     named = named_preset(request, "evaluate")
     asked = _asked_dataset(request, "evaluate") or (None if named is None else presets.preset_dataset(named))
-    if asked not in (None, dataset["name"]):
-        return request  # its folder and resolution mean nothing to another dataset
+    kept_for = _named_in(evaluate) or dataset["name"]
+    target = asked or kept_for
     # What it searched at half the resolution is trained on the images as they are.
     kept = {key: value for key, value in dataset.items() if value is not None and key != "low_resolution"}
-    stored = Layer("stored search", {"dataset": kept})
-    return request._replace(below=(*request.below, stored), usual_preset=preset)
+    # Its folder and resolution mean nothing to another dataset.
+    stored = (Layer("stored search", {"dataset": kept}),) if target == dataset["name"] else ()
+    own = (Layer("stored evaluate", evaluate),) if evaluate and target == kept_for else ()
+    if own and not stored:
+        preset = presets.preset_for_dataset(target)
+    return request._replace(below=(*request.below, *stored, *own), usual_preset=preset)
 
 
 def _of_other_images(request: Request, section: Section, preset: str) -> Iterator[Layer]:
@@ -150,9 +159,15 @@ def _of_other_images(request: Request, section: Section, preset: str) -> Iterato
 
 def _asked_dataset(request: Request, section: Section) -> str | None:
     named = [dict(map(parse_assignment, request.sets)).get("dataset.name")]
-    groups = [layer.get("dataset") for layer in (request.options or {}, _settings_file(request).section(section))]
-    named += [group.get("name") for group in groups if isinstance(group, Mapping)]
+    named += [_named_in(layer) for layer in (request.options or {}, _settings_file(request).section(section))]
     return next((str(name) for name in named if name is not None), None)
+
+
+def _named_in(settings: Mapping[str, Any]) -> str | None:
+    """The dataset that settings name."""
+    group = settings.get("dataset")
+    name = group.get("name") if isinstance(group, Mapping) else None
+    return None if name is None else str(name)
 
 
 def _resolve(model: type[Config], section: Section, request: Request) -> Resolved[Config]:

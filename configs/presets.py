@@ -37,14 +37,18 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in file_names if name.endswith(".yaml")))
 
 
+def dataset_names() -> list[str]:
+    """The datasets that have a preset of their own name."""
+    return [preset for preset in preset_names() if preset_dataset(preset) == preset]
+
+
 def preset_for_dataset(name: str) -> str:
     """The preset that a dataset takes when none is named: the one of its own name.
 
     Raises:
         ConfigError: there is none, so the dataset is unknown.
     """
-    datasets = [preset for preset in preset_names() if preset_dataset(preset) == preset]
-    if name not in datasets:
+    if name not in (datasets := dataset_names()):
         raise ConfigError(f"dataset.name: {unknown_name('dataset', name, datasets)}")
     return name
 

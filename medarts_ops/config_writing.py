@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -25,10 +26,14 @@ def settings_of(config: SearchConfig | EvaluateConfig) -> tuple[Setting, ...]:
     return tuple(_settings(config, ""))
 
 
-def settings_file(config: SearchConfig | EvaluateConfig) -> str:
-    """The config as a file that `--config` takes and that gives the same config again."""
+def settings_file(config: SearchConfig | EvaluateConfig, evaluate: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The config as a file that `--config` takes and that gives the same config again.
+
+    `evaluate` are settings of evaluations to stand beside a search's.
+    """
     section = "search" if isinstance(config, SearchConfig) else "evaluate"
     content = {"extends": config.preset, section: config.model_dump(mode="json", exclude={"preset"})}
+    content |= {"evaluate": dict(evaluate)} if evaluate else {}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

@@ -182,11 +182,25 @@ def without_epoch_alphas(evaluated: EvaluatedIndividual) -> EvaluatedIndividual:
     return evaluated.model_copy(update={"trained": trained.model_copy(update={"history": history})})
 
 
+class Yardstick(Value):
+    """What acc_valid of a stage's individuals is held against.
+
+    It is taken on `images`; `chance` is the share of the largest class among them, in 0…1, which naming that class
+    always gets right. `steps` are the steps of w in an epoch.
+    """
+
+    images: int
+    chance: float
+    steps: int
+
+
 class StageResult(Value):
     """A finished stage: `ranked` from best to worst, those that failed, and the id that `result.rule` chose of it.
 
-    `seconds` are of all training, short trainings of genotypes included.
+    `seconds` are of all training, short trainings of genotypes included. `yardstick` is None in earlier releases'.
     """
+
+    added_later = frozenset({"yardstick"})
 
     index: int
     name: str
@@ -194,6 +208,7 @@ class StageResult(Value):
     failed: tuple[FailedIndividual, ...]
     seconds: float
     chosen: str | None = None  # earlier releases knew one rule, and kept none
+    yardstick: Yardstick | None = None
 
     @property
     def best(self) -> RankedIndividual:

@@ -20,6 +20,7 @@ from medarts_ops.individual import (
     Individual,
     SearchResult,
     StageResult,
+    Yardstick,
     individual_of,
 )
 from medarts_ops.space.genotype import Genotype
@@ -131,14 +132,24 @@ class DatasetSummary(Value):
 
 
 class SearchStarted(JobEvent):
+    """A search begins. `evaluate` are settings of evaluations of what it finds, over those of its preset."""
+
+    added_later = frozenset({"evaluate"})
+
     kind: Literal["search_started"] = "search_started"
     search_id: str
     config: ResolvedSearchConfig
     dataset: DatasetSummary
+    evaluate: dict[str, JsonValue] = {}
 
 
 class StageStarted(JobEvent):
-    """A stage begins. `survivors` are the ids that go on from the stage before, best first."""
+    """A stage begins. `survivors` are the ids that go on from the stage before, best first.
+
+    `yardstick` is None in journals of earlier releases.
+    """
+
+    added_later = frozenset({"yardstick"})
 
     place = ("index",)
     kind: Literal["stage_started"] = "stage_started"
@@ -146,6 +157,7 @@ class StageStarted(JobEvent):
     name: str
     survivors: tuple[str, ...]
     images: int
+    yardstick: Yardstick | None = None
 
 
 class PopulationBorn(JobEvent):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import JsonValue
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
@@ -34,6 +37,7 @@ def run_search(
     proposer: Proposer | None = None,
     executor: Executor | None = None,
     observers: Sequence[SearchObserver] = (),
+    evaluate: Mapping[str, JsonValue] = MappingProxyType({}),
 ) -> SearchResult:
     """Search an architecture. Nothing is written before the config and the data are known to be good.
 
@@ -44,13 +48,14 @@ def run_search(
         proposer: where initial hyperparameters come from; the config's own values for all by default.
         executor: where individuals are trained; by the config's `runtime.executor` by default. Closed at the end.
         observers: told of every event, after the journal.
+        evaluate: settings that evaluations of what it finds begin from, kept with the search.
 
     Raises:
         MedartsError: bad settings, bad data, or a stage without any survivor.
     """
     folder = Path(folder)
     resolved, data = resolve_search_config(config, data)
-    started = SearchStarted(search_id=folder.name, config=resolved, dataset=data.summary)
+    started = SearchStarted(search_id=folder.name, config=resolved, dataset=data.summary, evaluate=dict(evaluate))
     with new_job(SEARCH, folder, observers) as job:
         return _carry_out(job, folder, started, data, proposer, executor)
 

@@ -31,7 +31,8 @@ def multi_stage_search(
             measured = rounds.train(index, 0, next_individuals(config, index, chosen))
         else:
             measured = _train_random_individuals(config, proposer, rounds)
-        results.append(_ranked(config, index, stage, measured, rounds.seconds_of_genotypes(index)))
+        result = _ranked(config, index, stage, measured, rounds.seconds_of_genotypes(index))
+        results.append(result.model_copy(update={"yardstick": rounds.yardstick(index)}))
         tell(StageFinished(result=results[-1]))
     return tuple(results)
 

@@ -24,6 +24,7 @@ from medarts_ops.individual import (
     Outcome,
     RankedIndividual,
     TrainedIndividual,
+    Yardstick,
     individual_of,
     without_alpha,
 )
@@ -97,11 +98,16 @@ class TrainingRounds:
     def begin_stage(self, index: int, chosen: Sequence[RankedIndividual]) -> None:
         """Tell that a stage begins, with those `chosen` from the one before, and write its images for its tasks."""
         name, data = self._config.stages[index].name, self._data.stages[index]
-        survivors = tuple(ranked.id for ranked in chosen)
-        self._tell(StageStarted(index=index, name=name, survivors=survivors, images=len(data.images)))
+        survivors, yardstick = tuple(ranked.id for ranked in chosen), self.yardstick(index)
+        images = len(data.images)
+        self._tell(StageStarted(index=index, name=name, survivors=survivors, images=images, yardstick=yardstick))
         data.save(self._stage_data(index))
         if self._short_trainings is not None:
             self._short_trainings.begin_stage(index)
+
+    def yardstick(self, index: int) -> Yardstick:
+        """What acc_valid of a stage's individuals is held against."""
+        return self._data.stages[index].yardstick(self._config.stages[index].batch)
 
     def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Measured]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.

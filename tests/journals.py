@@ -40,10 +40,11 @@ def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> N
 
 
 def without_digests(content: bytes) -> bytes:
-    """A journal as releases before digests wrote it."""
+    """A journal as releases before digests, and before times, wrote it."""
     header, *entries = lines = [json.loads(line) for line in content.splitlines()]
     for line in lines:
         del line["digest"]
+        line.pop("at", None)
     of_a_search = {"format": header["format"], "version": 1, "search_id": header["name"]}
     older = of_a_search if header["kind"] == "search" else header | {"version": 2}
     return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in (older, *entries))

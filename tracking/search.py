@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from optuna.storages import BaseStorage
+from pydantic import JsonValue
 
 from medarts_ops.config import ResolvedObjective, SearchConfig
-from medarts_ops.errors import SearchError
+from medarts_ops.errors import ConfigError, SearchError
 from medarts_ops.individual import SearchResult
 from medarts_ops.journal.folder import check_job_name, fresh_name
 from medarts_ops.journal.job import new_folder
@@ -20,9 +22,11 @@ from medarts_ops.patient_observer import PatientObserver
 from medarts_ops.proposal_outcomes import PatientProposer
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.search import run_search
+from medarts_ops.tracking.artifacts.shapes import evaluate_tags
 from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.recorders import SearchRecorder, search_recorder
 from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.stored_run import LONGEST_TAG
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
 
 _logger = logging.getLogger(__name__)
@@ -53,6 +57,7 @@ def tracked_search(
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
     observers: Sequence[SearchObserver] = (),
+    evaluate: Mapping[str, JsonValue] = MappingProxyType({}),
 ) -> TrackedSearch:
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
 
@@ -68,12 +73,15 @@ def tracked_search(
         work_dir: where the search's folder is made.
         pictures: log pictures and the report, too; a second or two for each individual.
         observers: told of every event, after MLflow.
+        evaluate: settings of evaluations, kept with the search: `medarts evaluate` begins from them.
 
     Raises:
         MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
     """
     search_id = fresh_name("search", config.dataset.name) if name is None else name
     check_job_name(search_id)
+    if any(len(tag) > LONGEST_TAG for tag in evaluate_tags(evaluate).values()):
+        raise ConfigError(f"the settings of evaluations have more than {LONGEST_TAG} characters: keep settings only")
     resolved, data = resolve_search_config(config)
     store = open_store(tracking_uri, experiment=experiment)
     studies = open_study_storage(storage)
@@ -83,7 +91,8 @@ def tracked_search(
         recorder = search_recorder(store, studies, folder, resolved, data.summary, pictures=pictures)
         patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
         with _warning_of_what_waits(search_id, patient):
-            result = run_search(resolved, folder, data=data, proposer=proposer, observers=(patient, *observers))
+            listeners = (patient, *observers)
+            result = run_search(resolved, folder, data=data, proposer=proposer, observers=listeners, evaluate=evaluate)
     return finished_search(result, recorder, patient.waiting)
 
 

@@ -14,8 +14,9 @@ from medarts_ops.journal.folder import check_job_name
 from medarts_ops.journal.job import kind_in, read_journal, tell_again
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import KINDS
-from medarts_ops.journal.lock import job_lock
-from medarts_ops.observers import EvaluationEvent, EvaluationStarted, JobState, SearchEvent, SearchStarted
+from medarts_ops.journal.lock import is_at_work, job_lock
+from medarts_ops.observers import EvaluationEvent, EvaluationStarted, JobEvent, JobState, SearchEvent, SearchStarted
+from medarts_ops.tracking.place import PLACE, read_place
 from medarts_ops.tracking.reading.jobs import home_of, job_in
 from medarts_ops.tracking.recorders import (
     evaluation_home,
@@ -34,6 +35,17 @@ from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
+
+
+class _InItsTime:
+    """Tells a store that compares when each event happened, before others tell it what."""
+
+    def __init__(self, journal: Journal[Any, Any], completed: CompletedStore) -> None:
+        self._journal, self._completed = journal, completed
+
+    def notify(self, event: JobEvent) -> None:
+        """Take note of one event."""
+        self._completed.moment = self._journal.moment_of(event)
 
 
 class SyncedJob(NamedTuple):
@@ -64,10 +76,11 @@ def sync_job(
 ) -> SyncedJob:
     """Compare the stores with a job's journal, and write what they lack; what they hold already stays as it is.
 
-    A run that was deleted is restored; one that is gone for good is made anew, with today's date, and what names it is
-    set right. A job that did not end is synced as far as it came, and its open runs stay open. A job that is at work
-    tells its stores by itself and is left to it: two that write the same runs would double them. With an experiment go
-    its trainings.
+    A run that was deleted is restored; one that is gone for good is made anew, with the times that its journal keeps
+    (those of earlier releases keep none: today's), and what names it is set right. A job that did not end is synced as
+    far as it came, and its open runs stay open. A job that is at work tells its stores by itself and is left to it: two
+    that write the same runs would double them. With an experiment go its trainings, with a search its evaluations that
+    have a folder here and are not at work.
 
     Args:
         work_dir: where the job has its folder, by its `name`.
@@ -86,12 +99,11 @@ def sync_job(
     *_, (_, last) = events = journal.events()
     written, lost = dict(+completed.written), tuple(completed.lost)
     synced = SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
-    if kind != "experiment":
-        return synced
+    # Below their search or experiment, which has its run now; trainings without pictures, as when they were trained.
+    below = _trainings(work_dir, name, journal) if kind == "experiment" else _evaluations(work_dir, kind, name)
     places = {"tracking_uri": tracking_uri, "experiment": experiment, "storage": storage}
-    # Below their experiment, which has its run now; without pictures, as when they were trained.
-    trainings = _trainings(work_dir, name, journal)
-    return _together(synced, [sync_job(work_dir, each, **places, pictures=False) for each in trainings])
+    drawn = pictures and kind != "experiment"
+    return _together(synced, [sync_job(work_dir, each, **places, pictures=drawn) for each in below])
 
 
 def _tell(
@@ -120,7 +132,7 @@ def _tell_search(
     recorder = search_recorder(
         store, studies, folder, started.config, started.dataset, pictures=pictures, completed=completed
     )
-    tell_again(journal, folder, [recorder.observer])
+    tell_again(journal, folder, [_InItsTime(journal, completed), recorder.observer])
     completed.written["trials"] = written_trials(before, trials_of(studies, folder.name, started.config))
     return recorder.mlflow, completed
 
@@ -131,7 +143,7 @@ def _tell_evaluation(
     store = evaluation_home(store, folder)
     completed = CompletedStore(store)
     recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
-    tell_again(journal, folder, [recorder.observer])
+    tell_again(journal, folder, [_InItsTime(journal, completed), recorder.observer])
     return recorder.mlflow, completed
 
 
@@ -141,7 +153,7 @@ def _tell_experiment(
     store = home_of(store, "experiment", folder.name)
     completed = CompletedStore(store)
     recorder = experiment_recorder(store, folder, pictures=pictures, completed=completed)
-    tell_again(journal, folder, [recorder.observer])
+    tell_again(journal, folder, [_InItsTime(journal, completed), recorder.observer])
     return recorder.mlflow, completed
 
 
@@ -151,15 +163,31 @@ def _trainings(work_dir: Path, name: str, journal: Journal[ExperimentEvent, Expe
     return tuple(each for each in names if job_in(work_dir, each) is not None)
 
 
-def _together(experiment: SyncedJob, trainings: Sequence[SyncedJob]) -> SyncedJob:
-    """An experiment with its trainings: all that was told and written."""
+def _evaluations(work_dir: Path, kind: JobKind, search: str) -> tuple[str, ...]:
+    """The evaluations of a search that have a folder and stand alone; those at work tell their stores by themselves."""
+    if kind != "search":
+        return ()
+    folders = [path.parent for path in sorted(work_dir.glob(f"*/{PLACE}")) if kind_in(path.parent) == "evaluation"]
+    return tuple(each.name for each in folders if _evaluates(each, search) and not is_at_work(each))
+
+
+def _evaluates(folder: Path, search: str) -> bool:
+    try:
+        place = read_place(folder)
+    except SearchError:  # whose it is nobody knows: syncing it by its name says what is wrong
+        return False
+    return place.search == search and place.experiment is None
+
+
+def _together(job: SyncedJob, below: Sequence[SyncedJob]) -> SyncedJob:
+    """An experiment with its trainings, or a search with its evaluations: all that was told and written."""
     written: Counter[str] = Counter()
-    for each in (experiment, *trainings):
+    for each in (job, *below):
         written.update(each.written)
-    return experiment._replace(
-        events=experiment.events + sum(each.events for each in trainings),
+    return job._replace(
+        events=job.events + sum(each.events for each in below),
         written=dict(written),
-        lost=(*experiment.lost, *(lost for each in trainings for lost in each.lost)),
+        lost=(*job.lost, *(lost for each in below for lost in each.lost)),
     )
 
 

@@ -44,6 +44,7 @@ EXPERIMENT_TAG = "medarts.experiment_id"  # the name of an experiment over seeds
 DATASET_TAG = "medarts.dataset"  # the name of the dataset
 FINGERPRINT_TAG = "medarts.fingerprint"  # a hash of the images that a search or an evaluation was given
 CHOSEN_BY_TAG = "medarts.chosen_by"  # by which rule a search chose the one that it found
+EVALUATE_SETTINGS_TAG = "medarts.evaluate_settings"  # JSON of what evaluations of a search begin from, if anything
 BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
 EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains
 
@@ -55,6 +56,7 @@ ARM_TAG = "medarts.arm"  # of a training: which of the things compared it trains
 # Tags of stages and individuals
 
 STAGE_TAG = "medarts.stage"  # the name of the stage
+WARNINGS_TAG = "medarts.warnings"  # of a stage: why its ranking means nothing, a line each
 SURVIVORS_TAG = "medarts.survivors"  # the runs of those that a stage began with, comma-separated
 INDIVIDUAL_TAG = "medarts.individual"  # the individual's id within its search
 ORIGIN_TAG = "medarts.origin"  # how the individual came to be: random, inherited, or the operator that made it

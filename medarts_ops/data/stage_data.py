@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from medarts_ops.data.archive import UNREADABLE, declared_arrays, read_array, un
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
 from medarts_ops.errors import DataError, SearchError
+from medarts_ops.individual import Yardstick
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.whole_file import whole_file
 
@@ -57,6 +59,12 @@ class StageData:
                 f"mean {self.mean} and std {self.std}: allowed is one finite float64 of each of {channels} channels, "
                 "std > 0"
             )
+
+    def yardstick(self, batch: int) -> Yardstick:
+        """What accuracies on these images are held against, where w is stepped on `batch` of them at a time."""
+        counts = np.bincount(self.labels[self.valid_indices])
+        steps = math.ceil(len(self.weight_indices) / batch)
+        return Yardstick(images=int(counts.sum()), chance=float(counts.max() / counts.sum()), steps=steps)
 
     def save(self, path: Path) -> None:
         """Write an uncompressed .npz; under its name there is either the whole file or the one before.

@@ -72,6 +72,22 @@ def weights_of(result: ResultConfig, objectives: Sequence[ResolvedObjective]) ->
     return {name: OTHER_WEIGHT if place else 1.0 for place, name in enumerate(names)}
 
 
+def deciding_objective(result: ResultConfig, objectives: Sequence[ResolvedObjective]) -> str:
+    """The objective that says most about who is chosen: acc_valid, or the first one of the highest weight.
+
+    `accuracy` under rule `accuracy` is acc_valid, whether or not it is among the objectives.
+    """
+    if result.rule == "accuracy":
+        return "accuracy"
+    weights = weights_of(result, objectives)
+    return max(weights, key=lambda name: weights[name])
+
+
+def deciding_value(one: EvaluatedIndividual, deciding: str) -> float:
+    """What an individual has of the objective that `deciding_objective` gave."""
+    return one.trained.valid_accuracy if deciding == "accuracy" else one.objectives[deciding]
+
+
 def rule_in_words(config: ResolvedSearchConfig) -> str:
     """By which rule a search chooses the one that it found, as a clause."""
     of = "the last stage" if config.result.stages == "last" else "all stages"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from io import FileIO
@@ -42,9 +43,12 @@ class _Header(Value):
 
 
 class _Entry(Value):
+    """`at` is when it was recorded, in milliseconds since 1970; None in journals of earlier releases."""
+
     n: int
     key: str
     event: Any
+    at: int | None = None
 
 
 class Journal(Generic[Event, Started]):
@@ -58,9 +62,12 @@ class Journal(Generic[Event, Started]):
     event is: there is one form to write, and that release refuses it as of a newer version.
     """
 
-    def __init__(self, kind: JobKind[Event, Started], name: str, events: Sequence[Event] = ()) -> None:
+    def __init__(
+        self, kind: JobKind[Event, Started], name: str, events: Sequence[Event] = (), times: Sequence[int | None] = ()
+    ) -> None:
         self.kind, self.name = kind, name
         self._events = list(events)
+        self._times = list(times) or [None] * len(events)
         self._numbers = {event.key: n for n, event in enumerate(events)}
         self._path: Path | None = None
         self._digest: str | None = None  # the last line's; None while the file has none, or there is no file
@@ -97,7 +104,8 @@ class Journal(Generic[Event, Started]):
             told = lines
         else:
             told, digest = _unsealed(path, lines)
-        journal = cls(kind, name, [_read_event(path, n, line, kind) for n, line in enumerate(told[1:])])
+        read = [_read_event(path, n, line, kind) for n, line in enumerate(told[1:])]
+        journal = cls(kind, name, [event for event, _ in read], [at for _, at in read])
         journal._path, journal._digest = path, digest
         journal._end, journal._size = sum(map(len, lines)), len(content)
         return journal
@@ -117,12 +125,18 @@ class Journal(Generic[Event, Started]):
         """Append an event, once (resume repeats them); returns its number. SearchError if it can't be written."""
         if event.key in self._numbers:
             return self._numbers[event.key]
-        n = len(self._events)
+        n, at = len(self._events), time.time_ns() // 1_000_000
         if self._path is not None:
-            self._append(self._path, _Entry(n=n, key=event.key, event=event))
+            self._append(self._path, _Entry(n=n, key=event.key, event=event, at=at))
         self._events.append(event)
+        self._times.append(at)
         self._numbers[event.key] = n
         return n
+
+    def moment_of(self, event: Event) -> int | None:
+        """When an event was recorded, in milliseconds since 1970; None where an earlier release did not keep it."""
+        n = self._numbers.get(event.key)
+        return None if n is None else self._times[n]
 
     def events(self) -> tuple[tuple[int, Event], ...]:
         return tuple(enumerate(self._events))
@@ -135,7 +149,7 @@ class Journal(Generic[Event, Started]):
 
     def _write_whole(self, path: Path) -> None:
         lines, digest = [], ""
-        entries = [_Entry(n=n, key=event.key, event=event) for n, event in self.events()]
+        entries = [_Entry(n=n, key=event.key, event=event, at=self._times[n]) for n, event in self.events()]
         for value in (_Header(kind=self.kind.name, name=self.name), *entries):
             line, digest = sealed(value, digest)
             lines.append(line)
@@ -247,7 +261,7 @@ def _unsealed(path: Path, lines: list[bytes]) -> tuple[list[bytes], str]:
     return found, digest
 
 
-def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> Event:
+def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) -> tuple[Event, int | None]:
     number = n + 2  # line 1 is the header
     try:
         entry = _Entry.model_validate_json(line)
@@ -259,7 +273,7 @@ def _read_event(path: Path, n: int, line: bytes, kind: JobKind[Event, Started]) 
             f"{str(path)!r} line {number} is corrupt: got event {entry.n!r:.40} ({entry.key!r:.100}), expected event "
             f"{n}; restore the file from a copy"
         )
-    return event
+    return event, entry.at
 
 
 def _named(error: ValidationError | MedartsError) -> str:

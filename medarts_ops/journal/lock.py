@@ -42,6 +42,18 @@ def job_lock(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a process holds the job of `folder`; on a file system without locks nobody knows, and it is said to."""
+    try:
+        with (folder / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _holder(path: Path) -> str:
     try:
         with path.open() as file:

@@ -78,11 +78,11 @@ OBJECTIVES = Registry(
     "objectives.N.name",
     "medarts_ops.objectives",
     {
-        "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", "acc_valid", "%"),
+        "accuracy": Objective(accuracy, "maximize", "acc_valid of the supernet (paper)", unit="%"),
         "valid_loss": Objective(valid_loss, "minimize", VALID_LOSS, "validation loss"),
         "derived_accuracy": Objective(derived_accuracy, "maximize", DERIVED_ACCURACY, "accuracy trained alone", "%"),
         "derived_loss": Objective(derived_loss, "minimize", DERIVED_LOSS, "loss trained alone"),
-        "params": Objective(params, "maximize", PARA_AUG, "para_aug", "M", is_count=True, of_counted_network=True),
+        "params": Objective(params, "maximize", PARA_AUG, unit="M", is_count=True, of_counted_network=True),
         "macs": Objective(macs, "minimize", MACS, "multiply-adds", "M", of_counted_network=True),
         "latency": Objective(latency, "minimize", LATENCY, unit="ms", of_counted_network=True, is_timed=True),
     },

@@ -90,7 +90,7 @@ def _frame(axes: Axes, space: SearchSpace) -> None:
     names = [state_label(source) for source in range(columns)]
     axes.set_xticks([source * (WIDE + GAP) + WIDE / 2 for source in range(columns)], names, fontsize=LABEL_SIZE)
     rows = [node * (HIGH + GAP) + HIGH / 2 for node in range(space.n_nodes)]
-    axes.set_yticks(rows, [str(node) for node in reversed(range(space.n_nodes))], fontsize=LABEL_SIZE)
+    axes.set_yticks(rows, [str(N_INPUTS + node) for node in reversed(range(space.n_nodes))], fontsize=LABEL_SIZE)
     axes.tick_params(length=0)
     axes.set_xlabel("from state", fontsize=TEXT_SIZE)
     axes.set_ylabel("into node", fontsize=TEXT_SIZE)

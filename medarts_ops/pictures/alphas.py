@@ -122,13 +122,13 @@ def _heat_map(
 
 
 def state_label(state: int) -> str:
-    """What a state of a cell is called: an input's name, or the node's number."""
-    return INPUT_LABELS[state] if state < N_INPUTS else str(state - N_INPUTS)
+    """What a state of a cell is called: its number, as genotypes have it, and of an input its name."""
+    return INPUT_LABELS[state] if state < N_INPUTS else str(state)
 
 
 def _edge_names(space: SearchSpace, weighed: np.ndarray | None) -> list[str]:
     """The states that each edge joins, and its weight in the mixture where edges are weighed."""
-    names = [f"{state_label(source)} → {node - N_INPUTS}" for source, node in space.edges]
+    names = [f"{source} → {node}" for source, node in space.edges]
     if weighed is None:
         return names
     return [f"{name}  Σ {weight:.2f}" for name, weight in zip(names, weighed.sum(axis=1), strict=True)]

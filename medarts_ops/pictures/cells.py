@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INPUT_LABELS = ("$c_{k-2}$", "$c_{k-1}$")
+INPUT_LABELS = ("0: $c_{k-2}$", "1: $c_{k-1}$")
 OUTPUT_LABEL = "$c_k$"
 CELL_NAMES: dict[CellKind, str] = {"normal": "normal cell", "reduce": "reduction cell"}
 
@@ -168,7 +168,7 @@ def _draw_state(axes: Axes, layout: CellLayout, item: Item, level: float) -> Non
         centre = left + PILL + WIRE + CIRCLE / 2
         ink = colour(item.state)
         axes.add_patch(Circle((centre, level), CIRCLE / 2, facecolor=ink, edgecolor="none", zorder=4))
-        label, at, written = str(item.state - N_INPUTS), centre, "white"
+        label, at, written = str(item.state), centre, "white"
     else:
         ink = PALE if item.state == output else colour(item.state)
         _draw_box(axes, (left, level), (BOX, 0.3), 0.06, ink, 1.6)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import EpochRecord, EvaluationEpoch
-from medarts_ops.pictures.figures import INK, LABEL_SIZE, colour, new_figure, plain_axes
+from medarts_ops.individual import EpochRecord, EvaluationEpoch, Yardstick
+from medarts_ops.pictures.figures import CHANCE, INK, LABEL_SIZE, colour, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 Line = tuple[str, list[float | None]]
 
 
-def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
+def search_curves(history: Sequence[EpochRecord], name: str, yardstick: Yardstick | None = None) -> Figure:
     """Accuracies, losses, skip connections and the largest mixture weights of the individual `name`, over epochs.
 
-    Losses of α start after its warm-up. No epoch is a RunError.
+    Losses of α start after its warm-up. A line is chance, where `yardstick` says what that is. No epoch is a RunError.
     """
     _need_epochs(len(history), name)
     figure = new_figure(9.0, 6.4, f"search training of {name}")
@@ -31,8 +31,11 @@ def search_curves(history: Sequence[EpochRecord], name: str) -> Figure:
     epochs = [record.epoch for record in history]
     _plot(plots[0, 0], epochs, "accuracy (%)", "accuracy", [
         ("w half, while training", [100 * record.train_accuracy for record in history]),
-        ("acc_valid", [100 * record.valid_accuracy for record in history]),
+        ("accuracy", [100 * record.valid_accuracy for record in history]),
     ])  # fmt: skip
+    if yardstick is not None:
+        plots[0, 0].axhline(100 * yardstick.chance, gid="chance", label="chance", **CHANCE)
+        plots[0, 0].legend(fontsize=LABEL_SIZE, framealpha=0.8)
     _plot(plots[0, 1], epochs, "cross entropy (nats an image)", "losses", [
         ("w steps", [record.train_loss for record in history]),
         ("validation", [record.valid_loss for record in history]),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,6 +96,10 @@ def plain_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
     axes.grid(True, color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+CHANCE: Mapping[str, Any] = {"color": INK, "linestyle": (0, (1, 2)), "linewidth": 1.0}
+"""How the accuracy of guesses is drawn."""
 
 
 def origin_handles(origins: Collection[str]) -> list[Line2D]:

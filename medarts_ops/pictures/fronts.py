@@ -13,6 +13,7 @@ from medarts_ops.errors import SearchError
 from medarts_ops.individual import RankedIndividual, StageResult
 from medarts_ops.objectives.shown import axis
 from medarts_ops.pictures.figures import (
+    CHANCE,
     INK,
     LABEL_SIZE,
     MARKERS,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 8.0, 5.5
+ACCURACY = "accuracy"  # the objective that chance is one of
+FAR = 3  # of the accuracies' range: chance that is farther below would press the dots together
 PLOTLY_SYMBOLS = {
     "random": "circle",
     "inherited": "square",
@@ -49,6 +52,17 @@ class _Dot(NamedTuple):
     one: RankedIndividual
     x: float
     y: float
+
+
+class _Chance(NamedTuple):
+    """Where chance is on the axis of acc_valid, and whether a line there leaves room for the dots."""
+
+    place: float
+    is_near: bool
+
+    @property
+    def words(self) -> str:
+        return f"chance {self.place:.3g} %" + ("" if self.is_near else " (below)")
 
 
 def front_figure(stage: StageResult, search: str, survivors: Collection[str] = ()) -> Figure:
@@ -79,8 +93,11 @@ def front_figure(stage: StageResult, search: str, survivors: Collection[str] = (
     if ringed:
         xs, ys = np.transpose(ringed)
         axes.scatter(xs, ys, s=150, facecolors="none", edgecolors=INK, linewidths=1.3, gid="ring")
+    chance = _chance(stage)
+    if chance is not None and chance.is_near:
+        (axes.axhline if y_axis == ACCURACY else axes.axvline)(chance.place, gid="chance", **CHANCE)
     axes.margins(0.12)
-    _legend(figure, dots, bool(ringed))
+    _legend(figure, dots, bool(ringed), chance)
     label_points(axes, [(dot.x, dot.y, dot.one.id, INK) for dot in dots[:LABELLED]])
     return figure
 
@@ -115,6 +132,9 @@ def front_html(
             text=[_hover(dot.one, dot.one.id in survivors, (run_ids or {}).get(dot.one.id)) for dot in members],
             hoverinfo="text",
         )
+    if (chance := _chance(stage)) is not None and chance.is_near:
+        draw = figure.add_hline if y_axis == ACCURACY else figure.add_vline
+        draw(chance.place, line={"dash": "dot", "color": INK, "width": 1}, annotation_text=chance.words)
     title = f"Pareto fronts of stage {stage.name} of {search}"
     present = {_origin(one) for one in stage.ranked}
     shapes = ", ".join(f"{symbol}: {ORIGINS[origin]}" for origin, symbol in PLOTLY_SYMBOLS.items() if origin in present)
@@ -130,13 +150,27 @@ def _axes_of(stage: StageResult) -> tuple[str | None, str]:
     return (names[1] if len(names) > 1 else None), names[0]
 
 
+def _chance(stage: StageResult) -> _Chance | None:
+    """Where acc_valid of guesses is on its axis; None where neither axis is that, or an earlier release kept none."""
+    if stage.yardstick is None or ACCURACY not in _axes_of(stage):
+        return None
+    place = _scaled(stage.yardstick.chance, ACCURACY)
+    values = [value for one in stage.ranked if math.isfinite(value := _value(one, ACCURACY))]
+    lowest, highest = min(values, default=place), max(values, default=place)
+    return _Chance(place, lowest - place <= FAR * (highest - lowest) or lowest <= place)
+
+
 def _axis_label(objective: str | None) -> str:
     return "number of the individual" if objective is None else axis(objective)[0]
 
 
 def _value(one: RankedIndividual, objective: str | None) -> float:
     number = float(one.trained.individual.number)
-    return number if objective is None else one.evaluated.objectives[objective] * axis(objective)[1]
+    return number if objective is None else _scaled(one.evaluated.objectives[objective], objective)
+
+
+def _scaled(value: float, objective: str) -> float:
+    return value * axis(objective)[1]
 
 
 def _dots(stage: StageResult) -> list[_Dot]:
@@ -177,7 +211,7 @@ def _subtitle(stage: StageResult) -> str:
     return "; ".join(notes)
 
 
-def _legend(figure: Figure, dots: Sequence[_Dot], ringed: bool) -> None:
+def _legend(figure: Figure, dots: Sequence[_Dot], ringed: bool, chance: _Chance | None) -> None:
     from matplotlib.lines import Line2D
 
     fronts = {front: f"front {front}" if front < COLOURED_FRONTS else "later fronts" for front in _fronts(dots)}
@@ -187,6 +221,8 @@ def _legend(figure: Figure, dots: Sequence[_Dot], ringed: bool) -> None:
     if ringed:
         ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "linestyle": ""}
         handles.append(Line2D([], [], color=INK, label="survives", **ring))  # type: ignore[arg-type]
+    if chance is not None:
+        handles.append(Line2D([], [], label=chance.words, **CHANCE))
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.76, 0.89), frameon=False, fontsize=LABEL_SIZE)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.errors import MedartsError
-from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, TrainedIndividual
+from medarts_ops.individual import EvaluationResult, SearchResult, StageResult, TrainedIndividual, Yardstick
 from medarts_ops.pictures.alpha_epochs import alpha_epochs_figure
 from medarts_ops.pictures.alphas import alpha_figure, edge_weights
 from medarts_ops.pictures.cells import EdgeWeights, genotype_figure
@@ -25,9 +25,15 @@ Reader = Callable[[Sequence[Alpha]], Sequence[Mixtures]]
 
 
 def pictures_of_individual(
-    trained: TrainedIndividual, epoch_alphas: Sequence[Alpha], space: SearchSpace, read: Reader
+    trained: TrainedIndividual,
+    epoch_alphas: Sequence[Alpha],
+    space: SearchSpace,
+    read: Reader,
+    yardstick: Yardstick | None = None,
 ) -> dict[str, Draw]:
     """Cells, α and training; how α moved where `epoch_alphas` holds it after every epoch.
+
+    `yardstick` is its stage's.
 
     `read` is called when a picture is drawn: it needs the strategy, which may not be installed here. Then the cells'
     edges are all of one width.
@@ -47,7 +53,7 @@ def pictures_of_individual(
     pictures: dict[str, Draw] = {
         "genotype": lambda: genotype_figure(trained.genotype, name, weights()),
         "alpha": lambda: alpha_figure(mixtures(), trained.genotype, space, name),
-        "training": lambda: search_curves(trained.history, name),
+        "training": lambda: search_curves(trained.history, name, yardstick),
     }
     if epoch_alphas and len(epoch_alphas) == len(trained.history):
         pictures["alpha-epochs"] = lambda: alpha_epochs_figure(read([born, *epoch_alphas]), space, name)

@@ -123,7 +123,7 @@ def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> Non
     axes.scatter(columns, rows, marker="x", c=PALE, s=55, gid="failed")
     width, height = figure.get_size_inches()
     bar = axes_at(figure, width - RIGHT + 0.25, BOTTOM, 0.14, height - TOP - BOTTOM, "bar")
-    figure.colorbar(dots, cax=bar).set_label("acc_valid (%)", fontsize=LABEL_SIZE)
+    figure.colorbar(dots, cax=bar).set_label("accuracy (%)", fontsize=LABEL_SIZE)
     bar.tick_params(labelsize=LABEL_SIZE)
 
 

@@ -26,7 +26,7 @@ def report_html(report: SearchReport, written: datetime | None = None) -> str:
         "evaluated": _found_evaluation(report),
         "settings": settings_table(report.config),
         "changed": changed_settings(report.config),
-        "search_file": settings_file(report.config),
+        "search_file": settings_file(report.config, report.evaluate),
     }
     return rendered("page.html", values, written)
 

@@ -62,7 +62,8 @@ def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
         best, space = report.result.best, report.config.space.search_space()
         read = reader_of(report.config, best.trained.individual)
         pictures = gallery.pictures_of_search(report.result)
-        pictures |= gallery.pictures_of_individual(best.trained, report.epoch_alphas, space, read)
+        yardstick = report.result.stages[best.trained.individual.stage].yardstick
+        pictures |= gallery.pictures_of_individual(best.trained, report.epoch_alphas, space, read, yardstick)
         found |= {place: (ALTS[place].format(best.id), draw) for place, draw in pictures.items()}
     for one in report.evaluations:
         pictures = gallery.pictures_of_evaluation(one.result, one.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medarts_ops.individual import SearchResult, StageResult
+from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import duration, percent
 
@@ -19,10 +20,11 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
         "",
         f"Search cost {duration(result.seconds)}.",
         "",
-        "| stage | individuals | failed | front 0 | best | acc_valid | time |",
+        "| stage | individuals | failed | front 0 | best | accuracy | time |",
         "|---|---|---|---|---|---|---|",
         *(_stage_line(stage) for stage in result.stages),
         "",
+        *(f"**Warning:** {warning}.\n" for stage in result.stages for warning in ranking_warnings(stage)),
         f"Skips of the normal cell: {best.trained.genotype.skip_count('normal')}. Ancestors: `lineage.json`.",
         "",
         "The whole story, with pictures: the artifact `report.html`, or `medarts report`.",

@@ -11,6 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from medarts_ops.class_report_text import COLUMNS, class_rows, facts_of
 from medarts_ops.config_writing import settings_file, shown
+from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import exact_objective, is_of_counted_network, objective
 from medarts_ops.provenance import installed_version
 from medarts_ops.quantities import counted, distance, duration, hours, millions, percent
@@ -47,7 +48,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     formats = (counted, distance, duration, heading, hours, millions, percent, settings_file, shown)
-    sentences = (collapse_warning, how_made, class_rows, facts_of)
+    sentences = (collapse_warning, how_made, class_rows, facts_of, ranking_warnings)
     environment.filters |= {
         **{each.__name__: each for each in (*formats, *sentences)},
         "darts": format_darts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from medarts_ops.alpha import Alpha
 from medarts_ops.config import SearchConfig
@@ -44,6 +45,7 @@ class SearchReport:
         run_ids: of the individuals, by their ids; those that no store holds are missing.
         evaluations: the finished ones, oldest first.
         record: how its first process came to its numbers; None where that is not known.
+        evaluate: settings that evaluations of it begin from.
     """
 
     search_id: str
@@ -59,6 +61,7 @@ class SearchReport:
     run_ids: Mapping[str, str] = field(default_factory=dict)
     evaluations: tuple[ReportedEvaluation, ...] = ()
     record: ReproducibilityRecord | None = None
+    evaluate: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def result(self) -> SearchResult | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -163,6 +164,22 @@ def test_a_run_brings_preset_and_dataset_of_its_search(stored: Any, tracked: Fak
     call = tracked.calls[0]
     assert (call["run_id"], call["genotype"]) == (stored.run_ids["final-01"], None)
     assert (call["config"].preset, call["config"].dataset.name, call["config"].epochs) == ("digits", "digits", 2)
+
+
+def test_what_a_search_keeps_of_evaluations_is_where_that_of_its_part_begins(
+    stored: Any, tracked: FakeTracked, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{shutil.copy(stored.uri.removeprefix('sqlite:///'), tmp_path)}"
+    kept = '{"epochs": 7, "batch": 48}'
+    MlflowClient(tracking_uri=uri).set_tag(stored.run_ids["search"], "medarts.evaluate_settings", kept)
+    invoke("search-told/final-01", "--tracking-uri", uri, "--set", "batch=32")
+    (call,) = tracked.calls
+    assert call["run_id"] == stored.run_ids["final-01"]
+    assert (call["config"].epochs, call["config"].batch) == (7, 32)
+    shown = CliRunner().invoke(medarts, ["show", "search-told", "--tracking-uri", uri]).stdout
+    assert ["evaluations", "epochs=7", "batch=48"] in [line.split() for line in shown.splitlines()]
 
 
 def test_a_run_may_be_evaluated_on_another_dataset(stored: Any, tracked: FakeTracked) -> None:

@@ -17,8 +17,8 @@ from factories import (
 from rich.console import Console
 
 from medarts_ops.cli.progress import EvaluationProgress, ProgressBoard, SearchProgress
-from medarts_ops.config import ChildrenConfig, EvaluateConfig, ResolvedObjective
-from medarts_ops.individual import EvaluationEpoch, EvaluationResult
+from medarts_ops.config import ChildrenConfig, EvaluateConfig, ResolvedObjective, ResultConfig
+from medarts_ops.individual import EvaluationEpoch, EvaluationResult, Yardstick
 from medarts_ops.observers import (
     DerivedEpochFinished,
     EpochFinished,
@@ -28,6 +28,7 @@ from medarts_ops.observers import (
     GenotypeTrained,
     SearchStarted,
     SearchStopped,
+    StageFinished,
     StageStarted,
 )
 from medarts_ops.resolving import resolve_evaluate_config
@@ -75,6 +76,38 @@ def test_a_search_says_how_many_images_each_class_has_or_the_smallest_and_the_la
     with ProgressBoard(made) as board:
         SearchProgress(board).notify(started.model_copy(update={"dataset": started.dataset.model_copy(update=known)}))
     assert written.getvalue().splitlines()[1:] == [f"training images by class: {said}"]
+
+
+@pytest.mark.parametrize(("dataset", "warned"), [("folder", True), ("digits", False)])
+def test_a_stage_of_few_steps_is_warned_of_where_the_images_are_ones_own(dataset: str, warned: bool) -> None:
+    made, written = console()
+    started = make_search_events()[0]
+    assert isinstance(started, SearchStarted)
+    images = started.config.dataset.model_copy(update={"name": dataset})
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(started.model_copy(update={"config": started.config.model_copy(update={"dataset": images})}))
+        yardstick = Yardstick(images=40, chance=0.5, steps=2)
+        progress.notify(StageStarted(index=0, name="init", survivors=(), images=80, yardstick=yardstick))
+    assert ("warning: stage init trains for 2 steps in all" in written.getvalue()) is warned
+
+
+def test_a_stage_that_is_at_chance_is_warned_of_and_its_line_names_the_objective_that_decided() -> None:
+    made, written = console()
+    started, *rest = make_search_events()
+    assert isinstance(started, SearchStarted)
+    by_size = {"result": ResultConfig(rule="weighted", weights={"params": 1.0})}
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        progress.notify(started.model_copy(update={"config": started.config.model_copy(update=by_size)}))
+        for event in rest:
+            if isinstance(event, StageFinished):
+                guesses = Yardstick(images=40, chance=1.0, steps=2)
+                event = StageFinished(result=event.result.model_copy(update={"yardstick": guesses}))
+            progress.notify(event)
+    *_, stage, warning, last = written.getvalue().splitlines()
+    assert stage.endswith("best is init-00, params 2.00 M")
+    assert warning.startswith("warning: no individual of stage init beats chance: ")
 
 
 def test_a_genotypes_short_training_is_told_with_the_time_that_is_left_of_all() -> None:

@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 from class_reports import make_class_report
 from click.testing import CliRunner, Result
-from factories import make_evaluation_events, make_genotype
+from factories import make_evaluation_events, make_genotype, make_search_events
+from journals import write_journal
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.cli.output import print_tree, results_console
 from medarts_ops.cli.show import DEEPEST_GENERATION, lineage_tree
+from medarts_ops.cli.show_parts import print_individuals, print_runs
+from medarts_ops.journal.lock import job_lock
 from medarts_ops.space.formats import parse_genotype
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.run_store import RunStore
 
 
 def invoke(stored: Any, *words: str) -> Result:
@@ -309,3 +314,109 @@ def test_an_evaluation_is_shown_class_by_class_with_its_surest_mistakes(here: Pa
     assert "  image 17: viral taken for bacterial, 98.00 % sure" in lines
     data = json.loads(CliRunner().invoke(medarts, ["show", evaluation.run_id, "--json"]).stdout)
     assert data["classes"]["confusion"][0] == [53, 41, 30] and data["classes"]["mistakes"][0]["png"] is None
+
+
+def test_a_search_lists_its_individuals_from_best_to_worst(stored: Any) -> None:
+    lines = [line.split() for line in invoke(stored, "show", "search-told").stdout.splitlines()]
+    assert ["individual", "origin", "accuracy", "params", "front"] in lines
+    assert ["init-00", "random", "90.00", "%", "2.00", "M", "0", "survivor"] in lines
+    assert ["init-02", "random", "-", "-", "-", "failed"] in lines
+    assert ["final-02", "crossover", "95.00", "%", "4.00", "M", "0", "chosen"] in lines
+    rows = shown(stored, "search")["individuals"]
+    assert [row["name"] for row in rows] == ["init-00", "init-01", "init-02", "final-02", "final-00", "final-01"]
+    assert [row["name"] for row in rows if row["chosen"]] == ["final-02"]
+    assert {row["name"] for row in rows if row["survivor"]} == {"init-00", "init-01"}
+
+
+def test_of_a_large_stage_the_best_are_listed_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"stage": "init", "status": "FINISHED", "origin": "random", "front": 0, "survivor": False, "chosen": False}
+    rows = [{**row, "name": f"init-{number:02}", "objectives": {}} for number in range(12)]
+    print_individuals(results_console(), rows, 10)
+    output = capsys.readouterr().out
+    assert "init-09" in output and "init-10" not in output
+    assert output.splitlines()[-1].startswith("and 2 more of stage init: `medarts show SEARCH/stage-init` lists more")
+
+
+@pytest.mark.parametrize("verb", ["show", "compare"])
+def test_a_part_is_named_below_its_search(stored: Any, verb: str) -> None:
+    parts = ["search-told/final-02", f"{stored.run_ids['search']}/init-00"][: 1 if verb == "show" else 2]
+    by_id = [stored.run_ids["final-02"], stored.run_ids["init-00"]][: len(parts)]
+    assert invoke(stored, verb, *parts, "--json").stdout == invoke(stored, verb, *by_id, "--json").stdout != ""
+
+
+def test_a_stage_is_named_below_its_search_and_lists_its_individuals(stored: Any) -> None:
+    data = json.loads(invoke(stored, "show", "search-told/stage-init", "--json").stdout)
+    assert data["run_id"] == stored.run_ids["stage/0"]
+    assert [row["name"] for row in data["individuals"]] == ["init-00", "init-01", "init-02"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("search-told/init-0", "no part 'init-0': allowed are stage-init, init-00, init-01"),
+        ("search-told/int-02", "did you mean 'search-told/init-02'?"),
+        ("search-tolled/init-02", "did you mean 'search-told'?"),
+        ("evaluate-test/init-02", "evaluation 'evaluate-test' has no part"),
+    ],
+)
+def test_a_part_that_is_not_there_is_one_line_with_the_near_miss(stored: Any, given: str, said: str) -> None:
+    result = invoke(stored, "show", given)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert said in result.stderr
+
+
+def test_the_beginning_of_a_run_id_is_enough_where_it_is_one_run_alone(
+    stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = stored.run_ids["init-00"]
+    assert json.loads(invoke(stored, "show", run_id[:12], "--json").stdout)["run_id"] == run_id
+    assert "no run" in invoke(stored, "show", run_id[:7]).stderr
+    matching = RunStore.matching
+    twice = [run for run in open_store(stored.uri).all_of_kind("individual")][:2]
+    monkeypatch.setattr(
+        RunStore,
+        "matching",
+        lambda store, *given, **more: twice if "LIKE" in given[0] else matching(store, *given, **more),
+    )
+    result = invoke(stored, "show", "0123abcd")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "2 run ids begin with '0123abcd'" in result.stderr and twice[1].run_id in result.stderr
+
+
+def stopped(stored: Any, tmp_path: Path, status: str) -> str:
+    """The address of a copy of the store in which the search ended so."""
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{shutil.copy(stored.uri.removeprefix('sqlite:///'), tmp_path)}"
+    MlflowClient(tracking_uri=uri).update_run(stored.run_ids["search"], status)
+    return uri
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED"])
+@pytest.mark.parametrize("name", ["search-told", "search-told/init-02"])
+def test_a_search_that_ended_too_early_names_the_line_that_resumes_it(
+    stored: Any, tmp_path: Path, status: str, name: str
+) -> None:
+    uri = stopped(stored, tmp_path, status)
+    result = CliRunner().invoke(medarts, ["show", name, "--tracking-uri", uri, "--work-dir", "my work"])
+    assert f"  medarts resume search-told --tracking-uri {uri} --work-dir 'my work'" in result.stdout.splitlines()
+
+
+def test_a_search_that_was_killed_while_it_said_to_be_at_work_is_told_by_its_lock(stored: Any, tmp_path: Path) -> None:
+    uri, work_dir = stopped(stored, tmp_path, "RUNNING"), tmp_path / "work"
+    write_journal(work_dir, "search-told", make_search_events("search-told")[:3])
+    words = ["show", "search-told", "--tracking-uri", uri, "--work-dir", str(work_dir)]
+    assert "no process works on it" in CliRunner().invoke(medarts, words).stdout
+    with job_lock(work_dir / "search-told"):
+        at_work = CliRunner().invoke(medarts, words).stdout
+    assert "medarts resume" not in at_work and "no process" not in at_work
+
+
+def test_the_line_of_a_stage_names_the_objective_that_chose_its_best(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"best_accuracy": 0.5, "derived_accuracy": 0.625}
+    row = {"run_id": "1", "name": "stage-init", "kind": "stage", "status": "FINISHED", "metrics": metrics}
+    print_runs(results_console(), [{**row, "warnings": ["at chance"]}], "derived_accuracy")
+    assert capsys.readouterr().out.splitlines() == [
+        "  1  stage-init, FINISHED, best derived_accuracy 62.50 %",
+        "    Warning: at chance",
+    ]

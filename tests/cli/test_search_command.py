@@ -53,9 +53,10 @@ class FakeTracked(ModuleType):
         work_dir: Path,
         pictures: bool,
         observers: tuple[Any, ...],
+        evaluate: dict[str, Any],
     ) -> Found:
         places = {"uri": tracking_uri, "experiment": experiment, "storage": storage, "work_dir": work_dir}
-        self.calls.append({"config": config, "name": name, "pictures": pictures, **places})
+        self.calls.append({"config": config, "name": name, "pictures": pictures, "evaluate": evaluate, **places})
         if tracking_uri == "http://nobody":
             raise StoreError("can't reach the tracking store http://nobody: is the server up?")
         for event in EVENTS:
@@ -130,14 +131,23 @@ def test_the_last_line_is_the_link_to_all_individuals_in_the_stores_own_pages(tr
     assert served[-1].startswith("  http://h:5/#/experiments/1/runs?") and "search-test" in served[-1]
 
 
-def test_the_next_command_names_the_config_file_whose_evaluation_settings_it_needs(
+def test_what_a_file_says_of_evaluations_is_kept_with_the_search_so_that_the_next_command_needs_no_file(
     tracked: FakeTracked, tmp_path: Path
 ) -> None:
     file = tmp_path / "small.yaml"
     file.write_text("extends: digits\nevaluate: {epochs: 2}\n", encoding="utf-8")
-    assert f"  medarts evaluate {'a' * 32} --config {file}\n" in invoke("--config", str(file)).stdout
-    file.write_text("extends: digits\n", encoding="utf-8")
-    assert f"  medarts evaluate {'a' * 32}\n" in invoke("--config", str(file)).stdout
+    assert f"  medarts evaluate {'a' * 32}\n" in invoke("--config", str(file), "--workers", "1").stdout
+    invoke()
+    assert [call["evaluate"] for call in tracked.calls] == [{"epochs": 2}, {}]
+
+
+def test_a_file_that_no_evaluation_could_begin_from_is_refused_before_the_search(
+    tracked: FakeTracked, tmp_path: Path
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("extends: digits\nevaluate: {epoch: 2}\n", encoding="utf-8")
+    result = invoke("--config", str(file))
+    assert result.exit_code != 0 and "did you mean 'epochs'" in result.stderr and not tracked.calls
 
 
 def test_pictures_can_be_left_out(tracked: FakeTracked) -> None:

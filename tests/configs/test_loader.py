@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medarts_ops.config import ChildrenConfig, EvaluateConfig, SearchConfig
+from medarts_ops.configs.layers import Layer
 from medarts_ops.configs.loader import (
     Request,
     after_search,
@@ -17,6 +18,7 @@ from medarts_ops.configs.loader import (
     resolve_search,
     resolved_table,
 )
+from medarts_ops.configs.presets import SettingsFile
 from medarts_ops.errors import ConfigError
 
 SIZES = (
@@ -218,6 +220,31 @@ def test_an_evaluation_takes_preset_and_dataset_of_its_search() -> None:
     assert (config.preset, config.dataset.name) == ("cifar10-paper", "cifar10")
     assert (config.dataset.data, config.dataset.test_share) == ("/images", 0.3)
     assert not config.dataset.low_resolution
+
+
+def test_what_was_kept_of_evaluations_lies_over_the_search_and_below_a_scale_a_file_options_and_sets() -> None:
+    kept = {"epochs": 7, "batch": 48, "channels": 20, "cells": 8, "dataset": {"test_share": 0.25}}
+    scale = Layer("scale small", {"batch": 32})
+    file = SettingsFile(None, {}, {"channels": 16})
+    request = after_search(Request(config_file=file, sets=["cells=5"]), "cifar10-paper", CIFAR10, kept)
+    resolved = resolve_evaluate(request._replace(below=(*request.below, scale)))
+    config = resolved.config
+    assert (config.epochs, config.batch, config.channels, config.cells) == (7, 32, 16, 5)
+    assert (config.dataset.data, config.dataset.test_share) == ("/images", 0.25)
+    assert resolved.changed_by["epochs"] == "stored evaluate"
+
+
+def test_what_was_kept_of_evaluations_may_name_another_dataset_and_says_nothing_where_another_is_asked_for() -> None:
+    kept = {"epochs": 7, "dataset": {"name": "cifar100", "data": "/more"}}
+    config = resolve_evaluate(after_search(Request(), "cifar10", CIFAR10, kept)).config
+    assert (config.preset, config.epochs, config.dataset.name, config.dataset.data) == (
+        "cifar100",
+        7,
+        "cifar100",
+        "/more",
+    )
+    digits = Request(options={"dataset": {"name": "digits"}})
+    assert resolve_evaluate(after_search(digits, "cifar10", CIFAR10, kept)).config.epochs != 7
 
 
 def test_options_go_over_the_stored_search_and_a_machines_folder_under_it() -> None:

@@ -14,6 +14,7 @@ from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import channel_statistics, search_images
 from medarts_ops.data.stage_data import StageData, prepare_stage_data
 from medarts_ops.errors import DataError, SearchError
+from medarts_ops.individual import Yardstick
 
 NAMES = ("ant", "bee", "cat", "dog")
 SMALL = StageConfig(name="init", images=40, population=2)
@@ -72,6 +73,14 @@ def test_a_holdout_is_seen_by_neither_half() -> None:
     assert _counts(data, data.weight_indices) == [4, 4, 4, 4]
     together = [*data.weight_indices, *data.alpha_indices, *data.valid_indices]
     assert sorted(together) == list(range(40))
+
+
+def test_chance_is_the_share_of_the_largest_class_that_acc_valid_is_taken_on() -> None:
+    assert _prepare().yardstick(batch=8) == Yardstick(images=20, chance=0.25, steps=3)
+    unequal = LabelledImages(_train().images, np.repeat(np.arange(4), [60, 20, 20, 20]))
+    config = SearchConfig(stages=(SMALL, LARGE), dataset=DatasetConfig(sampling="stratified"))
+    drawn = prepare_stage_data(unequal, NAMES, SMALL, config, channel_statistics(unequal.images)).yardstick(batch=20)
+    assert (drawn.images, drawn.steps) == (20, 1) and drawn.chance == pytest.approx(0.5, abs=0.06)
 
 
 def test_statistics_are_of_all_training_images_and_not_of_the_sample() -> None:

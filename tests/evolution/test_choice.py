@@ -7,7 +7,7 @@ import pytest
 from factories import make_evaluated
 
 from medarts_ops.config import ResolvedObjective, ResultConfig
-from medarts_ops.evolution.choice import chosen_one, weighted_sums, weights_of
+from medarts_ops.evolution.choice import chosen_one, deciding_objective, weighted_sums, weights_of
 from medarts_ops.individual import EvaluatedIndividual
 
 OBJECTIVES = (
@@ -89,3 +89,18 @@ def test_minimised_objectives_are_the_mirror_of_maximised_ones() -> None:
 def test_without_weights_the_first_objective_has_one_and_every_other_half_of_it() -> None:
     assert weights_of(WEIGHTED, OBJECTIVES) == {"accuracy": 1.0, "params": 0.5}
     assert weights_of(ResultConfig(weights={"params": 2.0}), OBJECTIVES) == {"accuracy": 0.0, "params": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("result", "deciding"),
+    [
+        (ResultConfig(), "accuracy"),
+        (WEIGHTED, "accuracy"),
+        (ResultConfig(rule="weighted", weights={"params": 1.0}), "params"),
+        (ResultConfig(rule="weighted", weights={"params": 0.5, "accuracy": 0.5}), "accuracy"),
+    ],
+)
+def test_the_objective_that_decides_is_acc_valid_or_that_of_the_highest_weight(
+    result: ResultConfig, deciding: str
+) -> None:
+    assert deciding_objective(result, OBJECTIVES) == deciding

@@ -30,6 +30,12 @@ EVENTS = make_search_events()
 STOPPED = SearchStopped(reason="Ctrl-C", interrupted=True)
 
 
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, so that equal events are equal lines."""
+    monkeypatch.setattr(medarts_ops.journal.journal.time, "time_ns", lambda: 1_700_000_000_123_456_789)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> SearchJournal:
     """A journal with all events of a search."""
@@ -177,6 +183,19 @@ def test_lines_that_were_moved_removed_or_doubled_are_found(
         Journal.open(tmp_path, SEARCH)
 
 
+def test_events_come_back_with_the_time_at_which_they_were_recorded(journal: SearchJournal, tmp_path: Path) -> None:
+    reopened = Journal.open(tmp_path, SEARCH)
+    assert {reopened.moment_of(event) for event in EVENTS} == {1_700_000_000_123}
+    assert reopened.moment_of(STOPPED) is None
+
+
+def test_a_journal_of_an_earlier_release_has_no_times_and_gets_those_of_new_events(older: Path) -> None:
+    Journal.open(older.parent, SEARCH).record(STOPPED)
+    reopened = Journal.open(older.parent, SEARCH)
+    assert {reopened.moment_of(event) for event in EVENTS} == {None}
+    assert reopened.moment_of(STOPPED) == 1_700_000_000_123
+
+
 def test_a_journal_that_is_cut_between_lines_goes_on_there(journal: SearchJournal, tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_NAME
     whole = path.read_bytes()
@@ -196,7 +215,10 @@ def test_an_older_journal_is_read_and_gets_its_digests_with_the_next_event(older
     fresh = new_journal(tmp_path / "fresh", "search-test")
     for event in (*EVENTS, STOPPED):
         fresh.record(event)
-    assert older.read_bytes() == (tmp_path / "fresh" / JOURNAL_NAME).read_bytes()
+    # But for the times, which nobody has, the same lines; opening it checks their digests.
+    written = (tmp_path / "fresh" / JOURNAL_NAME).read_bytes()
+    assert without_digests(older.read_bytes()) == without_digests(written)
+    assert read(tmp_path) == [*EVENTS, STOPPED] and b'"digest"' in older.read_bytes().splitlines()[-1]
 
 
 def test_an_older_journal_that_another_process_writes_is_left_alone(older: Path, tmp_path: Path) -> None:

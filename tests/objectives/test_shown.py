@@ -33,8 +33,8 @@ def test_parameters_are_exact_where_one_network_stands_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "label", "factor"),
     [
-        ("accuracy", "acc_valid (%)", 100),
-        ("params", "para_aug (M)", 1e-6),
+        ("accuracy", "accuracy (%)", 100),
+        ("params", "params (M)", 1e-6),
         ("macs", "multiply-adds (M)", 1e-6),
         ("latency", "latency (ms)", 1),
         ("of_others", "of_others", 1),

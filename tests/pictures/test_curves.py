@@ -9,6 +9,7 @@ from factories import make_epoch_record, make_evaluation_epoch
 from matplotlib.axes import Axes
 
 from medarts_ops.errors import RunError
+from medarts_ops.individual import Yardstick
 from medarts_ops.pictures.curves import evaluation_curves, search_curves
 from medarts_ops.pictures.figures import png_bytes
 
@@ -24,7 +25,7 @@ def test_a_search_training_has_accuracy_losses_skips_and_how_decided_alpha_is():
     history = [make_epoch_record(epoch, 0.25 * epoch) for epoch in range(3)]
     history[0] = history[0].model_copy(update={"alpha_loss": None})
     accuracy, losses, skips, decided = search_curves(history, "init-03").axes
-    assert lines(accuracy)["acc_valid"] == [(0, 0), (1, 25), (2, 50)]
+    assert lines(accuracy)["accuracy"] == [(0, 0), (1, 25), (2, 50)]
     assert lines(losses)["w steps"] == [(0, 2), (1, 1), (2, pytest.approx(2 / 3))]
     assert lines(losses)["α steps"] == [(1, 1.9), (2, 1.9)]
     assert lines(skips) == {"normal cell": [(0, 1), (1, 1), (2, 1)], "reduction cell": [(0, 0), (1, 0), (2, 0)]}
@@ -74,3 +75,9 @@ def test_no_epoch_is_refused():
     for draw in (search_curves, evaluation_curves):
         with pytest.raises(RunError, match="init-03 has no finished epoch"):
             draw([], "init-03")
+
+
+def test_chance_is_a_line_among_the_accuracies():
+    figure = search_curves([make_epoch_record()], "init-03", Yardstick(images=200, chance=0.25, steps=8))
+    assert lines(figure.axes[0])["chance"] == [(0, 25), (1, 25)]
+    assert "chance" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]

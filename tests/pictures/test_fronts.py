@@ -16,7 +16,7 @@ from pictures.searches import make_search, make_search_with_all_operators
 from PIL import Image
 
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import RankedIndividual, StageResult
+from medarts_ops.individual import RankedIndividual, StageResult, Yardstick
 from medarts_ops.pictures.figures import INK, PALE, colour, png_bytes
 from medarts_ops.pictures.fronts import front_figure, front_html
 from medarts_ops.space.formats import format_darts
@@ -50,7 +50,7 @@ def test_every_individual_is_a_point_in_its_units():
     figure = front_figure(MID, "search-test")
     assert places(dots(figure)) == {place(one) for one in MID.ranked}
     axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("para_aug (M)", "acc_valid (%)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("params (M)", "accuracy (%)")
     assert figure.get_suptitle() == "Pareto fronts of stage mid of search-test"
 
 
@@ -136,7 +136,7 @@ def test_a_page_tells_everything_of_an_individual_on_hovering():
         assert one.id in page
         hover = next(text for text in re.findall(r'"([^"]*?crowding distance[^"]*)"', page) if text.startswith(one.id))
         assert f"crowding distance {one.crowding_distance:.4g}" in hover
-        assert f"acc_valid (%): {100 * one.evaluated.objectives['accuracy']:.5g}" in hover
+        assert f"accuracy (%): {100 * one.evaluated.objectives['accuracy']:.5g}" in hover
         assert format_darts(one.trained.genotype) in hover.replace("<br>", " ")
 
 
@@ -177,3 +177,29 @@ def test_every_origin_has_a_shape_of_its_own_and_the_page_names_it():
         "pentagon: consensus child",
     ):
         assert named in page
+
+
+def at_chance(*accuracies: float) -> StageResult:
+    ranked = [make_ranked(number, accuracy) for number, accuracy in enumerate(accuracies)]
+    return make_stage_result(ranked).model_copy(update={"yardstick": Yardstick(images=90, chance=1 / 3, steps=8)})
+
+
+def test_chance_is_a_line_where_accuracies_are_not_far_above_it():
+    figure = front_figure(at_chance(0.34, 0.35), "s")
+    (line,) = [each for each in figure.axes[0].lines if each.get_gid() == "chance"]
+    assert np.allclose(line.get_ydata(), 100 / 3)
+    assert "chance 33.3 %" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "chance 33.3 %" in front_html(at_chance(0.34, 0.35), "s")
+
+
+def test_far_above_chance_only_the_legend_says_what_it_is():
+    figure = front_figure(at_chance(0.94, 0.95), "s")
+    assert not [each for each in figure.axes[0].lines if each.get_gid() == "chance"]
+    assert figure.axes[0].get_ylim()[0] > 90
+    assert "chance 33.3 % (below)" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_chance_is_no_line_where_accuracy_is_no_axis():
+    stage = with_objectives({"derived_loss": 0.5, "params": 3e6}, {"derived_loss": 0.6, "params": 2e6})
+    figure = front_figure(stage.model_copy(update={"yardstick": Yardstick(images=90, chance=0.5, steps=8)}), "s")
+    assert not [each for each in figure.axes[0].lines if each.get_gid() == "chance"]

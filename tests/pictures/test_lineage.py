@@ -58,7 +58,7 @@ def test_colour_is_accuracy_in_percent():
         "random", "inherited", "crossover")])  # fmt: skip
     expected = [100 * one.accuracy for one in PEOPLE.values() if one.accuracy is not None]
     np.testing.assert_allclose(sorted(values), sorted(expected))
-    assert bar.get_ylabel() == "acc_valid (%)"
+    assert bar.get_ylabel() == "accuracy (%)"
 
 
 def test_lines_join_children_with_their_parents_and_the_found_ones_ancestry_stands_out():

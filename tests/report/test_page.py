@@ -19,8 +19,9 @@ from report.reports import make_evaluation, make_report, make_unfinished_report
 
 from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.config_writing import settings_of
-from medarts_ops.configs.loader import load_search_config
+from medarts_ops.configs.loader import load_evaluate_config, load_search_config
 from medarts_ops.evolution.stop_rule import Stop
+from medarts_ops.individual import Yardstick
 from medarts_ops.pictures import gallery
 from medarts_ops.report.page import report_html
 
@@ -217,12 +218,13 @@ def test_settings_that_differ_from_their_defaults_come_first_and_all_have_their_
 def test_the_settings_file_in_it_gives_the_same_config_again(tmp_path: Path, names: tuple[str, ...]) -> None:
     space = {name: RangeConfig(low=0.1, high=0.2) for name in names}
     config = make_report().config.model_copy(update={"proposals": ProposalsConfig.model_validate({"space": space})})
-    page = report_html(replace(make_report(), config=config))
+    page = report_html(replace(make_report(), config=config, evaluate={"epochs": 7}))
     found = re.search(r"<summary>search.yaml</summary>\n<pre>(.*?)</pre>", page, re.DOTALL)
     assert found is not None
     file = tmp_path / "search.yaml"
     file.write_text(html.unescape(found[1]), encoding="utf-8")
     assert load_search_config(config_file=file) == config
+    assert load_evaluate_config(config_file=file).epochs == 7
 
 
 def test_a_search_on_its_way_shows_the_stages_so_far() -> None:
@@ -251,3 +253,14 @@ def test_names_that_are_markup_stay_names() -> None:
 
 def test_equal_reports_give_equal_pages() -> None:
     assert report_html(make_report(), WRITTEN) == report_html(make_report(), WRITTEN)
+
+
+def test_a_ranking_that_means_nothing_is_warned_of_at_its_stage_and_where_the_found_one_stands() -> None:
+    report = make_report()
+    assert "beats chance" not in report_html(report)
+    no_better = Yardstick(images=4, chance=1.0, steps=8)
+    stages = tuple(stage.model_copy(update={"yardstick": no_better}) for stage in report.stages)
+    text = Page(report_html(replace(report, stages=stages))).text
+    for stage in stages:
+        assert f"Warning: no individual of stage {stage.name} beats chance" in text
+    assert text.count(f"no individual of stage {stages[-1].name} beats chance") == 2

@@ -15,6 +15,7 @@ from journals import held_of, make_proposed_events, write_journal
 from medarts_ops.config import SearchConfig
 from medarts_ops.errors import SearchError, StoreError
 from medarts_ops.individual import SearchResult
+from medarts_ops.journal import journal
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStopped
 from medarts_ops.tracking import search
@@ -61,6 +62,29 @@ class Place:
 def place(tmp_path: Path, store: RunStore, template_studies: Path) -> Place:
     shutil.copy(template_studies, tmp_path / "optuna.db")
     return Place(tmp_path, store)
+
+
+def test_a_new_store_has_the_times_that_the_journal_keeps(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = 1_700_000_000_000  # the nth event is n minutes later
+    minutes = iter(range(len(EVENTS)))
+    monkeypatch.setattr(journal.time, "time_ns", lambda: (begun + 60_000 * next(minutes)) * 1_000_000)
+    write_journal(place.work_dir, NAME, EVENTS)
+    monkeypatch.undo()
+    place.sync()
+    kinds = [event.kind for event in EVENTS]
+
+    def at(kind: str) -> float:
+        return begun / 1000 + 60 * kinds.index(kind)
+
+    search, individual = place.store.find_run(NAME), place.store.find_run(f"{NAME}/init-00")
+    assert search.ended is not None and individual.ended is not None
+    assert (search.started.timestamp(), search.ended.timestamp()) == (at("search_started"), at("search_finished"))
+    assert (individual.started.timestamp(), individual.ended.timestamp()) == (
+        at("population_born"),
+        at("individual_finished"),
+    )
+    (point,) = place.store._client.get_metric_history(individual.run_id, "valid_accuracy")
+    assert point.timestamp == 1000 * at("epoch_finished")
 
 
 def told(store: RunStore, events: Sequence[SearchEvent]) -> MlflowSearchObserver:

@@ -8,13 +8,13 @@ The readers here take all of them without a version, too: version 1, as the firs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from medarts_ops.alpha import Alpha, CellAlpha
-from medarts_ops.errors import GenotypeError
+from medarts_ops.errors import GenotypeError, RunError
 from medarts_ops.individual import (
     EpochRecord,
     EvaluationEpoch,
@@ -30,7 +30,7 @@ from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import SearchSpace
 from medarts_ops.tracking import vocabulary
-from medarts_ops.tracking.artifacts.files import unversioned, versioned
+from medarts_ops.tracking.artifacts.files import parse_json, unversioned, versioned
 from medarts_ops.value import Value
 from medarts_ops.worth import Worth
 
@@ -201,6 +201,24 @@ def reading_tags(trained: TrainedIndividual) -> dict[str, str]:
         vocabulary.SKIPS_TAG: skips or None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def evaluate_tags(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that evaluations of a search begin from, where it was given some."""
+    return {vocabulary.EVALUATE_SETTINGS_TAG: json.dumps(settings, allow_nan=False)} if settings else {}
+
+
+def read_evaluate_tag(run_id: str, tags: Mapping[str, str]) -> Json:
+    """The inverse of `evaluate_tags`, of a run's tags.
+
+    Raises:
+        RunError: anybody can edit a tag, and this one holds no settings.
+    """
+    source = f"tag {vocabulary.EVALUATE_SETTINGS_TAG} of run {run_id}"
+    settings = parse_json(tags.get(vocabulary.EVALUATE_SETTINGS_TAG, "{}").encode(), source)
+    if not isinstance(settings, dict):
+        raise RunError(f"{source} is no object of settings: mend it or take it off")
+    return settings
 
 
 def flattened(value: Value) -> dict[str, object]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, ValidationError
 
 from medarts_ops.class_report import ClassReport
-from medarts_ops.config import ResolvedObjective
-from medarts_ops.errors import RunError
+from medarts_ops.config import ResolvedObjective, ResultConfig
+from medarts_ops.errors import MedartsError, RunError
+from medarts_ops.evolution import choice
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tracking.artifacts.classes import read_confusion
 from medarts_ops.tracking.artifacts.files import unversioned
@@ -21,6 +22,10 @@ from medarts_ops.value import Value
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
+
+
+WEIGHTS = "result.weights."
+"""What the parameters of weights begin with."""
 
 
 class _Stored(Value):
@@ -59,10 +64,14 @@ def objective_names(store: RunStore, search: StoredRun) -> tuple[str, ...]:
 
     Its parameters name them; a run that lacks those is asked for its `config.json`.
     """
+    return _objectives_in(search) or tuple(objective.name for objective in stored_settings(store, search).objectives)
+
+
+def _objectives_in(search: StoredRun) -> tuple[str, ...]:
     names: list[str] = []
     while (name := search.params.get(f"objectives.{len(names)}.name")) is not None:
         names.append(name)
-    return tuple(names) or tuple(objective.name for objective in stored_settings(store, search).objectives)
+    return tuple(names)
 
 
 def first_objective(search: StoredRun) -> ResolvedObjective:
@@ -70,6 +79,22 @@ def first_objective(search: StoredRun) -> ResolvedObjective:
     name = search.params.get("objectives.0.name", ACCURACY)
     direction = "minimize" if search.params.get("objectives.0.direction") == "minimize" else "maximize"
     return ResolvedObjective(name=name, direction=direction)
+
+
+def deciding_objective(search: StoredRun) -> str:
+    """The objective that says most about who a search chooses, by its run's parameters; acc_valid where it lacks those.
+
+    Of a stage's run it is a metric of this name, and of a search that chose by acc_valid `best_accuracy`.
+    """
+    params = search.params
+    weights = {name.removeprefix(WEIGHTS): params[name] for name in params if name.startswith(WEIGHTS)}
+    # Which way is better does not matter here.
+    objectives = [ResolvedObjective(name=name, direction="maximize") for name in _objectives_in(search)]
+    try:
+        result = ResultConfig.model_validate({"rule": params.get("result.rule", "accuracy"), "weights": weights})
+    except (ValidationError, MedartsError):  # anybody may have written them
+        return ACCURACY
+    return choice.deciding_objective(result, objectives) if objectives else ACCURACY
 
 
 def stored_settings(store: RunStore, search: StoredRun) -> StoredSettings:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from medarts_ops.errors import RunError, SearchError
 from medarts_ops.journal import job as jobs
 from medarts_ops.journal.folder import NAME_PATTERN
+from medarts_ops.journal.lock import is_at_work
 from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.opening import open_store
@@ -100,6 +101,24 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
             f"or tell this one of it with `medarts sync {job.name}`"
         )
     return runs[0]
+
+
+def resumable_job(run: StoredRun, search: StoredRun | None, work_dir: Path) -> str | None:
+    """The name of the job that a run is or belongs to, if it ended too early and can go on; None of any other.
+
+    `search` is the run's, where it has one. A run that says that it is at work is believed, unless the job's folder is
+    in `work_dir` and no process works on it.
+
+    Raises:
+        RunError: a tag that should name the job does not.
+    """
+    own = run if run.kind in JOBS else search
+    if own is None or own.status == "FINISHED" or JOBS[JOB_OF_RUN[own.kind]].name_tag not in own.tags:
+        return None
+    name = job_name(own, JOBS[JOB_OF_RUN[own.kind]].name_tag)
+    if own.status == "RUNNING" and not (is_unfinished(work_dir, name) and not is_at_work(work_dir / name)):
+        return None
+    return name
 
 
 def home_of(store: RunStore, kind: JobKind, name: str, beside: str | None = None) -> RunStore:

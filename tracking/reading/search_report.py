@@ -109,6 +109,7 @@ def report_of(store: RunStore, run: StoredRun, work_dir: Path) -> SearchReport:
         run_ids=run_ids,
         evaluations=_evaluations(store, run, {run_id: individual for individual, run_id in run_ids.items()}),
         record=_first_record(store, run),
+        evaluate=started.evaluate,
     )
 
 

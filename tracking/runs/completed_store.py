@@ -43,6 +43,8 @@ class CompletedStore:
         written: how many `runs`, `restored_runs`, `ended_runs`, `params`, `tags`, `metric_points` and `artifacts` were
             lacking.
         lost: what is lacking and nobody has: `<file> of run <run id>`.
+        moment: when what is told happened, in milliseconds since 1970: runs begin and end then, metrics are of then.
+            None is now.
     """
 
     def __init__(self, store: RunStore) -> None:
@@ -51,6 +53,7 @@ class CompletedStore:
         self._artifacts: dict[tuple[str, str], dict[str, int | None]] = {}  # sizes, by run and folder
         self.written: Counter[str] = Counter()
         self.lost: list[str] = []
+        self.moment: int | None = None
 
     def experiment_id(self) -> str:
         """As the store."""
@@ -76,7 +79,13 @@ class CompletedStore:
     ) -> str:
         """As the store."""
         run_id = self._store.create_run(
-            experiment_id=experiment_id, kind=kind, name=name, parent_run_id=parent_run_id, tags=tags, params=params
+            experiment_id=experiment_id,
+            kind=kind,
+            name=name,
+            parent_run_id=parent_run_id,
+            tags=tags,
+            params=params,
+            milliseconds=self.moment,
         )
         parent = {} if parent_run_id is None else {PARENT_TAG: parent_run_id}
         self._held[run_id] = _Held("RUNNING", {**tags, **parent}, set(params))
@@ -99,7 +108,7 @@ class CompletedStore:
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run, unless it ended so."""
         if self._held[run_id].status != status:
-            self._store.finish(run_id, status)
+            self._store.finish(run_id, status, self.moment)
             self._held[run_id].status = status
             self.written["ended_runs"] += 1
 
@@ -138,7 +147,7 @@ class CompletedStore:
         lacking = {key: value for key, value in finite.items() if step not in self.steps(run_id, key)}
         diverged = {} if tagged else {key: value for key, value in values.items() if key not in finite}
         if lacking or diverged:
-            self._store.log_metrics(run_id, {**lacking, **diverged}, step, milliseconds)
+            self._store.log_metrics(run_id, {**lacking, **diverged}, step, self.moment or milliseconds)
             self.written["metric_points"] += len(lacking)
         for key in lacking:
             self.steps(run_id, key).add(step)

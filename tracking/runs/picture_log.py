@@ -8,8 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from medarts_ops.evolution.ranking import chosen_from
-from medarts_ops.individual import EvaluatedIndividual, StageResult
-from medarts_ops.observers import EvaluationFinished, IndividualFinished, SearchEvent, SearchFinished, StageFinished
+from medarts_ops.individual import EvaluatedIndividual, StageResult, Yardstick
+from medarts_ops.observers import (
+    EvaluationFinished,
+    IndividualFinished,
+    SearchEvent,
+    SearchFinished,
+    StageFinished,
+    StageStarted,
+)
 from medarts_ops.tracking.vocabulary import FINGERPRINT_TAG, PARAMS, PICTURES, TEST_ERROR
 
 if TYPE_CHECKING:
@@ -56,10 +63,13 @@ class SearchPictures:
 
     def __init__(self, store: RunWriter, runs: MlflowSearchObserver) -> None:
         self._store, self._runs = store, runs
+        self._yardsticks: dict[int, Yardstick | None] = {}
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of one event."""
         match event:
+            case StageStarted():
+                self._yardsticks[event.index] = event.yardstick
             case IndividualFinished(outcome=EvaluatedIndividual() as evaluated):
                 log_pictures(self._store, self._runs.run_id_of(evaluated.id), self._of_individual(evaluated))
             case StageFinished(result=result) if result.ranked:
@@ -77,8 +87,8 @@ class SearchPictures:
 
         trained, config = evaluated.trained, self._runs.started.config
         alphas = [record.alpha for record in trained.history if record.alpha is not None]
-        read = reader_of(config, trained.individual)
-        return pngs(pictures_of_individual(trained, alphas, config.space.search_space(), read))
+        read, yardstick = reader_of(config, trained.individual), self._yardsticks.get(trained.individual.stage)
+        return pngs(pictures_of_individual(trained, alphas, config.space.search_space(), read, yardstick))
 
     def _of_stage(self, result: StageResult) -> Contents:
         from medarts_ops.pictures.fronts import front_html

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.evolution.hypervolume import relative_hypervolume
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Individual, StageResult
+from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
@@ -86,7 +87,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
             dataset=event.dataset,
             dataset_is_for="search-train",
             parent_run_id=self._parent_run_id,
-            tags=self._tags,
+            tags={**self._tags, **shapes.evaluate_tags(event.evaluate)},
             params=shapes.flattened(event.config),
             artifacts={vocabulary.CONFIG: shapes.plain(event.config)},
         )
@@ -201,6 +202,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._log_missing(run_id, metrics | {vocabulary.HOURS: hours}, step=result.index)
         # On the search's run too, whose charts would be empty otherwise; its `hours` is the whole search's.
         self._log_missing(self.run_id, metrics | {"stage_hours": hours}, step=result.index)
+        if warnings := ranking_warnings(result):
+            self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
         if result.ranked:
             self._store.set_tags(run_id, {vocabulary.BEST_TAG: self.run_id_of(result.best.id)})
             self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(result.best.trained.genotype))

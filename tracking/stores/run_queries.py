@@ -40,6 +40,11 @@ def named(name: str) -> str | None:
     return equals("attributes.run_name", name)
 
 
+def id_begins(beginning: str) -> str | None:
+    """The condition that a run's id begins so."""
+    return equals("attributes.run_id", f"{beginning}%", "LIKE")
+
+
 def one_of(run_ids: Iterable[str]) -> str | None:
     """The condition that a run has one of these ids; None if that is none that a filter can quote."""
     quoted = [f"'{run_id}'" for run_id in dict.fromkeys(run_ids) if "'" not in run_id]

@@ -20,13 +20,12 @@ from medarts_ops.observers import DatasetSummary
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.files import MAX_ARTIFACT_BYTES, parse_json
 from medarts_ops.tracking.stores import experiments
-from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.entities import ABSENT, dataset_input, finite_metrics, store_errors, stored_run
 from medarts_ops.tracking.stores.fetched_artifact import fetched_artifact
 from medarts_ops.tracking.stores.half_sent import remove_half_sent
-from medarts_ops.tracking.stores.job_names import job_named, no_such_job
+from medarts_ops.tracking.stores.job_names import named_run
 from medarts_ops.tracking.stores.run_deletion import delete_run
-from medarts_ops.tracking.stores.run_queries import matching_runs, named, one_of, tag_begins, tag_is, tag_is_not
+from medarts_ops.tracking.stores.run_queries import matching_runs, one_of, tag_begins, tag_is
 from medarts_ops.tracking.stores.source_tags import source_tags
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, LONGEST_TAG, StoredRun
 from medarts_ops.tracking.vocabulary import DIVERGED_TAG, JOB_OF_RUN, JOBS, KIND_TAG, PARENT_TAG, SEARCH_TAG
@@ -80,16 +79,16 @@ class RunStore:
         parent_run_id: str | None = None,
         tags: Mapping[str, str],
         params: Mapping[str, object],
+        milliseconds: int | None = None,
     ) -> str:
-        """Start a run and give its id. Parameters can't be changed later."""
+        """Start a run, now or at so many since 1970, and give its id. Parameters can't be changed later."""
         source = {"mlflow.source.name": JOBS[JOB_OF_RUN[kind]].command}
         all_tags = {**self._source_tags, **source, KIND_TAG: kind, **tags}
         if parent_run_id is not None:
             all_tags[PARENT_TAG] = parent_run_id
         with store_errors(self.uri):
-            run = self._client.create_run(
-                experiment_id, run_name=name, tags={key: value[:LONGEST_TAG] for key, value in all_tags.items()}
-            )
+            cut = {key: value[:LONGEST_TAG] for key, value in all_tags.items()}
+            run = self._client.create_run(experiment_id, start_time=milliseconds, run_name=name, tags=cut)
             run_id = str(run.info.run_id)
         self.log_params(run_id, params)
         return run_id
@@ -161,10 +160,10 @@ class RunStore:
         with store_errors(self.uri):
             return {info.path: info.file_size for info in self._client.list_artifacts(run_id, folder)}
 
-    def finish(self, run_id: str, status: vocabulary.RunStatus) -> None:
-        """End a run."""
+    def finish(self, run_id: str, status: vocabulary.RunStatus, milliseconds: int | None = None) -> None:
+        """End a run, now or at so many since 1970."""
         with store_errors(self.uri):
-            self._client.set_terminated(run_id, status)
+            self._client.set_terminated(run_id, status, milliseconds)
 
     def reopen(self, run_id: str) -> None:
         """Let an ended run go on."""
@@ -188,10 +187,10 @@ class RunStore:
             return delete_run(self._client, run_id, artifacts_are_local=self._artifact_root is not None)
 
     def find_run(self, given: str) -> StoredRun:
-        """The run with this id, or the search or evaluation with this name.
+        """The run with this id or its unique beginning, the job with this name, or a part of a search (`mine/init-02`).
 
         Raises:
-            RunError: no such run, several of that name, a deleted run, or one that is not ours.
+            RunError: no such run, several of that name or beginning, a deleted run, or one that is not ours.
         """
         with store_errors(self.uri):
             try:
@@ -199,7 +198,7 @@ class RunStore:
             except MlflowException as error:
                 if error.error_code not in (ABSENT, "INVALID_PARAMETER_VALUE"):
                     raise
-                return self._job_named(given)
+                return named_run(self, given)
         if run.info.lifecycle_stage != "active":
             with store_errors(self.uri):
                 experiments.check_is_there(self._client, run.info.experiment_id)
@@ -220,27 +219,16 @@ class RunStore:
     def with_ids(self, run_ids: Iterable[str]) -> dict[str, StoredRun]:
         """Those of our runs that are there, by their ids, asked for together."""
         condition = one_of(run_ids)
-        found = [] if condition is None else self._everywhere(condition)
+        found = [] if condition is None else self.matching(condition)
         return {run.run_id: run for run in found if run.kind}
-
-    def _job_named(self, name: str) -> StoredRun:
-        # Of parts there may be thousands of one name.
-        parts = [tag_is_not(KIND_TAG, part) for words in JOBS.values() for part in words.parts]
-        runs = self._everywhere(named(name), *parts)[::-1]
-        found = job_named(name, runs)
-        if found is not None:
-            return found
-        self.check_none_is_deleted(name)
-        jobs = [run for kind in JOBS for run in self.all_of_kind(kind)]
-        raise no_such_job(name, jobs, without_password(self.uri))
 
     def all_of_kind(self, kind: vocabulary.RunKind, newest: int | None = None) -> list[StoredRun]:
         """All runs of one kind in the store, newest first, or only so many of them."""
-        return self._everywhere(tag_is(KIND_TAG, kind), newest=newest)[::-1]
+        return self.matching(tag_is(KIND_TAG, kind), newest=newest)[::-1]
 
     def deleted_searches(self) -> list[StoredRun]:
         """The searches that were deleted and can be restored, newest first."""
-        return self._everywhere(tag_is(KIND_TAG, "search"), deleted=True)[::-1]
+        return self.matching(tag_is(KIND_TAG, "search"), deleted=True)[::-1]
 
     def check_none_is_deleted(self, name: str | None = None) -> None:
         """Refuse, by a StoreError, to know no job, or none of that name, where a deleted experiment has one."""
@@ -259,24 +247,25 @@ class RunStore:
         An experiment of None is wherever jobs are looked for.
         """
         if experiment_id is None:
-            return self._everywhere(tag_is(tag, value), deleted=deleted)
-        return self._matching(experiment_id, tag_is(tag, value), deleted=deleted)
+            return self.matching(tag_is(tag, value), deleted=deleted)
+        return self._in_experiment(experiment_id, tag_is(tag, value), deleted=deleted)
 
     def runs_that_begin(self, tag: str, beginning: str) -> list[StoredRun]:
         """The runs of which a tag begins so, wherever jobs are looked for."""
-        return [run for run in self._everywhere(tag_begins(tag, beginning)) if run.tags[tag].startswith(beginning)]
+        return [run for run in self.matching(tag_begins(tag, beginning)) if run.tags[tag].startswith(beginning)]
 
     def children(self, run: StoredRun, kind: vocabulary.RunKind | None = None) -> list[StoredRun]:
         """A run's direct children, oldest first; only those of one kind if asked."""
         of_kind = [] if kind is None else [tag_is(KIND_TAG, kind)]
-        return self._matching(run.experiment_id, tag_is(PARENT_TAG, run.run_id), *of_kind)
+        return self._in_experiment(run.experiment_id, tag_is(PARENT_TAG, run.run_id), *of_kind)
 
-    def _everywhere(self, *conditions: str | None, newest: int | None = None, deleted: bool = False) -> list[StoredRun]:
+    def matching(self, *conditions: str | None, newest: int | None = None, deleted: bool = False) -> list[StoredRun]:
+        """The runs that meet all of these (`run_queries.py`), wherever jobs are looked for, oldest first."""
         places = [*self.experiment_names()]
         with store_errors(self.uri):
             return matching_runs(self._client, places, conditions, newest=newest, deleted=deleted)
 
-    def _matching(self, experiment_id: str, *conditions: str | None, deleted: bool = False) -> list[StoredRun]:
+    def _in_experiment(self, experiment_id: str, *conditions: str | None, deleted: bool = False) -> list[StoredRun]:
         with store_errors(self.uri):
             return matching_runs(self._client, [experiment_id], conditions, deleted=deleted)
 

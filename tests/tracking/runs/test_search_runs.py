@@ -11,7 +11,7 @@ from alpha_artifacts import read_alpha
 from factories import make_alpha, make_derived, make_epoch_record, make_genotype
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual
+from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Yardstick
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
@@ -19,9 +19,10 @@ from medarts_ops.observers import (
     SearchFinished,
     SearchStarted,
     SearchStopped,
+    StageFinished,
 )
 from medarts_ops.reproducibility import process_started
-from medarts_ops.tracking.artifacts.shapes import read_genotype
+from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag, read_genotype
 from medarts_ops.tracking.runs.job_observer import epoch_metrics
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.run_store import RunStore
@@ -54,6 +55,37 @@ def test_survivors_of_a_stage_are_tagged_selected(store: RunStore, tell: Tell, e
     stage = store.find_run(observer.stage_run_id(0))
     selected = {run.name for run in store.children(stage) if run.tags.get("medarts.selected") == "true"}
     assert selected == {"init-00", "init-01"}
+
+
+def test_a_stage_whose_ranking_means_nothing_says_so_in_its_run_and_in_the_note_of_the_search(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    guesses = {"yardstick": Yardstick(images=40, chance=1.0, steps=2)}
+    first = next(event.result for event in events if isinstance(event, StageFinished))
+    at_chance = first.model_copy(update=guesses)
+    *others, last = (
+        StageFinished(result=at_chance) if event == StageFinished(result=first) else event for event in events
+    )
+    assert isinstance(last, SearchFinished)
+    result = last.result.model_copy(update={"stages": (at_chance, *last.result.stages[1:])})
+    observer = tell((*others, SearchFinished(result=result)))
+    warning = store.find_run(observer.stage_run_id(0)).tags["medarts.warnings"]
+    assert warning.startswith("no individual of stage init beats chance: ")
+    assert "medarts.warnings" not in store.find_run(observer.stage_run_id(1)).tags
+    assert f"**Warning:** {warning}." in store.find_run(observer.run_id).tags["mlflow.note.content"]
+
+
+def test_settings_of_evaluations_are_kept_with_the_search_and_read_back(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    kept = {"epochs": 7, "auxiliary": {"weight": 0.0}}
+    told = SearchStarted.model_validate_json(events[0].model_copy(update={"evaluate": kept}).model_dump_json())
+    run = store.find_run(tell((told, *events[1:])).run_id)
+    assert read_evaluate_tag(run.run_id, run.tags) == kept
+    assert read_evaluate_tag("1", {}) == {}
+    for spoilt in ("[1]", "{", '{"epochs": NaN}'):
+        with pytest.raises(RunError, match=r"medarts\.evaluate_settings of run 1"):
+            read_evaluate_tag("1", {"medarts.evaluate_settings": spoilt})
 
 
 def test_a_finished_search_has_no_running_run_and_failed_ones_say_why(

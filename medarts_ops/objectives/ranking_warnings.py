@@ -1,0 +1,69 @@
+"""Where a stage's ranking means nothing, in sentences: nobody beats chance, or an objective is equal for all."""
+
+from __future__ import annotations
+
+import math
+
+from medarts_ops.config import StageConfig
+from medarts_ops.individual import StageResult, Yardstick
+from medarts_ops.objectives.shown import objective
+from medarts_ops.quantities import counted, percent
+
+
+def ranking_warnings(stage: StageResult) -> tuple[str, ...]:
+    """What a reader of a finished stage's ranking has to know, each in one sentence without a full stop."""
+    found = (_at_chance(stage), _all_equal(stage))
+    return tuple(warning for warning in found if warning is not None)
+
+
+ENOUGH_STEPS = 200
+"""Steps of w from which on a stage on photos of one's own may rank individuals at all (ours, roughly)."""
+
+
+def steps_warning(stage: StageConfig, index: int, steps: int) -> str | None:
+    """What to raise before a stage is trained whose epochs have so few `steps` that its ranking can mean little."""
+    in_all = steps * stage.epochs
+    if in_all >= ENOUGH_STEPS:
+        return None
+    return (
+        f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch; fewer than "
+        f"{ENOUGH_STEPS} hardly rank individuals: raise stages.{index}.epochs or stages.{index}.images, or lower "
+        f"stages.{index}.batch"
+    )
+
+
+def standard_error(yardstick: Yardstick) -> float:
+    """That of the accuracy of guesses: √(p (1 - p) / n), of p the chance and n images."""
+    return math.sqrt(yardstick.chance * (1 - yardstick.chance) / yardstick.images)
+
+
+def _at_chance(stage: StageResult) -> str | None:
+    """Whether no individual's acc_valid is above chance by more than the standard error, and what to raise."""
+    yardstick = stage.yardstick
+    if yardstick is None or not stage.ranked:
+        return None
+    best, error = max(ranked.trained.valid_accuracy for ranked in stage.ranked), standard_error(yardstick)
+    if best > yardstick.chance + error:
+        return None
+    epochs = max(len(ranked.trained.history) for ranked in stage.ranked)
+    trained = f"an epoch had {counted(yardstick.steps, 'step')}, the stage {yardstick.steps * epochs}"
+    return (
+        f"no individual of stage {stage.name} beats chance: the highest accuracy is {percent(best)}, and naming one "
+        f"class would get {percent(yardstick.chance)} ± {percent(error)} (standard error of {yardstick.images:,} "
+        f"images), so neither their order nor their α means anything; {trained}: raise stages.{stage.index}.epochs or "
+        f"stages.{stage.index}.images, or lower stages.{stage.index}.batch"
+    )
+
+
+def _all_equal(stage: StageResult) -> str | None:
+    """Which objectives tell none of two individuals or more apart."""
+    if len(stage.ranked) < 2:
+        return None
+    first, *others = (ranked.evaluated.objectives for ranked in stage.ranked)
+    equal = [name for name, value in first.items() if all(other.get(name) == value for other in others)]
+    if not equal:
+        return None
+    values = " and ".join(f"{name} ({objective(name, first[name])})" for name in equal)
+    rest = [name for name in first if name not in equal]
+    means = f"they are ranked by {' and '.join(rest)} alone" if rest else "their order means nothing"
+    return f"all {len(stage.ranked)} individuals of stage {stage.name} have equal {values}: {means}"
