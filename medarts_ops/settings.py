@@ -31,6 +31,10 @@ StemKind = Literal["cifar", "imagenet"]
 """What stands before the cells: one convolution, or three of stride 2, which leave an eighth of a side (DARTS)."""
 
 
+Fit = Literal["squash", "crop", "pad"]
+"""How an image of another shape comes to a size: distorted, its centre cut out, or whole between margins."""
+
+
 def setting(default: Any, origin: Origin, description: str, **bounds: Any) -> Any:
     """A config field: its default, where that comes from, one sentence, and its bounds."""
     return Field(default, description=description, json_schema_extra={"origin": origin}, **bounds)

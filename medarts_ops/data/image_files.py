@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.data.image_formats import formats
-from medarts_ops.data.resolution import SMALLEST_SIDE, check_affordable
+from medarts_ops.data.resolution import SMALLEST_SIDE, check_affordable, fitted
 from medarts_ops.errors import DataError
+from medarts_ops.settings import Fit
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What an image file says of itself before it is decoded."""
+
     height: int
     width: int
     is_grayscale: bool
@@ -59,23 +62,23 @@ def read_images(
         ConfigError: images larger than 64×64 without a resolution.
     """
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
-    with _pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
-        headers = list(pool.map(partial(_attempt, partial(_read_header, size_counts=size is None)), paths))
+    with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
+        headers = list(pool.map(partial(_attempt, partial(read_header, size_counts=size is None)), paths))
         _refuse_unreadable(paths, headers, if_larger, pool)
-        known = [header for header in headers if isinstance(header, _Header)]
+        known = [header for header in headers if isinstance(header, Header)]
         channels = 1 if all(header.is_grayscale for header in known) else 3
         height, width = size or _common_size(paths, known, channels)
         images = np.empty((len(paths), height, width, channels), np.uint8)
 
         def fill(index: int) -> None:
-            images[index] = _decode(paths[index], (height, width), channels)
+            images[index] = decode(paths[index], (height, width), channels)
 
         _refuse_unreadable(paths, _attempt_each(fill, range(len(paths)), known, pool), if_larger, pool=None)
     return images
 
 
 @contextmanager
-def _pixels_up_to(limit: int) -> Iterator[None]:
+def pixels_up_to(limit: int) -> Iterator[None]:
     """Pillow refuses to open larger images inside, and says nothing of metadata that it can't read.
 
     Both are the process's, so they are set once, around the threads.
@@ -108,7 +111,7 @@ def _attempt_each(
 
     Large ones are read in this thread, one after the other: in several, each would keep memory for the largest.
     """
-    are_large = [isinstance(header, _Header) and header.height * header.width > LARGE for header in headers]
+    are_large = [isinstance(header, Header) and header.height * header.width > LARGE for header in headers]
     others = [
         None if is_large else pool.submit(_attempt, read, item) for item, is_large in zip(items, are_large, strict=True)
     ]
@@ -132,25 +135,38 @@ def _refuse_unreadable(
         ]
     failures = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, Exception)]
     path, first = failures[0]
-    reason = str(first).partition("\n")[0] or type(first).__name__
-    remedy = "replace or remove them"
-    if isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        size, remedy = reason.partition(" exceeds")[0], if_larger  # what follows may be double the limit that was set
-        reason = f"{size}: as large as a decompression bomb"
+    is_bomb = isinstance(first, Image.DecompressionBombWarning | Image.DecompressionBombError)
+    remedy = if_larger if is_bomb else "replace or remove them"
     raise DataError(
-        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({reason}): {remedy}"
+        f"{len(failures)} of {len(paths)} images can't be read, the first is {str(path)!r} ({why_unreadable(first)}): "
+        f"{remedy}"
     )
 
 
-def _open(path: Path) -> ImageFile:
+def why_unreadable(error: Exception) -> str:
+    """The reason that an image can't be read, in one line."""
     from PIL import Image
 
-    return Image.open(path, formats=formats())
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        # What follows may be double the limit that was set.
+        return f"{reason.partition(' exceeds')[0]}: as large as a decompression bomb"
+    return reason
 
 
-def _read_header(path: Path, *, size_counts: bool) -> _Header:
-    """Where the size doesn't count it may be that of an image that lies on its side."""
-    with _open(path) as image:
+def _open(source: Path | BinaryIO) -> ImageFile:
+    from PIL import Image
+
+    return Image.open(source, formats=formats())
+
+
+def read_header(source: Path | BinaryIO, *, size_counts: bool) -> Header:
+    """Where the size doesn't count it may be that of an image that lies on its side.
+
+    Raises:
+        ValueError: its pixels have no 8-bit meaning; of a torn file Pillow raises almost anything.
+    """
+    with _open(source) as image:
         is_grayscale = image.mode in GRAYSCALE or _is_16_bit(image)
         if not is_grayscale and image.mode not in COLOUR:
             raise ValueError(f"pixel format {image.mode!r} has no 8-bit meaning; save it as 8-bit grayscale or RGB")
@@ -158,7 +174,7 @@ def _read_header(path: Path, *, size_counts: bool) -> _Header:
         # Reading a PNG's orientation decodes the whole file, and a square doesn't need it.
         if size_counts and width != height and _orientation(image) in _TRANSPOSING_ORIENTATIONS:
             width, height = height, width
-        return _Header(height, width, is_grayscale)
+        return Header(height, width, is_grayscale)
 
 
 def _orientation(image: Image) -> object:
@@ -171,7 +187,7 @@ def _orientation(image: Image) -> object:
         return 1
 
 
-def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: int) -> tuple[int, int]:
+def _common_size(paths: Sequence[Path], headers: Sequence[Header], channels: int) -> tuple[int, int]:
     first = headers[0]
     for path, header in zip(paths, headers, strict=True):
         if (header.height, header.width) != (first.height, first.width):
@@ -184,13 +200,12 @@ def _common_size(paths: Sequence[Path], headers: Sequence[_Header], channels: in
 
 
 def _can_be_decoded(path: Path) -> None:
-    _decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
+    decode(path, (SMALLEST_SIDE, SMALLEST_SIDE), channels=3)
 
 
-def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    from PIL.Image import Resampling
-
-    with _open(path) as opened:
+def decode(source: Path | BinaryIO, size: tuple[int, int], channels: int, fit: Fit = "squash") -> NDArray[np.uint8]:
+    """Decode an image, a file or its bytes, as `read_images` does; Pillow raises almost anything if it can't be."""
+    with _open(source) as opened:
         if opened.width * opened.height > LARGE:
             opened.draft(None, (2 * max(size), 2 * max(size)))  # of a JPEG an eighth of each side, or less, is enough
         opened.load()
@@ -202,9 +217,7 @@ def _decode(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint
         mode = "L" if channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if image.size != size[::-1]:
-            image = image.resize(size[::-1], Resampling.LANCZOS)
-        return np.asarray(image).reshape(*size, channels)
+        return np.asarray(fitted(image, *size, fit)).reshape(*size, channels)
 
 
 def _upright(image: Image) -> Image:

@@ -20,7 +20,7 @@ from medarts_ops.journal.evaluation_folder import STARTED, WEIGHTS, read_evaluat
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.networks.layout import STEM_MULTIPLIER
 from medarts_ops.observers import EvaluationStarted
-from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE, StemKind
+from medarts_ops.settings import MAX_CELLS, MAX_CHANNELS, MAX_SIDE, Fit, StemKind
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.search_space import MAX_NODES
 from medarts_ops.value import Value
@@ -40,8 +40,8 @@ Deviation = Annotated[float, Field(gt=0, le=1)]
 class NetworkDescription(Value):
     """All that a network is besides its weights; what every exported file says of itself.
 
-    `resolution` is height × width of the images that it was trained on, `mean` and `std` are [channel] of pixels
-    scaled to 0…1, `class_names` stand in the order of the logits.
+    `resolution` is height × width of the images that it was trained on, `fit` how they came to it, `mean` and `std` are
+    [channel] of pixels scaled to 0…1, `class_names` stand in the order of the logits.
     """
 
     format: Literal["medarts-network"] = "medarts-network"
@@ -52,6 +52,7 @@ class NetworkDescription(Value):
     in_channels: Literal[1, 3]
     stem: StemKind = "cifar"
     resolution: tuple[Side, Side]
+    fit: Fit = "squash"
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
     mean: tuple[Mean, ...]
     std: tuple[Deviation, ...]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from factories import make_evaluate_config_tiny, make_genotype
 from PIL import Image
@@ -96,6 +97,67 @@ def test_a_table_names_each_image_and_its_classes(here: Path, tmp_path: Path) ->
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["image", "class", "probability"]
     assert len(lines) == 3 and lines[1].startswith("0.png") and lines[1].endswith("%")
+
+
+@pytest.fixture
+def safe(here: Path) -> str:
+    """The network's file in a format that needs no trust."""
+    pytest.importorskip("safetensors")
+    path = here / "safe.safetensors"
+    if not path.exists():
+        assert invoke("export", "mine", "--output", str(path)).exit_code == 0
+    return str(path)
+
+
+@pytest.fixture
+def photos(here: Path, tmp_path: Path) -> Path:
+    """A folder with three images at two depths, one torn, one text, and one in a system's folder."""
+    for name in ("a/0.png", "a/deep/1.png", "b/2.png", "b/@eaDir/2.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here / f"{Path(name).stem}.png", tmp_path / "photos" / name)
+    (tmp_path / "photos" / "b" / "torn.png").write_bytes((here / "0.png").read_bytes()[:60])
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    return tmp_path / "photos"
+
+
+def test_a_folder_becomes_a_line_an_image_in_a_csv_file_and_a_bad_file_stops_nothing(safe: str, photos: Path) -> None:
+    target = photos.parent / "classes.csv"
+    result = invoke("predict", safe, str(photos), "--csv", str(target), "--top", "2")
+    told = r"1 of 4 images can't be read, the first is '.*torn.png' \(.+\): replace or remove them"
+    assert result.exit_code == 1 and re.search(told, result.stderr), result.output
+    assert "1 file passed over, being no images that Pillow reads: 1 .txt" in result.stderr
+    assert f"file        {target}\nclassified  3 images\n" in result.stdout
+    rows = pd.read_csv(target)
+    assert list(rows) == ["image", "class", "probability", "class_2", "probability_2", "error"]
+    names = ["a/0.png", "a/deep/1.png", "b/2.png", "b/torn.png"]
+    assert list(rows["image"]) == [str(photos / name) for name in names]
+    assert list(rows["error"].notna()) == [False, False, False, True]
+    alone = json.loads(invoke("predict", safe, "0.png", "1.png", "2.png", "--top", "2", "--json").stdout)
+    expected = [guess["probability"] for answer in alone for guess in answer["classes"]]
+    assert rows[["probability", "probability_2"]].to_numpy()[:3].ravel() == pytest.approx(expected, abs=1e-6)
+
+
+def test_patterns_that_no_shell_expanded_are_expanded_and_errors_stand_in_the_json(safe: str, photos: Path) -> None:
+    result = invoke("predict", safe, str(photos / "**" / "[0-1].png"), str(photos / "none*.jpg"), "--json", "--top=1")
+    assert result.exit_code == 1
+    missing, *classified = json.loads(result.stdout)[::-1]
+    assert [Path(answer["image"]).name for answer in classified] == ["1.png", "0.png"]
+    assert missing == {"image": str(photos / "none*.jpg"), "classes": [], "error": "No such file or directory"}
+
+
+def test_csv_on_stdout_is_nothing_but_csv(safe: str, photos: Path) -> None:
+    result = invoke("predict", safe, str(photos / "a"), str(photos / "a" / "0.png"), "--csv", "-", "--top", "1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "image,class,probability,error" and len(lines) == 3  # an image that is named twice is one
+
+
+def test_a_photo_is_not_taken_for_the_csv_file(safe: str, photos: Path) -> None:
+    photo = photos / "a" / "0.png"
+    before = photo.read_bytes()
+    result = invoke("predict", safe, "--csv", str(photo), str(photos / "b" / "2.png"))
+    assert result.exit_code == 2 and "allowed is a file whose name ends with .csv" in result.stderr
+    assert photo.read_bytes() == before
 
 
 @pytest.mark.parametrize(
