@@ -130,7 +130,7 @@ def _write_csv(answers: Iterable[Classified], target: str, top: int) -> None:
         open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file,
     ):
         classes = _write_rows(answers, file, top)
-    found = ", ".join(f"{visible(name)} {number:,}" for name, number in classes.most_common(SHOWN_CLASSES))
+    found = ", ".join(f"{visible(name)} ({number:,})" for name, number in classes.most_common(SHOWN_CLASSES))
     facts = [("file", target), ("classified", counted(classes.total(), "image")), ("classes", found or "none")]
     print_facts(results_console(), facts)
 

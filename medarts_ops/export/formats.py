@@ -17,7 +17,6 @@ from medarts_ops.errors import ExportError, MedartsError, os_errors_as, unknown_
 from medarts_ops.export.any_size import LOGITS, PROBABILITIES, AnsweringNetwork
 from medarts_ops.export.loaded import (
     MAX_METADATA,
-    METADATA,
     LoadedNetwork,
     Logits,
     Pixels,
@@ -26,7 +25,7 @@ from medarts_ops.export.loaded import (
     largest_difference_of_resized,
     read_description,
 )
-from medarts_ops.export.names import FORMATS, Format
+from medarts_ops.export.names import FORMATS, METADATA, PT2_DESCRIPTION, Format
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
 from medarts_ops.whole_file import whole_file
 
@@ -35,7 +34,6 @@ MAX_BYTES = 2 * 1024**3
 """Of a file: protobuf, and with it ONNX in one file, ends there."""
 
 _NEEDS = {"pt2": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}
-_PT2_DESCRIPTION = f"{METADATA}.json"
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _pt2_content(network: TrainedNetwork, any_size: bool) -> bytes:
     buffer = io.BytesIO()
     module = _answering(network, any_size) if any_size else network.module
     program = _program(network, module, any_size=any_size)
-    torch.export.save(program, buffer, extra_files={_PT2_DESCRIPTION: network.description.model_dump_json()})
+    torch.export.save(program, buffer, extra_files={PT2_DESCRIPTION: network.description.model_dump_json()})
     return buffer.getvalue()
 
 
@@ -172,7 +170,7 @@ def _safetensors_content(network: TrainedNetwork, any_size: bool) -> bytes:
 
 def _read_pt2(path: Path) -> LoadedNetwork:
     with zipfile.ZipFile(path) as archive:
-        held = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{_PT2_DESCRIPTION}")]
+        held = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{PT2_DESCRIPTION}")]
         if len(held) != 1 or held[0].file_size > MAX_METADATA:
             raise ExportError(f"{str(path)!r} is a pt2 file without a description of ours: export the evaluation")
         description = read_description(archive.read(held[0]), str(path))

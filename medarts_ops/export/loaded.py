@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,6 @@ from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ExportError
 from medarts_ops.export.names import Format
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, described
-
-METADATA = "medarts"
-"""The key of the description, as JSON, in a file's metadata."""
 
 MAX_METADATA = 2**20
 """Characters of a description."""
@@ -105,6 +102,34 @@ def largest_difference_of_resized(network: TrainedNetwork, loaded: LoadedNetwork
         raise ExportError(
             f"{name!r} would resize images otherwise than in training: by {largest:.3g} in a probability, allowed are "
             f"{RESIZED_TOLERANCE}; it was not written; leave --any-size out"
+        )
+    return largest
+
+
+def largest_difference_of_photos(
+    network: TrainedNetwork, probabilities: Callable[[Sequence[str]], NDArray[np.float64]], name: str
+) -> float:
+    """The largest absolute difference of a probability where files in base64 are answered, at batch 1, 2 and 7.
+
+    `probabilities` gives [photo, class]; the photos are made up, of the size that the network was trained on.
+
+    Raises:
+        ExportError: it is larger than `TOLERANCE`.
+    """
+    from medarts_ops.export.photo_model import as_text  # with pandas, which nobody else here needs
+
+    generator = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for batch in (1, 2, 7):
+        images = _images(network.description, batch, generator)
+        photos = [as_text(image) for image in images.permute(0, 2, 3, 1).to(torch.uint8).numpy()]
+        with torch.no_grad():
+            expected = network.module(images).softmax(dim=1).numpy()
+        largest = max(largest, float(np.abs(probabilities(photos) - expected).max()))
+    if not largest <= TOLERANCE:
+        raise ExportError(
+            f"{name!r} would differ from the network: by {largest:.3g} in a probability, allowed are {TOLERANCE:.3g}; "
+            "it was not logged; report this"
         )
     return largest
 
