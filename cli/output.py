@@ -58,8 +58,8 @@ def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None
     import pandas as pd
 
     # As objects: in a column of numbers one missing value would make 3 to 3.0.
-    cells = [[_csv_cell(row.get(column)) for column in columns] for row in rows]
-    frame = pd.DataFrame(cells, columns=[_csv_cell(column) for column in columns], dtype=object)
+    cells = [[csv_cell(row.get(column)) for column in columns] for row in rows]
+    frame = pd.DataFrame(cells, columns=[csv_cell(column) for column in columns], dtype=object)
     click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
 
 
@@ -228,7 +228,7 @@ def _json_number(value: float) -> float | str:
     return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(str(value), value)
 
 
-def _csv_cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if value.startswith(("=", "+", "-", "@")) and not _is_number(value) else visible(value)

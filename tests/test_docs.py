@@ -18,8 +18,8 @@ from medarts_ops.cli.main import VERBS, medarts
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-SHOWN_APART = {"tracking.md"}
-"""Pages whose code needs a store: their own tests run it."""
+SHOWN_APART = {"tracking.md", "using-a-network.md"}
+"""Pages whose code needs a store or a network: their own tests run it."""
 
 PLACEHOLDERS = {"IMAGE…", "RUN_ID…", "…"}
 

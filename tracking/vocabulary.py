@@ -48,6 +48,10 @@ EVALUATE_SETTINGS_TAG = "medarts.evaluate_settings"  # JSON of what evaluations 
 BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
 EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains
 
+# Tags of a version in MLflow's registry of models, beside those of its evaluation
+
+TEST_ERROR_TAG = "medarts.test_error"  # the evaluation's test error, in 0…1
+
 # Tags of experiments and their trainings
 
 EXPERIMENT_KIND_TAG = "medarts.experiment_kind"  # which table or figure of the paper it makes, or a sweep

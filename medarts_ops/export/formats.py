@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,62 +14,72 @@ from typing import Any
 import torch
 
 from medarts_ops.errors import ExportError, MedartsError, os_errors_as, unknown_name
+from medarts_ops.export.any_size import LOGITS, PROBABILITIES, AnsweringNetwork
 from medarts_ops.export.loaded import (
     MAX_METADATA,
-    METADATA,
     LoadedNetwork,
     Logits,
     Pixels,
     example_images,
     largest_difference,
+    largest_difference_of_resized,
     read_description,
 )
-from medarts_ops.export.names import FORMATS, Format
-from medarts_ops.export.network import TrainedNetwork, trained_network
+from medarts_ops.export.names import FORMATS, METADATA, PT2_DESCRIPTION, Format
+from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
 from medarts_ops.whole_file import whole_file
 
-INPUT, OUTPUT = "images", "logits"
+INPUT = "images"
 MAX_BYTES = 2 * 1024**3
 """Of a file: protobuf, and with it ONNX in one file, ends there."""
 
 _NEEDS = {"pt2": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}
-_PT2_DESCRIPTION = f"{METADATA}.json"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and its largest absolute difference of a logit from the network's, read back."""
+    """A file that was written, and its largest absolute difference of a logit from the network's, read back.
+
+    One that takes images of any size has that of a probability, too, from those of images that PIL resized.
+    """
 
     path: Path
     format: Format
     largest_difference: float
     bytes: int
+    largest_difference_of_resized: float | None = None
 
 
-def export_network(network: TrainedNetwork, path: Path, format: Format) -> Exported:
+def export_network(network: TrainedNetwork, path: Path, format: Format, *, any_size: bool = False) -> Exported:
     """Write a trained network as a file that holds its description, too, and normalises the images itself.
 
-    `pt2` is a torch.export archive and `onnx` an ONNX model (input `images`, output `logits`, no other file beside
-    it), both for any number of images; `safetensors` holds the weights, which the description's genotype gives a
-    network to. The file is read back and compared with the network on made-up images at batch 1, 2 and 7 before it
-    gets its name, so that `path`, which ends with the format's name, is whole, right, or as it was.
+    `pt2` is a torch.export archive that gives logits, `onnx` an ONNX model (input `images`, outputs `logits` and
+    `probabilities`, no other file beside it), both for any number of images; `safetensors` holds the weights, which the
+    description's genotype gives a network to. With `any_size` images may be of any height and width, and are resized
+    inside (`any_size.py`); a `pt2` then gives a dict of `logits` and `probabilities`. The file is read back and
+    compared with the network on made-up images at batch 1, 2 and 7 before it gets its name, so that `path`, which ends
+    with the format's name, is whole, right, or as it was.
 
     Raises:
-        ExportError: an unknown format, another ending, a package that is not installed, a folder that can't be
-            written, or a file that differs from the network by more than `TOLERANCE`.
+        ExportError: an unknown format, another ending, a package that is not installed, weights alone that are to take
+            any size, a folder that can't be written, or a file that differs from the network by more than `TOLERANCE`.
     """
     if format not in FORMATS:
         raise ExportError(unknown_name("format", format, FORMATS))
     if path.suffix != f".{format}":
         raise ExportError(f"{str(path)!r} is to be of format {format!r}: its name must end with .{format}")
+    if any_size and format == "safetensors":
+        raise ExportError("a .safetensors file holds weights alone, so nothing in it resizes: take .onnx or .pt2")
     require(format)
-    content = _CONTENTS[format](network)
+    content = _CONTENTS[format](network, any_size)
     wrong, remedy = f"{str(path)!r} can't be written", "free some space or name another folder"
     with os_errors_as(ExportError, wrong, remedy), whole_file(path) as file:
         file.write(content)
         file.flush()
-        difference = largest_difference(network, read_network(Path(file.name), format), str(path))
-    return Exported(path, format, difference, len(content))
+        read = read_network(Path(file.name), format)
+        difference = largest_difference(network, read, str(path))
+        of_resized = largest_difference_of_resized(network, read, str(path)) if any_size else None
+    return Exported(path, format, difference, len(content), of_resized)
 
 
 def format_of(path: Path) -> Format:
@@ -114,20 +124,28 @@ def read_network(path: Path, format: Format) -> LoadedNetwork:
         ) from error
 
 
-def _program(network: TrainedNetwork) -> torch.export.ExportedProgram:
-    shapes = {INPUT: {0: torch.export.Dim("batch", min=1)}}
-    return torch.export.export(network.module, (example_images(network.description),), dynamic_shapes=shapes)
+def _program(network: TrainedNetwork, module: torch.nn.Module, *, any_size: bool) -> torch.export.ExportedProgram:
+    free = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
+    shapes = {INPUT: {axis: torch.export.Dim(name, min=1) for axis, name in free.items()}}
+    return torch.export.export(module, (example_images(network.description),), dynamic_shapes=shapes)
 
 
-def _pt2_content(network: TrainedNetwork) -> bytes:
+def _pt2_content(network: TrainedNetwork, any_size: bool) -> bytes:
     buffer = io.BytesIO()
-    torch.export.save(_program(network), buffer, extra_files={_PT2_DESCRIPTION: network.description.model_dump_json()})
+    module = _answering(network, any_size) if any_size else network.module
+    program = _program(network, module, any_size=any_size)
+    torch.export.save(program, buffer, extra_files={PT2_DESCRIPTION: network.description.model_dump_json()})
     return buffer.getvalue()
 
 
-def _onnx_content(network: TrainedNetwork) -> bytes:
+def _onnx_content(network: TrainedNetwork, any_size: bool) -> bytes:
     program = torch.onnx.export(
-        _program(network), dynamo=True, external_data=False, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        _program(network, _answering(network, any_size), any_size=any_size),
+        dynamo=True,
+        external_data=False,
+        input_names=[INPUT],
+        output_names=[LOGITS, PROBABILITIES],
+        verbose=False,
     )
     assert program is not None
     program.model.metadata_props[METADATA] = network.description.model_dump_json()
@@ -135,7 +153,12 @@ def _onnx_content(network: TrainedNetwork) -> bytes:
     return content
 
 
-def _safetensors_content(network: TrainedNetwork) -> bytes:
+def _answering(network: TrainedNetwork, any_size: bool) -> torch.nn.Module:
+    return AnsweringNetwork(network.module, network.description, any_size=any_size).eval()
+
+
+def _safetensors_content(network: TrainedNetwork, any_size: bool) -> bytes:
+    assert not any_size
     from safetensors.torch import save
 
     content: bytes = save(
@@ -147,7 +170,7 @@ def _safetensors_content(network: TrainedNetwork) -> bytes:
 
 def _read_pt2(path: Path) -> LoadedNetwork:
     with zipfile.ZipFile(path) as archive:
-        held = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{_PT2_DESCRIPTION}")]
+        held = [info for info in archive.infolist() if info.filename.endswith(f"/extra/{PT2_DESCRIPTION}")]
         if len(held) != 1 or held[0].file_size > MAX_METADATA:
             raise ExportError(f"{str(path)!r} is a pt2 file without a description of ours: export the evaluation")
         description = read_description(archive.read(held[0]), str(path))
@@ -166,12 +189,21 @@ def _read_onnx(path: Path) -> LoadedNetwork:
         raise ExportError(f"{str(path)!r} takes weights from other files, which no export of ours does: export again")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     description = read_description(session.get_modelmeta().custom_metadata_map.get(METADATA), str(path))
-    shapes = [(part.name, list(part.shape[1:])) for part in (*session.get_inputs(), *session.get_outputs())]
-    expected = [(INPUT, [description.in_channels, *description.resolution]), (OUTPUT, [len(description.class_names)])]
-    if shapes != expected:
-        raise ExportError(f"{str(path)!r} contradicts its description: it has {shapes}, described are {expected}")
+    _check_shapes(
+        {part.name: part.shape[1:] for part in (*session.get_inputs(), *session.get_outputs())}, description, path
+    )
+    return LoadedNetwork(description, "onnx", lambda images: session.run([LOGITS], {INPUT: images})[0])
 
-    return LoadedNetwork(description, "onnx", lambda images: session.run([OUTPUT], {INPUT: images})[0])
+
+def _check_shapes(shapes: Mapping[str, Sequence[int | str]], description: NetworkDescription, path: Path) -> None:
+    """Of each image: of inputs and outputs by their names; a side that has a name for a length may be of any."""
+    classes, sides = [len(description.class_names)], list(shapes.get(INPUT, ()))[1:]
+    if not all(isinstance(side, str) for side in sides):
+        sides = [*description.resolution]
+    expected = {INPUT: [description.in_channels, *sides], LOGITS: classes, PROBABILITIES: classes}
+    of_earlier_releases = {name: shape for name, shape in expected.items() if name != PROBABILITIES}
+    if {name: list(shape) for name, shape in shapes.items()} not in (expected, of_earlier_releases):
+        raise ExportError(f"{str(path)!r} contradicts its description: it has {dict(shapes)}, described are {expected}")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -200,10 +232,16 @@ def _read_safetensors(path: Path) -> LoadedNetwork:
 
 
 def _logits(module: torch.nn.Module) -> Callable[[Pixels], Logits]:
-    return torch.no_grad()(lambda images: module(torch.from_numpy(images)).numpy())
+    @torch.no_grad()
+    def logits(images: Pixels) -> Logits:
+        answer = module(torch.from_numpy(images))
+        found: Logits = (answer[LOGITS] if isinstance(answer, dict) else answer).numpy()
+        return found
+
+    return logits
 
 
-_CONTENTS: dict[Format, Callable[[TrainedNetwork], bytes]]
+_CONTENTS: dict[Format, Callable[[TrainedNetwork, bool], bytes]]
 _CONTENTS = {"pt2": _pt2_content, "onnx": _onnx_content, "safetensors": _safetensors_content}
 _READERS: dict[Format, Callable[[Path], LoadedNetwork]]
 _READERS = {"pt2": _read_pt2, "onnx": _read_onnx, "safetensors": _read_safetensors}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ExportError
 from medarts_ops.export.names import Format
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, described
-
-METADATA = "medarts"
-"""The key of the description, as JSON, in a file's metadata."""
 
 MAX_METADATA = 2**20
 """Characters of a description."""
 
 TOLERANCE = 1e-4
 """The largest difference of a logit that is taken for rounding, in parts of the largest logit or of 1."""
+
+RESIZED_TOLERANCE = 0.01
+"""The largest difference of a probability that is taken for single pixels that are rounded otherwise."""
 
 Pixels = NDArray[np.float32]
 Logits = NDArray[np.float32]
@@ -73,6 +74,63 @@ def largest_difference(network: TrainedNetwork, loaded: LoadedNetwork, name: str
                 f"allowed are {TOLERANCE * scale:.3g}; it was not written; take another format"
             )
         largest = max(largest, difference)
+    return largest
+
+
+def largest_difference_of_resized(network: TrainedNetwork, loaded: LoadedNetwork, name: str) -> float:
+    """The largest absolute difference of a probability where what was read back resizes, and PIL for the network.
+
+    Of made-up images, smaller and larger than those that it was trained on, whose sides PIL takes in the order in which
+    the file does (`any_size.py`).
+
+    Raises:
+        ExportError: it is larger than `RESIZED_TOLERANCE`.
+    """
+    description = network.description
+    height, width = description.resolution
+    generator = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for sides in ((height // 2 + 1, width // 2 + 2), (height + 5, 3 * width + 1)):
+        images = torch.randint(256, (2, *sides, description.in_channels), generator=generator, dtype=torch.uint8)
+        small = torch.from_numpy(lanczos(images.numpy(), height, width, description.fit))
+        given = np.ascontiguousarray(images.permute(0, 3, 1, 2).numpy(), np.float32)
+        with torch.no_grad():
+            expected = network.module(small.permute(0, 3, 1, 2).float()).softmax(dim=1)
+        found = torch.from_numpy(loaded.logits(given)).softmax(dim=1)
+        largest = max(largest, float((found - expected).abs().max()))
+    if not largest <= RESIZED_TOLERANCE:
+        raise ExportError(
+            f"{name!r} would resize images otherwise than in training: by {largest:.3g} in a probability, allowed are "
+            f"{RESIZED_TOLERANCE}; it was not written; leave --any-size out"
+        )
+    return largest
+
+
+def largest_difference_of_photos(
+    network: TrainedNetwork, probabilities: Callable[[Sequence[str]], NDArray[np.float64]], name: str
+) -> float:
+    """The largest absolute difference of a probability where files in base64 are answered, at batch 1, 2 and 7.
+
+    `probabilities` gives [photo, class]; the photos are made up, of the size that the network was trained on.
+
+    Raises:
+        ExportError: it is larger than `TOLERANCE`.
+    """
+    from medarts_ops.export.photo_model import as_text  # with pandas, which nobody else here needs
+
+    generator = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for batch in (1, 2, 7):
+        images = _images(network.description, batch, generator)
+        photos = [as_text(image) for image in images.permute(0, 2, 3, 1).to(torch.uint8).numpy()]
+        with torch.no_grad():
+            expected = network.module(images).softmax(dim=1).numpy()
+        largest = max(largest, float(np.abs(probabilities(photos) - expected).max()))
+    if not largest <= TOLERANCE:
+        raise ExportError(
+            f"{name!r} would differ from the network: by {largest:.3g} in a probability, allowed are {TOLERANCE:.3g}; "
+            "it was not logged; report this"
+        )
     return largest
 
 

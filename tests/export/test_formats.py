@@ -108,7 +108,7 @@ def test_a_second_export_replaces_the_first(network, exported, tmp_path):
 def test_a_file_that_differs_from_the_network_gets_no_name(network, exported, tmp_path, monkeypatch):
     from safetensors.torch import load, save
 
-    def slightly_wrong(_network):
+    def slightly_wrong(_network, _any_size):
         weights = load(exported["safetensors"].path.read_bytes())
         weights["classifier.bias"][3] += 0.01
         return save(weights, metadata={"medarts": network.description.model_dump_json()})
@@ -217,3 +217,31 @@ def test_a_description_that_would_fill_the_memory_is_not_read(exported, tmp_path
         archive.writestr("network/extra/medarts.json", b" " * (2**20 + 1))
     with pytest.raises(ExportError, match="without a description of ours"):
         read_network(path, "pt2")
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_onnx_file_says_probabilities_beside_logits(batch, network, exported, digits):
+    import onnxruntime
+
+    images = np.ascontiguousarray(digits.test.images[:batch].transpose(0, 3, 1, 2), np.float32)
+    session = onnxruntime.InferenceSession(exported["onnx"].path)
+    logits, found = session.run(["logits", "probabilities"], {"images": images})
+    expected = network.module(torch.from_numpy(images)).softmax(dim=1).numpy()
+    assert np.abs(found - expected).max() < LIMIT and logits.shape == (batch, 10)
+
+
+def test_an_onnx_file_of_an_earlier_release_is_still_read(exported, network, tmp_path):
+    import onnx
+
+    model = onnx.load(exported["onnx"].path)
+    (place,) = [place for place, output in enumerate(model.graph.output) if output.name == "probabilities"]
+    del model.graph.output[place]
+    onnx.save(model, tmp_path / "older.onnx")
+    assert read_network(tmp_path / "older.onnx", "onnx").description == network.description
+
+
+def test_weights_alone_take_no_images_of_any_size(network, tmp_path):
+    pytest.importorskip("safetensors")
+    with pytest.raises(ExportError, match="nothing in it resizes: take .onnx or .pt2"):
+        export_network(network, tmp_path / "network.safetensors", "safetensors", any_size=True)
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,14 @@ import torch
 from factories import make_genotype
 from PIL import Image
 
+from medarts_ops.data.image_stream import read_image
 from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ConfigError, DataError, ExportError
 from medarts_ops.export.formats import export_network
 from medarts_ops.export.loaded import METADATA, LoadedNetwork
 from medarts_ops.export.names import FORMATS
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
-from medarts_ops.export.predict import classify, load_network, read_pixels
+from medarts_ops.export.predict import classify, classify_each, load_network, read_pixels
 from medarts_ops.networks.derived import DerivedNetwork
 
 
@@ -163,6 +166,31 @@ def test_a_broken_image_is_one_line_that_names_it(loaded, image_files, tmp_path)
     with pytest.raises(DataError, match="1 of 2 images can't be read, the first is '.*broken.png'") as caught:
         classify(loaded, [image_files[0], broken])
     assert "\n" not in str(caught.value)
+
+
+def test_any_number_of_files_is_read_no_further_ahead_than_two_batches(loaded, image_files):
+    asked = []
+    endless = (asked.append(path) or path for path in itertools.cycle(image_files))
+    answers = classify_each(loaded, endless, batch=8)
+    assert [next(answers).path for _ in range(20)] == image_files[:20]
+    assert len(asked) <= 24 + 2 * 8
+    answers.close()
+
+
+def test_files_that_can_t_be_read_are_answers_too_and_change_no_other(loaded, image_files, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(image_files[0].read_bytes()[:50])
+    gone = tmp_path / "gone.png"
+    found = list(classify_each(loaded, [broken, image_files[0], gone, image_files[1]], batch=2))
+    assert [answer.error for answer in found] == [found[0].error, "", "No such file or directory", ""]
+    assert found[0].error and not found[0].guesses
+    for answer, alone in zip(found[1::2], classify(loaded, image_files[:2]), strict=True):
+        assert [guess.class_name for guess in answer.guesses] == [guess.class_name for guess in alone.guesses]
+
+
+def test_the_bytes_of_an_image_are_as_good_as_its_file(image_files):
+    held = read_image(BytesIO(image_files[0].read_bytes()), (16, 16), 3, "squash")
+    assert np.array_equal(held, read_image(image_files[0], (16, 16), 3, "squash")) and held.shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("wrong", [{"top": 0}, {"batch": 0}])

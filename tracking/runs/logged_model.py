@@ -13,6 +13,7 @@ from medarts_ops.errors import ExportError, MedartsError
 from medarts_ops.provenance import installed_version
 from medarts_ops.tracking.reading.evaluated_network import find_evaluation, network_of
 from medarts_ops.tracking.reading.jobs import Job, run_of_job
+from medarts_ops.tracking.runs.photo_model import largest_difference_of_answers, save_photo_model
 from medarts_ops.tracking.stores.stored_run import StoredRun
 from medarts_ops.tracking.vocabulary import EVALUATION_TAG
 
@@ -30,7 +31,8 @@ DESCRIPTION_FILE = "MLmodel"
 class LoggedNetwork(NamedTuple):
     """Where MLflow has a network: `models:/<model_id>` in the store `tracking_uri`, made by the run `run_id`.
 
-    `largest_difference` is a logit's largest absolute difference from the network's, loaded from the store.
+    `largest_difference` is the largest absolute difference of a logit from the network's, loaded from the store; of a
+    model that takes photos, of a probability.
     """
 
     model_id: str
@@ -50,11 +52,14 @@ def log_network(
     tracking_uri: str | None = None,
     experiment: str | None = None,
     work_dir: Path = Path("medarts-work"),
+    any_size: bool = False,
 ) -> LoggedNetwork:
     """Log the network that an evaluation, given as to `find_evaluation`, trained as a model whose source is its run.
 
     It is a torch.export archive that runs on a CPU, takes any number of images as floats in 0…255, [image, channel,
-    height, width], and normalises them itself; its metadata hold the network's description under `medarts`. It is
+    height, width], and normalises them itself. With `any_size` it takes photos instead, files of images in base64 in
+    the column `image`, and answers with `class`, `probability` and the `probabilities` of all classes
+    (`medarts_ops/export/photo_model.py`). Its metadata hold the network's description under `medarts`. It is
     fetched from the store and compared with the network before MLflow calls it ready. The run itself stays as it is.
     Every call logs a model of its own.
 
@@ -71,38 +76,14 @@ def log_network(
     network = network_of(job)
     with tempfile.TemporaryDirectory() as place:
         saved = Path(place) / "saved"
-        _save(network, saved)  # whatever can't be exported fails here, before the store hears of it
-        return _log(network, saved, run, store)
+        _save(network, saved, any_size)  # whatever can't be exported fails here, before the store hears of it
+        return _log(network, saved, run, store, any_size)
 
 
-def _save(network: TrainedNetwork, folder: Path) -> None:
-    import numpy as np
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    from medarts_ops.export.loaded import METADATA, example_images
-
+def _save(network: TrainedNetwork, folder: Path, any_size: bool) -> None:
     _import_flavors()
-    import mlflow.pytorch
-
-    description, pixels = network.description, np.dtype(np.float32)
-    images = TensorSpec(pixels, (-1, description.in_channels, *description.resolution))
-    logits = TensorSpec(pixels, (-1, len(description.class_names)))
-    torch = (installed_version("torch") or "").partition("+")[0]  # a build's own label is in no package index
     try:
-        mlflow.pytorch.save_model(
-            network.module,
-            str(folder),
-            serialization_format="pt2",
-            input_example=example_images(description).numpy(),
-            signature=ModelSignature(Schema([images]), Schema([logits])),
-            pip_requirements=[f"torch=={torch}"],
-            metadata={METADATA: description.model_dump_json()},
-        )
-        model = Model.load(str(folder))
-        # Else MLflow asks for the GPU, if there is one, where such an archive can't be moved to.
-        model.flavors["python_function"]["config"] = {"device": "cpu"}
-        model.save(str(folder / DESCRIPTION_FILE))
+        (save_photo_model if any_size else _save_array_model)(network, folder)
     except (OSError, RuntimeError) as error:  # torch's writer raises the second on a full disk
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ExportError(
@@ -111,12 +92,39 @@ def _save(network: TrainedNetwork, folder: Path) -> None:
         ) from error
 
 
-def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) -> LoggedNetwork:
+def _save_array_model(network: TrainedNetwork, folder: Path) -> None:
+    import mlflow.pytorch
+    import numpy as np
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    from medarts_ops.export.loaded import example_images
+    from medarts_ops.export.names import METADATA
+
+    description, pixels = network.description, np.dtype(np.float32)
+    images = TensorSpec(pixels, (-1, description.in_channels, *description.resolution))
+    logits = TensorSpec(pixels, (-1, len(description.class_names)))
+    torch = (installed_version("torch") or "").partition("+")[0]  # a build's own label is in no package index
+    mlflow.pytorch.save_model(
+        network.module,
+        str(folder),
+        serialization_format="pt2",
+        input_example=example_images(description).numpy(),
+        signature=ModelSignature(Schema([images]), Schema([logits])),
+        pip_requirements=[f"torch=={torch}"],
+        metadata={METADATA: description.model_dump_json()},
+    )
+    model = Model.load(str(folder))
+    # Else MLflow asks for the GPU, if there is one, where such an archive can't be moved to.
+    model.flavors["python_function"]["config"] = {"device": "cpu"}
+    model.save(str(folder / DESCRIPTION_FILE))
+
+
+def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore, any_size: bool) -> LoggedNetwork:
     from mlflow import MlflowClient
     from mlflow.artifacts import download_artifacts
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    from medarts_ops.export.loaded import largest_difference
     from medarts_ops.tracking.stores.entities import store_errors
 
     # By explicit ids: MLflow's own `log_model` reads the process's current store and run.
@@ -135,7 +143,7 @@ def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) 
                 fetched = download_artifacts(
                     artifact_uri=model.artifact_location, tracking_uri=store.uri, dst_path=place
                 )
-                difference = largest_difference(network, read_model(fetched), f"models:/{model.model_id}")
+                difference = _difference(network, fetched, f"models:/{model.model_id}", any_size)
             client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
             client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     except BaseException:
@@ -144,6 +152,14 @@ def _log(network: TrainedNetwork, saved: Path, run: StoredRun, store: RunStore) 
             client.delete_logged_model(model.model_id)
         raise
     return LoggedNetwork(model.model_id, run.run_id, store.uri, difference)
+
+
+def _difference(network: TrainedNetwork, fetched: str, name: str, any_size: bool) -> float:
+    from medarts_ops.export.loaded import largest_difference
+
+    if any_size:
+        return largest_difference_of_answers(network, fetched, name)
+    return largest_difference(network, read_model(fetched), name)
 
 
 def _upload(client: MlflowClient, model: LoggedModel, saved: Path) -> None:
@@ -157,7 +173,7 @@ def _upload(client: MlflowClient, model: LoggedModel, saved: Path) -> None:
 
 
 def read_model(uri: str) -> LoadedNetwork:
-    """The network of an MLflow model, by a local folder or what else `mlflow.pyfunc.load_model` takes.
+    """The network of an MLflow model that takes arrays, by a local folder or by what else `pyfunc.load_model` takes.
 
     A model is a pt2 file, which can run what its maker likes (`medarts_ops.export.predict`): take none that you don't
     trust.
@@ -165,7 +181,8 @@ def read_model(uri: str) -> LoadedNetwork:
     Raises:
         ExportError: its metadata hold no description of ours.
     """
-    from medarts_ops.export.loaded import METADATA, LoadedNetwork, read_description
+    from medarts_ops.export.loaded import LoadedNetwork, read_description
+    from medarts_ops.export.names import METADATA
 
     _import_flavors()
     import mlflow.pyfunc
