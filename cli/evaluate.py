@@ -9,10 +9,10 @@ import click
 
 from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import show_evaluation
-from medarts_ops.cli.loading import looking_for, progress_board, say_what_is_read
+from medarts_ops.cli.loading import looking_for, progress_board, say, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
-from medarts_ops.cli.output import print_json, print_line, progress_console, results_console
+from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import EvaluationProgress
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
@@ -107,8 +107,8 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     with progress_board():
         resolved, dataset = resolve_evaluation(config)
     for remark in dataset.remarks:
-        print_line(progress_console(), remark)
-    print_line(progress_console(), "timing a few steps")
+        say(remark)
+    say("timing a few steps")
     planned = plan_evaluation(resolved, genotype, dataset.summary(None))
     if as_json:
         print_json(planned.as_json())

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from medarts_ops.cli.jobs import show_search
-from medarts_ops.cli.loading import progress_board, say_what_is_read
+from medarts_ops.cli.loading import progress_board, say, say_what_is_read
 from medarts_ops.cli.next_command import resumable
 from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
-from medarts_ops.cli.output import print_json, print_line, progress_console, results_console
+from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import OWN_IMAGES, SearchProgress
 from medarts_ops.config import SearchConfig
-from medarts_ops.configs.loader import Request, resolve_evaluate, resolve_search
+from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 from medarts_ops.objectives.ranking_warnings import steps_warning
@@ -98,16 +98,17 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
 
     with progress_board():
         resolved, data = resolve_search_config(config)
-    console, results = progress_console(), results_console()
+    results = results_console()
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
-        print_line(console, remark)
+        say(remark)
     for index, (stage, images) in enumerate(zip(resolved.stages, data.stages, strict=True)):
         warning = steps_warning(stage, index, images.yardstick(stage.batch).steps)
         if warning is not None and resolved.dataset.name in OWN_IMAGES:
-            print_line(console, f"warning: {warning}")
-    estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: print_line(console, f"timing {what}"))
-    print_line(console, "timing the evaluation of what it would find")
-    evaluation = plan_after_search(resolve_evaluate(request).config, resolved, data.summary)
+            say(f"warning: {warning}")
+    estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: say(f"timing {what}"))
+    say("timing the evaluation of what it would find")
+    after = after_search(request._replace(options={}, sets=()), config.preset, config.dataset.model_dump())
+    evaluation = plan_after_search(resolve_evaluate(after).config, resolved, data.summary)
     disk = sum(each.images.nbytes for each in (*data.stages, *([] if data.derived is None else [data.derived])))
     if as_json:
         print_json(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,29 +92,49 @@ def sync_job(
         SearchError: no such job, one whose journal is empty or corrupt, or one that is at work.
         StoreError, ConfigError: a store is away (syncing again goes on where it failed), a bad name or address.
     """
+    opening = cache(lambda: open_store(tracking_uri, experiment=experiment))
+    return _synced(work_dir, name, opening, storage, pictures)
+
+
+def _synced(
+    work_dir: Path,
+    name: str,
+    opening: Callable[[], RunStore],
+    storage: str | None,
+    pictures: bool,
+    home: str | None = None,
+) -> SyncedJob:
+    """Sync a job and those below it, whose `home` is the experiment of their search, where that is known already."""
     folder, kind = work_dir / name, _kind_of(work_dir, name)
     with job_lock(folder):
         journal = read_journal(folder, KINDS[kind])
-        store = open_store(tracking_uri, experiment=experiment)
-        runs, completed = _tell(kind, store, storage, journal, folder, pictures)
+        store = opening() if home is None else opening().within(home)
+        runs, completed = _tell(kind, store, storage, journal, folder, pictures, is_home=home is not None)
     *_, (_, last) = events = journal.events()
     written, lost = dict(+completed.written), tuple(completed.lost)
     synced = SyncedJob(kind, name, runs.run_id, runs.experiment_id, len(events), last.job_state, written, lost)
     # Below their search or experiment, which has its run now; trainings without pictures, as when they were trained.
     below = _trainings(work_dir, name, journal) if kind == "experiment" else _evaluations(work_dir, kind, name)
-    places = {"tracking_uri": tracking_uri, "experiment": experiment, "storage": storage}
-    drawn = pictures and kind != "experiment"
-    return _together(synced, [sync_job(work_dir, each, **places, pictures=drawn) for each in below])
+    drawn, of_search = pictures and kind != "experiment", runs.experiment_id if kind == "search" else None
+    return _together(synced, [_synced(work_dir, each, opening, storage, drawn, of_search) for each in below])
 
 
 def _tell(
-    kind: JobKind, store: RunStore, storage: str | None, journal: Journal[Any, Any], folder: Path, pictures: bool
+    kind: JobKind,
+    store: RunStore,
+    storage: str | None,
+    journal: Journal[Any, Any],
+    folder: Path,
+    pictures: bool,
+    *,
+    is_home: bool,
 ) -> tuple[MlflowSearchObserver | MlflowEvaluationObserver | MlflowExperimentObserver, CompletedStore]:
     """Tell a job's events again to a store that compares: its runs, and what was written."""
     match kind:
         case "search":
             return _tell_search(store, storage, journal, folder, pictures)
         case "evaluation":
+            store = store if is_home else evaluation_home(store, folder)
             return _tell_evaluation(store, journal, folder, pictures)
         case "experiment":
             return _tell_experiment(store, journal, folder, pictures)
@@ -140,7 +161,6 @@ def _tell_search(
 def _tell_evaluation(
     store: RunStore, journal: Journal[EvaluationEvent, EvaluationStarted], folder: Path, pictures: bool
 ) -> tuple[MlflowEvaluationObserver, CompletedStore]:
-    store = evaluation_home(store, folder)
     completed = CompletedStore(store)
     recorder = evaluation_recorder(store, folder, pictures=pictures, completed=completed)
     tell_again(journal, folder, [_InItsTime(journal, completed), recorder.observer])

@@ -247,7 +247,7 @@ def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
 def test_an_evaluation_that_validates_says_so_and_that_it_stopped_early() -> None:
     made, written = console()
     genotype = make_genotype()
-    config = resolve_evaluate_config(EvaluateConfig(epochs=9, validation_share=0.2, patience=1))
+    config = resolve_evaluate_config(EvaluateConfig(epochs=9, validation_share=0.2, patience=1), (8, 8))
     started = EvaluationStarted(config=config, genotype=genotype, parameters=12345, dataset=make_dataset_summary())
     result = make_validated_result(genotype)
     with ProgressBoard(made) as board:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,19 +169,19 @@ def test_it_is_no_part_of_what_a_search_is() -> None:
     assert len(set(map(identity_of, searches))) == 1
 
 
-def load_at_once(photos: str, start: Any, found: Any) -> None:
-    start.wait()
-    found.put([loaded(Path(photos)).fingerprint for _ in range(5)])
+LOADING = """
+import sys
+from medarts_ops.config import DatasetConfig
+from medarts_ops.data.registry import load_dataset
+
+for _ in range(5):
+    print(load_dataset(DatasetConfig.model_validate_json(sys.argv[1])).fingerprint)
+"""
 
 
 def test_several_processes_may_fill_and_read_it_at_once(photos: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    start, found = context.Barrier(2), context.Queue()
-    workers = [context.Process(target=load_at_once, args=(str(photos), start, found)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    fingerprints = {each for _ in workers for each in found.get(timeout=120)}
-    for worker in workers:
-        worker.join()
-    assert fingerprints == {loaded(photos, cache=None).fingerprint}
+    words = [sys.executable, "-c", LOADING, config_of(photos).model_dump_json()]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [line for process in processes for line in process.communicate(timeout=120)[0].split()]
+    assert said == 10 * [loaded(photos, cache=None).fingerprint]
     assert cache_file(photos).suffix == ".npz"

@@ -17,8 +17,8 @@ from medarts_ops.data.image_stream import read_image
 from medarts_ops.data.resolution import lanczos
 from medarts_ops.errors import ConfigError, DataError, ExportError
 from medarts_ops.export.formats import export_network
-from medarts_ops.export.loaded import METADATA, LoadedNetwork
-from medarts_ops.export.names import FORMATS
+from medarts_ops.export.loaded import LoadedNetwork
+from medarts_ops.export.names import FORMATS, METADATA
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
 from medarts_ops.export.predict import classify, classify_each, load_network, read_pixels
 from medarts_ops.networks.derived import DerivedNetwork
