@@ -27,7 +27,7 @@ from medarts_ops.training.step_memory import ImageShape, StepMemory, evaluation_
 
 _logger = logging.getLogger(__name__)
 
-LOSS_OF_SEARCH, LOSS_OF_EVALUATION, LOSS_ON_CUDA = 1.2, 1.55, 1.25
+LOSS_ON_CPU, LOSS_ON_CUDA = 1.05, 1.25
 """How many times the bytes of its tensors a training takes from the machine: what the allocator can't use again.
 
 On a CPU measured (`medarts bench memory`); on CUDA the share that stacks leave free, not measured."""
@@ -48,7 +48,7 @@ class Training:
     """What is trained at a time: `at_a_time` networks, in `processes`, with batches of `batch`.
 
     `setting` is the batch's dotted path, `least` the smallest that can be trained, `images` the bytes of images that
-    each process loads for itself, `loss` what the allocator makes of a byte, `surely` bytes that no step exceeds.
+    each process loads for itself, `surely` more bytes than a network holds.
     `memory` is what one network takes in batches of a given size.
     """
 
@@ -59,13 +59,13 @@ class Training:
     at_a_time: int
     processes: int
     images: int
-    loss: float
     surely: int
+    runtime: ResolvedRuntime
     memory: Callable[[int], StepMemory]
 
     def needed(self, memory: StepMemory) -> int:
         """Bytes beyond what this process has already."""
-        return self._around(int(self.loss * self.at_a_time * memory.most))
+        return self._around(int(self.at_a_time * held(self.runtime, memory)))
 
     def surely_fits(self, free: int) -> bool:
         """Whether a glance tells: looking closely takes up to seconds."""
@@ -73,17 +73,13 @@ class Training:
 
     def fitting_batch(self, free: int) -> int:
         """The largest batch, up to the training's own, that `free` bytes hold; 0 if none does."""
+        if self.needed(self.memory(self.least)) > free:
+            return 0
         batch = self.batch
-        while batch >= self.least:
-            memory = self.memory(batch)
-            too_much = self.needed(memory) - free
-            if too_much <= 0:
-                return batch
-            if memory.measuring >= memory.step:
-                break
-            # A step holds a little that no image adds to: the next guess may still be too large, never too small.
-            batch -= ceil(too_much / (self.loss * self.at_a_time * memory.per_image))
-        return 0
+        while (too_much := self.needed(memory := self.memory(batch)) - free) > 0:
+            # A step holds a little that no image adds to: the next guess may still be too large.
+            batch = max(self.least, batch - ceil(too_much / (self.at_a_time * LOSS_ON_CPU * memory.per_image)))
+        return batch
 
     def _around(self, of_networks: int) -> int:
         return of_networks + (self.processes * (WORKER_BYTES + self.images) if self.processes > 1 else 0)
@@ -91,12 +87,12 @@ class Training:
 
 def search_bytes(config: ResolvedSearchConfig, stage: StageConfig, shape: ImageShape) -> int:
     """What the training of one individual takes from the machine or the GPU, beyond images."""
-    return int(_loss(config.runtime, LOSS_OF_SEARCH) * search_memory(config, stage, shape).most)
+    return int(held(config.runtime, search_memory(config, stage, shape)))
 
 
 def evaluation_bytes(config: ResolvedEvaluateConfig, genotype: Genotype, shape: ImageShape) -> int:
     """What the training of a genotype's network takes from the machine or the GPU, beyond images."""
-    return int(_loss(config.runtime, LOSS_OF_EVALUATION) * evaluation_memory(config, genotype, shape).most)
+    return int(held(config.runtime, evaluation_memory(config, genotype, shape)))
 
 
 def fits(config: ResolvedSearchConfig, data: SearchData) -> bool:
@@ -162,8 +158,8 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
             at_a_time=stack * processes,
             processes=processes,
             images=images.images.nbytes,
-            loss=_loss(runtime, LOSS_OF_SEARCH),
             surely=stack * processes * stage.cells * stage.channels * _surely(config.space.nodes, shape, stage.batch),
+            runtime=runtime,
             memory=partial(_memory_of_stage, config, stage, shape),
         )
     if data.derived is not None:
@@ -184,8 +180,8 @@ def _of_evaluation(
         at_a_time=processes,
         processes=processes,
         images=0,
-        loss=_loss(config.runtime, LOSS_OF_EVALUATION),
         surely=surely,
+        runtime=config.runtime,
         memory=lambda batch: evaluation_memory(config.model_copy(update={"batch": batch}), genotype, shape),
     )
 
@@ -238,5 +234,9 @@ def _surely(nodes: int, shape: ImageShape, batch: int) -> int:
     return BYTES_AN_EDGE * edges * measured_batch(batch, size) * shape.height * shape.width
 
 
-def _loss(runtime: ResolvedRuntime, on_cpu: float) -> float:
-    return on_cpu if runtime.device == "cpu" else LOSS_ON_CUDA
+def held(runtime: ResolvedRuntime, memory: StepMemory) -> float:
+    """What the machine, or the GPU, gives for a network's tensors."""
+    if runtime.device != "cpu":
+        return LOSS_ON_CUDA * memory.most
+    # What a process freed after its steps is in pieces that the pass that measures can't use.
+    return 2 * memory.weights + LOSS_ON_CPU * (memory.step + memory.measuring)

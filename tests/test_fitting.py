@@ -119,11 +119,11 @@ def test_a_glance_never_takes_for_small_what_is_not(data):
         tiny = search()
         config = tiny.model_copy(update={"stages": (stage, *tiny.stages[1:])})
         training = next(iter(fitting._of_search(config, data)))
-        assert training.surely > fitting.LOSS_OF_SEARCH * training.memory(training.batch).most
+        assert training.surely > fitting.held(training.runtime, training.memory(training.batch))
     for stem, cells in (("cifar", 3), ("cifar", 8), ("imagenet", 5)):
         config = resolve_evaluate_config(evaluation(cells=cells, stem=stem), PHOTOS.resolution)
         training = fitting._of_evaluation(config, GENOTYPE, fitting.shape_of(PHOTOS), "", "batch", 1)
-        assert training.surely > fitting.LOSS_OF_EVALUATION * training.memory(training.batch).most
+        assert training.surely > fitting.held(training.runtime, training.memory(training.batch))
 
 
 def test_an_evaluation_that_does_not_fit_is_refused_before_it_leaves_anything(monkeypatch, tmp_path):

@@ -29,7 +29,8 @@ from medarts_ops.value import Value
 
 GENOTYPE = "DARTS_V2"
 SECONDS_BETWEEN_LOOKS = 0.003
-EPOCHS = 2  # in the first an allocator has seen no validation yet
+EPOCHS, STEPS = 2, 6
+"""Of each training: what an allocator can't use again grows over the first steps, and with the first measuring."""
 
 
 class Setting(Value):
@@ -68,7 +69,7 @@ class MemoryCheck(Value):
 
 
 def check_estimate(setting: Setting, search: ResolvedSearchConfig, evaluation: ResolvedEvaluateConfig) -> MemoryCheck:
-    """The setting trained for two epochs of two steps in a process of its own, and measured; on made-up images.
+    """The setting trained for two epochs of six steps in a process of its own, and measured; on made-up images.
 
     `search` and `evaluation` give all that the setting leaves open.
     """
@@ -94,14 +95,14 @@ def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: Resolve
 
 def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) -> tuple[int, SearchTraining]:
     given = setting.model_dump(include={"cells", "channels", "batch"})
-    stage = StageConfig(name="bench", **given, epochs=EPOCHS, images=2 * setting.batch, population=1)
+    stage = StageConfig(name="bench", **given, epochs=EPOCHS, images=2 * STEPS * setting.batch, population=1)
     config = config.model_copy(
         update={"stages": (stage,), "strategy": StrategyConfig(name=setting.strategy or ""), "stem": setting.stem}
     )
     config = config.model_copy(update={"strategy": check_strategy(config)})
     size = ImageSize(resolution=setting.resolution, in_channels=3, n_classes=N_CLASSES)
     task = TrainingTask(individuals=(random_individual(config, 0),), stage=stage, config=config, stage_data="none")
-    data = made_up_data(max(2 * setting.batch, measured_batch(setting.batch, (setting.resolution,) * 2)), size)
+    data = made_up_data(max(STEPS * setting.batch, measured_batch(setting.batch, (setting.resolution,) * 2)), size)
     estimated = search_bytes(config, stage, image_shape(data))
     return estimated, SearchTraining(task, StageTensors.place(data, runtime), runtime)
 
@@ -109,7 +110,7 @@ def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) ->
 def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runtime) -> tuple[int, SupervisedTraining]:
     given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.stem, "images": None}
     config, genotype = config.model_copy(update=given), zoo_genotype(GENOTYPE)
-    images = made_up_images(2 * setting.batch, setting.resolution)
+    images = made_up_images(STEPS * setting.batch, setting.resolution)
     names = tuple(map(str, range(N_CLASSES)))
     dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
     shape = ImageShape(setting.resolution, setting.resolution, 3, N_CLASSES)
