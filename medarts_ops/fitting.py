@@ -32,8 +32,8 @@ LOSS_ON_CPU, LOSS_ON_CUDA = 1.05, 1.25
 
 On a CPU measured (`medarts bench memory`); on CUDA the share that stacks leave free, not measured."""
 
-WORKER_BYTES = 420 * 2**20
-"""What a worker process takes before it trains: measured, nearly all of it torch."""
+WORKER_BYTES = 300 * 2**20
+"""What a worker process takes for itself before it trains: measured, nearly all of it torch (libraries are shared)."""
 
 LEAST_SEARCH_BATCH = 2
 """Images that a supernet's batch norm can tell apart."""
