@@ -127,7 +127,8 @@ def _content(path: Path) -> Any:
         case ".jsonl":
             lines = [_untimed(json.loads(line)) for line in content.splitlines()]
             told = [line for line in lines if not str(line.get("key", "")).startswith(PROCESS)]
-            return [{key: value for key, value in line.items() if key != "n"} for line in told]
+            # Their numbers, and when they were written.
+            return [{key: value for key, value in line.items() if key not in ("n", "at")} for line in told]
         case ".pt":
             import torch
 

@@ -129,8 +129,15 @@ class RunStore:
 
     def log_dataset(self, run_id: str, dataset: DatasetSummary, context: str) -> None:
         """Name the dataset as an input of the run; `context` says what for."""
+        named = [dataset_input(dataset, context)]
         with store_errors(self.uri):
-            self._client.log_inputs(run_id, [dataset_input(dataset, context)])
+            try:
+                self._client.log_inputs(run_id, named)
+            except MlflowException as error:
+                # Two jobs that name a new dataset at once: MLflow looks for it, then adds it, and one comes too late.
+                if "unique" not in str(error).lower():
+                    raise
+                self._client.log_inputs(run_id, named)
 
     def log_json(self, run_id: str, path: str, value: Any) -> None:
         """Write plain data as a JSON artifact. NaN and infinity are refused: they are no JSON."""

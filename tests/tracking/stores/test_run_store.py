@@ -14,6 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 import kills
 import pytest
+from factories import make_dataset_summary
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import ConfigError, RunError, StoreError
 from medarts_ops.tracking.reading.links import comparison_link
@@ -250,3 +253,22 @@ def test_what_a_killed_process_left_of_an_artifact_is_removed_and_nothing_else(s
     (place / "folder" / ".artifact.uploading.abc").write_text("")
     store.remove_half_sent(run_id)
     assert [path.name for path in place.rglob("*") if path.is_file()] == ["whole.txt"]
+
+
+def test_a_dataset_that_another_job_named_at_the_same_moment_is_named_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow looks for a dataset, then adds it: of two jobs one comes too late, and is refused by the database."""
+    store, real, calls = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}"), MlflowClient.log_inputs, []
+
+    def once_too_late(client: MlflowClient, *given: object) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id")
+        real(client, *given)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", once_too_late)
+    run_id = MlflowClient(tracking_uri=store.uri).create_run("0").info.run_id
+    store.log_dataset(run_id, make_dataset_summary(), "search")
+    (named,) = MlflowClient(tracking_uri=store.uri).get_run(run_id).inputs.dataset_inputs
+    assert (named.dataset.name, len(calls)) == ("digits", 2)
