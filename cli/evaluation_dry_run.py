@@ -10,8 +10,8 @@ from medarts_ops.bench.estimate import EvaluationEstimate, estimate_evaluation
 from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.cli.output import print_facts
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
-from medarts_ops.data.evaluation_images import training_images
-from medarts_ops.fitting import evaluation_bytes, fitted_evaluation, shape_of
+from medarts_ops.data.evaluation_images import images_of_epoch
+from medarts_ops.fitting import fitted_evaluation, shape_of
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration, millions, size_in_memory
@@ -23,22 +23,21 @@ TIMED_STEPS = 2
 
 
 class PlannedEvaluation(NamedTuple):
-    """An evaluation before it begins: on `images` to train and to test, in `memory_bytes` of this machine."""
+    """An evaluation before it begins; an epoch trains on the first of `images`, and is measured by the others."""
 
     config: ResolvedEvaluateConfig
     dataset: DatasetSummary
     images: tuple[int, int]
     parameters: int
     estimate: EvaluationEstimate
-    memory_bytes: int
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for other programs."""
         return {
             "estimate": self.estimate.model_dump(),
-            "memory_bytes": self.memory_bytes,
+            "memory_bytes": self.estimate.memory_bytes,
             "parameters": self.parameters,
-            "images": {"train": self.images[0], "test": self.images[1]},
+            "images": {"train": self.images[0], "test": self.dataset.n_test},
             "classes": list(self.dataset.class_names),
             "config": self.config.model_dump(mode="json"),
         }
@@ -49,7 +48,7 @@ def plan_evaluation(
 ) -> PlannedEvaluation:
     """Time a few steps of the network of `genotype`; ConfigError where it won't fit into memory, unless unchecked."""
     config = fitted_evaluation(config, genotype, dataset) if check else config
-    shape, images = shape_of(dataset), (training_images(config, dataset), dataset.n_test)
+    shape, images = shape_of(dataset), images_of_epoch(config, dataset)
     size = ImageSize(resolution=max(dataset.resolution), in_channels=shape.in_channels, n_classes=shape.n_classes)
     shaped = {"n_classes": shape.n_classes, "in_channels": shape.in_channels, "stem": config.stem}
     return PlannedEvaluation(
@@ -58,7 +57,6 @@ def plan_evaluation(
         images=images,
         parameters=count_parameters(genotype, cells=config.cells, channels=config.channels, **shaped),
         estimate=estimate_evaluation(config, genotype, images, size, TIMED_STEPS),
-        memory_bytes=evaluation_bytes(config, genotype, shape),
     )
 
 
@@ -73,16 +71,16 @@ def plan_after_search(
 
 def print_planned_evaluation(console: Console, planned: PlannedEvaluation) -> None:
     """The plan, a fact a line."""
-    config, (to_train, to_test) = planned.config, planned.images
+    config, (to_train, measured) = planned.config, planned.images
     height, width = planned.dataset.resolution
-    classes = planned.dataset.class_names
+    classes, measuring = planned.dataset.class_names, "validate" if config.validation_share else "test"
     facts = [
         ("network", f"{config.cells} cells, {config.channels} channels, stem {config.stem}"),
         ("parameters", millions(planned.parameters)),
-        ("images", f"{to_train:,} to train, {to_test:,} to test, {height}×{width}, {len(classes)} classes"),
+        ("images", f"{to_train:,} to train, {measured:,} to {measuring}, {height}×{width}, {len(classes)} classes"),
         ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}"),
         ("a step", f"{planned.estimate.step_seconds:.3g} s"),
         ("time", f"about {duration(SECONDS_PER_HOUR * planned.estimate.hours)} on {config.runtime.device}"),
-        ("memory", f"about {size_in_memory(planned.memory_bytes)}"),
+        ("memory", f"about {size_in_memory(planned.estimate.memory_bytes)}"),
     ]
     print_facts(console, facts)

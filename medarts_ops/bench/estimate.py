@@ -9,6 +9,7 @@ from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.fitting import held
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
@@ -126,11 +127,13 @@ def _estimate_genotypes(
 class EvaluationEstimate(Value):
     """A whole evaluation: seconds of a step, hours of training and testing on one device.
 
-    `step_bytes` is about what a step holds at once beside weights and images.
+    `step_bytes` is about what a step holds at once beside weights and images, `memory_bytes` what training takes from
+    the machine or the GPU beyond images.
     """
 
     step_seconds: float
     step_bytes: int
+    memory_bytes: int
     hours: float
 
 
@@ -143,8 +146,13 @@ def estimate_evaluation(
     step = training_step(config.model_copy(update={"batch": timed}), genotype, size)
     seconds = time_interleaved({"step": step}, repeats, device)["step"] * config.batch / timed
     shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
-    held = evaluation_memory(config, genotype, shape).step
-    return EvaluationEstimate(step_seconds=seconds, step_bytes=held, hours=evaluation_hours(config, images, seconds))
+    memory = evaluation_memory(config, genotype, shape)
+    return EvaluationEstimate(
+        step_seconds=seconds,
+        step_bytes=memory.step,
+        memory_bytes=int(held(config.runtime, memory)),
+        hours=evaluation_hours(config, images, seconds),
+    )
 
 
 def evaluation_hours(config: ResolvedEvaluateConfig, images: tuple[int, int], step_seconds: float) -> float:

@@ -74,7 +74,7 @@ def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: Imag
     labelled = LabelledImages(images, np.arange(size.n_classes))
     names = tuple(map(str, range(size.n_classes)))
     dataset = ImageDataset(name="made up", class_names=names, train=labelled, test=labelled, test_source="made up")
-    every = config.model_copy(update={"images": None})  # there are but few
+    every = config.model_copy(update={"images": None, "validation_share": 0.0})  # there are but few
     training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()
     batch = made_up_batch(config.batch, size, runtime, seed=0)
