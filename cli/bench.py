@@ -207,7 +207,7 @@ def memory(ctx: click.Context, *, as_json: bool) -> None:
     What a search or an evaluation needs is estimated before it starts, and refused where less is free; this shows how
     good the estimates are on this machine. Takes some minutes and, on a CPU, up to 2 GiB.
 
-    
+    \b
     Examples:
       medarts bench memory
       medarts bench memory --set runtime.threads=1 --json

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from medarts_ops.cli.image_arguments import images_given
-from medarts_ops.cli.options import json_option
+from medarts_ops.cli.options import check_one_format, json_option
 from medarts_ops.cli.output import (
     csv_cell,
     print_facts,
@@ -95,11 +95,10 @@ def command(
 
 
 def _check_output(csv_file: str | None, as_json: bool) -> None:
-    if csv_file is None:
-        return
-    if as_json:
-        raise click.UsageError("--csv and --json exclude each other: give one of them")
-    if csv_file != STDOUT and Path(csv_file).suffix.lower() != ".csv":  # a photo, after --csv without a file
+    check_one_format(csv_file is not None, as_json)
+    if (
+        csv_file not in (None, STDOUT) and Path(csv_file).suffix.lower() != ".csv"
+    ):  # a photo, after --csv without a file
         raise click.UsageError(f"--csv is {csv_file!r}: allowed is a file whose name ends with .csv, or - for stdout")
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from medarts_ops.class_report import UNEQUAL
 from medarts_ops.config import DatasetConfig, SearchConfig
 from medarts_ops.data.proxy import LEAST_PER_CLASS, Sampling
 from medarts_ops.data.suitable import (
@@ -29,9 +30,6 @@ from medarts_ops.settings import PHOTO_SIDE
 
 WORTH_SAYING = 0.1
 """The part of the images from which on elongated ones matter (ours)."""
-
-UNEQUAL = 1.5
-"""The largest class over the smallest from which on accuracy alone misleads (ours)."""
 
 MODERATE = 2.0
 """Long side over short side up to which a square cut out of the middle keeps half of an image or more (ours)."""

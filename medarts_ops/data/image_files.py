@@ -108,7 +108,7 @@ def read_files(
     errors = {place: error for place, error in failures.items() if isinstance(error, Exception)}
     return ReadFiles(
         without(images, failed, are_grey=are_grey),
-        {place: _reason_alone(paths[place], error) for place, error in errors.items()},
+        {place: reason_alone(paths[place], error) for place, error in errors.items()},
         lasts=not any(map(is_systems, errors.values())),
     )
 
@@ -191,7 +191,7 @@ def why_unreadable(error: Exception) -> str:
     return reason
 
 
-def _reason_alone(path: Path, error: Exception) -> str:
+def reason_alone(path: Path, error: Exception) -> str:
     """The reason without the file's own name, which Pillow repeats."""
     return why_unreadable(error).replace(f" {str(path)!r}", "")
 

@@ -23,7 +23,7 @@ from medarts_ops.data.folder import (
     problems_of_parts,
 )
 from medarts_ops.data.folder_tree import in_words
-from medarts_ops.data.image_files import LARGE, check_decodes, pixels_up_to, read_header, why_unreadable
+from medarts_ops.data.image_files import LARGE, check_decodes, pixels_up_to, read_header, reason_alone
 from medarts_ops.data.loading import telling
 from medarts_ops.data.survey import Looked, Role, Survey, Unreadable, surveyed
 from medarts_ops.errors import DataError, check_is_utf8
@@ -113,8 +113,7 @@ def _look_at(file: _File, large: Lock) -> Looked | Unreadable:
             digest = hashlib.file_digest(opened, "sha256").digest()
         n_bytes = file.path.stat().st_size
     except Exception as error:  # Pillow's plugins answer a torn file with almost any; each means that it can't be read
-        reason = why_unreadable(error).replace(repr(str(file.path)), "").strip()
-        return Unreadable(file.name, file.part, file.class_name, reason)
+        return Unreadable(file.name, file.part, file.class_name, reason_alone(file.path, error))
     kind = "grey 16 bit" if header.mode.startswith("I") else KINDS.get(header.mode, header.mode)
     return Looked(
         file.name, file.part, file.class_name, header.height, header.width, kind, header.format, n_bytes, digest

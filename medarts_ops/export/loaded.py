@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medarts_ops.data.resolution import lanczos
+from medarts_ops.data.thumbnails import png_text
 from medarts_ops.errors import ExportError
 from medarts_ops.export.names import Format
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, described
@@ -116,13 +117,11 @@ def largest_difference_of_photos(
     Raises:
         ExportError: it is larger than `TOLERANCE`.
     """
-    from medarts_ops.export.photo_model import as_text  # with pandas, which nobody else here needs
-
     generator = torch.Generator().manual_seed(0)
     largest = 0.0
     for batch in (1, 2, 7):
         images = _images(network.description, batch, generator)
-        photos = [as_text(image) for image in images.permute(0, 2, 3, 1).to(torch.uint8).numpy()]
+        photos = [png_text(image) for image in images.permute(0, 2, 3, 1).to(torch.uint8).numpy()]
         with torch.no_grad():
             expected = network.module(images).softmax(dim=1).numpy()
         largest = max(largest, float(np.abs(probabilities(photos) - expected).max()))

@@ -72,15 +72,6 @@ class PhotoModel:
         return probabilities
 
 
-def as_text(image: NDArray[np.uint8]) -> str:
-    """An image [height, width, channel] as a PNG file in base64."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
 def _read(number: int, text: str, description: dict[str, Any]) -> NDArray[np.uint8]:
     from PIL import UnidentifiedImageError
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.config import DatasetConfig
-from medarts_ops.data.image_files import why_unreadable
+from medarts_ops.data.image_files import reason_alone
 from medarts_ops.data.image_stream import Read, read_one_by_one
 from medarts_ops.errors import ConfigError, DataError, ExportError, named
 from medarts_ops.export.formats import format_of, read_network
@@ -147,7 +147,7 @@ def _images(paths: Iterable[Path], description: NetworkDescription, *, ahead: in
 def _unreadable(path: Path, error: Exception) -> Classified:
     if isinstance(error, OSError) and error.strerror:
         return Classified(path, (), error.strerror)
-    return Classified(path, (), why_unreadable(error).replace(f" {str(path)!r}", ""))  # which Pillow repeats
+    return Classified(path, (), reason_alone(path, error))
 
 
 def _as_pixels(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -28,9 +28,10 @@ def save_photo_model(network: TrainedNetwork, folder: Path) -> None:
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import Map
 
+    from medarts_ops.data.thumbnails import png_text
     from medarts_ops.export.formats import export_network
     from medarts_ops.export.names import METADATA
-    from medarts_ops.export.photo_model import CLASS, IMAGE, NETWORK, PROBABILITIES, PROBABILITY, as_text
+    from medarts_ops.export.photo_model import CLASS, IMAGE, NETWORK, PROBABILITIES, PROBABILITY
 
     description = network.description
     grey = np.full((*description.resolution, description.in_channels), 128, np.uint8)
@@ -49,7 +50,7 @@ def save_photo_model(network: TrainedNetwork, folder: Path) -> None:
             loader_module=carried_name(CODE),
             data_path=str(data),
             code_paths=[str(carry(CODE, Path(place)))],
-            input_example=pd.DataFrame({IMAGE: [as_text(grey)]}),
+            input_example=pd.DataFrame({IMAGE: [png_text(grey)]}),
             signature=ModelSignature(Schema([ColSpec(DataType.string, IMAGE)]), Schema(answer)),
             pip_requirements=[f"{name}=={_public_version(name)}" for name in ("torch", "numpy", "pandas", "pillow")],
             metadata={METADATA: description.model_dump_json()},

@@ -14,7 +14,7 @@ def test_a_model_s_code_is_imported_where_this_package_is_not(tmp_path):
     code = (
         "import sys\n"
         "import medarts_photos.export.photo_model as carried\n"
-        "assert carried.as_text and not [name for name in sys.modules if name.startswith('medarts_ops')]\n"
+        "assert carried.PhotoModel and not [name for name in sys.modules if name.startswith('medarts_ops')]\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
