@@ -88,7 +88,7 @@ def test_a_search_that_goes_on_does_so_where_it_is_whichever_experiment_is_given
     words = ["--experiment", "birds"] if how == "option" else []
     environment = {} if words else {"MLFLOW_EXPERIMENT_NAME": "birds"}
     result = click.testing.CliRunner().invoke(medarts, ["sync", "mine", "--json", *words], env=environment)
-    assert json.loads(result.stdout)["run_id"] == before[0].run_id
+    assert json.loads(result.stdout)["run_id"] == flowers.find_run("mine").run_id
     assert flowers.within(None).runs_with(None, "medarts.search_id", "mine") == before
 
 
