@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,5 +143,5 @@ def published_genotype(given: str) -> Genotype:
     Raises:
         GenotypeError: no such file or name, or the file holds no genotype.
     """
-    path = Path(given).expanduser()
-    return read_genotype(path) if path.is_file() or path.suffix or len(path.parts) > 1 else zoo_genotype(given)
+    path = Path(os.path.expanduser(given))
+    return read_genotype(path) if os.path.isfile(path) or path.suffix or len(path.parts) > 1 else zoo_genotype(given)
