@@ -148,7 +148,11 @@ def classes_in_words(dataset: DatasetSummary) -> tuple[str, ...]:
 
 
 def required_data(config: DatasetConfig, what: str) -> str:
-    """`config.data` of a dataset that can't do without it, `~` replaced; else a ConfigError, `what` says what it must be."""
+    """`config.data`, `~` replaced, of a dataset that can't do without it; `what` says what it must be.
+
+    Raises:
+        ConfigError: it is empty.
+    """
     if not config.data:
         raise ConfigError(f"dataset {config.name!r} needs dataset.data, which is empty: give --data with {what}")
     return os.path.expanduser(config.data)
