@@ -103,10 +103,12 @@ def command(
 def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     """Print what an evaluation would train and cost. Nothing is stored."""
     from medarts_ops.cli.evaluation_dry_run import plan_evaluation, print_planned_evaluation
+    from medarts_ops.experiments.checks import check_can_be_trained
     from medarts_ops.resolving import resolve_evaluation
 
     with progress_board():
         resolved, dataset = resolve_evaluation(config)
+    check_can_be_trained(resolved, dataset)
     for remark in dataset.remarks:
         say(remark)
     say("timing a few steps")
