@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -90,11 +90,11 @@ def search_words(dataset: DatasetConfig, advice: Advice) -> Sequence[str]:
 
 def _request(images: str, data: str | None, data_folder: str | None) -> Request:
     """Asks for the preset of a folder, a file or a dataset's name; a folder or file of that name goes before it."""
-    path = Path(images).expanduser()
-    if path.is_dir() or path.is_file():
+    path = os.path.expanduser(images)
+    if os.path.isdir(path) or os.path.isfile(path):
         if data is not None:
             raise click.UsageError(f"--data is for a dataset with a name, and {images!r} is there: give one of the two")
-        return Request(options={"dataset": {"name": "folder" if path.is_dir() else "npz", "data": images}})
+        return Request(options={"dataset": {"name": "folder" if os.path.isdir(path) else "npz", "data": images}})
     from medarts_ops.data.registry import DATASETS
 
     names = [name for name in DATASETS.names() if name not in ("folder", "npz")]

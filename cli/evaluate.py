@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,10 +103,12 @@ def command(
 def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     """Print what an evaluation would train and cost. Nothing is stored."""
     from medarts_ops.cli.evaluation_dry_run import plan_evaluation, print_planned_evaluation
+    from medarts_ops.experiments.checks import check_can_be_trained
     from medarts_ops.resolving import resolve_evaluation
 
     with progress_board():
         resolved, dataset = resolve_evaluation(config)
+    check_can_be_trained(resolved, dataset)
     for remark in dataset.remarks:
         say(remark)
     say("timing a few steps")
@@ -142,5 +145,5 @@ def published_genotype(given: str) -> Genotype:
     Raises:
         GenotypeError: no such file or name, or the file holds no genotype.
     """
-    path = Path(given).expanduser()
-    return read_genotype(path) if path.is_file() or path.suffix or len(path.parts) > 1 else zoo_genotype(given)
+    path = Path(os.path.expanduser(given))
+    return read_genotype(path) if os.path.isfile(path) or path.suffix or len(path.parts) > 1 else zoo_genotype(given)

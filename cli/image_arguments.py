@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,8 +31,11 @@ def images_given(words: Sequence[str]) -> GivenImages:
     missing: list[tuple[Path, str]] = []
     passed_over: Counter[str] = Counter()
     for path in (path for word in words for path in _meant(word)):
-        if not path.is_dir():
-            paths[path] = None
+        if not os.path.isdir(path):
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+                missing.append((path, "neither a file nor a folder"))
+            else:
+                paths[path] = None
             continue
         try:
             found, others = images_below(path)
@@ -47,6 +51,6 @@ def images_given(words: Sequence[str]) -> GivenImages:
 
 def _meant(word: str) -> Iterator[Path]:
     """The files and folders that a word names; itself if there are none, so that it is missed by name."""
-    path = Path(word).expanduser()
-    matching = [] if path.exists() else sorted(glob.glob(str(path), recursive=True))
-    yield from [Path(found) for found in matching] or [path]
+    place = os.path.expanduser(word)
+    matching = [] if os.path.exists(place) else sorted(glob.glob(place, recursive=True))
+    yield from map(Path, matching or [place])

@@ -10,6 +10,7 @@ import click
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import command_line
 from medarts_ops.cli.visible import echo
+from medarts_ops.errors import TrainingDiverged
 from medarts_ops.quantities import counted
 
 _RESUME_LINE = "medarts_ops.cli.next_command"
@@ -26,6 +27,8 @@ def resumable(places: Places, name: str) -> Iterator[None]:
 
     try:
         yield
+    except TrainingDiverged:  # it would do so again, and says which settings to change
+        raise
     except BaseException:
         if is_unfinished(places.work_dir, name):
             click.get_current_context().meta[_RESUME_LINE] = job_line(places, "resume", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -33,9 +34,9 @@ _NOTED = "medarts_ops.cli.options"
 
 
 def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if parameter.name in ("data", "cache") and value is not None:
+    if parameter.name in ("data", "cache") and value:
         # An evaluation reads the paths from the stored search config, maybe from another folder.
-        value = str(Path(value).expanduser().absolute())
+        value = str(Path(os.path.expanduser(value)).absolute())
     ctx.meta.setdefault(_NOTED, {})[parameter.name] = value
 
 

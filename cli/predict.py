@@ -74,6 +74,8 @@ def command(
     from medarts_ops.export.predict import Classified, classify_each, in_words, load_network
 
     _check_output(csv_file, as_json)
+    if "" in images:  # of a shell's empty variable; as a path it would be the current folder
+        raise click.UsageError("IMAGES has an empty name: allowed are files, folders and patterns")
     network = load_network(model, trusted=trusted)
     given = images_given(images)
     for remark in given.remarks:

@@ -31,7 +31,7 @@ def distance(crowding: float) -> str:
 
 def size_in_memory(n_bytes: float) -> str:
     """`512 MiB`, or from 1 GiB on `20.1 GiB`."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.0f} MiB"
+    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.0f} MiB"
 
 
 def hours(seconds: float) -> str:

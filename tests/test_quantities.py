@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.quantities import counted, distance, duration, hours, millions
+from medarts_ops.quantities import counted, distance, duration, hours, millions, size_in_memory
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,11 @@ def test_a_short_time_in_hours_is_not_zero() -> None:
 
 def test_counts_are_in_millions_unless_small() -> None:
     assert (millions(3_349_342), millions(12_345)) == ("3.35 M", "12,345")
+
+
+def test_memory_is_in_units_of_1024_and_large_numbers_have_commas() -> None:
+    sizes = [size_in_memory(n_bytes) for n_bytes in (2**20, 2**30, 1.5 * 2**42)]
+    assert sizes == ["1 MiB", "1.0 GiB", "6,144.0 GiB"]
 
 
 def test_the_ends_of_a_front_are_infinitely_far() -> None:

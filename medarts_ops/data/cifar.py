@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import pickle
 import shutil
 import tarfile
@@ -52,7 +53,7 @@ def _parts(source: Any, root: str) -> tuple[Any, Any]:
     try:
         return source(root, train=True), source(root, train=False)
     except RuntimeError:  # not there, or not whole
-        _fetch(source, Path(root).expanduser())
+        _fetch(source, Path(os.path.expanduser(root)))
     return source(root, train=True), source(root, train=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -147,10 +148,14 @@ def classes_in_words(dataset: DatasetSummary) -> tuple[str, ...]:
 
 
 def required_data(config: DatasetConfig, what: str) -> str:
-    """`config.data` of a dataset that can't do without it, or a ConfigError; `what` says what it must be."""
+    """`config.data`, `~` replaced, of a dataset that can't do without it; `what` says what it must be.
+
+    Raises:
+        ConfigError: it is empty.
+    """
     if not config.data:
         raise ConfigError(f"dataset {config.name!r} needs dataset.data, which is empty: give --data with {what}")
-    return config.data
+    return os.path.expanduser(config.data)
 
 
 def _check_classes(class_names: tuple[str, ...], train: LabelledImages, test: LabelledImages | None) -> None:

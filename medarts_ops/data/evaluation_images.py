@@ -59,6 +59,8 @@ def training_images(config: EvaluateConfig, dataset: DatasetSummary) -> int:
 
 def images_of_epoch(config: EvaluateConfig, dataset: DatasetSummary) -> tuple[int, int]:
     """How many images an epoch trains on, and is measured by: to an image a class, where some are held back."""
-    images = training_images(config, dataset)
-    held_back = round(config.validation_share * images)
-    return images - held_back, held_back or dataset.n_test
+    images, n_classes = training_images(config, dataset), len(dataset.class_names)
+    if not config.validation_share:
+        return images, dataset.n_test
+    held_back = min(max(n_classes, round(config.validation_share * images)), images - n_classes)
+    return images - held_back, held_back

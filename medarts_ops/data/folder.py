@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -40,8 +41,8 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
             val/ or test/ that train/ lacks, or images that can't be read (with `skip_unreadable` all of a class's) or
             differ in size.
     """
-    root = Path(required_data(config, "the folder that holds the class folders")).expanduser()
-    if not root.is_dir():
+    root = Path(required_data(config, "the folder that holds the class folders"))
+    if not os.path.isdir(root):
         raise DataError(f"dataset.data is {str(root)!r}, which is no folder: give --data DIR with class folders in it")
     folders = part_folders(root)
     passed_over: Counter[str] = Counter()

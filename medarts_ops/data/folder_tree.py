@@ -94,7 +94,7 @@ def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
 
 def _readable(folder: Path | str) -> AbstractContextManager[None]:
     wrong = f"folder {str(folder)!r} can't be read"
-    return os_errors_as(DataError, wrong, "make it readable, or move it out of dataset.data")
+    return os_errors_as(DataError, wrong, "make it readable, or move it elsewhere")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

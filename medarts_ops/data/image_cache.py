@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from medarts_ops.whole_file import whole_file
 FORMAT = 1
 """Of the files, and of what `image_files.py` makes of an image: one more for any change of either."""
 
+ABANDONED_SECONDS = 3600
+"""After which a file that nobody has written on is one that a killed process left half-made."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -35,13 +40,13 @@ class _About(Value):
 def kept_images(config: DatasetConfig, root: Path, paths: Sequence[Path], read: Callable[[], ReadFiles]) -> ReadFiles:
     """What `read` gives of the image files `paths` below `root`, or, if `config.cache` has it, what it gave before.
 
-    A cache file's name is a hash of all that its images depend on: each file's place, size and time of change, the
+    A cache file's name is a hash of all that its images depend on: each file's place, size and times of change, the
     settings, and the versions that decode. So nothing is ever out of date, processes need no lock, and results are the
     same with and without. A file that is torn or foreign is written anew: the archive's checksums tell, which a memory
     map would not look at. Where none can be written, that is a warning: no job should end for want of a cache, such as
     one that is resumed elsewhere.
     """
-    if config.cache is None:
+    if not config.cache:
         return read()
     key = _key(config, root, paths)
     file = Path(config.cache).expanduser() / f"images-{key[:32]}.npz"
@@ -60,17 +65,21 @@ def _key(config: DatasetConfig, root: Path, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, reader_versions(), settings]).encode())
     for path in paths:
         place = os.fsencode(path.relative_to(root))
-        digest.update(b"%d %s %d %d\n" % (len(place), place, *_size_and_time(path)))
+        digest.update(b"%d %s %d %d %d\n" % (len(place), place, *_size_and_times(path)))
     return digest.hexdigest()
 
 
-def _size_and_time(path: Path) -> tuple[int, int]:
-    """Bytes and nanoseconds; of a file that can't be looked at a pair that no other has."""
+def _size_and_times(path: Path) -> tuple[int, int, int]:
+    """Bytes, and nanoseconds of the last change as the file says and as the system knows.
+
+    Files of another folder may have the same names, sizes and times of their own, as those out of an archive that was
+    made to be reproducible. Of a file that can't be looked at it is what no other has.
+    """
     try:
         found = path.stat()
     except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
+        return -1, -1, -1
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _kept(file: Path, key: str, n_files: int, side: int | None) -> ReadFiles | None:
@@ -100,6 +109,7 @@ def _keep(file: Path, key: str, found: ReadFiles) -> None:
     about = _About(key=key, unreadable=dict(found.unreadable)).model_dump_json().encode()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(file.parent)
         with whole_file(file) as opened:
             np.savez(opened, about=np.frombuffer(about, np.uint8), images=found.images)
     except OSError as error:
@@ -111,3 +121,11 @@ def _keep(file: Path, key: str, found: ReadFiles) -> None:
         )
         return
     _logger.info("%d images are kept in %s", len(found.images), file)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left in the folder, which may be as large as all images, and which nobody sees."""
+    for partial in folder.glob(".images-*.npz.*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()

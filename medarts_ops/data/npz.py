@@ -33,7 +33,7 @@ def load_npz(config: DatasetConfig) -> LoadedDataset:
         DataError: no such file, torn, no archive, pickled objects, a missing array, another dtype or shape,
             or a class without images.
     """
-    path = Path(required_data(config, "the .npz file")).expanduser()
+    path = Path(required_data(config, "the .npz file"))
     with _readable(path):
         declared = declared_arrays(path)
     _check_keys(path, declared)

@@ -50,7 +50,7 @@ class _File(NamedTuple):
 
 def survey_folder(data: str, config: DatasetConfig) -> Survey:
     """What is in a folder that `load_folder` would read. What is wrong with it is a problem, not an error."""
-    root = Path(data).expanduser()
+    root = Path(os.path.expanduser(data))
     passed_over: Counter[str] = Counter()
     parts: dict[str, ClassFiles] = {}
     remarks: list[str] = []

@@ -7,7 +7,6 @@ and Pillow.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 from collections.abc import Sequence
@@ -79,7 +78,7 @@ def _read(number: int, text: str, description: dict[str, Any]) -> NDArray[np.uin
     try:
         # What browsers give begins with "data:image/jpeg;base64,", what programs give may be broken into lines.
         content = base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError(f"image {number} is no base64 ({error}): give a file of an image in base64") from error
     try:
         return read_image(

@@ -30,7 +30,9 @@ def check_stem(stem: StemKind, channels: int, resolution: tuple[int, int], path:
     if stem != "imagenet":
         return
     if channels % 2:
-        raise ConfigError(f"{path}channels is {channels} and stem imagenet, which halves them: give an even number")
+        raise ConfigError(
+            f"{path}channels is {channels} and stem imagenet, which halves them: give an even number, or set stem=cifar"
+        )
     if min(resolution) < SMALLEST_PHOTO:
         height, width = resolution
         raise ConfigError(

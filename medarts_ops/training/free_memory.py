@@ -1,7 +1,8 @@
-"""How much memory is free: of a GPU, or of this machine, within the limits that its control groups set (Docker)."""
+"""How much memory is free: of a GPU, or of this machine within the limits of control groups and of `ulimit`."""
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def free_bytes(device: str) -> int:
         return int(module.mem_get_info(device)[0])
     import psutil
 
-    return min([int(psutil.virtual_memory().available), *rooms_of_groups()])
+    return min([int(psutil.virtual_memory().available), *rooms_of_groups(), *room_of_addresses()])
 
 
 def rooms_of_groups(process: Path = Path("/proc/self/cgroup"), groups: Path = GROUPS) -> Iterator[int]:
@@ -45,6 +46,15 @@ def rooms_of_groups(process: Path = Path("/proc/self/cgroup"), groups: Path = GR
         below = [root / Path(*parts[: n + 1]) for parts in [Path(path.lstrip("/")).parts] for n in range(len(parts))]
         for folder in (root, *below):
             yield from _room(folder, version)
+
+
+def room_of_addresses() -> Iterator[int]:
+    """What `ulimit -v`, as batch systems set it, leaves to this process; nothing where it is not set."""
+    import psutil
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        yield max(0, most - int(psutil.Process().memory_info().vms))
 
 
 def _room(folder: Path, version: str) -> Iterator[int]:

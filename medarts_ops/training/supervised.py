@@ -73,9 +73,11 @@ class SupervisedTraining:
         self._train, self._test = (self._placed(part) for part in (train, dataset.test))
         balanced = config.class_weights == "balanced"
         self._class_weights: Tensor | None = None
+        self._counts = torch.ones(len(train), dtype=torch.float64)
         if balanced:
             weights = balanced_class_weights(train.labels, dataset.n_classes)
             self._class_weights = torch.from_numpy(weights).float().to(runtime.device)
+            self._counts = torch.from_numpy(weights[train.labels])
         self._validation: Validation | None = None
         if held_back is not None:
             self._validation = Validation(self._placed(held_back), dataset.n_classes, balanced=balanced)
@@ -100,7 +102,7 @@ class SupervisedTraining:
         self.network.train()
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
         batches = batch_order(len(self._train), config.batch, self._order, self.network.least_batch)
-        for indices, share, is_last in accumulated(batches, config.accumulate):
+        for indices, share, is_last in accumulated(batches, config.accumulate, self._counts):
             batch = self._train.augmented(indices, self._augmentation, self._augment_stream)
             loss, right = self.step(batch, drop, share, is_last=is_last)
             loss_sum += loss * len(indices)

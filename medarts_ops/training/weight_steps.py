@@ -31,23 +31,24 @@ def warmed_up(rate: float, first: float, epoch: int, warmup_epochs: int) -> floa
 
 
 class StepPart(NamedTuple):
-    """One batch of a step of the weights: its `indices [image]`, and its share, in 0…1, of the step's images."""
+    """One batch of a step of the weights: its `indices [image]`, and its share, in 0…1, of what the step's count."""
 
     indices: Tensor
     share: float
     is_last: bool
 
 
-def accumulated(batches: Sequence[Tensor], per_step: int) -> Iterator[StepPart]:
+def accumulated(batches: Sequence[Tensor], per_step: int, counts: Tensor) -> Iterator[StepPart]:
     """Batches in groups of `per_step`, whose gradients make one step; the epoch's last group may be smaller.
 
-    A group's losses, each times its share, come to the mean over the images of the group.
+    `counts [image]` is what each image counts in the loss. A group's losses, each times its share, come to the mean
+    over the images of the group, so weighed.
     """
     for first in range(0, len(batches), per_step):
         group = batches[first : first + per_step]
-        images = sum(map(len, group))
-        for number, indices in enumerate(group, start=1):
-            yield StepPart(indices, len(indices) / images, number == len(group))
+        counted = [float(counts[indices].sum()) for indices in group]
+        for number, indices in enumerate(group):
+            yield StepPart(indices, counted[number] / sum(counted), number + 1 == len(group))
 
 
 def clipped_update(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, grad_clip: float) -> None:

@@ -126,6 +126,8 @@ def test_of_very_many_classes_those_with_the_fewest_and_the_most_images_are_show
 
 def test_what_is_neither_a_path_nor_a_name_is_refused(here: Path) -> None:
     assert_refused(invoke("data", "nowhere"), 1, "'nowhere' is no folder and no file: allowed are a folder of class")
+    for name in ("", "~nobody-of-that-name/photos", "n" * 300):
+        assert_refused(invoke("data", name), 1, f"{name!r} is no folder and no file")
     (here / "text.npz").write_text("no archive")
     assert_refused(invoke("data", "text.npz"), 1, "is torn or no .npz file")
 

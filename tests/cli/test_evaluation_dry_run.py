@@ -16,6 +16,23 @@ WORDS = ["evaluate", "--genotype", "DARTS_V2", "--dataset", "digits", "--dry-run
 SMALL = ["--set", "cells=3", "--set", "channels=4", "--set", "epochs=2"]
 
 
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        ("images=5000", 1, "the largest that works is 1,390"),
+        ("images=15", 1, "allowed are 20 images or more"),
+        ("stem=imagenet", 2, "allowed are sides of 64 or more"),
+    ],
+)
+def test_what_the_evaluation_itself_would_refuse_is_refused_before_a_step_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = CliRunner().invoke(medarts, [*WORDS, *SMALL, "--set", given])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (code, 1), refused.stderr
+    assert message in refused.stderr
+
+
 @pytest.mark.parametrize(("share", "parts"), [("0", (1438, 359)), ("0.25", (1078, 360))])
 def test_a_dry_run_says_network_images_time_and_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, parts: tuple[int, int]

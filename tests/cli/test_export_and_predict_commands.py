@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import sys
@@ -152,6 +153,16 @@ def test_patterns_that_no_shell_expanded_are_expanded_and_errors_stand_in_the_js
     assert missing == {"image": str(photos / "none*.jpg"), "classes": [], "error": "No such file or directory"}
 
 
+def test_what_is_no_file_and_what_can_be_none_is_said_by_name_and_waited_for_by_nobody(safe: str, photos: Path) -> None:
+    os.mkfifo(photos / "pipe.png")
+    odd = [str(photos / "pipe.png"), "~nobody-of-that-name/9.png", "n" * 300]
+    result = invoke("predict", safe, *odd, str(photos / "a" / "0.png"), "--json")
+    reasons = {Path(answer["image"]).name: answer.get("error") for answer in json.loads(result.stdout)}
+    assert result.exit_code == 1 and reasons.pop("pipe.png") == "neither a file nor a folder"
+    assert list(reasons.values()) == ["No such file or directory", "File name too long", None]
+    assert "IMAGES has an empty name" in invoke("predict", safe, "").stderr
+
+
 def test_csv_on_stdout_is_nothing_but_csv(safe: str, photos: Path) -> None:
     result = invoke("predict", safe, str(photos / "a"), str(photos / "a" / "0.png"), "--csv", "-", "--top", "1")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -213,6 +224,8 @@ def test_a_model_in_the_registry_takes_photos_of_any_size_and_answers_as_predict
             assert answer["probability"] == max(answer["probabilities"].values())
     with pytest.raises(ValueError, match="image 0 is no image that Pillow reads"):
         model.predict(pd.DataFrame({"image": [base64.b64encode(b"hello").decode()]}))
+    with pytest.raises(ValueError, match="image 1 is no base64"):
+        model.predict(pd.DataFrame({"image": [texts[0], "Größe"]}))
     assert model.input_example["image"].str.startswith("iVBOR").all()  # a PNG file's first bytes
 
     client = mlflow.MlflowClient()

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+import pytest
 from factories import make_search_events
 from journals import write_journal
 from refusals import assert_refused, invoke
+
+from medarts_ops.cli.next_command import resumable, resume_line
+from medarts_ops.cli.options import Places
+from medarts_ops.errors import MedartsError, SearchError, TrainingDiverged
 
 
 def test_a_name_that_an_unfinished_search_has_is_refused_with_the_command_that_goes_on(here: Path) -> None:
@@ -15,6 +21,17 @@ def test_a_name_that_an_unfinished_search_has_is_refused_with_the_command_that_g
     error, going_on = result.stderr.splitlines()
     assert result.exit_code == 1 and error.startswith("error: name 'mine' is taken")
     assert going_on == "to go on: medarts resume mine"
+
+
+@pytest.mark.parametrize(("error", "goes_on"), [(SearchError("it broke off"), True), (TrainingDiverged("NaN"), False)])
+def test_what_diverged_would_do_so_again_and_is_not_said_to_go_on(
+    error: MedartsError, goes_on: bool, here: Path
+) -> None:
+    write_journal(here / "medarts-work", "mine", make_search_events("mine")[:4])
+    with click.Context(click.Command("medarts")) as ctx:
+        with pytest.raises(type(error)), resumable(Places(), "mine"):
+            raise error
+        assert (resume_line(ctx) is not None) == goes_on
 
 
 def test_a_name_that_a_finished_search_has_offers_nothing_to_go_on_with(here: Path) -> None:

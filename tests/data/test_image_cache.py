@@ -70,6 +70,18 @@ def test_a_folder_that_is_moved_as_it_is_keeps_its_images(photos: Path) -> None:
     assert files_read(moved) == 0
 
 
+def test_another_folder_whose_files_have_the_same_names_sizes_and_times_is_read_anew(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for shade, folder in enumerate(folders):
+        for name in ("cat", "dog"):
+            (folder / name).mkdir(parents=True)
+            for number in range(2):
+                Image.new("L", (16, 16), shade).save(folder / name / f"{number}.bmp")
+                os.utime(folder / name / f"{number}.bmp", ns=(0, 0))
+    shades = [int(loaded(folder).train.images.max()) for folder in folders]
+    assert shades == [0, 1] and files_read(folders[0]) == 0
+
+
 @pytest.mark.parametrize(
     "changes", [{"resolution": 12}, {"fit": "crop"}, {"fit": "pad"}, {"max_pixels": 10_000}, {"skip_unreadable": True}]
 )
@@ -133,6 +145,19 @@ def test_what_changes_while_it_is_read_is_not_kept(photos: Path, monkeypatch: py
     monkeypatch.setattr(image_files, "decode", touching)
     loaded(photos)
     assert not (photos.parent / "cache").exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(photos: Path) -> None:
+    (photos.parent / "cache").mkdir()
+    left, written, others = (
+        photos.parent / "cache" / f".{name}.1.partial" for name in ("images-a.npz", "images-b.npz", "c")
+    )
+    for file in (left, written, others):
+        file.touch()
+    for file in (left, others):
+        os.utime(file, (0, 0))
+    loaded(photos)
+    assert [left.exists(), written.exists(), others.exists()] == [False, True, True]
 
 
 def test_a_place_where_nothing_can_be_written_is_a_warning(photos: Path, caplog: pytest.LogCaptureFixture) -> None:

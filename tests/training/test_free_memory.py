@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import psutil
 import pytest
 
 from medarts_ops.training import free_memory
-from medarts_ops.training.free_memory import free_bytes, rooms_of_groups
+from medarts_ops.training.free_memory import free_bytes, room_of_addresses, rooms_of_groups
 
 
 def write(folder: Path, files: dict[str, object]) -> None:
@@ -67,3 +68,15 @@ def test_free_is_what_the_machine_has_or_less_where_a_group_limits(monkeypatch: 
     assert free_bytes("cpu") == pytest.approx(available, rel=0.5)
     monkeypatch.setattr(free_memory, "rooms_of_groups", lambda: iter([10**15, 7]))
     assert free_bytes("cpu") == 7
+
+
+def test_a_limit_of_the_process_leaves_what_it_has_no_addresses_for_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(room_of_addresses()) == [], "these tests run without a limit"
+    used = psutil.Process().memory_info().vms
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda which: (used + 2**28, -1) if which == resource.RLIMIT_AS else None
+    )
+    assert list(room_of_addresses()) == [pytest.approx(2**28, abs=2**26)]
+    assert free_bytes("cpu") == pytest.approx(2**28, abs=2**26)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1, -1))
+    assert free_bytes("cpu") == 0

@@ -85,6 +85,10 @@ def test_the_share_is_held_back_by_class_and_is_not_trained_on(dataset: ImageDat
     both = [set(part.images.reshape(-1, 4).copy().view(np.uint32).ravel().tolist()) for part in (train, held_back)]
     assert len(both[0] | both[1]) == 300
     assert images_of_epoch(CONFIG, dataset.summary(None)) == (225, 75)
+    for share in (0.0001, 0.9999):
+        config = CONFIG.model_copy(update={"validation_share": share})
+        parts = with_validation(dataset, config)
+        assert images_of_epoch(config, dataset.summary(None)) == tuple(len(part or ()) for part in parts)
 
 
 def test_without_a_share_the_images_are_all_trained_on(dataset: ImageDataset) -> None:

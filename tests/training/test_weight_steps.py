@@ -19,6 +19,7 @@ from medarts_ops.config_parsing import parse_config
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError
+from medarts_ops.training.classification import balanced_class_weights
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.weight_steps import SCHEDULES, accumulated, warmed_up
@@ -53,11 +54,35 @@ def test_a_rate_warms_up_in_equal_steps_as_p_darts_writes_it_and_is_the_schedule
 
 def test_batches_of_a_step_share_its_images_and_the_last_step_has_what_is_left():
     batches = list(torch.arange(18).split(4))
-    parts = list(accumulated(batches, 3))
+    parts = list(accumulated(batches, 3, torch.ones(18)))
     assert [part.indices.tolist() for part in parts] == [batch.tolist() for batch in batches]
     assert [part.share for part in parts] == pytest.approx([4 / 12, 4 / 12, 4 / 12, 4 / 6, 2 / 6])
     assert [part.is_last for part in parts] == [False, False, True, False, True]
-    assert all(part.share == 1 and part.is_last for part in accumulated(batches, 1))
+    assert all(part.share == 1 and part.is_last for part in accumulated(batches, 1, torch.rand(18)))
+
+
+def test_batches_of_a_step_come_to_the_loss_of_the_whole_where_classes_have_weights_too():
+    logits, labels = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) // 5
+    weight = torch.tensor([0.5, 1.0, 4.0])
+    parts = accumulated(torch.arange(12).split(4), 3, weight[labels])
+    losses = [share * F.cross_entropy(logits[at], labels[at], weight=weight) for at, share, _ in parts]
+    assert sum(losses).item() == pytest.approx(F.cross_entropy(logits, labels, weight=weight).item(), rel=1e-6)
+
+
+def test_a_training_with_class_weights_shares_its_steps_by_them(monkeypatch):
+    made = training(class_weights="balanced", images=None, accumulate=2)
+    weights = torch.from_numpy(balanced_class_weights(DATASET.train.labels, 10))
+    noted = []
+
+    def step(batch: Batch, drop: float, share: float, *, is_last: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        noted.append((share, float(weights[batch.labels].sum())))
+        return torch.zeros(()), torch.zeros(())
+
+    monkeypatch.setattr(made, "step", step)
+    made.network.float()
+    made.run_epoch(0)
+    for (first, counted), (second, others) in zip(noted[::2], noted[1::2], strict=True):
+        assert (first, second) == pytest.approx((counted / (counted + others), others / (counted + others)))
 
 
 def training(**changes: object) -> SupervisedTraining:
