@@ -15,7 +15,7 @@ from medarts_ops.fitting import fits, fitted_search
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.strategies.registry import check_strategy
-from medarts_ops.training.at_a_time import available_cores, stack_that_fits, workers_for
+from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
 from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_device
 
 
@@ -136,7 +136,7 @@ def _device_of(runtime: RuntimeConfig) -> Device:
 
 def _of_machine(runtime: RuntimeConfig, device: Device, workers: int) -> dict[str, Any]:
     amp = fast_amp(device) if runtime.amp == "auto" else runtime.amp
-    threads = max(1, available_cores() // workers) if runtime.threads == "auto" else runtime.threads
+    threads = share_of_cores(available_cores(), workers) if runtime.threads == "auto" else runtime.threads
     return {"device": str(device), "amp": amp, "threads": threads}
 
 

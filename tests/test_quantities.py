@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.quantities import counted, distance, duration, hours, millions
+from medarts_ops.quantities import byte_size, counted, distance, duration, hours, millions
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,19 @@ def test_one_is_no_plural() -> None:
 
 def test_several_searches_are_no_searchs() -> None:
     assert (counted(1, "search"), counted(2, "search")) == ("1 search", "2 searches")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1,023 bytes"),
+        (1536, "1.5 KiB"),
+        (99.96 * 2**20, "100 MiB"),
+        (2**30 - 1, "1,024 MiB"),
+        (5 * 2**30, "5 GiB"),
+        (1500.4 * 2**30, "1,500 GiB"),
+    ],
+)
+def test_a_size_is_told_in_its_unit_to_three_digits(count: float, text: str) -> None:
+    assert byte_size(count) == text

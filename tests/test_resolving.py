@@ -75,6 +75,7 @@ def test_auto_on_a_machine_without_gpu_is_the_cpu_in_full_precision(monkeypatch)
 
 def test_workers_share_the_cores(monkeypatch):
     without_cuda(monkeypatch)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(resolving, "available_cores", lambda: 8)
     assert search_runtime(workers=3).threads == 2
     assert search_runtime(workers=16).threads == 1
