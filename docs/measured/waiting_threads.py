@@ -2,11 +2,11 @@
 
     python waiting_threads.py [--busy 2] [--rounds 5] [--variants 'threads=1' 'GOMP_SPINCOUNT=1000' …]
 
-Times a search step (4 cells, 16 channels, 64 images of 16×16, first order) and an evaluation step (DARTS_V2, 8 cells, 16
-channels, 64 images of 32×32) in a process for each variant. They take turns, step by step, so that all see the same
+Times a search step (4 cells, 16 channels, 64 images of 16×16, first order) and an evaluation step (DARTS_V2, 8 cells,
+16 channels, 64 images of 32×32) in a process for each variant. They take turns, step by step, so that all see the same
 machine; `--busy` has so many endless loops compute beside them. A variant is an environment, of a process that takes a
-thread for each core unless it says otherwise. Printed are median seconds and their range, and what part of the machine
-others took, who should have been none.
+thread for each core unless it says otherwise. Printed are median seconds and their range, and how many cores others
+took meanwhile.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
-VARIANTS = ("", "threads=1", "OMP_WAIT_POLICY=PASSIVE", *(f"GOMP_SPINCOUNT={10**n}" for n in range(2, 6)))
+SPINS = (1_000, 10_000, 20_000, 30_000, 100_000)
+VARIANTS = ("", "threads=1", "OMP_WAIT_POLICY=PASSIVE", *(f"GOMP_SPINCOUNT={spins}" for spins in SPINS))
 KINDS = ("search", "evaluation")
 WARMING_UP = 2
+
+
+class Timed(NamedTuple):
+    """A step: its seconds, and the cores that neither it nor the loops had."""
+
+    seconds: float
+    others: float
 
 
 def main() -> None:
@@ -67,29 +75,24 @@ def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
 
 
 def measure(variants: Sequence[str], rounds: int, busy: int) -> None:
+    """Print a line for each step and variant."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     at_work = {variant: started(variant) for variant in variants}
+    found: dict[tuple[str, str], list[Timed]] = {(kind, variant): [] for kind in KINDS for variant in variants}
     try:
-        seconds = {(kind, variant): [] for kind in KINDS for variant in variants}  # type: dict[tuple[str, str], list[float]]
-        foreign = {key: [] for key in seconds}  # type: dict[tuple[str, str], list[float]]
         for turn in range(WARMING_UP + rounds):
-            for kind, variant in seconds:
-                before = others([process.pid for process in (*loops, at_work[variant])])
-                taken = timed(at_work[variant], kind)
-                after = others([process.pid for process in (*loops, at_work[variant])])
-                if turn >= WARMING_UP:
-                    seconds[kind, variant].append(taken)
-                    foreign[kind, variant].append((after - before) / taken)
+            for (kind, variant), steps in found.items():
+                step = timed(at_work[variant], kind, loops)
+                steps += [step] if turn >= WARMING_UP else []
     finally:
         for process in (*loops, *at_work.values()):
             process.kill()
     print(f"{busy} loops beside, {rounds} rounds")
-    for kind in KINDS:
-        for variant in variants:
-            got = seconds[kind, variant]
-            print(
-                f"{kind:11} {variant or 'as torch has it':25} {statistics.median(got):6.2f}  {min(got):.2f} to {max(got):.2f}  others {statistics.median(foreign[kind, variant]):.2f}"
-            )
+    for (kind, variant), steps in found.items():
+        seconds = [step.seconds for step in steps]
+        spread = f"{statistics.median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f}"
+        others = statistics.median(step.others for step in steps)
+        print(f"{kind:11} {variant or 'as torch has it':25} {spread:25} others {others:.2f}")
 
 
 def started(variant: str) -> subprocess.Popen[str]:
@@ -105,15 +108,19 @@ def started(variant: str) -> subprocess.Popen[str]:
     )
 
 
-def timed(process: subprocess.Popen[str], kind: str) -> float:
+def timed(process: subprocess.Popen[str], kind: str, loops: Sequence[subprocess.Popen[bytes]]) -> Timed:
+    """One step in that process."""
     assert process.stdin is not None and process.stdout is not None
+    ours = [process.pid, *(loop.pid for loop in loops)]
+    before = seconds_of_others(ours)
     process.stdin.write(f"{kind}\n")
     process.stdin.flush()
-    return float(process.stdout.readline())
+    seconds = float(process.stdout.readline())
+    return Timed(seconds, (seconds_of_others(ours) - before) / seconds)
 
 
-def others(ours: Sequence[int]) -> float:
-    """Seconds of CPU that this machine has spent on anybody else."""
+def seconds_of_others(ours: Sequence[int]) -> float:
+    """What this machine's cores have spent on anybody else."""
     machine = psutil.cpu_times()
     busy = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
     return busy - sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in ours)
