@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from medarts_ops.cli.output import print_table, table
-from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration
+from medarts_ops.quantities import SECONDS_PER_HOUR, byte_size, counted, duration
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
@@ -60,8 +60,8 @@ def print_search_bench(console: Console, config: ResolvedSearchConfig, measured:
             f"{timing.ratio:.2f}",
             f"{timing.launches:,}",
             f"{timing.reference_launches:,}",
-            _mebi(timing.peak_bytes),
-            _mebi(timing.reference_peak_bytes),
+            byte_size(timing.peak_bytes),
+            byte_size(timing.reference_peak_bytes),
             f"{timing.gflops / measured.limit:.0%}",
         )
     console.print(f"Search step on {_where(config.runtime)}; its limit is {measured.limit:,.0f} GFLOP/s")
@@ -85,7 +85,7 @@ def print_strategies_bench(console: Console, config: ResolvedSearchConfig, timin
             timing.strategy,
             f"{timing.seconds:.3f} s",
             f"{timing.seconds_ratio:.2f}",
-            _mebi(timing.peak_bytes),
+            byte_size(timing.peak_bytes),
             f"{timing.bytes_ratio:.2f}",
             f"{timing.launches:,}",
         )
@@ -105,7 +105,7 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             f"{stage.images:,}",
             f"{stage.steps:,}",
             f"{stage.step_seconds:.3f} s",
-            _mebi(stage.step_bytes),
+            byte_size(stage.step_bytes),
             _time(stage.hours),
         )
     if (trained := estimate.genotypes) is not None:
@@ -115,7 +115,7 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             f"{trained.images:,}",
             f"{trained.steps:,}",
             f"{trained.step_seconds:.3f} s",
-            _mebi(trained.step_bytes),
+            byte_size(trained.step_bytes),
             _time(trained.hours),
         )
     print_table(console, stages)
@@ -132,7 +132,7 @@ def print_evaluation_bench(console: Console, config: ResolvedEvaluateConfig, tim
     plain = (timing.plain_seconds, timing.plain_images_per_second, 1.0, timing.plain_launches, timing.plain_peak_bytes)
     product = (timing.seconds, timing.images_per_second, timing.ratio, timing.launches, timing.peak_bytes)
     for name, (seconds, images, ratio, launches, peak) in (("plain", plain), ("product", product)):
-        made.add_row(name, f"{seconds:.3f} s", f"{images:,.1f}", f"{ratio:.2f}", f"{launches:,}", _mebi(peak))
+        made.add_row(name, f"{seconds:.3f} s", f"{images:,.1f}", f"{ratio:.2f}", f"{launches:,}", byte_size(peak))
     print_table(console, made)
 
 
@@ -149,8 +149,8 @@ def print_memory_bench(console: Console, runtime: ResolvedRuntime, checks: Seque
             str(size.channels),
             str(size.batch),
             f"{size.resolution}×{size.resolution}",
-            _mebi(check.estimated),
-            _mebi(check.measured),
+            byte_size(check.estimated),
+            byte_size(check.measured),
             f"{check.ratio:.2f}",
         )
     print_table(console, made)
@@ -188,7 +188,3 @@ def _where(runtime: ResolvedRuntime) -> str:
 
 def _time(hours: float) -> str:
     return duration(SECONDS_PER_HOUR * hours)
-
-
-def _mebi(n_bytes: int) -> str:
-    return f"{n_bytes / 2**20:,.0f} MiB"

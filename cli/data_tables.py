@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from medarts_ops.cli.delete import size
 from medarts_ops.cli.output import print_facts, print_line, print_next, print_table, table
 from medarts_ops.data.advice import Advice
 from medarts_ops.data.survey import ELONGATED, Shapes, Spread, Survey
-from medarts_ops.quantities import percent
+from medarts_ops.quantities import byte_size, percent
 
 MOST_CLASSES = 40
 """Rows of a table of classes; of more classes those with the fewest and the most images are shown."""
@@ -25,7 +24,7 @@ def print_survey(console: Console, survey: Survey, to_mend: Sequence[str]) -> No
     """What there is, what is worth knowing of it, and what has to be mended."""
     where = survey.name if survey.data is None else survey.data
     many = "1 class" if len(survey.classes) == 1 else f"{len(survey.classes):,} classes"
-    print_line(console, f"{where}: {survey.n_images:,} images of {many}, {size(survey.n_bytes)}")
+    print_line(console, f"{where}: {survey.n_images:,} images of {many}, {byte_size(survey.n_bytes)}")
     if survey.classes:
         console.print()
         _print_classes(console, survey)

@@ -12,7 +12,7 @@ from medarts_ops.cli import completion
 from medarts_ops.cli.options import Places, json_option, places_options
 from medarts_ops.cli.output import print_json, results_console
 from medarts_ops.cli.visible import echo
-from medarts_ops.quantities import counted
+from medarts_ops.quantities import byte_size, counted
 from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
@@ -66,12 +66,6 @@ def command(ctx: click.Context, places: Places, *, run_id: str, yes: bool, keep_
         _print_deleted(planned, deleted)
 
 
-def size(count: int) -> str:
-    """`12 bytes`, `3.4 MiB`."""
-    power = min(max(0, count.bit_length() - 1) // 10, 3)
-    return f"{count} bytes" if power == 0 else f"{count / 1024**power:.1f} {'KMG'[power - 1]}iB"
-
-
 def _somebody_is_there() -> bool:
     return sys.stdin.isatty()
 
@@ -102,7 +96,7 @@ def _what_goes(planned: Deletion) -> str:
     lines += [f"study {visible(name)}" for name in planned.studies]
     lines += [f"folder {folder}" for folder in planned.folders]
     if planned.folders:
-        lines.append(f"{size(planned.folder_bytes)} in {counted(len(planned.folders), 'folder')}")
+        lines.append(f"{byte_size(planned.folder_bytes)} in {counted(len(planned.folders), 'folder')}")
     return "\n".join(f"  {line}" for line in lines)
 
 

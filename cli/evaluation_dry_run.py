@@ -14,7 +14,7 @@ from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.fitting import fitted_evaluation, shape_of
 from medarts_ops.networks.counting import count_parameters
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration, millions, size_in_memory
+from medarts_ops.quantities import SECONDS_PER_HOUR, byte_size, counted, duration, millions
 from medarts_ops.resolving import resolve_evaluate_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
@@ -81,6 +81,6 @@ def print_planned_evaluation(console: Console, planned: PlannedEvaluation) -> No
         ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}"),
         ("a step", f"{planned.estimate.step_seconds:.3g} s"),
         ("time", f"about {duration(SECONDS_PER_HOUR * planned.estimate.hours)} on {config.runtime.device}"),
-        ("memory", f"about {size_in_memory(planned.estimate.memory_bytes)}"),
+        ("memory", f"about {byte_size(planned.estimate.memory_bytes)}"),
     ]
     print_facts(console, facts)

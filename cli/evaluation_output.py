@@ -45,7 +45,7 @@ def print_classes(console: Console, report: ClassReport, pictures: Sequence[str]
         made.add_row(*row.cells)
     print_table(console, made)
     if report.mistakes:
-        console.print("\nMistakes it was surest of, by their place in the test set")
+        console.print("\nMistakes it was surest of, by their file or place in the test set")
         for mistake in report.mistakes[:MOST_MISTAKES]:
             print_line(console, f"  {mistake_line(report, mistake)}")
     if pictures:

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from medarts_ops.bench.experiment_estimate import ExperimentEstimate, estimate_experiment
-from medarts_ops.cli.delete import size
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import print_facts, print_json, print_line, print_table, progress_console, results_console
 from medarts_ops.cli.output import table as made_table
 from medarts_ops.errors import StoreError
 from medarts_ops.experiment import FinishedTraining
-from medarts_ops.quantities import SECONDS_PER_HOUR, counted, duration, millions
+from medarts_ops.quantities import SECONDS_PER_HOUR, byte_size, counted, duration, millions
 
 if TYPE_CHECKING:
     from medarts_ops.experiment import ExperimentPlan
@@ -78,5 +77,5 @@ def _print_estimate(plan: ExperimentPlan, estimate: ExperimentEstimate) -> None:
     at_a_time = f", {plan.workers} evaluations at a time" if plan.workers > 1 and has_evaluations else ""
     facts.append(("time", f"about {duration(SECONDS_PER_HOUR * estimate.hours)}{at_a_time}"))
     facts.append(("training", f"{duration(SECONDS_PER_HOUR * estimate.training_hours)} of one device"))
-    facts.append(("on disk", f"{size(estimate.disk_bytes)} of weights and images; nothing was stored"))
+    facts.append(("on disk", f"{byte_size(estimate.disk_bytes)} of weights and images; nothing was stored"))
     print_facts(console, facts)

@@ -20,6 +20,7 @@ from medarts_ops.cli.registering import (
 )
 from medarts_ops.cli.visible import echo
 from medarts_ops.export.names import FORMATS
+from medarts_ops.quantities import byte_size
 from medarts_ops.visible import visible
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _write_file(
         print_json({**told, "largest_difference": written.largest_difference, **of_resized})
         return
     trust = ["--trusted"] if written.format == "pt2" else []
-    facts = [("file", f"{written.path}, {written.bytes / 2**20:,.1f} MiB"), ("takes", _taken(network, any_size))]
+    facts = [("file", f"{written.path}, {byte_size(written.bytes)}"), ("takes", _taken(network, any_size))]
     checked = f"its logits differ by at most {written.largest_difference:.1g} at batch 1, 2 and 7"
     if written.largest_difference_of_resized is not None:
         checked += f", its probabilities of images of other sizes by {written.largest_difference_of_resized:.1g}"

@@ -30,9 +30,9 @@ def progress_board() -> Iterator[ProgressBoard]:
 
 
 def say_what_is_read(dataset: DatasetConfig) -> None:
-    """The first line of a command that reads image files: said before torch is imported, which takes seconds."""
-    if dataset.name == "folder" and dataset.data:
-        say(f"reading images below {dataset.data!r}")
+    """The first line of a command that reads images: said before torch is imported, which takes seconds."""
+    where = {"folder": f"below {dataset.data!r}", "npz": f"in {dataset.data!r}"}
+    say(f"reading images {where.get(dataset.name, f'of {dataset.name}')}")
 
 
 def say(line: str) -> None:
@@ -41,8 +41,11 @@ def say(line: str) -> None:
 
 
 def looking_for(job: str) -> AbstractContextManager[object]:
-    """On a terminal, says so while it lasts: finding a job imports MLflow first, which takes seconds."""
-    return progress_console().status(Text(visible(f"looking for {job}")))
+    """Says so, on a terminal while it lasts: finding a job imports MLflow first, which takes seconds."""
+    console, line = progress_console(), f"looking for {job}"
+    if not console.is_terminal:
+        say(line)
+    return console.status(Text(visible(line)))
 
 
 class LoadingRows:

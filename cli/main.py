@@ -16,6 +16,7 @@ from medarts_ops.cli.signals import Terminated, heed_signals, is_no_interrupt
 from medarts_ops.cli.streams import LastingStream, lasting_streams
 from medarts_ops.cli.visible import VisibleLines, echo
 from medarts_ops.errors import MedartsError, unknown_name
+from medarts_ops.openmp import wait_in_short_spins
 
 OUTPUT_LOST = 74
 """The exit code, sysexits' EX_IOERR, of a command that did its work and could not print what came of it."""
@@ -129,6 +130,7 @@ def medarts(debug: bool, quiet: bool, verbose: bool) -> None:
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
     heed_signals()
+    wait_in_short_spins()  # before a verb imports torch
     stdout = lasting_streams()
     try:
         medarts.main(prog_name="medarts", standalone_mode=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from medarts_ops.cli.image_arguments import images_given
+from medarts_ops.cli.loading import say
 from medarts_ops.cli.options import check_one_format, json_option
 from medarts_ops.cli.output import (
     csv_cell,
@@ -71,11 +72,12 @@ def command(
       medarts predict birds.safetensors photos/*.jpg --top 1 --json
       medarts predict mine.pt2 --trusted robin.jpg
     """
-    from medarts_ops.export.predict import Classified, classify_each, in_words, load_network
-
     _check_output(csv_file, as_json)
     if "" in images:  # of a shell's empty variable; as a path it would be the current folder
         raise click.UsageError("IMAGES has an empty name: allowed are files, folders and patterns")
+    say(f"loading {str(model)!r}")  # imports torch first, which takes seconds
+    from medarts_ops.export.predict import Classified, classify_each, in_words, load_network
+
     network = load_network(model, trusted=trusted)
     given = images_given(images)
     for remark in given.remarks:

@@ -18,7 +18,7 @@ from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, 
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 from medarts_ops.objectives.ranking_warnings import steps_warning
-from medarts_ops.quantities import size_in_memory
+from medarts_ops.quantities import byte_size
 
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
@@ -121,7 +121,7 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
         )
         return
     print_estimate(results, resolved, estimate)
-    print_line(results, f"on disk, in the work directory: {size_in_memory(disk)} of images")
+    print_line(results, f"on disk, in the work directory: {byte_size(disk)} of images")
     results.print()
     print_line(results, "medarts evaluate, after it:")
     print_planned_evaluation(results, evaluation)

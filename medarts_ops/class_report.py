@@ -29,6 +29,7 @@ class ClassScores(Value):
 class Mistake(Value):
     """A test image that is told wrong, at `index` of the test set, and the probability, in 0…1, that the network gave.
 
+    `file` is its file's name below the dataset's folder; None where images have no files, or of earlier releases.
     `png` is the image, base64 of a PNG of at most `THUMBNAIL` pixels a side (`data/thumbnails.py`); None where only
     the numbers are kept.
     """
@@ -37,7 +38,13 @@ class Mistake(Value):
     label: int
     predicted: int
     probability: float
+    file: str | None = None
     png: str | None = Field(None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What finds the image again: its file, or its place in the test set."""
+        return self.file or f"image {self.index}"
 
 
 class ClassReport(Value):

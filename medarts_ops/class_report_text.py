@@ -58,9 +58,9 @@ def facts_of(report: ClassReport) -> tuple[tuple[str, str], ...]:
 
 
 def mistake_line(report: ClassReport, mistake: Mistake) -> str:
-    """`image 17: cat taken for dog, 98.00 % sure`."""
+    """`cat/12.jpg: cat taken for dog, 98.00 % sure`; `image 17` where there is no file."""
     label, predicted = (report.classes[place].name for place in (mistake.label, mistake.predicted))
-    return f"image {mistake.index}: {label} taken for {predicted}, {percent(mistake.probability)} sure"
+    return f"{mistake.name}: {label} taken for {predicted}, {percent(mistake.probability)} sure"
 
 
 def _cells(report: ClassReport, place: int) -> tuple[str, ...]:

@@ -21,7 +21,10 @@ class RuntimeConfig(Settings):
         "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
     )
     threads: AtATime | Literal["auto"] = setting(
-        "auto", "ours", "CPU threads of each training process; results are bit-equal for equal threads"
+        "auto",
+        "ours",
+        "CPU threads of each training process; auto: its share of the cores that this process may use, no more than "
+        "OMP_NUM_THREADS; results are bit-equal for equal threads",
     )
     channels_last: bool = setting(True, "ours", "NHWC memory layout")
     tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")

@@ -14,6 +14,7 @@ from medarts_ops.settings import (
     MAX_CHANNELS,
     MAX_EPOCHS,
     MAX_INDIVIDUALS,
+    MAX_STEPS,
     Images,
     Settings,
     setting,
@@ -50,6 +51,7 @@ def _kind_of_children(given: object) -> str:
 class StageConfig(Settings):
     """One stage (paper Table II). The first has a `population`, later ones `survivors` and `children`."""
 
+    without_effect = frozenset({"least_steps"})  # beside the epochs that come of it
     added_later = frozenset({"warmup", "alpha_rate"})
 
     name: str = setting(
@@ -58,6 +60,13 @@ class StageConfig(Settings):
     cells: int = setting(4, "paper", "cells of the supernet; below 3 there is no normal cell", ge=3, le=MAX_CELLS)
     channels: int = setting(16, "ours", "channels of the supernet's first cells", ge=1, le=MAX_CHANNELS)
     epochs: int = setting(5, "paper", "epochs of search training", ge=1, le=MAX_EPOCHS)
+    least_steps: int = setting(
+        0,
+        "ours",
+        "steps of w that the stage takes at least: with fewer in its epochs it is given more, which are recorded",
+        ge=0,
+        le=MAX_STEPS,
+    )
     images: Images = setting(
         10_000, "paper", "size of D_sample before halving; a share up to 1.0 takes that part of the largest possible"
     )

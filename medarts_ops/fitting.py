@@ -17,7 +17,7 @@ from medarts_ops.data.search_data import SearchData
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.derived import least_batch
 from medarts_ops.observers import DatasetSummary, EvaluationStarted
-from medarts_ops.quantities import size_in_memory
+from medarts_ops.quantities import byte_size
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
@@ -207,13 +207,11 @@ def _checked_batch(training: Training, free: int, runtime: ResolvedRuntime) -> i
             training.what,
             training.batch,
             fitting,
-            size_in_memory(free),
+            byte_size(free),
         )
         return fitting
-    needed = size_in_memory(training.needed(training.memory(training.batch)))
-    wrong = (
-        f"{training.what} takes about {needed} of memory in batches of {training.batch}: {size_in_memory(free)} free"
-    )
+    needed = byte_size(training.needed(training.memory(training.batch)))
+    wrong = f"{training.what} takes about {needed} of memory in batches of {training.batch}: {byte_size(free)} free"
     others = "fewer channels or cells, or a lower dataset.resolution"
     if training.at_a_time > 1:
         others = f"fewer at a time (runtime.workers, runtime.stack), {others}"

@@ -7,6 +7,8 @@ import math
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_DAY = 24 * SECONDS_PER_HOUR
 
+BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB")
+
 
 def percent(share: float) -> str:
     """`61.25 %` for 0.6125."""
@@ -29,9 +31,11 @@ def distance(crowding: float) -> str:
     return f"{crowding:.3f}" if math.isfinite(crowding) else "∞"
 
 
-def size_in_memory(n_bytes: float) -> str:
-    """`512 MiB`, or from 1 GiB on `20.1 GiB`."""
-    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.0f} MiB"
+def byte_size(n_bytes: float) -> str:
+    """`12 bytes`, `3.4 MiB`, `512 MiB`, `20.1 GiB`: to three digits, and a GiB from 1,000 of them on."""
+    power = min(max(0, int(n_bytes).bit_length() - 1) // 10, len(BYTE_UNITS) - 1)
+    count = n_bytes / 1024**power
+    return f"{f'{count:,.0f}' if count >= 100 else f'{count:.3g}'} {BYTE_UNITS[power]}"
 
 
 def hours(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from math import ceil
 from typing import Any
 
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
@@ -15,8 +17,10 @@ from medarts_ops.fitting import fits, fitted_search
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.strategies.registry import check_strategy
-from medarts_ops.training.at_a_time import available_cores, stack_that_fits, workers_for
+from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
 from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_device
+
+_logger = logging.getLogger(__name__)
 
 
 def resolve_search_config(
@@ -30,8 +34,10 @@ def resolve_search_config(
         ConfigError: as `resolve_config_alone`, of which all but stems is before any image is read.
         MedartsError: for whatever is wrong with the data.
     """
-    found = _of_search(config)
+    _ = _of_search(config)
     data = prepare_search_data(config) if data is None else data
+    config = _with_epochs_for_steps(config, data)
+    found = _of_search(config)
     whole = data.summary.resolution
     seen = data.summary.search_resolution or whole
     resolved = _with_stems(config, found, seen, whole)
@@ -42,6 +48,24 @@ def resolve_search_config(
         stack = {"stack": stack_that_fits(resolved, data.stages)}
         resolved = resolved.model_copy(update={"runtime": resolved.runtime.model_copy(update=stack)})
     return fitted_search(resolved, data), data
+
+
+def _with_epochs_for_steps(config: SearchConfig, data: SearchData) -> SearchConfig:
+    """Stages with as many epochs as their `least_steps` take."""
+    stages = []
+    for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
+        epochs = max(stage.epochs, ceil(stage.least_steps / images.yardstick(stage.batch).steps))
+        if epochs > stage.epochs:
+            _logger.warning(
+                "stage %r: epochs raised from %d to %d, so that it has %d steps (stages.%d.least_steps)",
+                stage.name,
+                stage.epochs,
+                epochs,
+                stage.least_steps,
+                index,
+            )
+        stages.append(stage.model_copy(update={"epochs": epochs}))
+    return config.model_copy(update={"stages": tuple(stages)})
 
 
 def resolve_config_alone(config: SearchConfig, resolution: tuple[int, int]) -> ResolvedSearchConfig:
@@ -136,7 +160,7 @@ def _device_of(runtime: RuntimeConfig) -> Device:
 
 def _of_machine(runtime: RuntimeConfig, device: Device, workers: int) -> dict[str, Any]:
     amp = fast_amp(device) if runtime.amp == "auto" else runtime.amp
-    threads = max(1, available_cores() // workers) if runtime.threads == "auto" else runtime.threads
+    threads = share_of_cores(available_cores(), workers) if runtime.threads == "auto" else runtime.threads
     return {"device": str(device), "amp": amp, "threads": threads}
 
 

@@ -15,6 +15,7 @@ Origin = Literal["paper", "DARTS", "publication", "ours"]
 MAX_CELLS = 1_000
 MAX_CHANNELS = 100_000
 MAX_EPOCHS = 1_000_000
+MAX_STEPS = 1_000_000  # an epoch has one at least
 MAX_BATCH = 1_000_000
 MAX_IMAGES = 1_000_000_000
 MAX_SIDE = 4_096

@@ -34,7 +34,7 @@ def make_class_report() -> ClassReport:
         calibration_error=0.0325,
         loss=0.75,
         mistakes=(
-            Mistake(index=17, label=0, predicted=1, probability=0.98, png=png(40)),
+            Mistake(index=17, label=0, predicted=1, probability=0.98, file="viral/17.png", png=png(40)),
             Mistake(index=3, label=2, predicted=0, probability=0.91, png=png(200)),
         ),
     )

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "seeds", "value", "provenance", "published", "whole_file", "quantities", "visible"},
+    {"errors", "openmp", "seeds", "value", "provenance", "published", "whole_file", "quantities", "visible"},
     {"class_report", "space", "registry", "settings"},
     {
         "alpha",

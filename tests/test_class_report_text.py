@@ -32,7 +32,11 @@ def test_the_table_has_a_row_a_class_or_the_worst_ones():
 
 def test_a_mistake_is_told_by_names():
     report = make_class_report()
-    assert mistake_line(report, report.mistakes[0]) == "image 17: viral taken for bacterial, 98.00 % sure"
+    lines = [mistake_line(report, mistake) for mistake in report.mistakes]
+    assert lines == [
+        "viral/17.png: viral taken for bacterial, 98.00 % sure",
+        "image 3: normal taken for viral, 91.00 % sure",
+    ]
 
 
 def test_a_class_that_the_test_set_lacks_is_not_the_worst_and_has_no_recall():

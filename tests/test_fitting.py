@@ -81,7 +81,7 @@ def test_fit_takes_that_batch_says_so_and_records_it(monkeypatch, data, caplog):
     with caplog.at_level(logging.WARNING):
         found = fitted_search(config, data)
     assert [stage.batch for stage in found.stages] == [200, *(stage.batch for stage in config.stages[1:])]
-    assert re.search(r"stage 'init': batch lowered from 256 to 200, so that it fits into \d+ MiB", caplog.text)
+    assert re.search(r"stage 'init': batch lowered from 256 to 200, so that it fits into \S+ MiB", caplog.text)
     assert found == fitted_search(found, data), "what fits is left as it is"
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.quantities import counted, distance, duration, hours, millions, size_in_memory
+from medarts_ops.quantities import byte_size, counted, distance, duration, hours, millions
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,6 @@ def test_counts_are_in_millions_unless_small() -> None:
     assert (millions(3_349_342), millions(12_345)) == ("3.35 M", "12,345")
 
 
-def test_memory_is_in_units_of_1024_and_large_numbers_have_commas() -> None:
-    sizes = [size_in_memory(n_bytes) for n_bytes in (2**20, 2**30, 1.5 * 2**42)]
-    assert sizes == ["1 MiB", "1.0 GiB", "6,144.0 GiB"]
-
-
 def test_the_ends_of_a_front_are_infinitely_far() -> None:
     assert (distance(math.inf), distance(0.5)) == ("∞", "0.500")
 
@@ -49,3 +44,19 @@ def test_one_is_no_plural() -> None:
 
 def test_several_searches_are_no_searchs() -> None:
     assert (counted(1, "search"), counted(2, "search")) == ("1 search", "2 searches")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1,023 bytes"),
+        (1536, "1.5 KiB"),
+        (99.96 * 2**20, "100 MiB"),
+        (2**30 - 1, "1,024 MiB"),
+        (5 * 2**30, "5 GiB"),
+        (1500.4 * 2**30, "1,500 GiB"),
+    ],
+)
+def test_a_size_is_told_in_its_unit_to_three_digits(count: float, text: str) -> None:
+    assert byte_size(count) == text

@@ -34,6 +34,7 @@ from medarts_ops.resolving import (
 from medarts_ops.tasks import TrainingTask, derived_settings
 from medarts_ops.training import at_a_time
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
+from medarts_ops.value import identity_of
 
 STAGE = {"name": "only", "cells": 3, "channels": 2, "epochs": 1, "images": 1.0, "batch": 2, "population": 1}
 EVALUATION = make_evaluate_config_tiny()
@@ -75,6 +76,7 @@ def test_auto_on_a_machine_without_gpu_is_the_cpu_in_full_precision(monkeypatch)
 
 def test_workers_share_the_cores(monkeypatch):
     without_cuda(monkeypatch)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(resolving, "available_cores", lambda: 8)
     assert search_runtime(workers=3).threads == 2
     assert search_runtime(workers=16).threads == 1
@@ -156,6 +158,21 @@ def test_every_auto_is_a_number_once_a_search_starts(monkeypatch):
     assert isinstance(config, ResolvedSearchConfig) and len(data.stages) == len(config.stages)
     assert "auto" not in config.runtime.model_dump(exclude={"executor"}).values()
     assert config.runtime.stack == 1 and config.runtime.cuda_graphs == "off"
+
+
+def test_a_stage_gets_the_epochs_that_its_least_steps_take_and_says_so(caplog):
+    """Half of 12 images a class of 10, in batches of 16, are 4 steps of w an epoch; these epochs are recorded."""
+    stage = STAGE | {"images": 120, "batch": 16, "epochs": 2}
+    few, many, none = (asked(stages=[stage | {"least_steps": steps}]) for steps in (9, 8, 0))
+    raised, data = resolve_search_config(few)
+    assert raised.stages[0].epochs == 3
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == "stage 'only': epochs raised from 2 to 3, so that it has 9 steps (stages.0.least_steps)"
+    assert resolve_search_config(raised, data)[0] == raised
+    assert [resolve_search_config(each, data)[0].stages[0].epochs for each in (many, none)] == [2, 2]
+    by_hand = asked(stages=[stage | {"epochs": 3}])
+    assert identity_of(resolve_search_config(by_hand, data)[0]) == identity_of(raised)
+    assert len(caplog.records) == 1
 
 
 def test_a_given_stack_is_kept_and_data_that_are_there_are_not_loaded_again(monkeypatch):

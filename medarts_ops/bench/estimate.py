@@ -125,8 +125,9 @@ def _estimate_genotypes(
 
 
 class EvaluationEstimate(Value):
-    """A whole evaluation: seconds of a step, hours of training and testing on one device.
+    """A whole evaluation: hours of training and testing on one device, seconds of a batch.
 
+    A batch takes its part of the weights' update, too, which may be one for several (`accumulate`).
     `step_bytes` is about what a step holds at once beside weights and images, `memory_bytes` what training takes from
     the machine or the GPU beyond images.
     """
@@ -143,20 +144,21 @@ def estimate_evaluation(
     """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs."""
     device = Runtime.from_config(config.runtime).device
     timed = min(config.batch, TIMED_IMAGES) if device.type == "cpu" else config.batch
-    step = training_step(config.model_copy(update={"batch": timed}), genotype, size)
-    seconds = time_interleaved({"step": step}, repeats, device)["step"] * config.batch / timed
+    parts = training_step(config.model_copy(update={"batch": timed}), genotype, size)
+    seconds = time_interleaved(parts._asdict(), repeats, device)
+    step_seconds = seconds["batch"] * config.batch / timed + seconds["update"] / config.accumulate
     shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
     memory = evaluation_memory(config, genotype, shape)
     return EvaluationEstimate(
-        step_seconds=seconds,
+        step_seconds=step_seconds,
         step_bytes=memory.step,
         memory_bytes=int(held(config.runtime, memory)),
-        hours=evaluation_hours(config, images, seconds),
+        hours=evaluation_hours(config, images, step_seconds),
     )
 
 
 def evaluation_hours(config: ResolvedEvaluateConfig, images: tuple[int, int], step_seconds: float) -> float:
-    """Hours of an evaluation whose step takes so long; `images` are those to train and to test."""
+    """Hours of an evaluation whose batches take so long; `images` are those to train and to test."""
     to_train, to_test = images
     steps = config.epochs * (ceil(to_train / config.batch) + to_test / config.batch * TEST_SHARE)
     return steps * step_seconds / 3600

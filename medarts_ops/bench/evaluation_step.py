@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch.nn.functional as F
@@ -66,7 +67,19 @@ def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Ca
     return training_step(config, zoo_genotype(GENOTYPE), size)
 
 
-def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: ImageSize) -> Callable[[], object]:
+class StepParts(NamedTuple):
+    """A training step in the two parts that it has: what each batch takes, and the weights' update."""
+
+    batch: Callable[[], object]
+    update: Callable[[], object]
+
+    def __call__(self) -> None:
+        """The whole step."""
+        self.batch()
+        self.update()
+
+
+def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: ImageSize) -> StepParts:
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
@@ -78,7 +91,7 @@ def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: Imag
     training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()
     batch = made_up_batch(config.batch, size, runtime, seed=0)
-    return lambda: training.step(batch, config.drop_path)
+    return StepParts(lambda: training.step(batch, config.drop_path, is_last=False), training.update)
 
 
 def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:

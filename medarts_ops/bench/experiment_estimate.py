@@ -18,6 +18,9 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.value import Value
 
+TIMED_SETTINGS = {"cells", "channels", "batch", "accumulate", "auxiliary", "stem", "runtime"}
+"""The settings of an evaluation that the time of its batches depends on."""
+
 BYTES_PER_WEIGHT = 4
 COPIES = 2
 """Of an evaluation's weights: in the work directory, and as an artifact of its run."""
@@ -133,7 +136,7 @@ class _Timed:
         size = _size(dataset, side)
         shape = {"cells": config.cells, "channels": config.channels, "n_classes": size.n_classes}
         macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side), stem=config.stem)
-        fields = config.model_dump_json(include={"cells", "channels", "batch", "auxiliary", "stem", "runtime"})
+        fields = config.model_dump_json(include=TIMED_SETTINGS)
         key = f"{fields}{size.model_dump_json()}"
         images = images_of_epoch(config, dataset)
         if key not in self._evaluations:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.data.resolution import byte_size
+from medarts_ops.quantities import byte_size
 
 UNREADABLE = (
     OSError,

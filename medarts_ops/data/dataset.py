@@ -25,14 +25,16 @@ MOST_CLASSES = 8
 class LabelledImages:
     """`images [image, height, width, channel]` uint8 in 0…255, 1 or 3 channels, and `labels [image]` int64 from 0.
 
-    The arrays are taken as they are, not copied; nobody writes to them.
+    The arrays are taken as they are, not copied; nobody writes to them. `files` names each image's file, below the
+    dataset's folder; it is empty where images have none.
 
     Raises:
-        DataError: another dtype or number of axes, no image, other channels, a label too few or below 0.
+        DataError: another dtype or number of axes, no image, other channels, a label below 0, labels or files too few.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -48,6 +50,8 @@ class LabelledImages:
             raise DataError(f"images are {list(images.shape)}: allowed is one image at least, no axis empty")
         if images.shape[3] not in ALLOWED_CHANNELS:
             raise DataError(f"images have {images.shape[3]} channels: allowed are 1 (grayscale) and 3 (RGB)")
+        if len(self.files) not in (0, len(images)):
+            raise DataError(f"files are {len(self.files)}: allowed are {len(images)}, one for each image, or none")
         if labels.min() < 0:
             raise DataError(f"labels go down to {labels.min()}: allowed are 0, 1, 2, …")
 
@@ -56,7 +60,8 @@ class LabelledImages:
 
     def take(self, indices: NDArray[np.int64]) -> LabelledImages:
         """A copy of the images at `indices [image]`, in that order."""
-        return LabelledImages(self.images[indices], self.labels[indices])
+        files = tuple(self.files[index] for index in indices) if self.files else ()
+        return LabelledImages(self.images[indices], self.labels[indices], files)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,11 +60,19 @@ def load_folder(config: DatasetConfig) -> LoadedDataset:
     is_read[list(read.unreadable)] = False
     for what, role in (("training", slice(n_train)), ("test", slice(n_train, None))):
         _check_classes_are_left(what, all_labels[role], is_read[role], class_names)
-    images, labels, n_train = read.images, all_labels[is_read], int(is_read[:n_train].sum())
-    test = LabelledImages(images[n_train:], labels[n_train:]) if testing else None
-    left_out = left_out_in_words([str(path.relative_to(root)) for path in paths], read.unreadable)
+    names = [path.relative_to(root).as_posix() for path in paths]
+    files = tuple(name for name, there in zip(names, is_read, strict=True) if there)
+    found = partial(_part, LabelledImages(read.images, all_labels[is_read], files))
+    n_train = int(is_read[:n_train].sum())
+    test = found(slice(n_train, None)) if testing else None
+    left_out = left_out_in_words(names, read.unreadable)
     remarks = (*in_words(passed_over), *beside_class_folders(root, folders), *left_out)
-    return LoadedDataset(class_names, LabelledImages(images[:n_train], labels[:n_train]), test, source, remarks)
+    return LoadedDataset(class_names, found(slice(n_train)), test, source, remarks)
+
+
+def _part(images: LabelledImages, part: slice) -> LabelledImages:
+    """Not copied, unlike what `take` gives."""
+    return LabelledImages(images.images[part], images.labels[part], images.files[part])
 
 
 def _read(config: DatasetConfig, paths: Sequence[Path]) -> ReadFiles:

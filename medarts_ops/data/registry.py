@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from medarts_ops.config import DatasetConfig
 from medarts_ops.data.cifar import load_cifar
@@ -57,7 +58,7 @@ def _at_resolution(part: LabelledImages, config: DatasetConfig) -> LabelledImage
         check_affordable(n, height, width, channels)
         check_large_enough(height, width, "give --resolution N to enlarge them")
         return part
-    return LabelledImages(lanczos(part.images, side, side, config.fit), part.labels)
+    return replace(part, images=lanczos(part.images, side, side, config.fit))
 
 
 def _hold_out(

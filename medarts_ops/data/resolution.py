@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medarts_ops.errors import ConfigError, DataError
+from medarts_ops.quantities import byte_size
 from medarts_ops.settings import Fit
 
 if TYPE_CHECKING:
@@ -100,8 +101,3 @@ def check_affordable(n_images: int, height: int, width: int, channels: int) -> N
         f"give --resolution N. The {n_images:,} images take {byte_size(values * height * width)} of memory at their "
         f"own size, {byte_size(values * side * side)} at --resolution {side}"
     )
-
-
-def byte_size(n_bytes: int) -> str:
-    """`1.2 GB`, or `34 MB` below one gigabyte (powers of ten)."""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6))} MB"

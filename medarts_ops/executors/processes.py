@@ -17,6 +17,7 @@ from typing import Any
 
 from medarts_ops.config_runtime import ResolvedSearchRuntime
 from medarts_ops.executors.worker import Message, work
+from medarts_ops.openmp import wait_in_short_spins
 from medarts_ops.registry import registered
 from medarts_ops.tasks import Progress, Result, Task, Who
 
@@ -84,6 +85,7 @@ class ProcessExecutor:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=work, args=(theirs, self._config, self._parts), daemon=True)
+        wait_in_short_spins()  # in the worker: here torch may be imported already
         process.start()
         theirs.close()  # so that the worker's death closes the pipe
         worker = _Worker(process, ours)

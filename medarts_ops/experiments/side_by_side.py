@@ -7,7 +7,7 @@ from math import ceil
 from typing import Literal
 
 from medarts_ops.experiment import Arm, ExperimentPlan
-from medarts_ops.training.at_a_time import SPEED_OF_TWO_THREADS, available_cores
+from medarts_ops.training.at_a_time import available_cores, share_of_cores, speed_of_each
 
 
 def with_workers(
@@ -27,7 +27,7 @@ def with_workers(
         return plan
     cores = available_cores() if cores is None else cores
     at_a_time = _quickest(plan, open_threads, cores) if workers == "auto" else workers
-    threads = max(1, cores // at_a_time)
+    threads = share_of_cores(cores, at_a_time)
     arms = tuple(_with_threads(arm, threads) if arm.name in open_threads else arm for arm in plan.arms)
     return plan.model_copy(update={"workers": at_a_time, "arms": arms})
 
@@ -40,12 +40,7 @@ def _quickest(plan: ExperimentPlan, open_threads: Collection[str], cores: int) -
     fixed = [runtime.threads for name, runtime in runtimes.items() if name not in open_threads]
     if fixed:
         return max(1, min(n, cores // max(fixed)))
-    return min(range(1, min(n, cores) + 1), key=lambda workers: ceil(n / workers) / _speed(cores // workers))
-
-
-def _speed(threads: int) -> float:
-    """Of one process, against one of one thread."""
-    return float(SPEED_OF_TWO_THREADS ** (threads.bit_length() - 1))
+    return min(range(1, min(n, cores) + 1), key=lambda workers: ceil(n / workers) / speed_of_each(cores, workers))
 
 
 def _with_threads(arm: Arm, threads: int) -> Arm:

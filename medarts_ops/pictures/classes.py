@@ -30,7 +30,7 @@ LONGEST_NAME = 22  # letters of a class's name
 SHARES = "Blues"
 DARK = 0.55  # the share from which on light letters are read better
 
-TILE, GAP, WORDS = 1.25, 0.2, 0.5  # inches of a mistake's picture, between two, and below one
+TILE, GAP, WORDS = 1.25, 0.2, 0.62  # inches of a mistake's picture, between two, and below one
 TILES_A_ROW = 6
 
 
@@ -80,7 +80,8 @@ def mistakes_figure(report: ClassReport, name: str) -> Figure:
         axes = axes_at(figure, GAP + column * step, bottom, TILE, TILE, f"mistake {place}")
         _show(axes, mistake)
         label, predicted = (_short(report.classes[each].name) for each in (mistake.label, mistake.predicted))
-        words = f"{label}\n→ {predicted}\n{percent(mistake.probability)}, image {mistake.index}"
+        name = _short(mistake.name.rpartition("/")[2])  # the folder is the class, mostly
+        words = f"{label}\n→ {predicted}\n{percent(mistake.probability)}\n{name}"
         axes.set_xlabel(words, fontsize=LABEL_SIZE - 1, color=INK, linespacing=1.2, labelpad=3, parse_math=False)
     return figure
 

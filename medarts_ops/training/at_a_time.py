@@ -25,11 +25,22 @@ LARGEST_STACK = 16  # beyond it launches no longer cost anything beside the work
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
+    """The cores that this process may use: by its affinity, and by the share of the machine that its container has."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def share_of_cores(cores: int, processes: int) -> int:
+    """Threads of each of several processes on a CPU: its share, at least one, and no more than OMP_NUM_THREADS says."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested levels
+    limit = int(asked) if asked.isdecimal() and int(asked) else cores
+    return max(1, min(cores // processes, limit))
+
+
+def speed_of_each(cores: int, processes: int) -> float:
+    """How fast each of so many processes is, of which each has its share of the cores, against one of one thread."""
+    return float(SPEED_OF_TWO_THREADS ** (share_of_cores(cores, processes).bit_length() - 1))
 
 
 def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], device: torch.device) -> int:
@@ -56,9 +67,8 @@ def quickest_workers(stages: Sequence[StageConfig], cores: int) -> int:
     """
 
     def hours(workers: int) -> float:
-        threads = cores // workers
-        speed = SPEED_OF_TWO_THREADS ** (threads.bit_length() - 1)
-        return sum(ceil(stage.size / workers) * _work(stage) for stage in stages) / speed
+        work = sum(ceil(stage.size / workers) * _work(stage) for stage in stages)
+        return work / speed_of_each(cores, workers)
 
     return min(range(1, cores + 1), key=hours)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from medarts_ops.class_report import ClassReport, ClassScores, Mistake
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.thumbnails import png_thumbnail
+from medarts_ops.visible import visible
 
 CALIBRATION_BINS = 15  # as Guo et al. 2017
 MOST_MISTAKES = 24  # a contact sheet of six by four
@@ -87,6 +88,7 @@ def _worst_mistakes(
             label=int(test.labels[index]),
             predicted=int(predicted[index]),
             probability=float(confidences[index]),
+            file=visible(test.files[index]) if test.files else None,
             png=png_thumbnail(test.images[index]),
         )
         for index in worst.tolist()

@@ -184,9 +184,13 @@ class SupervisedTraining:
                 loss = loss + self._config.auxiliary.weight * of_auxiliary
         self._scaler.scale(loss * share).backward()
         if is_last:
-            clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
-            self._optimizer.zero_grad(set_to_none=True)
+            self.update()
         return main.detach().float(), hits(logits, batch.labels)
+
+    def update(self) -> None:
+        """The weights stepped by the gradients that batches left, which are gone afterwards."""
+        clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
+        self._optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Any]:
         # Only where there is something to keep: checkpoints of earlier releases have no such part.

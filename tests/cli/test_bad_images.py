@@ -40,7 +40,7 @@ def test_a_folder_that_can_not_be_searched_is_refused(make: Callable[[Path], str
     (here / "images").mkdir()
     message = make(here / "images")
     refused = invoke("search", "--dataset", "folder", "--data", "images", "--set", "stages.0.images=8")
-    assert_refused(refused, 1, message, after=f"reading images below {str(here / 'images')!r}\n")
+    assert_refused(refused, 1, message)
 
 
 def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> None:
@@ -54,8 +54,7 @@ def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> No
                 patch.setenv(variable, value)
             result = invoke("search", "--dataset", "folder", *words)
         message = "d\\udce9' is not in UTF-8, as journals and stores keep their text: rename it"
-        where = str(here / "d\udce9")
-        assert_refused(result, 1, message, after=f"reading images below {where!r}\n")
+        assert_refused(result, 1, message)
 
 
 @pytest.mark.parametrize(

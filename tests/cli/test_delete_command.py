@@ -16,7 +16,6 @@ from mlflow_server import MlflowServer
 from refusals import VARIABLES, invoke
 
 from medarts_ops.cli import delete
-from medarts_ops.cli.delete import size
 from medarts_ops.journal.lock import job_lock
 
 
@@ -156,10 +155,3 @@ def test_on_a_server_the_runs_go_and_the_artifacts_are_said_to_wait(here: Path) 
         assert "no searches yet" in invoke("runs", *words).stdout
     finally:
         server.stop()
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 * 2**30, "5.0 GiB")]
-)
-def test_sizes_are_told_in_their_unit(count: int, text: str) -> None:
-    assert size(count) == text

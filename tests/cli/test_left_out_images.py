@@ -60,5 +60,5 @@ def test_two_classes_of_two_images_ask_for_more_images(here: Path) -> None:
             Image.new("L", (16, 16), number).save(here / "photos" / name / f"{number}.png")
     refused = invoke("search", "--dataset", "folder", "--data", "photos", "--set", STAGE)
     message = "class 'cats' has 1 training images: D_sample needs 2 of each class"
-    assert_refused(refused, 1, message, after=f"reading images below {str(here / 'photos')!r}\n")
+    assert_refused(refused, 1, message)
     assert "add images to it" in refused.stderr and "raise" not in refused.stderr

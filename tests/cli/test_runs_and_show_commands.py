@@ -311,7 +311,7 @@ def test_an_evaluation_is_shown_class_by_class_with_its_surest_mistakes(here: Pa
         "%",
         *("bacterial", "(41)"),
     ]
-    assert "  image 17: viral taken for bacterial, 98.00 % sure" in lines
+    assert "  viral/17.png: viral taken for bacterial, 98.00 % sure" in lines
     data = json.loads(CliRunner().invoke(medarts, ["show", evaluation.run_id, "--json"]).stdout)
     assert data["classes"]["confusion"][0] == [53, 41, 30] and data["classes"]["mistakes"][0]["png"] is None
 

@@ -19,6 +19,7 @@ from medarts_ops.configs.presets import (
 )
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_parameters
+from medarts_ops.objectives.ranking_warnings import ENOUGH_STEPS
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
 from medarts_ops.space.zoo import zoo
 from medarts_ops.strategies.registry import STRATEGIES
@@ -125,6 +126,12 @@ def test_photos_are_evaluated_as_published_on_imagenet() -> None:
     # What a search of it counts is what is evaluated.
     search = resolve_config_alone(load_search_config("imagenet"), (112, 112))
     assert search.stem == "imagenet" and search.para_aug.model_dump() == sizes
+
+
+@pytest.mark.parametrize("name", ["folder", "npz", "imagenet"])
+def test_images_of_ones_own_are_searched_in_steps_enough_to_rank(name: str) -> None:
+    stages = load_search_config(name).stages
+    assert all(stage.least_steps >= ENOUGH_STEPS for stage in stages)
 
 
 def test_digits_are_neither_mirrored_nor_halved_nor_blanked() -> None:

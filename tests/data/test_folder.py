@@ -338,7 +338,7 @@ def test_a_resolution_makes_mixed_sizes_one_as_pil_does(tmp_path: Path) -> None:
 
 def test_large_images_ask_for_a_resolution_and_tell_their_memory(tmp_path: Path) -> None:
     _classes(tmp_path, "cat", "dog", height=200, width=300)
-    with pytest.raises(ConfigError, match="200×300: .*--resolution N.* 4 images take 1 MB"):
+    with pytest.raises(ConfigError, match="200×300: .*--resolution N.* 4 images take 703 KiB"):
         _load(tmp_path)
     assert _load(tmp_path, resolution=96).resolution == (96, 96)
 
@@ -476,3 +476,19 @@ def test_an_image_for_which_the_memory_is_short_is_not_left_out(
     monkeypatch.setattr(image_files, "read_header", short_of_memory)
     with pytest.raises(DataError, match=r"2 of 8 images can't be read, the first is '.*1.png' \(MemoryError\)"):
         _load(tmp_path, skip_unreadable=True)
+
+
+def test_each_image_knows_its_file_wherever_the_test_set_comes_from(tmp_path: Path) -> None:
+    _classes(tmp_path, "cat", "dog", n=4)
+    _tear(tmp_path / "cat" / "1.png", 0.5)
+    held_out = _load(tmp_path, skip_unreadable=True)
+    both = (*held_out.train.files, *held_out.test.files)
+    assert sorted(both) == ["cat/0.png", "cat/2.png", "cat/3.png", *(f"dog/{number}.png" for number in range(4))]
+    for part in (held_out.train, held_out.test):
+        for image, label, file in zip(part.images, part.labels, part.files, strict=True):
+            assert file.startswith(held_out.class_names[label])
+            assert np.array_equal(image, np.asarray(Image.open(tmp_path / file)).reshape(image.shape))
+    for part in ("train", "test"):
+        _classes(tmp_path / "parts" / part, "cat", "dog")
+    parts = _load(tmp_path / "parts", resolution=8)
+    assert parts.test.files == ("test/cat/0.png", "test/cat/1.png", "test/dog/0.png", "test/dog/1.png")

@@ -28,7 +28,10 @@ def threads(plan: ExperimentPlan) -> list[int]:
         ("auto", 1, (1, 1)),
     ],
 )
-def test_open_threads_share_the_cores(workers: int | Literal["auto"], cores: int, expected: tuple[int, int]) -> None:
+def test_open_threads_share_the_cores(
+    workers: int | Literal["auto"], cores: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
     plan = with_workers(make_plan(), workers, OPEN, cores=cores)
     assert (plan.workers, threads(plan)) == (expected[0], [expected[1]] * 2)
 

@@ -45,10 +45,10 @@ def test_it_stays_readable_with_many_classes(n, named, written):
         assert label.get_window_extent().x0 > 0
 
 
-def test_mistakes_are_shown_with_class_answer_probability_and_place():
+def test_mistakes_are_shown_with_class_answer_probability_and_file_or_place():
     figure = mistakes_figure(make_class_report(), "xray")
     words = [axes.get_xlabel() for axes in figure.axes]
-    assert words == ["viral\n→ bacterial\n98.00 %, image 17", "normal\n→ viral\n91.00 %, image 3"]
+    assert words == ["viral\n→ bacterial\n98.00 %\n17.png", "normal\n→ viral\n91.00 %\nimage 3"]
     (image,) = figure.axes[1].images
     assert np.asarray(image.get_array()) == pytest.approx(np.full((4, 6), 200 / 255))
     assert drawn_png(lambda: figure).startswith(b"\x89PNG")

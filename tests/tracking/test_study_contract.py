@@ -123,6 +123,7 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
         "min_survivors",
         "retries",
         "stages.0.name",
+        "stages.0.least_steps",
         "stages.0.population",
         *(key for key in flattened(config) if key.startswith(("runtime.", "stages.1.", "stages.2."))),
         "proposals.generations",

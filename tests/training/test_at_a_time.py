@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from factories import make_search_config_tiny, make_search_runtime
@@ -13,8 +15,10 @@ from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.training import at_a_time
 from medarts_ops.training.at_a_time import (
+    available_cores,
     individuals_that_fit,
     quickest_workers,
+    share_of_cores,
     stack_that_fits,
     workers_for,
 )
@@ -25,6 +29,11 @@ LONG_LAST = StageConfig(name="final", cells=8, epochs=15, images=20_000, survivo
 
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def nobody_limits_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
 
 
 @pytest.fixture
@@ -46,6 +55,26 @@ def test_one_core_is_one_worker():
 
 def test_more_workers_than_individuals_gain_nothing():
     assert quickest_workers([POPULATION.model_copy(update={"population": 3})], cores=16) <= 3
+
+
+@pytest.mark.parametrize(("limit", "threads"), [("3", 3), ("3,1", 3), ("16", 8), ("0", 8), ("many", 8), ("", 8)])
+def test_the_environment_may_limit_the_threads_of_a_process(monkeypatch, limit, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert share_of_cores(cores=16, processes=2) == threads
+    assert share_of_cores(cores=1, processes=2) == 1
+
+
+def test_processes_of_one_thread_by_the_environment_are_as_many_as_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert quickest_workers([POPULATION], cores=4) == 4
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    """joblib's own limit stands for a container's, which a test can't set."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert available_cores() == 1
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    assert 1 <= available_cores() <= len(os.sched_getaffinity(0))
 
 
 def test_given_threads_leave_the_other_cores_to_other_workers(two_cores):

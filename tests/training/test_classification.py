@@ -24,7 +24,8 @@ NAMES = ("ant", "bee", "cow")
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 2], [40, 15, 5])
 LOGITS = torch.tensor(RNG.normal(size=(60, 3)) + np.eye(3)[LABELS]).float()
-IMAGES = LabelledImages(RNG.integers(0, 255, (60, 9, 7, 3)).astype(np.uint8), LABELS)
+FILES = tuple(f"{NAMES[label]}/\x1b{place}.png" for place, label in enumerate(LABELS))
+IMAGES = LabelledImages(RNG.integers(0, 255, (60, 9, 7, 3)).astype(np.uint8), LABELS, FILES)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,7 @@ def test_mistakes_are_the_surest_first_and_carry_their_images(report):
     surest = sorted(wrong, key=lambda place: -probabilities[place].max())[:24]
     assert [mistake.index for mistake in report.mistakes] == surest
     first = report.mistakes[0]
+    assert first.name == first.file == f"{NAMES[first.label]}/\\x1b{surest[0]}.png"  # as it may be shown
     assert (first.label, first.predicted) == (LABELS[surest[0]], probabilities[surest[0]].argmax())
     assert first.probability == pytest.approx(probabilities[surest[0]].max())
     picture = Image.open(io.BytesIO(base64.b64decode(first.png or "")))

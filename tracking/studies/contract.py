@@ -34,6 +34,7 @@ _DIFFERS_FREELY = {
     "min_survivors": "whether a search goes on, not what an individual comes to",
     "retries": "an individual that is trained again comes to the same",
     "stages.0.name": "a name",
+    "stages.0.least_steps": "the epochs that it comes to count",
     "stages.0.population": "how many there are, not what one comes to",
     "proposals.generations": "likewise",
     "proposals.study": "the study's own name",
