@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @config_options
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what it would train and cost, from a few timed steps.")
-@places_options("tracking_uri", "work_dir", "pictures")
+@places_options("tracking_uri", "work_dir", "pictures", "system_metrics")
 @json_option
 @click.pass_context
 def command(
@@ -95,6 +95,7 @@ def command(
             experiment=places.experiment,
             work_dir=places.work_dir,
             pictures=places.pictures,
+            system_metrics=places.system_metrics,
             observers=(EvaluationProgress(board),),
         )
     show_evaluation(trained, places, as_json)

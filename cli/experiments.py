@@ -59,6 +59,7 @@ def carry_out(
             storage=places.storage,
             work_dir=places.work_dir,
             pictures=places.pictures,
+            system_metrics=places.system_metrics,
             fresh=how.fresh,
             observers=(progress,),
             on_training=progress.on_training,

@@ -25,14 +25,22 @@ def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSear
     """Go on with a search to its end."""
     from medarts_ops.tracking.resume import resumed_search
 
-    return resumed_search(job, storage=places.storage, pictures=places.pictures, observers=(SearchProgress(board),))
+    return resumed_search(
+        job,
+        storage=places.storage,
+        pictures=places.pictures,
+        system_metrics=places.system_metrics,
+        observers=(SearchProgress(board),),
+    )
 
 
 def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
     """Go on with an evaluation to its end."""
     from medarts_ops.tracking.resume import resumed_evaluation
 
-    return resumed_evaluation(job, pictures=places.pictures, observers=(EvaluationProgress(board),))
+    return resumed_evaluation(
+        job, pictures=places.pictures, system_metrics=places.system_metrics, observers=(EvaluationProgress(board),)
+    )
 
 
 def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> TrackedExperiment:
@@ -45,6 +53,7 @@ def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> Tracked
         job,
         storage=places.storage,
         pictures=places.pictures,
+        system_metrics=places.system_metrics,
         observers=(progress,),
         on_training=progress.on_training,
     )

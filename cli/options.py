@@ -19,7 +19,7 @@ from medarts_ops.configs.loader import DATA_VARIABLE, Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Command = Callable[..., None]
-Place = Literal["tracking_uri", "experiment", "storage", "work_dir", "pictures"]
+Place = Literal["tracking_uri", "experiment", "storage", "work_dir", "pictures", "system_metrics"]
 
 SETTINGS = {
     "dataset": "dataset.name",
@@ -153,7 +153,7 @@ _PLACES = "medarts_ops.cli.options.places"
 
 @dataclass(frozen=True)
 class Places:
-    """Where a command's runs, studies and folders are, and whether pictures are logged there.
+    """Where a command's runs, studies and folders are, and what is logged there beside the job itself.
 
     `tracking_uri` and `storage` are None for those of the current folder, `experiment` is for all that the store has,
     and for our own where something new is made. `given` are the fields that the command line
@@ -165,6 +165,7 @@ class Places:
     storage: str | None = None
     work_dir: Path = Path("medarts-work")
     pictures: bool = True
+    system_metrics: bool = False
     given: frozenset[str] = frozenset()
 
     @property
@@ -231,6 +232,14 @@ _PLACE_OPTIONS = {
         envvar="MEDARTS_PICTURES",
         show_envvar=True,
         help="Log pictures and the report with the runs; a second or two for each individual.",
+    ),
+    "system_metrics": _place_option(
+        "--system-metrics",
+        is_flag=True,
+        default=Places.system_metrics,
+        envvar=["MEDARTS_SYSTEM_METRICS", "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"],
+        show_envvar=True,
+        help="Log how busy processor, memory, disk, network and GPU are while the job runs, every ten seconds.",
     ),
 }
 

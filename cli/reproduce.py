@@ -59,7 +59,7 @@ _networks_option = click.option(
     type=click.IntRange(1, MAX_NETWORKS),
     help="How many networks, three at least.  [default: 10, at scale small fewer]",
 )
-_places_options = places_options("tracking_uri", "storage", "work_dir", "pictures")
+_places_options = places_options("tracking_uri", "storage", "work_dir", "pictures", "system_metrics")
 
 
 @click.group(cls=ExperimentGroup)

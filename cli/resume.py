@@ -13,7 +13,7 @@ from medarts_ops.cli.options import Places, json_option, places_options
 
 @click.command(short_help="Go on with a job that was stopped or killed.")
 @click.argument("job", metavar="RUN_ID|NAME", shell_complete=completion.runs)
-@places_options("tracking_uri", "storage", "work_dir", "pictures")
+@places_options("tracking_uri", "storage", "work_dir", "pictures", "system_metrics")
 @json_option
 def command(places: Places, *, job: str, as_json: bool) -> None:
     """Go on with a search, an evaluation or an experiment: by name, by the id of its run, or by a run below a search's.

@@ -29,7 +29,7 @@ PLANNED_STEPS = 3
 @search_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
-@places_options("tracking_uri", "storage", "work_dir", "pictures")
+@places_options("tracking_uri", "storage", "work_dir", "pictures", "system_metrics")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bool, as_json: bool) -> None:
@@ -69,6 +69,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             storage=places.storage,
             work_dir=places.work_dir,
             pictures=places.pictures,
+            system_metrics=places.system_metrics,
             observers=(SearchProgress(board),),
             evaluate=evaluate,
         )

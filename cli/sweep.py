@@ -59,7 +59,7 @@ UNASKED_TRAININGS = 32
 @several_seeds_options
 @experiment_options()
 @click.option("--yes", is_flag=True, help=f"Also train more than {UNASKED_TRAININGS} times.")
-@places_options("tracking_uri", "storage", "work_dir", "pictures")
+@places_options("tracking_uri", "storage", "work_dir", "pictures", "system_metrics")
 @click.pass_context
 def command(
     ctx: click.Context,

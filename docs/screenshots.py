@@ -39,7 +39,7 @@ from rich.console import Console
 from rich.text import Text
 from selenium.webdriver import Chrome
 
-from medarts_ops.tracking.reading.links import compared_runs_link
+from medarts_ops.tracking.reading.links import compared_runs_link, experiment_link
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 from medarts_ops.tracking.stores.stored_run import StoredRun
@@ -104,7 +104,7 @@ def chosen(store: RunStore, name: str | None) -> Shown:
 
 def take_runs(driver: Chrome, pages: str, shown: Shown) -> None:
     """The table of runs, the search and all its stages opened."""
-    open_mlflow(driver, f"{pages}/#/experiments/{shown.search.experiment_id}/runs?workflowType=machine_learning")
+    open_mlflow(driver, experiment_link(pages, shown.search.experiment_id))
     wait_for_text(driver, shown.search.name)
     hidden = ("Dataset", "Source", "Models")
     show_columns(driver, *hidden, "accuracy", "params", "hours", "front", KIND_TAG, ORIGIN_TAG)

@@ -67,7 +67,7 @@ TRACKING_FLOORS = [
 """The same within tracking/: its folders, and on top the files that compose them."""
 
 TRACKING_HOMES = {
-    "mlflow": {"stores", "runs/logged_model.py", "runs/photo_model.py"},
+    "mlflow": {"stores", "runs/logged_model.py", "runs/photo_model.py", "runs/system_metrics.py"},
     "optuna": {"stores", "studies", "deletion.py", "recorders.py", "search.py"},
     "sqlalchemy": {"stores"},
 }

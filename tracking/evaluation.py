@@ -52,6 +52,7 @@ def tracked_evaluation(
     experiment: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
@@ -66,6 +67,7 @@ def tracked_evaluation(
         config, name, tracking_uri, experiment, work_dir, observers: as for `tracked_search`, but for studies. What is
             trained of a run goes to the experiment of its search, wherever that is.
         pictures: log pictures, and the report of the search anew, too.
+        system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
 
     Raises:
         ConfigError: both or none of `run_id` and `genotype`, or a bad name.
@@ -81,7 +83,7 @@ def tracked_evaluation(
     check_name_is_free(store, "evaluation", name)
     with new_folder(Path(work_dir), name) as folder:
         write_place(folder, place)
-        recorder = evaluation_recorder(store, folder, pictures=pictures)
+        recorder = evaluation_recorder(store, folder, pictures=pictures, system_metrics=system_metrics)
         patient = PatientObserver[EvaluationEvent](recorder.observer)
         result = run_evaluation(resolved, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
     return finished_evaluation(result, name, recorder, patient.waiting)

@@ -93,6 +93,7 @@ def tracked_experiment(
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     fresh: bool = False,
     observers: Sequence[ExperimentObserver] = (),
     on_training: OnTraining | None = None,
@@ -106,6 +107,7 @@ def tracked_experiment(
         name: the experiment's: its folder and its run; made of what it is and the time if None.
         tracking_uri, experiment, storage, work_dir: as for `tracked_search`.
         pictures: log the figure and the report; trainings of an experiment have no pictures of their own.
+        system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event of the experiment, after MLflow.
         on_training: told of every event of each training.
 
@@ -118,7 +120,7 @@ def tracked_experiment(
     _check_names_are_free(store, name, plan)
     plan = plan.model_copy(update={"fresh": fresh})
     with new_folder(Path(work_dir), name) as folder:
-        recorder = experiment_recorder(store, folder, pictures=pictures)
+        recorder = experiment_recorder(store, folder, pictures=pictures, system_metrics=system_metrics)
         patient = PatientObserver[ExperimentEvent](recorder.observer)
         tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
         result = run_experiment(plan, folder, observers=(patient, *observers), tracker=tracker)
@@ -148,6 +150,7 @@ def sweep(
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     fresh: bool = False,
     observers: Sequence[ExperimentObserver] = (),
     on_training: OnTraining | None = None,
@@ -162,6 +165,7 @@ def sweep(
         storage=storage,
         work_dir=work_dir,
         pictures=pictures,
+        system_metrics=system_metrics,
         fresh=fresh,
         observers=observers,
         on_training=on_training,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from optuna.storages import BaseStorage
 
@@ -30,10 +30,12 @@ from medarts_ops.tracking.reading.jobs import home_of
 from medarts_ops.tracking.runs.completed_store import CompletedStore
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
+from medarts_ops.tracking.runs.job_observer import JobObserver
 from medarts_ops.tracking.runs.journal_copy import JournalCopy
 from medarts_ops.tracking.runs.picture_log import SearchPictures, log_evaluation_pictures, log_experiment_pictures
 from medarts_ops.tracking.runs.report_log import log_experiment_report, renew_report
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
+from medarts_ops.tracking.runs.system_metrics import SystemMetrics
 from medarts_ops.tracking.studies import stage_record
 from medarts_ops.tracking.studies.proposer import make_proposer
 
@@ -84,13 +86,14 @@ def search_recorder(
     dataset: DatasetSummary,
     *,
     pictures: bool,
+    system_metrics: bool = False,
     completed: CompletedStore | None = None,
 ) -> SearchRecorder:
     """Whoever writes a search down, in order: the others' records and pictures belong to runs that MLflow has made.
 
     Its runs go into `store`, its studies into `studies`; its `folder` bears its name. With `pictures` the report is
-    logged, too. A search that does not go on is told to `completed`, which is of that store: its runs get what they
-    lack, and stay stopped.
+    logged, too, with `system_metrics` how busy the machine is. A search that does not go on is told to `completed`,
+    which is of that store: its runs get what they lack, and stay stopped.
 
     Raises:
         ConfigError: the study of its proposals was filled under other settings.
@@ -110,15 +113,24 @@ def search_recorder(
     def report(event: SearchFinished) -> None:
         renew_report(store, mlflow.run_id, folder.parent, completed)
 
-    observers: list[SearchObserver] = [mlflow, JournalCopy(writer, folder, lambda: mlflow.run_id)]
-    observers += [ProposalRecorder(proposer), When(StageFinished, record)]
+    observers: list[SearchObserver] = [mlflow, *_measuring(store, mlflow, system_metrics)]
+    observers += [
+        JournalCopy(writer, folder, lambda: mlflow.run_id),
+        ProposalRecorder(proposer),
+        When(StageFinished, record),
+    ]
     if pictures:
         observers += [SearchPictures(writer, mlflow), When(SearchFinished, report)]
     return SearchRecorder(FanOut[SearchEvent](observers), mlflow, proposer)
 
 
 def evaluation_recorder(
-    store: RunStore, folder: Path, *, pictures: bool, completed: CompletedStore | None = None
+    store: RunStore,
+    folder: Path,
+    *,
+    pictures: bool,
+    system_metrics: bool = False,
+    completed: CompletedStore | None = None,
 ) -> EvaluationRecorder:
     """Whoever writes an evaluation down, below the runs that its folder names, in order as for `search_recorder`.
 
@@ -142,12 +154,19 @@ def evaluation_recorder(
         if search is not None:
             renew_report(store, search, folder.parent, completed)
 
-    observers: list[EvaluationObserver] = [mlflow, When(EvaluationFinished, draw)] if pictures else [mlflow]
+    observers: list[EvaluationObserver] = [mlflow, *_measuring(store, mlflow, system_metrics)]
+    if pictures:
+        observers.append(When(EvaluationFinished, draw))
     return EvaluationRecorder(FanOut[EvaluationEvent](observers), mlflow)
 
 
 def experiment_recorder(
-    store: RunStore, folder: Path, *, pictures: bool, completed: CompletedStore | None = None
+    store: RunStore,
+    folder: Path,
+    *,
+    pictures: bool,
+    system_metrics: bool = False,
+    completed: CompletedStore | None = None,
 ) -> ExperimentRecorder:
     """Whoever writes an experiment down, whose `folder` bears its name, in order as for `search_recorder`.
 
@@ -161,8 +180,14 @@ def experiment_recorder(
         log_experiment_pictures(writer, mlflow)
         log_experiment_report(store, mlflow, completed)
 
-    observers: list[ExperimentObserver] = [mlflow, When(ExperimentFinished, draw)] if pictures else [mlflow]
+    observers: list[ExperimentObserver] = [mlflow, *_measuring(store, mlflow, system_metrics)]
+    if pictures:
+        observers.append(When(ExperimentFinished, draw))
     return ExperimentRecorder(FanOut[ExperimentEvent](observers), mlflow)
+
+
+def _measuring(store: RunStore, job: JobObserver[Any, Any], wanted: bool) -> list[SystemMetrics]:
+    return [SystemMetrics(store.uri, lambda: job.known_run_id)] if wanted else []
 
 
 def evaluation_home(store: RunStore, folder: Path) -> RunStore:

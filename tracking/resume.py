@@ -50,6 +50,7 @@ def resumed_search(
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     observers: Sequence[SearchObserver] = (),
 ) -> TrackedSearch:
     """Go on with a search that was stopped or killed, in its own runs and studies.
@@ -61,6 +62,7 @@ def resumed_search(
         search: the search's name, the id of its run or of one below it, or the job that was found.
         tracking_uri, experiment, storage, work_dir: the places that it began with.
         pictures: log pictures and the report, too.
+        system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event, after MLflow; of those that happened before, too.
 
     Raises:
@@ -77,7 +79,9 @@ def resumed_search(
         _restore(job, store)
     started = Journal.open(job.folder, SEARCH).started
     studies = open_study_storage(storage)
-    recorder = search_recorder(store, studies, job.folder, started.config, started.dataset, pictures=pictures)
+    recorder = search_recorder(
+        store, studies, job.folder, started.config, started.dataset, pictures=pictures, system_metrics=system_metrics
+    )
     patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
     result = resume_search(job.folder, proposer=proposer, observers=(patient, *observers))
     return finished_search(result, recorder, patient.waiting)
@@ -91,6 +95,7 @@ def resumed_experiment(
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     observers: Sequence[ExperimentObserver] = (),
     on_training: OnTraining | None = None,
 ) -> TrackedExperiment:
@@ -99,7 +104,7 @@ def resumed_experiment(
     Args:
         given: its name, its run's id, or the job that was found.
         tracking_uri, experiment, storage, work_dir: the places that it began with.
-        pictures, observers, on_training: as for `tracked_experiment`.
+        pictures, system_metrics, observers, on_training: as for `tracked_experiment`.
 
     Raises:
         SearchError: no folder of that experiment, or one that another process works on.
@@ -116,7 +121,7 @@ def resumed_experiment(
         )
     store = home_of(job.opened_store(create=True), "experiment", job.name)
     plan = Journal.open(job.folder, EXPERIMENT).started.plan
-    recorder = experiment_recorder(store, job.folder, pictures=pictures)
+    recorder = experiment_recorder(store, job.folder, pictures=pictures, system_metrics=system_metrics)
     patient = PatientObserver[ExperimentEvent](recorder.observer)
     tracker = TrackedTrainings(store, plan, recorder, storage, on_training)
     result = resume_experiment(job.folder, observers=(patient, *observers), tracker=tracker)
@@ -141,6 +146,7 @@ def resumed_evaluation(
     experiment: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     observers: Sequence[EvaluationObserver] = (),
 ) -> TrackedEvaluation:
     """Go on with an evaluation that was stopped or killed, in its own run. One that is finished is told again.
@@ -149,6 +155,7 @@ def resumed_evaluation(
         evaluation: its name, its run's id, or the job that was found.
         tracking_uri, experiment, work_dir: the places that it began with.
         pictures: log pictures, and the report of the search anew, too.
+        system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event, after MLflow; of those that happened before, too.
 
     Raises:
@@ -165,7 +172,7 @@ def resumed_evaluation(
             "--work-dir names where it was started, or evaluate again"
         )
     store = evaluation_home(job.opened_store(create=True), job.folder)
-    recorder = evaluation_recorder(store, job.folder, pictures=pictures)
+    recorder = evaluation_recorder(store, job.folder, pictures=pictures, system_metrics=system_metrics)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     result = resume_evaluation(job.folder, observers=(patient, *observers))
     return finished_evaluation(result, job.name, recorder, patient.waiting)

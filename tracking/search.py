@@ -56,6 +56,7 @@ def tracked_search(
     storage: str | None = None,
     work_dir: str | Path = "medarts-work",
     pictures: bool = True,
+    system_metrics: bool = False,
     observers: Sequence[SearchObserver] = (),
     evaluate: Mapping[str, JsonValue] = MappingProxyType({}),
 ) -> TrackedSearch:
@@ -72,6 +73,7 @@ def tracked_search(
         storage: Optuna storage; `sqlite:///optuna.db` in the current folder if None.
         work_dir: where the search's folder is made.
         pictures: log pictures and the report, too; a second or two for each individual.
+        system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event, after MLflow.
         evaluate: settings of evaluations, kept with the search: `medarts evaluate` begins from them.
 
@@ -88,7 +90,9 @@ def tracked_search(
     check_name_is_free(store, "search", search_id)
     _check_studies_are_free(search_id, studies)
     with new_folder(Path(work_dir), search_id) as folder:
-        recorder = search_recorder(store, studies, folder, resolved, data.summary, pictures=pictures)
+        recorder = search_recorder(
+            store, studies, folder, resolved, data.summary, pictures=pictures, system_metrics=system_metrics
+        )
         patient, proposer = PatientObserver[SearchEvent](recorder.observer), PatientProposer(recorder.proposer)
         with _warning_of_what_waits(search_id, patient):
             listeners = (patient, *observers)

@@ -75,7 +75,8 @@ GENOTYPE_TAG = "medarts.genotype_hash"  # equal for equal genotypes; of evaluati
 # MLflow's own tags that we set or read
 
 PARENT_TAG = "mlflow.parentRunId"  # the run that MLflow shows this one below
-NOTE_TAG = "mlflow.note.content"  # the text on top of a run's page
+NOTE_TAG = "mlflow.note.content"  # the text on top of a run's page, or of an experiment's
+EXPERIMENT_PURPOSE_TAG = "mlflow.experimentKind"  # of an experiment of MLflow's: what it is for
 
 # Attributes of Optuna's studies and trials
 

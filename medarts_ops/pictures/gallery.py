@@ -83,7 +83,7 @@ def pictures_of_search(result: SearchResult) -> dict[str, Draw]:
 def pictures_of_evaluation(result: EvaluationResult, name: str) -> dict[str, Draw]:
     """Cells, training, and where it is known what is taken for what, with the surest mistakes.
 
-    Error against size is `picture_of_sizes`, since it takes other evaluations.
+    Error against size is `pictures_of_sizes`, since it takes other evaluations.
     """
     pictures: dict[str, Draw] = {
         "genotype": lambda: genotype_figure(result.genotype, name),
@@ -97,6 +97,13 @@ def pictures_of_evaluation(result: EvaluationResult, name: str) -> dict[str, Dra
     return pictures
 
 
-def picture_of_sizes(sizes: Sequence[EvaluatedSize], dataset: str) -> Draw:
-    """Error against size of evaluations on the same images, beside Table III where that has them."""
-    return lambda: parameters_figure(sizes, dataset, table_of(dataset))
+def pictures_of_sizes(sizes: Sequence[EvaluatedSize], dataset: str) -> dict[str, Draw]:
+    """Error against size of evaluations on the same images, beside Table III where that has them.
+
+    None where all lie on one point that nothing stands beside: it says nothing. A size or an error that is not known,
+    or not finite, was left out by the caller.
+    """
+    table = table_of(dataset)
+    if table is None and len({(one.parameters, one.test_error) for one in sizes}) < 2:
+        return {}
+    return {"parameters": lambda: parameters_figure(sizes, dataset, table)}

@@ -11,7 +11,6 @@ from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.pictures import gallery
 from medarts_ops.pictures.figures import Draw, drawn_svg
 from medarts_ops.pictures.parameters import EvaluatedSize
-from medarts_ops.published import table_of
 from medarts_ops.report.values import SearchReport
 from medarts_ops.strategies.reading import reader_of
 
@@ -84,7 +83,7 @@ ALTS = {
 
 
 def _sizes(report: SearchReport) -> dict[str, tuple[str, Draw]]:
-    """Error against size on the newest evaluation's images; none where that is a point alone."""
+    """Error against size on the newest evaluation's images."""
     if not report.evaluations:
         return {}
     dataset = report.evaluations[-1].started.dataset
@@ -93,6 +92,5 @@ def _sizes(report: SearchReport) -> dict[str, tuple[str, Draw]]:
         for one in report.evaluations
         if one.started.dataset.fingerprint == dataset.fingerprint
     ]
-    if len(points) < 2 and table_of(dataset.name) is None:
-        return {}
-    return {"parameters": ("test error against parameters", gallery.picture_of_sizes(points, dataset.name))}
+    drawn = gallery.pictures_of_sizes(points, dataset.name)
+    return {place: ("test error against parameters", draw) for place, draw in drawn.items()}

@@ -1,11 +1,13 @@
-"""The summary of a finished search that MLflow shows on top of its run."""
+"""The summaries that MLflow shows on top of a finished search's run, and of a stage's."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 from medarts_ops.individual import SearchResult, StageResult
 from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import exact_objective
-from medarts_ops.quantities import duration, percent
+from medarts_ops.quantities import counted, duration, percent
 
 
 def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:
@@ -31,6 +33,25 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
         f"To train what was found at full size: `medarts evaluate {search_run_id}`.",
     ]
     return "\n".join(lines)
+
+
+def stage_note(stage: StageResult, best_run_id: str | None, chosen: Collection[str]) -> str:
+    """Markdown: what came of its individuals, and who goes on; `best_run_id` is None where all failed."""
+    failed = f", {len(stage.failed)} of them failed" if stage.failed else ""
+    lines = [f"{counted(len(stage.ranked) + len(stage.failed), 'individual')}{failed}; {duration(stage.seconds)}."]
+    if best_run_id is not None:
+        values = stage.best.evaluated.objectives.items()
+        objectives = ", ".join(f"{name} {exact_objective(name, value)}" for name, value in values)
+        lines[0] = f"**{stage.best.id}** (run `{best_run_id}`) is the best: {objectives}. {lines[0]}"
+        lines += ["", f"On front 0: {_ids(one.id for one in stage.ranked if one.front == 0)}."]
+        lines += ["", f"Chosen: {_ids(one.id for one in stage.ranked if one.id in chosen)}."]
+    lines += ["", *(f"**Warning:** {warning}.\n" for warning in ranking_warnings(stage))]
+    lines.append("The ranking: `population.json`; the front to hover over: `pictures/front.html`.")
+    return "\n".join(lines)
+
+
+def _ids(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nobody"
 
 
 def _stage_line(stage: StageResult) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from medarts_ops.class_report_text import COLUMNS, class_rows, facts_of
 from medarts_ops.config_writing import settings_file, shown
@@ -51,6 +53,7 @@ def _environment() -> Environment:
     sentences = (collapse_warning, how_made, class_rows, facts_of, ranking_warnings)
     environment.filters |= {
         **{each.__name__: each for each in (*formats, *sentences)},
+        "breakable": _breakable,
         "darts": format_darts,
         "exact": lambda value, name: exact_objective(name, value),
         "stop": lambda stop: f"{stop.epoch + 1} ({stop.criterion})",
@@ -58,6 +61,11 @@ def _environment() -> Environment:
     }
     environment.tests["of_counted_network"] = is_of_counted_network
     return environment
+
+
+def _breakable(path: str) -> Markup:
+    """A setting's name, which a line may end within, after a dot or an underscore."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(visible(path)))))
 
 
 def _shown_whole(value: Any) -> Any:

@@ -19,6 +19,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 PATIENCE = 60.0
 """Seconds that a page may take to show something: MLflow's is large, and machines are busy."""
 
+PAPER = 688
+"""CSS pixels of a page of A4 between margins of 14 mm."""
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # which root can't have
@@ -35,6 +38,10 @@ FLAGS = (
 VISIBLE_TEXT = "return document.body ? document.body.innerText : '';"
 LAID_OUT = "return [...document.querySelectorAll(arguments[0])].filter(each => each.getClientRects().length);"
 
+CUT_TABLES = """
+return [...document.querySelectorAll('table')].filter(each => each.scrollWidth > each.parentElement.clientWidth + 1)
+  .map(each => `${each.innerText.slice(0, 60)}: ${each.scrollWidth} of ${each.parentElement.clientWidth}`);
+"""
 CONTRASTS = """
 const channel = value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 const light = colour => {
@@ -111,6 +118,24 @@ def set_colour_scheme(driver: Chrome, scheme: str) -> None:
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
+@contextmanager
+def print_look(driver: Chrome, scheme: str = "light") -> Iterator[None]:
+    """Lets pages look as they are printed on A4, from a system of that colour scheme."""
+    set_viewport(driver, PAPER, 1000)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def printed_pages(driver: Chrome) -> int:
+    """How many pages of A4 the page takes."""
+    printed = driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    return base64.b64decode(printed["data"]).count(b"/Type /Page\n")
+
+
 def full_page_screenshot(driver: Chrome, path: Path) -> None:
     """Write all of the page as a PNG, what lies below the viewport too."""
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})
@@ -125,6 +150,12 @@ def console_errors(driver: Chrome) -> list[str]:
 def scroll_width(driver: Chrome) -> int:
     """The width that the page's content takes: more than the viewport's means that it scrolls sideways."""
     return int(driver.execute_script("return document.documentElement.scrollWidth;"))
+
+
+def cut_tables(driver: Chrome) -> list[str]:
+    """The beginnings of the tables that are wider than what holds them."""
+    found: list[str] = driver.execute_script(CUT_TABLES)
+    return found
 
 
 def page_text(driver: Chrome) -> str:

@@ -11,6 +11,12 @@ from selenium.webdriver import Chrome
 
 ASSISTANT_CLOSE = '[data-component-id="mlflow.assistant.chat_panel.close"]'
 COLUMNS = '[data-testid="column-selection-dropdown"]'
+PRESS = """
+const found = [...document.querySelectorAll('button, [role="radio"], label, a')].find(
+  each => each.innerText.trim() === arguments[0]);
+if (found) found.click();
+return Boolean(found);
+"""
 ROWS = """
 const places = {};
 for (const row of document.querySelectorAll('.ag-row[row-index]')) {
@@ -71,6 +77,11 @@ def open_mlflow(driver: Chrome, url: str) -> None:
         wait_for_elements(driver, ASSISTANT_CLOSE)[0].click()
         wait_until(driver, lambda: not driver.execute_script(f"return document.querySelector('{ASSISTANT_CLOSE}');"))
         driver.execute_script("localStorage.setItem('medarts-assistant-closed', 'true');")
+
+
+def press(driver: Chrome, text: str) -> None:
+    """Press what has this text, and no other."""
+    wait_until(driver, lambda: driver.execute_script(PRESS, text))
 
 
 def rows(driver: Chrome) -> list[Row]:

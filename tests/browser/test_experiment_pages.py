@@ -9,7 +9,9 @@ import pytest
 from browser.chromium import (
     console_errors,
     contrasts,
+    cut_tables,
     open_page,
+    print_look,
     scroll_width,
     set_colour_scheme,
     set_viewport,
@@ -48,6 +50,18 @@ def test_it_fits_every_width_and_every_text_stands_out(driver: Chrome, page: str
     found = contrasts(driver)
     assert len(found) > 100
     assert min(found) >= 4.5  # WCAG AA
+
+
+def test_no_table_is_cut_on_a_wide_screen_or_on_paper(driver: Chrome, page: str) -> None:
+    set_viewport(driver, 1280, 900)
+    open_page(driver, page)
+    assert cut_tables(driver) == []
+    with print_look(driver):
+        open_page(driver, page)
+        assert cut_tables(driver) == []
+        assert (
+            driver.find_element(By.CSS_SELECTOR, "td.published").value_of_css_property("print-color-adjust") == "exact"
+        )
 
 
 def test_the_figure_is_drawn_and_nothing_is_loaded(driver: Chrome, page: str) -> None:

@@ -13,6 +13,7 @@ from browser.mlflow_page import (
     expand,
     open_mlflow,
     points_of_charts,
+    press,
     previewed_page,
     rows,
     show_columns,
@@ -24,20 +25,38 @@ from browser.mlflow_page import (
 from browser.servers import Pages
 from selenium.webdriver import Chrome
 
-from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, run_link
+from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, experiment_link, run_link
 from medarts_ops.tracking.stores.opening import open_store
 
 pytestmark = pytest.mark.slow
 
 
-def runs_link(pages: Pages, story: Story) -> str:
-    return f"{pages.url}/#/experiments/{story.search.experiment_id}/runs?workflowType=machine_learning"
+def test_the_experiment_opens_in_model_training_mode_and_says_what_lies_in_it(
+    driver: Chrome, pages: Pages, story: Story
+) -> None:
+    open_mlflow(driver, experiment_link(pages.url, story.search.experiment_id))
+    wait_for_rows(driver, "tiny")
+    shown = wait_for_text(driver, "Model training", "Searches for architectures by medarts-ops")
+    assert "Judges" not in shown  # as MLflow's other mode has
+    assert len(driver.find_elements("css selector", "li code")) >= 5  # markdown, drawn as such
+    open_mlflow(driver, pages.link)
+    assert "Judges" not in wait_for_text(driver, "Model training", "matching runs")
+
+
+def test_the_switch_that_the_note_names_is_there_and_is_remembered(driver: Chrome, pages: Pages, story: Story) -> None:
+    plain = f"{pages.url}/#/experiments/{story.search.experiment_id}"
+    open_mlflow(driver, plain)
+    wait_for_text(driver, "Judges")
+    press(driver, "Model training")
+    wait_for_rows(driver, "tiny")
+    open_mlflow(driver, plain)
+    wait_for_rows(driver, "tiny")
 
 
 def test_the_runs_table_has_the_search_with_its_stages_and_individuals_inside(
     driver: Chrome, pages: Pages, story: Story
 ) -> None:
-    open_mlflow(driver, runs_link(pages, story))
+    open_mlflow(driver, experiment_link(pages.url, story.search.experiment_id))
     wait_for_rows(driver, "tiny")  # nothing of it lies at the top level
     expand(driver, "tiny")
     stages = ["stage-final", "stage-mid", "stage-init"]  # the newest first
@@ -53,7 +72,7 @@ def test_the_runs_table_has_the_search_with_its_stages_and_individuals_inside(
 
 def test_the_runs_table_has_columns_for_objectives_and_tags(driver: Chrome, pages: Pages, story: Story) -> None:
     best = story.search.result.best
-    open_mlflow(driver, runs_link(pages, story))
+    open_mlflow(driver, experiment_link(pages.url, story.search.experiment_id))
     wait_for_rows(driver, "tiny")
     show_columns(driver, "accuracy", "params", "medarts.kind", "medarts.stage", "medarts.origin")
     for opened in ("tiny", "stage-final"):
@@ -179,7 +198,7 @@ def test_the_searchs_report_is_shown_inside_mlflow(driver: Chrome, pages: Pages,
     assert [error for error in console_errors(driver) if "users/current" not in error] == []
 
 
-@pytest.mark.parametrize("name", ["genotype.png", "training.png", "parameters.png"])
+@pytest.mark.parametrize("name", ["genotype.png", "training.png"])
 def test_an_evaluations_pictures_are_shown(driver: Chrome, pages: Pages, story: Story, name: str) -> None:
     link = artifact_link(pages.url, story.evaluation.experiment_id, story.evaluation.run_id, f"pictures/{name}")
     open_mlflow(driver, link)

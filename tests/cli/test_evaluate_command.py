@@ -54,10 +54,11 @@ class FakeTracked(ModuleType):
         experiment: str | None,
         work_dir: Path,
         pictures: bool,
+        system_metrics: bool,
         observers: tuple[Any, ...],
     ) -> Trained:
         given = None if run_id is None else run_id.run.run_id
-        self.calls.append({"config": config, "run_id": given, "genotype": genotype})
+        self.calls.append({"config": config, "run_id": given, "genotype": genotype, "system_metrics": system_metrics})
         for observer in observers:
             observer.notify(EvaluationEpochFinished(record=RECORD))
         result = EvaluationResult(
@@ -94,6 +95,17 @@ def test_a_genotype_may_be_a_file(
     monkeypatch.chdir(tmp_path)
     assert invoke("--genotype", name, "--preset", "digits").exit_code == 0
     assert tracked.calls[0]["genotype"] == make_genotype()
+
+
+def test_the_machine_is_measured_only_if_the_option_or_mlflows_own_variable_asks_for_it(
+    tracked: FakeTracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--genotype", "DARTS_V2", "--dataset", "digits")
+    invoke(*words)
+    invoke(*words, "--system-metrics")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    invoke(*words)
+    assert [call["system_metrics"] for call in tracked.calls] == [False, True, True]
 
 
 def test_json_is_all_that_stdout_holds(tracked: FakeTracked) -> None:

@@ -24,6 +24,11 @@ def make_search(seed: int = 1) -> SearchResult:
     return _made(STAGES, (8, 8, 1), seed)
 
 
+def make_large_search() -> SearchResult:
+    """Fourteen random individuals, then as many as `make_search` has."""
+    return _made(STAGES, (14, 8, 1), seed=1)
+
+
 def make_search_with_all_operators() -> SearchResult:
     """The same with five children: two by cell swap, and one each by the other operators."""
     children = ChildrenConfig(swap=2, nodewise=1, mutation=1, consensus=1)

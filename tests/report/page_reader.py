@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 WRITTEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "wbr", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -19,6 +19,7 @@ class Page(HTMLParser):
         self.ids: set[str] = set()
         self.words: list[str] = []
         self._open: list[str] = []
+        self._goes_on = False
         self.feed(text)
         assert self._open == []
 
@@ -26,6 +27,7 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
         self.ids |= {value or "" for name, value in attrs if name == "id"}
+        self._goes_on = tag == "wbr"  # a line may end there, no word does
         if tag not in VOID:
             self._open.append(tag)
 
@@ -33,7 +35,8 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        self.words.append(self.words.pop() + data if self._goes_on else data)
+        self._goes_on = False
 
     @property
     def text(self) -> str:

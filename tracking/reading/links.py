@@ -28,7 +28,7 @@ def comparison_link(
         condition += f" and tags.`{SEARCH_TAG}`='{search_id}'"
     order = f"orderByKey={quote(f'metrics.`{metric}`', safe='')}&orderByAsc={'true' if ascending else 'false'}"
     return (
-        f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+        f"{experiment_link(ui_url, experiment_id)}&compareRunsMode=CHART"
         f"&searchFilter={quote(condition, safe='')}&{order}"
     )
 
@@ -48,6 +48,11 @@ def compared_runs_link(ui_url: str, experiment_ids: Sequence[str], run_ids: Sequ
     """The link to MLflow's page that compares just these runs; `experiment_ids` are all that they lie in."""
     runs, experiments = (quote(json.dumps(list(ids)), safe="") for ids in (run_ids, experiment_ids))
     return f"{ui_url.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning"
+
+
+def experiment_link(ui_url: str, experiment_id: str) -> str:
+    """The link to an experiment's runs. Without `workflowType` MLflow 3.17 opens on traces of language models."""
+    return f"{ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 def run_link(ui_url: str, experiment_id: str, run_id: str) -> str:

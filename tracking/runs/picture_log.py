@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from medarts_ops.errors import StoreError
 from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import EvaluatedIndividual, StageResult, Yardstick
 from medarts_ops.observers import (
@@ -103,17 +104,16 @@ def log_evaluation_pictures(
     store: RunWriter, evaluation: MlflowEvaluationObserver, name: str, event: EvaluationFinished
 ) -> None:
     """Draw what an evaluation's run lacks, as `log_pictures` does; `evaluation` was told the event before."""
-    from medarts_ops.pictures.figures import drawn_png
-    from medarts_ops.pictures.gallery import picture_of_sizes, pictures_of_evaluation
+    from medarts_ops.pictures.gallery import pictures_of_evaluation, pictures_of_sizes
 
     dataset = evaluation.started.dataset
-
-    def sizes() -> bytes:
-        points = evaluated_sizes(store, evaluation.experiment_id, dataset.fingerprint)
-        return drawn_png(picture_of_sizes(points, dataset.name))
-
-    pictures = {**pngs(pictures_of_evaluation(event.result, name)), "parameters.png": sizes}
-    log_pictures(store, evaluation.run_id, pictures)
+    try:
+        sizes = evaluated_sizes(store, evaluation.experiment_id, dataset.fingerprint)
+    except StoreError as error:
+        _logger.warning("error against size is not drawn of run %s: %s", evaluation.run_id, error)
+        sizes = []
+    pictures = pictures_of_evaluation(event.result, name) | pictures_of_sizes(sizes, dataset.name)
+    log_pictures(store, evaluation.run_id, pngs(pictures))
 
 
 def log_experiment_pictures(store: RunWriter, experiment: MlflowExperimentObserver) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.evolution.hypervolume import relative_hypervolume
+from medarts_ops.evolution.ranking import chosen_from
 from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Individual, StageResult
 from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.observers import (
@@ -21,7 +22,7 @@ from medarts_ops.observers import (
     StageStarted,
 )
 from medarts_ops.quantities import SECONDS_PER_HOUR
-from medarts_ops.report.search_note import search_note
+from medarts_ops.report.search_note import search_note, stage_note
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts import shapes
 from medarts_ops.tracking.runs.job_observer import JobObserver, epoch_metrics
@@ -204,8 +205,11 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._log_missing(self.run_id, metrics | {"stage_hours": hours}, step=result.index)
         if warnings := ranking_warnings(result):
             self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
-        if result.ranked:
-            self._store.set_tags(run_id, {vocabulary.BEST_TAG: self.run_id_of(result.best.id)})
+        best = self.run_id_of(result.best.id) if result.ranked else None
+        note = stage_note(result, best, chosen_from(result, self.started.config.stages))
+        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: note})
+        if best is not None:
+            self._store.set_tags(run_id, {vocabulary.BEST_TAG: best})
             self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(result.best.trained.genotype))
         self._runs.finish(run_id, "FINISHED")
 

@@ -14,6 +14,25 @@ from mlflow.exceptions import MlflowException
 from medarts_ops.errors import LONGEST_NAME, StoreError
 from medarts_ops.journal.folder import NAME_PATTERN
 from medarts_ops.tracking.stores.entities import ABSENT, EXISTS
+from medarts_ops.tracking.vocabulary import EXPERIMENT_PURPOSE_TAG, KIND_TAG, NOTE_TAG, ORIGIN_TAG
+
+NOTE = f"""\
+Searches for architectures by medarts-ops (ME-DARTS), and trainings of what they found.
+
+- A **search** holds its stages (`stage-init`, …), and a stage its individuals (`init-00`, …): open them by `+`.
+  **Evaluations**, which train a found genotype at full size, stand below their search, the trainings of an
+  **experiment** below that.
+- If you see traces rather than runs, press *Model training* in the sidebar; MLflow remembers it.
+- The table has no metrics by itself: tick `accuracy`, `params` and `{ORIGIN_TAG}` under *Columns*.
+- `accuracy` is that of images held back from training, in 0…1, and ranks the individuals of one stage; `test_error` is
+  what an evaluation comes to.
+- A run's *Artifacts* have pictures in the folder `pictures`; `report.html` of a search is all of it on one page.
+- All individuals side by side: put ``tags.`{KIND_TAG}` = 'individual'`` into the search box and take the chart view,
+  or open the link that `medarts ui` prints.
+"""
+BEGINS_WITH = {EXPERIMENT_PURPOSE_TAG: "custom_model_development", NOTE_TAG: NOTE}
+"""The tags of a new experiment. The first tells Databricks's pages what it is for, and MLflow's own before 3.10. Those
+of 3.17 go by their address, or by the switch in their sidebar, which is on GenAI until somebody presses it."""
 
 
 def find_experiment(client: MlflowClient, given: str) -> Experiment | None:
@@ -57,7 +76,7 @@ def experiment_id(client: MlflowClient, given: str, artifact_root: Path | None) 
     """The experiment's id; it is created if need be, also when another process does so at the same time.
 
     Its artifacts go to a folder of its own in `artifact_root`, wherever the command was called; a server (None)
-    decides itself.
+    decides itself. A new one is described; one that somebody made is left as it is.
 
     Raises:
         StoreError: as for `find_experiment`.
@@ -66,7 +85,7 @@ def experiment_id(client: MlflowClient, given: str, artifact_root: Path | None) 
     if found is None:
         location = None if artifact_root is None else (artifact_root / _folder_name(given)).as_uri()
         try:
-            return str(client.create_experiment(given, artifact_location=location))
+            return str(client.create_experiment(given, artifact_location=location, tags=BEGINS_WITH))
         except MlflowException as error:
             found = find_experiment(client, given) if error.error_code == EXISTS else None
             if found is None:

@@ -71,8 +71,18 @@ def test_a_stage_whose_ranking_means_nothing_says_so_in_its_run_and_in_the_note_
     observer = tell((*others, SearchFinished(result=result)))
     warning = store.find_run(observer.stage_run_id(0)).tags["medarts.warnings"]
     assert warning.startswith("no individual of stage init beats chance: ")
+    assert f"**Warning:** {warning}." in store.find_run(observer.stage_run_id(0)).tags["mlflow.note.content"]
     assert "medarts.warnings" not in store.find_run(observer.stage_run_id(1)).tags
     assert f"**Warning:** {warning}." in store.find_run(observer.run_id).tags["mlflow.note.content"]
+
+
+def test_a_stage_says_on_top_who_was_best_and_who_goes_on(store: RunStore, tell: Tell, events: Events) -> None:
+    observer = tell(events)
+    note = store.find_run(observer.stage_run_id(0)).tags["mlflow.note.content"]
+    first = next(event.result for event in events if isinstance(event, StageFinished))
+    best = observer.run_id_of(first.best.id)
+    assert note.startswith(f"**{first.best.id}** (run `{best}`) is the best: accuracy ")
+    assert "Chosen: init-00, init-01." in note or "Chosen: init-01, init-00." in note
 
 
 def test_settings_of_evaluations_are_kept_with_the_search_and_read_back(

@@ -41,6 +41,19 @@ def test_a_name_that_is_not_there_is_not_made_by_looking_for_runs(store: RunStor
     assert "flower" not in store.experiment_names().values()
 
 
+def test_a_new_experiment_is_for_training_models_and_says_what_lies_in_it(store: RunStore) -> None:
+    made = store._client.get_experiment(store.experiment_id())
+    assert made.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "medarts ui" in made.tags["mlflow.note.content"]
+
+
+def test_an_experiment_that_somebody_made_is_left_as_it_is(store: RunStore) -> None:
+    theirs = store._client.create_experiment("theirs", tags={"mlflow.note.content": "ours"})
+    assert store.within("theirs").experiment_id() == theirs
+    assert store._client.get_experiment(theirs).tags.get("mlflow.note.content") == "ours"
+    assert "mlflow.experimentKind" not in store._client.get_experiment(theirs).tags
+
+
 @pytest.mark.parametrize("name", ["..", "../../outside", "/team/birds", "x" * 400, "wild flowers ☃"])
 def test_artifacts_stay_beside_the_database_whatever_the_experiment_is_called(
     store: RunStore, name: str, tmp_path: Path
