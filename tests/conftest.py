@@ -1,4 +1,4 @@
-"""What tests of several rooms share: files in memory, and a database with MLflow's tables, which take seconds to make."""
+"""What tests of several rooms share: their files in memory, and a database with MLflow's tables, made in seconds."""
 
 from __future__ import annotations
 
