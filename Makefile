@@ -7,8 +7,9 @@ KEY := $(shell cat pyproject.toml requirements.lock | sha256sum | cut -c1-16)
 READY := $(VENV)/.ready-$(KEY)
 # A shared VENV may run the sources of another clone: then it is made ready for this one again.
 OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/python*/site-packages/medarts_ops-*.dist-info/direct_url.json)
-# A process of tests for each core, up to four: the tests themselves compute on one thread.
-SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
+# A process of tests for each core, up to four: the tests themselves compute on one thread. Each begins with as many
+# tests in a row, which share what their files make; one that is done takes half of another's rest.
+SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
 .PHONY: help environment search test test-fast test-faults container lint typecheck screenshots docs lock clean $(if $(OURS),,$(READY))

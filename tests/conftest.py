@@ -1,14 +1,35 @@
-"""What tests of several rooms share: a database with MLflow's tables, which take seconds to make."""
+"""What tests of several rooms share: their files in memory, and a database with MLflow's tables, made in seconds."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Before torch is imported: its threads wait by spinning, which on a busy machine costs far more than they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MEMORY = Path("/dev/shm")
+ROOM = 2 * 1024**3
+"""Bytes that must be free in `MEMORY`: what all tests keep at a time is a small part of it."""
+
+
+def _keep_files_in_memory() -> None:
+    """Let `tmp_path` and all temporary files lie in memory, unless TMPDIR names a place or there is little room.
+
+    A search commits to SQLite and syncs its journal hundreds of times, and a disk takes some milliseconds each time.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    runs_programs = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+    if runs_programs and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # the first for processes, the second as it is read once
+
+
+_keep_files_in_memory()
 
 
 @pytest.fixture(scope="session")

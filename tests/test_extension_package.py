@@ -35,53 +35,75 @@ def run(folder: Path, *words: str, beside: Path | None = None) -> subprocess.Com
     )
 
 
-def medarts(folder: Path, *words: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "import sys\nfrom medarts_ops.cli.main import main\nsys.exit(main())"
-    return run(folder, "-c", code, *words, beside=beside)
+COMMANDS = """
+import json
+import sys
+
+from click.testing import CliRunner
+
+from medarts_ops.cli.main import medarts
+
+results = [CliRunner().invoke(medarts, words) for words in json.loads(sys.argv[1])]
+print(json.dumps([(result.exit_code, result.stdout, result.stderr) for result in results]))
+"""
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, derived"),
-        ("dataset.name=stripe", "dataset.name: unknown dataset 'stripe': allowed are cifar10"),
-        ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are asap, darts, dr-nas, "),
-        ("{name: sigmoid, order: first}", "unknown setting 'strategy.order': allowed here are name, zero_one"),
-        ("runtime.executor=last", "runtime.executor: unknown executor 'last': allowed are auto, last_first, local"),
-    ],
-)
+def medarts(folder: Path, *commands: list[str], beside: Path | None = None) -> list[tuple[int, str, str]]:
+    """Exit code, stdout and stderr of each command; all of them in one process, as its imports take seconds."""
+    done = run(folder, "-c", COMMANDS, json.dumps(commands), beside=beside)
+    assert done.returncode == 0, done.stderr
+    return [(code, out, err) for code, out, err in json.loads(done.stdout.splitlines()[-1])]
+
+
+UNKNOWN = [
+    ("objectives=[accuracy, skip]", "objectives.1.name: unknown objective 'skip': allowed are accuracy, derived"),
+    ("dataset.name=stripe", "dataset.name: unknown dataset 'stripe': allowed are cifar10"),
+    ("strategy.name=sigmoyd", "strategy.name: unknown strategy 'sigmoyd': allowed are asap, darts, dr-nas, "),
+    ("{name: sigmoid, order: first}", "unknown setting 'strategy.order': allowed here are name, zero_one"),
+    ("runtime.executor=last", "runtime.executor: unknown executor 'last': allowed are auto, last_first, local"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """The exit code and stderr of a search with each of these settings, in a folder that stays empty."""
+    folder = tmp_path_factory.mktemp("unknown")
+    settings = [setting if "=" in setting else f"strategy={setting}" for setting, _ in UNKNOWN]
+    commands = [["search", "--preset", "digits", "--set", setting] for setting in settings]
+    done = medarts(folder, *commands, beside=installed)
+    assert list(folder.iterdir()) == []
+    return dict(zip((setting for setting, _ in UNKNOWN), ((code, err) for code, _, err in done), strict=True))
+
+
+@pytest.mark.parametrize(("setting", "message"), UNKNOWN)
 def test_an_unknown_name_lists_the_packages_parts_too(
-    installed: Path, tmp_path: Path, setting: str, message: str
+    said: dict[str, tuple[int, str]], setting: str, message: str
 ) -> None:
-    setting = setting if "=" in setting else f"strategy={setting}"
-    words = ("search", "--preset", "digits", "--set", setting)
-    done = medarts(tmp_path, *words, beside=installed)
-    assert done.returncode == 2 and message in " ".join(done.stderr.split())
-    assert any(name in done.stderr for name in ("skips", "stripes", "last_first", "zero_one", "sigmoid"))
-    assert list(tmp_path.iterdir()) == []
+    code, stderr = said[setting]
+    assert code == 2 and message in " ".join(stderr.split())
+    assert any(name in stderr for name in ("skips", "stripes", "last_first", "zero_one", "sigmoid"))
 
 
 def test_a_search_with_parts_of_every_kind_of_a_package(
     installed: Path, tmp_path: Path, template_database: Path
 ) -> None:
     shutil.copy(template_database, tmp_path / "mlflow.db")
-    strategy = ("--set", "strategy={name: sigmoid, zero_one: 2.0}")
-    settings = ("--config", str(PACKAGE / "stripes.yaml"), "--name", "mine", *strategy)
-    done = medarts(tmp_path, "search", *settings, "--json", "--no-pictures", beside=installed)
-    assert done.returncode == 0, done.stderr
+    settings = ["--config", str(PACKAGE / "stripes.yaml"), "--set", "strategy={name: sigmoid, zero_one: 2.0}"]
+    search = ["search", *settings, "--name", "mine", "--json", "--no-pictures"]
+    show, report = ["show", "mine"], ["report", "mine", "-o", "mine.html"]
+    searched, shown, reported = medarts(tmp_path, search, show, report, beside=installed)
+    assert searched[0] == 0, searched
     journal = (tmp_path / "medarts-work" / "mine" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     config = json.loads(journal[1])["event"]["config"]
     assert config["objectives"][1] == {"name": "skips", "direction": "minimize"}
     assert (config["dataset"]["name"], config["runtime"]["executor"]) == ("stripes", "last_first")
     assert config["strategy"] == {"name": "sigmoid", "zero_one": 2.0}
-    shown = medarts(tmp_path, "show", "mine", beside=installed)
-    assert shown.returncode == 0 and "skips" in shown.stdout, shown.stderr
-    report = medarts(tmp_path, "report", "mine", "-o", "mine.html", beside=installed)
-    assert report.returncode == 0, report.stderr
+    assert shown[0] == 0 and "skips" in shown[1], shown
+    assert reported[0] == 0, reported
     page = (tmp_path / "mine.html").read_text(encoding="utf-8")
     assert "skips (the less the better)" in page and "skip-connections" in page
-    without = medarts(tmp_path, "show", "mine")
-    assert without.returncode == 0 and "skips" in without.stdout, without.stderr
+    ((code, shown_without, said),) = medarts(tmp_path, show)
+    assert code == 0 and "skips" in shown_without, said
 
 
 SCRIPT = """

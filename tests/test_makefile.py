@@ -17,7 +17,7 @@ TARGETS = {"help", "environment", "search", "test", "test-fast", "test-faults", 
 AROUND = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
 """What a `make test` around these tests would hand to their own `make`."""
 
-SIDE_BY_SIDE = "--numprocesses=logical --maxprocesses=4 --dist=loadfile"
+SIDE_BY_SIDE = "--numprocesses=logical --maxprocesses=4 --dist=worksteal"
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,12 @@ class StoredSearch(NamedTuple):
     run_ids: dict[str, str]
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests that run a search of their own don't wait for its pictures; fixtures of whole modules do."""
-    monkeypatch.setenv("MEDARTS_PICTURES", "false")
+@pytest.fixture(autouse=True, scope="session")
+def no_pictures() -> Iterator[None]:
+    """What is run here does not wait for its pictures, unless it says `--pictures`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDARTS_PICTURES", "false")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, template_database: Path)
         name="mine",
         tracking_uri=f"sqlite:///{folder}/mlflow.db",
         work_dir=folder / "medarts-work",
+        pictures=False,
     )
     images = load_dataset(config.dataset).test.images
     for number in range(3):

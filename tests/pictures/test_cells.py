@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from itertools import combinations, pairwise
 from time import perf_counter
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from factories import make_genotype
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 
 from medarts_ops.pictures.cells import (
@@ -36,6 +38,12 @@ DEEPEST = Genotype(
 )
 
 
+@cache
+def drawn(name: str) -> Figure:
+    """The picture of a published genotype, or of the deepest; for tests that only look at it."""
+    return genotype_figure(DEEPEST if name == "deepest" else zoo_genotype(name), name)
+
+
 def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
@@ -44,7 +52,7 @@ def texts(axes: Axes) -> list[str]:
 @pytest.mark.parametrize("name", sorted(zoo()))
 def test_every_operation_of_a_published_cell_is_written_once_for_each_edge(name: str, cell: CellKind):
     genotype = zoo_genotype(name)
-    axes = genotype_figure(genotype, name).axes[CELLS.index(cell)]
+    axes = drawn(name).axes[CELLS.index(cell)]
     nodes = [str(2 + node) for node in range(genotype.n_nodes(cell))]  # as the genotype counts states
     operations = [operation for operation, _ in genotype.edges(cell)]
     assert Counter(texts(axes)) == Counter([*INPUT_LABELS, OUTPUT_LABEL, *nodes, *operations])
@@ -52,7 +60,7 @@ def test_every_operation_of_a_published_cell_is_written_once_for_each_edge(name:
 
 @pytest.mark.parametrize("name", [*sorted(zoo()), "deepest"])
 def test_no_text_of_a_genotype_lies_on_another_or_leaves_the_picture(name: str):
-    figure = genotype_figure(DEEPEST if name == "deepest" else zoo_genotype(name), name)
+    figure = drawn(name)
     written = [text for axes in figure.axes for text in [*axes.texts, axes.title]]
     boxes = [(text.get_text(), text.get_window_extent()) for text in written]
     for (one, box), (other, there) in combinations(boxes, 2):
@@ -64,8 +72,7 @@ def test_no_text_of_a_genotype_lies_on_another_or_leaves_the_picture(name: str):
 
 @pytest.mark.parametrize("name", [*sorted(zoo()), "deepest"])
 def test_every_operations_name_fits_its_box_and_boxes_stand_apart(name: str):
-    figure = genotype_figure(DEEPEST if name == "deepest" else zoo_genotype(name), name)
-    for axes in figure.axes:
+    for axes in drawn(name).axes:
         boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
         assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
         for text in axes.texts:
@@ -77,8 +84,7 @@ def test_every_operations_name_fits_its_box_and_boxes_stand_apart(name: str):
 
 @pytest.mark.parametrize("name", [*sorted(zoo()), "deepest"])
 def test_no_line_runs_through_the_name_of_an_operation(name: str):
-    genotype = DEEPEST if name == "deepest" else zoo_genotype(name)
-    for axes in genotype_figure(genotype, name).axes:
+    for axes in drawn(name).axes:
         boxes = [text.get_window_extent() for text in axes.texts]
         lines = [patch for patch in axes.patches if type(patch) is PathPatch]
         assert lines

@@ -34,7 +34,8 @@ PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_
 def config_of(name: str, **settings: object) -> SearchConfig:
     tiny = make_search_config_tiny()
     pairs = zip(tiny.stages, (1, 2, 1), strict=True)
-    stages = tuple(stage.model_copy(update={"epochs": epochs, "channels": 4}) for stage, epochs in pairs)
+    few = {"channels": 4, "images": 40}  # a step an epoch
+    stages = tuple(stage.model_copy(update=few | {"epochs": epochs}) for stage, epochs in pairs)
     strategy = strategy_settings(StrategyConfig.model_validate({"name": name} | settings))
     changes = {"stages": stages, "strategy": strategy, "space": SpaceConfig(nodes=2, primitives=PRIMITIVES)}
     return tiny.model_copy(update=changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ from medarts_ops.search import resume_search, run_search
 
 
 def two_epochs(config: SearchConfig) -> SearchConfig:
-    """Long enough that there is a middle of an individual's training."""
-    stages = tuple(stage.model_copy(update={"epochs": 2}) for stage in config.stages)
+    """Long enough that there is a middle of an individual's training; a step an epoch."""
+    stages = tuple(stage.model_copy(update={"epochs": 2, "images": 40}) for stage in config.stages)
     return config.model_copy(update={"stages": stages, "proposals": ProposalsConfig(generations=2)})
 
 
@@ -72,10 +73,16 @@ def told(result: SearchResult) -> Any:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, list[str]]:
-    """A search that nothing disturbed, and the keys of its events in order."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Path]:
+    """A search that nothing disturbed, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
-    result = run_search(CONFIG, folder, proposer=Proposals())
+    return run_search(CONFIG, folder, proposer=Proposals()), folder
+
+
+@pytest.fixture(scope="module")
+def whole(finished: tuple[SearchResult, Path]) -> tuple[SearchResult, list[str]]:
+    """That search, and the keys of its events in order."""
+    result, folder = finished
     return result, [event.key for _, event in Journal.open(folder, SEARCH).events()]
 
 
@@ -157,15 +164,13 @@ def test_a_checkpoint_of_other_settings_is_named_and_not_used(tmp_path, whole, c
     assert "of other settings" in caplog.text
 
 
-def test_checkpoints_are_gone_when_the_search_is_over(tmp_path):
-    run_search(CONFIG, tmp_path)
-    assert not (tmp_path / "checkpoints").exists()
+def test_checkpoints_are_gone_when_the_search_is_over(finished):
+    assert not (finished[1] / "checkpoints").exists()
 
 
-def test_a_finished_search_has_nothing_to_resume(tmp_path):
-    run_search(make_search_config_tiny(), tmp_path)
+def test_a_finished_search_has_nothing_to_resume(finished):
     with pytest.raises(SearchError, match="is finished"):
-        resume_search(tmp_path)
+        resume_search(finished[1], proposer=Proposals())
 
 
 def test_a_search_that_never_began_is_started_anew(tmp_path):

@@ -267,6 +267,7 @@ def test_an_evaluation_of_a_given_genotype_has_no_report(tmp_path: Path, templat
         name="alone",
         tracking_uri=uri,
         work_dir=tmp_path / "work",
+        pictures=False,
     )
     with pytest.raises(RunError, match="given by hand and belongs to no search"):
         search_report("alone", tracking_uri=uri, work_dir=tmp_path / "work")

@@ -54,7 +54,9 @@ def evaluated_in(folder: Path, uri: str) -> Place:
     work_dir = folder / "medarts-work"
     genotype = make_genotype("sep_conv_3x3", nodes=2)
     config = make_evaluate_config_tiny()
-    found = tracked_evaluation(config, genotype=genotype, name="m.ine", tracking_uri=uri, work_dir=work_dir)
+    found = tracked_evaluation(
+        config, genotype=genotype, name="m.ine", tracking_uri=uri, work_dir=work_dir, pictures=False
+    )
     return Place(uri, work_dir, found.run_id, folder / "mlruns" / "medarts")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from factories import make_search_events
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -40,6 +41,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, template_database: Path, eve
     observer = MlflowSearchObserver(store)
     told(store, observer, with_alphas(events))
     return Drawn(store, observer)
+
+
+@pytest.fixture(scope="module")
+def short() -> tuple[SearchEvent, ...]:
+    """A search of one stage, where what is drawn of a second would be the same."""
+    return make_search_events()
 
 
 def told(store: RunStore, observer: MlflowSearchObserver, events: tuple[SearchEvent, ...]) -> None:
@@ -114,13 +121,13 @@ def test_told_again_nothing_is_drawn_that_is_there(
 def test_a_picture_that_fails_is_named_and_the_others_are_drawn(
     store: RunStore,
     observer: MlflowSearchObserver,
-    events: tuple[SearchEvent, ...],
+    short: tuple[SearchEvent, ...],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(gallery, "genotype_figure", fails)
     with caplog.at_level(logging.WARNING):
-        told(store, observer, events)
+        told(store, observer, short)
     run_id = observer.run_id_of("init-00")
     assert f"picture pictures/genotype.png of run {run_id} is not logged: no font" in caplog.messages
     assert pictures_of(store, run_id) == {"alpha.png", "training.png"}
@@ -129,13 +136,13 @@ def test_a_picture_that_fails_is_named_and_the_others_are_drawn(
 def test_so_is_one_that_fails_while_it_is_rendered(
     store: RunStore,
     observer: MlflowSearchObserver,
-    events: tuple[SearchEvent, ...],
+    short: tuple[SearchEvent, ...],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(Figure, "savefig", fails)
     with caplog.at_level(logging.WARNING):
-        told(store, observer, events)
+        told(store, observer, short)
     assert pictures_of(store, observer.stage_run_id(0)) == {"front.html"}
     assert store.find_run(observer.run_id).status == "FINISHED"
 
@@ -143,7 +150,7 @@ def test_so_is_one_that_fails_while_it_is_rendered(
 def test_a_store_that_does_not_take_a_picture_holds_nothing_up(
     store: RunStore,
     observer: MlflowSearchObserver,
-    events: tuple[SearchEvent, ...],
+    short: tuple[SearchEvent, ...],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -152,13 +159,13 @@ def test_a_store_that_does_not_take_a_picture_holds_nothing_up(
 
     monkeypatch.setattr(store, "log_bytes", too_large)
     patient = PatientObserver[SearchEvent](FanOut[SearchEvent]([observer, SearchPictures(store, observer)]))
-    for event in events:
+    for event in short:
         patient.notify(event)
     assert patient.waiting == 0
     assert store.find_run(observer.run_id).status == "FINISHED"
     assert any("413: too large" in message for message in caplog.messages)
     monkeypatch.undo()
-    told(store, MlflowSearchObserver(store), events)  # as `medarts sync` does
+    told(store, MlflowSearchObserver(store), short)  # as `medarts sync` does
     assert pictures_of(store, observer.run_id) == {"lineage.png", "genotype.png"}
 
 

@@ -37,7 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, template_database: Path) ->
     made = tmp_path_factory.mktemp("served")
     shutil.copy(template_database, made / "mlflow.db")
     uri, work_dir = f"sqlite:///{made}/mlflow.db", made / "medarts-work"
-    tracked_evaluation(CONFIG, genotype=make_genotype(nodes=2), name="mine", tracking_uri=uri, work_dir=work_dir)
+    places = {"tracking_uri": uri, "work_dir": work_dir}
+    tracked_evaluation(CONFIG, genotype=make_genotype(nodes=2), name="mine", pictures=False, **places)
     return made
 
 

@@ -37,6 +37,7 @@ def test_a_search_and_its_evaluation_are_tracked_through_a_server(server, tmp_pa
         tracking_uri=server,
         storage=f"sqlite:///{tmp_path / 'optuna.db'}",
         work_dir=tmp_path / "work",
+        pictures=False,  # the evaluation's go through the server, too
     )
     store = open_store(server)
     search = store.find_run(found.run_id)
