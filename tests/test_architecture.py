@@ -92,6 +92,7 @@ HOMES = {
     "onnx": {"export"},
     "onnxruntime": {"export"},
     "safetensors": {"export"},
+    "ray": {"executors"},
 }
 """Libraries that live in few rooms only."""
 
