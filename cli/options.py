@@ -27,6 +27,8 @@ SETTINGS = {
     **{name: f"dataset.{name}" for name in ("data", "resolution", "cache")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
     "fit": "runtime.memory",
+    "executor": "runtime.executor",
+    "ray_address": "runtime.ray.address",
 }
 """Which setting a named option is short for."""
 
@@ -110,6 +112,16 @@ _CONFIG_OPTIONS = (
         is_flag=True,
         default=None,
         help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
+    ),
+    _noted_option(
+        "--executor",
+        metavar="NAME",
+        help="Where is trained: local, processes or ray.  [default: auto, in as many processes here as workers]",
+    ),
+    _noted_option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="The cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT.  [default: Ray is started here]",
     ),
     _noted_option(
         "--fit",

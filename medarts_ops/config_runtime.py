@@ -11,10 +11,30 @@ from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
 AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
 
 
+class RayConfig(Settings):
+    """Where Ray carries out tasks, and what each takes of a machine."""
+
+    address: str | None = setting(
+        None, "ours", "cluster to join: auto, HOST:PORT or ray://HOST:PORT; none starts Ray on this machine"
+    )
+    cpus_per_task: Annotated[float, Field(gt=0, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
+        "auto", "ours", "CPUs that are kept for a task; auto: its threads"
+    )
+    gpus_per_task: Annotated[float, Field(ge=0, le=MAX_AT_A_TIME)] | Literal["auto"] = setting(
+        "auto", "ours", "part of a card that is kept for a task: 0.5 packs two on one; auto: a whole one on CUDA"
+    )
+    memory: Annotated[float, Field(gt=0, le=1e6)] | None = setting(
+        None, "ours", "GiB of a machine's memory that are kept for a task; none doesn't count it"
+    )
+    retries: Annotated[int, Field(ge=0, le=MAX_AT_A_TIME)] = setting(
+        3, "ours", "times that a task is begun again from its last checkpoint where its process or machine died"
+    )
+
+
 class RuntimeConfig(Settings):
     """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
 
-    without_effect = frozenset({"memory"})
+    without_effect = frozenset({"memory", "executor", "ray"})
 
     device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: Literal["auto", "off", "fp16", "bf16"] = setting(
@@ -39,12 +59,19 @@ class RuntimeConfig(Settings):
         "what is done about a job that needs more memory than is free: it is refused, or fit takes smaller batches, "
         "which are recorded, or ignore lets it start",
     )
+    executor: str = setting(
+        "auto", "ours", "where is trained: local, processes or ray; auto: local for one worker, processes for more"
+    )
+    ray: RayConfig = Field(RayConfig(), description="Ray's, where it is the executor")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a cluster computes, and this machine need not have what it has."""
+        return self.executor == "ray" and self.ray.address is not None
 
 
 class SearchRuntimeConfig(RuntimeConfig):
     """What only a search has: several individuals at a time, and a step worth capturing."""
-
-    without_effect = RuntimeConfig.without_effect | {"executor"}
 
     workers: AtATime | Literal["auto"] = setting(
         "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
@@ -55,9 +82,6 @@ class SearchRuntimeConfig(RuntimeConfig):
     cuda_graphs: Literal["auto", "on", "off"] = setting(
         "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
     )
-    executor: str = setting(
-        "auto", "ours", "where individuals are trained; auto: local for one worker, processes for more"
-    )
 
 
 class ResolvedRuntime(RuntimeConfig):
@@ -66,6 +90,11 @@ class ResolvedRuntime(RuntimeConfig):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = resolved(RuntimeConfig, "device")
     amp: Literal["off", "fp16", "bf16"] = resolved(RuntimeConfig, "amp")
     threads: AtATime = resolved(RuntimeConfig, "threads")
+
+    def side_by_side(self, workers: int) -> ResolvedSearchRuntime:
+        """The same for so many trainings at a time."""
+        more = {"workers": workers, "stack": 1, "cuda_graphs": "off"}
+        return ResolvedSearchRuntime.model_validate(dict(self) | more)
 
 
 class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):

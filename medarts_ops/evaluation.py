@@ -13,6 +13,7 @@ from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import SearchError, TrainingDiverged
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.protocol import Executor
+from medarts_ops.executors.registry import build_executor
 from medarts_ops.fitting import fitted_evaluation
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.journal.checkpoint import CheckpointFile
@@ -121,11 +122,17 @@ def _carry_out(
     executor: Executor | None,
 ) -> EvaluationResult:
     _logger.info("the evaluation computes with %s", started.config.runtime)
-    executor = executor or LocalExecutor(started.config.runtime, dataset, source=started.config.dataset)
+    executor = executor or _executor_of(started.config, dataset)
     work = EvaluationAtWork(job, started)
     with closing(executor):
         (outcome,) = executor.run([work.task], lambda _, progress: work.on_progress(progress))
     return work.finish(outcome)
+
+
+def _executor_of(config: ResolvedEvaluateConfig, dataset: ImageDataset) -> Executor:
+    if config.runtime.executor == "auto":
+        return LocalExecutor(config.runtime, dataset, source=config.dataset)
+    return build_executor(config.runtime.side_by_side(1))
 
 
 def evaluation_task(started: EvaluationStarted, folder: Path | None) -> EvaluationTask:

@@ -97,6 +97,8 @@ def evaluation_bytes(config: ResolvedEvaluateConfig, genotype: Genotype, shape: 
 
 def fits(config: ResolvedSearchConfig, data: SearchData) -> bool:
     """Whether all that a search trains at a time fits into the memory that is free."""
+    if config.runtime.elsewhere:
+        return True
     free = free_bytes(config.runtime.device)
     return all(_batch_within(training, free) == training.batch for training in _of_search(config, data))
 
@@ -107,7 +109,7 @@ def fitted_search(config: ResolvedSearchConfig, data: SearchData) -> ResolvedSea
     Raises:
         ConfigError: it doesn't fit; with fit, in no batch.
     """
-    if config.runtime.memory == "ignore":
+    if not _is_checked(config.runtime):
         return config
     free = free_bytes(config.runtime.device)
     batches = [_checked_batch(training, free, config.runtime) for training in _of_search(config, data)]
@@ -118,11 +120,16 @@ def fitted_search(config: ResolvedSearchConfig, data: SearchData) -> ResolvedSea
     return config.model_copy(update={"stages": stages, "derived": derived})
 
 
+def _is_checked(runtime: ResolvedRuntime) -> bool:
+    """A cluster's memory is its own matter: `runtime.ray.memory` says what a task takes of it."""
+    return runtime.memory != "ignore" and not runtime.elsewhere
+
+
 def fitted_evaluation(
     config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary
 ) -> ResolvedEvaluateConfig:
     """An evaluation on these images that fits, as `fitted_search`."""
-    if config.runtime.memory == "ignore":
+    if not _is_checked(config.runtime):
         return config
     training = _of_evaluation(config, genotype, shape_of(dataset), "the training", "batch", processes=1)
     return config.model_copy(

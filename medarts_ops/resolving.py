@@ -12,7 +12,7 @@ from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import ConfigError
-from medarts_ops.executors.registry import EXECUTORS
+from medarts_ops.executors.registry import EXECUTORS, resolved_on_ray
 from medarts_ops.fitting import fits, fitted_search
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
@@ -45,7 +45,7 @@ def resolve_search_config(
         fewer = config.runtime.model_copy(update={"workers": resolved.runtime.workers - 1})
         resolved = _with_stems(config, _of_search(config.model_copy(update={"runtime": fewer})), seen, whole)
     if config.runtime.stack == "auto":
-        stack = {"stack": stack_that_fits(resolved, data.stages)}
+        stack = {"stack": 1 if config.runtime.elsewhere else stack_that_fits(resolved, data.stages)}
         resolved = resolved.model_copy(update={"runtime": resolved.runtime.model_copy(update=stack)})
     return fitted_search(resolved, data), data
 
@@ -84,7 +84,7 @@ def _of_search(config: SearchConfig) -> dict[str, Any]:
     strategy = check_strategy(config)
     objectives = resolve_objectives(config.objectives)
     EXECUTORS.get(config.runtime.executor)
-    runtime = config.runtime
+    runtime = resolved_on_ray(config.runtime) if config.runtime.elsewhere else config.runtime
     device = _device_of(runtime)
     workers = workers_for(runtime, config.stages, device)
     found: dict[str, Any] = {
@@ -147,12 +147,14 @@ def _of_evaluation(config: EvaluateConfig) -> dict[str, Any]:
 
 
 def resolve_runtime(runtime: RuntimeConfig) -> ResolvedRuntime:
-    """A runtime as this machine gives it to one process; raises as for a search's."""
+    """A runtime as this machine, or the cluster, gives it to one process; raises as for a search's."""
+    EXECUTORS.get(runtime.executor)
+    runtime = resolved_on_ray(runtime) if runtime.elsewhere else runtime
     return ResolvedRuntime.model_validate(dict(runtime) | _of_machine(runtime, _device_of(runtime), workers=1))
 
 
 def _device_of(runtime: RuntimeConfig) -> Device:
-    device = resolve_device(runtime.device)
+    device = Device(runtime.device) if runtime.elsewhere else resolve_device(runtime.device)
     if runtime.deterministic and device.type == "cuda":
         make_cublas_repeatable()  # first of all: asking for a card's capability starts CUDA
     return device

@@ -47,6 +47,21 @@ class Task(Value, Generic[Who, Progress, Result]):
 
     @property
     @abstractmethod
+    def source(self) -> object:
+        """What its images are read from; tasks of equal sources have equal images."""
+
+    @property
+    @abstractmethod
+    def work(self) -> float:
+        """How long it takes beside other tasks of its kind, in a unit that only compares them."""
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The files of its checkpoint and of those of its halves."""
+        return ()
+
+    @property
+    @abstractmethod
     def remedy(self) -> str:
         """What takes so much memory, and which settings to lower."""
 
@@ -80,6 +95,19 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(individual.id for individual in self.individuals)
+
+    @property
+    def source(self) -> str:
+        return self.stage_data
+
+    @property
+    def work(self) -> float:
+        return len(self.individuals)
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        own = () if self.checkpoint is None else (self.checkpoint,)
+        return (*own, *(path for half in self.halves() for path in half.checkpoints))
 
     @property
     def warmup_epochs(self) -> int:
@@ -157,6 +185,18 @@ class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):
     @property
     def names(self) -> tuple[str, ...]:
         return (self.genotype.identity,)
+
+    @property
+    def source(self) -> str:
+        return self.data
+
+    @property
+    def work(self) -> float:
+        return 1 + sum("conv" in name for name, _ in (*self.genotype.normal, *self.genotype.reduce))
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        return () if self.checkpoint is None else (self.checkpoint,)
 
     @property
     def remedy(self) -> str:

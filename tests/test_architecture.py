@@ -93,6 +93,7 @@ HOMES = {
     "onnx": {"export"},
     "onnxruntime": {"export"},
     "safetensors": {"export"},
+    "ray": {"executors"},
 }
 """Libraries that live in few rooms only."""
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.errors import MedartsError, NoSurvivors, SearchError
 from medarts_ops.evaluation import evaluation_started, resume_evaluation
 from medarts_ops.executors.registry import build_executor
@@ -186,7 +186,7 @@ class Trainings:
                 [one.started for one in waiting], most=min(self._plan.workers, len(waiting))
             )
             if waiting:
-                with closing(build_executor(_side_by_side(runtime, workers))) as executor:
+                with closing(build_executor(runtime.side_by_side(workers))) as executor:
                     train_side_by_side(waiting, executor, on_end)
 
 
@@ -211,9 +211,3 @@ def _outcome(training: Training, end: EvaluationEnd) -> TrainingOutcome:
     best = {} if end.best_test_error is None else {"best_test_error": end.best_test_error}
     measures = {TEST_ERROR: end.test_error, **best, PARAMETERS: float(end.parameters)}
     return FinishedTraining(key=training.key, measures=measures, seconds=end.seconds, genotype=end.genotype)
-
-
-def _side_by_side(runtime: ResolvedRuntime, workers: int) -> ResolvedSearchRuntime:
-    """An evaluation's runtime, several times side by side."""
-    more = {"workers": workers, "stack": 1, "cuda_graphs": "off", "executor": "auto"}
-    return ResolvedSearchRuntime.model_validate(dict(runtime) | more)

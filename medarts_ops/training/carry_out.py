@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from medarts_ops.errors import MedartsError, named
 from medarts_ops.tasks import DerivedTask, Progress, Result, Task, TrainingTask, Who
-from medarts_ops.training.derived import load_derived_images, train_derived
-from medarts_ops.training.genotype import EvaluationTask, load_images, train_genotype
-from medarts_ops.training.group import load_stage, train_group
-from medarts_ops.training.workplace import Workplace
+from medarts_ops.training.derived import read_derived_images, train_derived
+from medarts_ops.training.genotype import EvaluationTask, read_images, train_genotype
+from medarts_ops.training.group import read_stage, train_group
+from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.workplace import TaskFiles, Workplace
 
-_TRAININGS: dict[type, tuple[Callable[..., Any], Callable[..., Sequence[Any]]]] = {
-    TrainingTask: (load_stage, train_group),
-    DerivedTask: (load_derived_images, train_derived),
-    EvaluationTask: (load_images, train_genotype),
+
+class _Kind(NamedTuple):
+    """How a kind of task is carried out: what reads its images, places them for training, and trains on them."""
+
+    read: Callable[[Any], Any]
+    train: Callable[..., Sequence[Any]]
+    place: Callable[[Any, Runtime], Any] = lambda images, runtime: images
+
+
+_KINDS: dict[type, _Kind] = {
+    TrainingTask: _Kind(read_stage, train_group, StageTensors.place),
+    DerivedTask: _Kind(read_derived_images, train_derived),
+    EvaluationTask: _Kind(read_images, train_genotype),
 }
-"""How each kind of task is carried out: what loads its data, and what trains on them."""
 
 _logger = logging.getLogger(__name__)
+
+
+def read_images_of(task: Task[Who, Progress, Result]) -> Any:
+    """A task's images as any process can hand them on (to `workplace_with`); raises a DataError as `carry_out`."""
+    return _KINDS[type(task)].read(task)
+
+
+def workplace_with(images: Any, task: Task[Who, Progress, Result], runtime: Runtime, files: TaskFiles) -> Workplace:
+    """Where a task is carried out whose images were read elsewhere; they are used as they are, and must be writable."""
+    return Workplace(runtime, _KINDS[type(task)].place(images, runtime), task.source, files)
 
 
 def carry_out(
@@ -35,10 +55,10 @@ def carry_out(
     is raised: it is not of the training. So is a DataError where data can't be read, and a SearchError where a file
     can't be written, or a newer release wrote the checkpoint.
     """
-    load, train = _TRAININGS[type(task)]
-    data, names = load(task, workplace), ", ".join(task.names)
+    kind, names = _KINDS[type(task)], ", ".join(task.names)
+    data = workplace.data_of(task.source, lambda: kind.place(kind.read(task), workplace.runtime))
     try:
-        results: Sequence[Result] | None = train(task, workplace, data, _apart(on_progress))
+        results: Sequence[Result] | None = kind.train(task, workplace, data, _apart(on_progress))
     except _ListenerError as error:
         raise error.args[0] from None
     except MedartsError:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medarts_ops.errors import SearchError
-from medarts_ops.journal.checkpoint import CheckpointFile
+from medarts_ops.training.workplace import TaskFiles
 
 Record = TypeVar("Record")
 
@@ -33,11 +33,11 @@ class Resumable(Protocol):
 
 
 class TrainingCheckpoint:
-    """Saves and restores one training at `path` (None: nothing); a state of another `identity` is not restored."""
+    """Saves and restores one training among `files`, at `path` (None: nothing), if a state has its `identity`."""
 
-    def __init__(self, path: Path | str | None, identity: str) -> None:
+    def __init__(self, files: TaskFiles, path: str | None, identity: str) -> None:
         self._identity = identity
-        self._file = None if path is None else CheckpointFile(Path(path))
+        self._file = None if path is None else files.states(path)
 
     def save(self, training: Resumable, epochs: int) -> None:
         """Put the state after `epochs` epochs on disk; a SearchError if that is full or the folder can't be written."""

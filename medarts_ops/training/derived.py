@@ -16,9 +16,9 @@ from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.training.workplace import Workplace
 
 
-def load_derived_images(task: DerivedTask, workplace: Workplace) -> ImageDataset:
+def read_derived_images(task: DerivedTask) -> ImageDataset:
     """Both parts of the search's D_sample as training and test set; raises a DataError if they can't be read."""
-    return workplace.data_of(task.data, lambda: _parts(StageData.load(Path(task.data))))
+    return _parts(StageData.load(Path(task.data)))
 
 
 def train_derived(
@@ -26,7 +26,7 @@ def train_derived(
 ) -> Sequence[DerivedOutcome]:
     """Train a genotype's network from scratch. Epochs of a checkpoint are told again."""
     training = SupervisedTraining(task.genotype, task.settings, images, workplace.runtime)
-    checkpoint, (name,) = TrainingCheckpoint(task.checkpoint, task.identity), task.names
+    checkpoint, (name,) = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity), task.names
     try:
         for record in epochs_of(training, checkpoint, task.settings.epochs):
             on_epoch(name, _derived_epoch(record))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from io import BytesIO
-from pathlib import Path
 
+from medarts_ops.config_dataset import DatasetConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import TrainingDiverged
 from medarts_ops.evaluated import EvaluationEpoch, EvaluationResult, best_epoch, has_stopped_improving
 from medarts_ops.individual import FailureCause
-from medarts_ops.journal.evaluation_folder import write_whole
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import Task
 from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
@@ -70,6 +69,18 @@ class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
         return (self.name,)
 
     @property
+    def source(self) -> DatasetConfig:
+        return self.started.config.dataset
+
+    @property
+    def work(self) -> float:
+        return float(self.started.parameters) * self.started.config.epochs
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        return () if self.checkpoint is None else (self.checkpoint,)
+
+    @property
     def remedy(self) -> str:
         config = self.started.config
         return f"batch {config.batch}, {config.cells} cells and {config.channels} channels; lower batch or channels"
@@ -81,10 +92,9 @@ class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
         return [] if known else [failed]
 
 
-def load_images(task: EvaluationTask, workplace: Workplace) -> ImageDataset:
+def read_images(task: EvaluationTask) -> ImageDataset:
     """The dataset; raises a DataError if it can't be read."""
-    source = task.started.config.dataset
-    return workplace.data_of(source, lambda: load_dataset(source))
+    return load_dataset(task.started.config.dataset)
 
 
 def train_genotype(
@@ -96,7 +106,7 @@ def train_genotype(
     training = SupervisedTraining(started.genotype, config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)
     on_progress(task.name, EvaluationBegun(mean=mean, std=std))
-    checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
+    checkpoint = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity)
     history: list[EvaluationEpoch] = []
     try:
         for record in epochs_of(training, checkpoint, config.epochs):
@@ -108,7 +118,9 @@ def train_genotype(
     except TrainingDiverged as error:
         return [FailedEvaluation(name=task.name, reason=str(error), cause="diverged")]
     if task.weights is not None:
-        _save_weights(training, Path(task.weights))
+        content = BytesIO()  # torch's writer to a file raises a RuntimeError on a full disk
+        training.save_weights(content)
+        workplace.files.write(task.weights, content.getvalue())
     result = EvaluationResult(
         genotype=started.genotype,
         parameters=started.parameters,
@@ -118,9 +130,3 @@ def train_genotype(
         chosen_epoch=best_epoch(history, balanced=balanced) if config.validation_share else None,
     )
     return [TrainedGenotype(name=task.name, result=result)]
-
-
-def _save_weights(training: SupervisedTraining, path: Path) -> None:
-    content = BytesIO()  # torch's writer to a file raises a RuntimeError on a full disk
-    training.save_weights(content)
-    write_whole(path, content.getvalue())

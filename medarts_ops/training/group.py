@@ -18,10 +18,9 @@ from medarts_ops.training.workplace import Workplace
 EpochCallback = Callable[[Individual, EpochRecord], None]
 
 
-def load_stage(task: TrainingTask, workplace: Workplace) -> StageTensors:
-    """The stage's images, placed; raises a DataError if they can't be read."""
-    source = task.stage_data
-    return workplace.data_of(source, lambda: StageTensors.place(StageData.load(Path(source)), workplace.runtime))
+def read_stage(task: TrainingTask) -> StageData:
+    """The stage's images; raises a DataError if they can't be read."""
+    return StageData.load(Path(task.stage_data))
 
 
 def train_group(
@@ -34,7 +33,7 @@ def train_group(
     listens may have missed them.
     """
     training = SearchTraining(task, tensors, workplace.runtime)
-    checkpoint = TrainingCheckpoint(task.checkpoint, task.identity)
+    checkpoint = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity)
     done = checkpoint.restore(training)
     for member in training.members:
         for record in member.history:

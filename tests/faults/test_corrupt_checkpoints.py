@@ -30,7 +30,7 @@ from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.workplace import Workplace
+from medarts_ops.training.workplace import FilesHere, Workplace
 
 CONFIG = make_search_config_tiny()
 RUNTIME = Runtime.from_config(CONFIG.runtime)
@@ -95,7 +95,7 @@ def without_seconds(value: Any) -> Any:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     path = tmp_path_factory.mktemp("whole") / NAME
     RUNTIME.apply_to_process()
-    training, checkpoint = fresh(), TrainingCheckpoint(path, TASK.identity)
+    training, checkpoint = fresh(), TrainingCheckpoint(FilesHere(), str(path), TASK.identity)
     states = [fingerprint(training.state())]
     for epoch in range(2):
         training.run_epoch(epoch)
@@ -114,7 +114,7 @@ def path(tmp_path: Path, whole: Whole) -> Path:
 
 def restored(path: Path) -> tuple[int, str]:
     training = fresh()
-    return TrainingCheckpoint(path, TASK.identity).restore(training), fingerprint(training.state())
+    return TrainingCheckpoint(FilesHere(), str(path), TASK.identity).restore(training), fingerprint(training.state())
 
 
 def assert_previous_is_used(path: Path, whole: Whole, caplog: pytest.LogCaptureFixture, why: str) -> None:
@@ -538,7 +538,7 @@ def test_a_part_of_another_shape_leaves_the_training_as_it_was(path, whole, plac
     )
     training = fresh()
     with pytest.raises(SearchError, match="does not fit it"):
-        TrainingCheckpoint(path, TASK.identity).restore(training)
+        TrainingCheckpoint(FilesHere(), str(path), TASK.identity).restore(training)
     assert fingerprint(training.state()) == whole.states[0]
 
 
@@ -597,7 +597,7 @@ def test_from_its_beginning_training_ends_as_if_nothing_had_been(path, whole, br
 
 def test_after_a_torn_one_the_next_is_written_over_it_and_not_over_the_good_previous(path, whole):
     break_torn(path, whole)
-    training, checkpoint = fresh(), TrainingCheckpoint(path, TASK.identity)
+    training, checkpoint = fresh(), TrainingCheckpoint(FilesHere(), str(path), TASK.identity)
     training.run_epoch(checkpoint.restore(training))
     checkpoint.save(training, 2)
     assert path.with_name(f"{NAME}.previous").read_bytes() == whole.previous

@@ -29,7 +29,7 @@ from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, IndividualFinished, SearchEvent
 from medarts_ops.search import resume_search, run_search
 from medarts_ops.tasks import DerivedTask, TrainingTask, derived_settings
-from medarts_ops.training.derived import load_derived_images, train_derived
+from medarts_ops.training.derived import read_derived_images, train_derived
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import Workplace
 
@@ -199,7 +199,7 @@ def test_a_genotype_of_skips_alone_is_told_from_one_that_sees_further(tmp_path) 
     found = []
     for operation in ("skip_connect", "dil_conv_5x5"):
         task = DerivedTask(genotype=make_genotype(operation), settings=settings, data=file)
-        found += train_derived(task, workplace, load_derived_images(task, workplace), lambda *_: None)
+        found += train_derived(task, workplace, read_derived_images(task), lambda *_: None)
     skips, sees = found
     assert skips.accuracy < 0.7 < 0.9 < sees.accuracy
     assert skips.loss > sees.loss
