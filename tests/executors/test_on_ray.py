@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import socket
 import subprocess
 import sys
@@ -61,12 +62,12 @@ def task(stage_data: str, checkpoint: Path | None, epochs: int = 30) -> Training
 
 
 def training_processes() -> list[psutil.Process]:
-    """Those of Ray's processes that carry out a task; they say so in their titles."""
+    """Those of our Ray's processes that carry out a task; they say so in their titles."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        title, status = " ".join(process.info["cmdline"] or ()), process.info["status"]
-        if title.startswith("ray::carried_out") and status != psutil.STATUS_ZOMBIE:
-            found.append(process)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "".join(process.cmdline()).startswith("ray::carried_out"):
+                found.append(process)
     return found
 
 
