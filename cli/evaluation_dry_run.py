@@ -78,9 +78,13 @@ def print_planned_evaluation(console: Console, planned: PlannedEvaluation) -> No
         ("network", f"{config.cells} cells, {config.channels} channels, stem {config.stem}"),
         ("parameters", millions(planned.parameters)),
         ("images", f"{to_train:,} to train, {measured:,} to {measuring}, {height}×{width}, {len(classes)} classes"),
-        ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}"),
-        ("a step", f"{planned.estimate.step_seconds:.3g} s"),
+        ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}{_per_step(config)}"),
+        ("a batch", f"{planned.estimate.step_seconds:.3g} s"),
         ("time", f"about {duration(SECONDS_PER_HOUR * planned.estimate.hours)} on {config.runtime.device}"),
         ("memory", f"about {byte_size(planned.estimate.memory_bytes)}"),
     ]
     print_facts(console, facts)
+
+
+def _per_step(config: ResolvedEvaluateConfig) -> str:
+    return f", {config.accumulate} for a step of the weights" if config.accumulate > 1 else ""

@@ -145,7 +145,7 @@ def estimate_evaluation(
     device = Runtime.from_config(config.runtime).device
     timed = min(config.batch, TIMED_IMAGES) if device.type == "cpu" else config.batch
     parts = training_step(config.model_copy(update={"batch": timed}), genotype, size)
-    seconds = time_interleaved(parts._asdict(), repeats, device)
+    seconds = time_interleaved({"batch": parts.batch, "update": parts.update}, repeats, device)
     step_seconds = seconds["batch"] * config.batch / timed + seconds["update"] / config.accumulate
     shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
     memory = evaluation_memory(config, genotype, shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch.nn.functional as F
@@ -46,7 +46,10 @@ class EvaluationTiming(Value):
 def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats: int) -> EvaluationTiming:
     """Product and plain step on the same work, `repeats` times in turn."""
     device = Runtime.from_config(config.runtime).device
-    steps = {"": product_training_step(config, resolution), "plain_": plain_training_step(config, resolution)}
+    steps: dict[str, Callable[[], object]] = {
+        "": product_training_step(config, resolution),
+        "plain_": plain_training_step(config, resolution),
+    }
     for _ in range(3):  # until the allocator holds what both steps need, page faults can double a step's time
         for step in steps.values():
             step()
@@ -61,13 +64,14 @@ def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats:
     )
 
 
-def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
+def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> StepParts:
     """A step of the raced network as `medarts evaluate` runs it."""
     size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
     return training_step(config, zoo_genotype(GENOTYPE), size)
 
 
-class StepParts(NamedTuple):
+@dataclass(frozen=True)
+class StepParts:
     """A training step in the two parts that it has: what each batch takes, and the weights' update."""
 
     batch: Callable[[], object]

@@ -207,4 +207,6 @@ def test_an_evaluation_can_not_be_evaluated(stored: Any, tracked: FakeTracked) -
 
 def test_a_run_that_is_not_there_is_one_line(stored: Any, tracked: FakeTracked) -> None:
     result = invoke("f" * 32, "--tracking-uri", stored.uri)
-    assert (result.exit_code, result.stderr.count("\n"), tracked.calls) == (1, 1, [])
+    first, error = result.stderr.splitlines()
+    assert (result.exit_code, first, tracked.calls) == (1, f"looking for {'f' * 32}", [])
+    assert error.startswith("error: ")

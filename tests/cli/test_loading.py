@@ -94,3 +94,12 @@ def test_the_first_line_comes_before_torch_is_imported(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("False\n", "reading images below 'photos'\n")
+
+
+def test_finding_a_job_says_a_line_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from medarts_ops.cli import evaluate, resume; from medarts_ops.cli.loading import looking_for\n"
+        "with looking_for('mine'): print({'torch', 'mlflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("set()\n", "looking for mine\n")

@@ -181,4 +181,6 @@ def test_a_bad_setting_never_starts_a_search(tracked: FakeTracked) -> None:
 def test_a_store_that_fails_is_one_line_and_exit_code_1(tracked: FakeTracked) -> None:
     result = invoke("--tracking-uri", "http://nobody")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: can't reach the tracking store http://nobody: is the server up?\n"
+    first, error = result.stderr.splitlines()
+    assert first == "reading images of digits"
+    assert error == "error: can't reach the tracking store http://nobody: is the server up?"
