@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medarts_ops.config import DatasetConfig
 from medarts_ops.errors import ConfigError, DataError, check_is_utf8
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.visible import visible
 
 ALLOWED_CHANNELS = (1, 3)
 
@@ -142,7 +143,7 @@ class ImageDataset:
 
 def classes_in_words(dataset: DatasetSummary) -> tuple[str, ...]:
     """A line on the training images of each class, or on the smallest and the largest of many; none if unknown."""
-    found = sorted(zip(dataset.class_counts, dataset.class_names, strict=False))
+    found = sorted(zip(dataset.class_counts, map(visible, dataset.class_names), strict=False))
     if not found:
         return ()
     listed = ", ".join(f"{name} {count:,}" for count, name in found)

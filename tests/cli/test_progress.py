@@ -60,19 +60,20 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("names", "counts", "said"),
     [
-        ((4, 2, 1_200), "b 2, a 4, c 1,200"),
-        (tuple(range(50, 60)), "50 (a) to 59 (j), 10 classes"),
+        ("abc", (4, 2, 1_200), "b 2, a 4, c 1,200"),
+        ("abcdefghij", tuple(range(50, 60)), "50 (a) to 59 (j), 10 classes"),
+        ("a\n", (4, 2), r"\n 2, a 4"),
     ],
 )
 def test_a_search_says_how_many_images_each_class_has_or_the_smallest_and_the_largest_of_many(
-    counts: tuple[int, ...], said: str
+    names: str, counts: tuple[int, ...], said: str
 ) -> None:
     made, written = console()
     started = make_search_events()[0]
     assert isinstance(started, SearchStarted)
-    known = {"class_names": tuple("abcdefghij"[: len(counts)]), "class_counts": counts}
+    known = {"class_names": tuple(names), "class_counts": counts}
     with ProgressBoard(made) as board:
         SearchProgress(board).notify(started.model_copy(update={"dataset": started.dataset.model_copy(update=known)}))
     assert written.getvalue().splitlines()[1:] == [f"training images by class: {said}"]
