@@ -12,8 +12,8 @@ from selenium.webdriver import Chrome
 ASSISTANT_CLOSE = '[data-component-id="mlflow.assistant.chat_panel.close"]'
 COLUMNS = '[data-testid="column-selection-dropdown"]'
 PRESS = """
-const found = [...document.querySelectorAll('button, [role="radio"], label, a')].find(
-  each => each.innerText.trim() === arguments[0]);
+const found = [...document.querySelectorAll('body *')].find(
+  each => !each.childElementCount && each.textContent.trim() === arguments[0]);
 if (found) found.click();
 return Boolean(found);
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from browser.chromium import console_errors, page_text, wait_for_elements, wait_for_text, wait_until
+from browser.chromium import console_errors, open_page, page_text, wait_for_elements, wait_for_text, wait_until
 from browser.conftest import Story
 from browser.mlflow_page import (
     artifact_link,
@@ -45,11 +45,12 @@ def test_the_experiment_opens_in_model_training_mode_and_says_what_lies_in_it(
 
 def test_the_switch_that_the_note_names_is_there_and_is_remembered(driver: Chrome, pages: Pages, story: Story) -> None:
     plain = f"{pages.url}/#/experiments/{story.search.experiment_id}"
-    open_mlflow(driver, plain)
+    open_mlflow(driver, experiment_link(pages.url, story.search.experiment_id))
+    open_page(driver, plain)
     wait_for_text(driver, "Judges")
     press(driver, "Model training")
     wait_for_rows(driver, "tiny")
-    open_mlflow(driver, plain)
+    open_page(driver, plain)
     wait_for_rows(driver, "tiny")
 
 
