@@ -65,10 +65,9 @@ def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> No
         ("n" * 300, "which is no folder"),
     ],
 )
-def test_a_name_that_no_folder_can_have_is_refused(data: str, message: str, here: Path) -> None:
-    said = f"reading images below {str(here / data)!r}\n" if data else ""
+def test_a_name_that_no_folder_can_have_is_refused(data: str, message: str) -> None:
     refused = invoke("search", "--dataset", "folder", "--data", data, "--cache", "~nobody-of-that-name")
-    assert_refused(refused, 1 if data else 2, message, after=said)
+    assert_refused(refused, 1 if data else 2, message)
 
 
 IMAGES, LABELS = np.zeros((40, 16, 16, 3), np.uint8), np.arange(40) % 2

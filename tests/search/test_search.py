@@ -376,6 +376,7 @@ def test_the_stored_config_has_no_auto_left(real):
     folder, _, _ = real
     first = json.loads((folder / "journal.jsonl").read_text().splitlines()[1])["event"]
     assert first["config"]["runtime"].pop("executor") == "auto"  # an executor's name: it follows from the workers
+    assert first["config"]["runtime"].pop("ray")["cpus_per_task"] == "auto"  # these follow from threads and device
     assert "auto" not in json.dumps(first["config"])
 
 
