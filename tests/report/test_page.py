@@ -161,7 +161,7 @@ def test_the_table_of_a_stage_says_when_darts_plus_would_have_stopped(page: Page
     report = make_report()
     first = report.stages[0].ranked[0].id
     text = Page(report_html(replace(report, stops={first: Stop(4, "skips")}), WRITTEN)).text
-    assert "skips discretized DARTS+ stops individual" in text and " 5 (skips) " in text
+    assert "skips discretized DARTS+ stops init-" in text and " 5 (skips) " in text
     assert "DARTS+ stops" not in page.text
 
 
