@@ -52,10 +52,17 @@ class FakeTracked(ModuleType):
         storage: str | None,
         work_dir: Path,
         pictures: bool,
+        system_metrics: bool,
         observers: tuple[Any, ...],
         evaluate: dict[str, Any],
     ) -> Found:
-        places = {"uri": tracking_uri, "experiment": experiment, "storage": storage, "work_dir": work_dir}
+        places: dict[str, Any] = {
+            "uri": tracking_uri,
+            "experiment": experiment,
+            "storage": storage,
+            "work_dir": work_dir,
+        }
+        places["system_metrics"] = system_metrics
         self.calls.append({"config": config, "name": name, "pictures": pictures, "evaluate": evaluate, **places})
         if tracking_uri == "http://nobody":
             raise StoreError("can't reach the tracking store http://nobody: is the server up?")
@@ -86,6 +93,7 @@ def test_without_options_it_searches_digits_in_the_current_folder(tracked: FakeT
     call = tracked.calls[0]
     assert call["config"].dataset.name == "digits"
     assert (call["uri"], call["storage"], call["work_dir"]) == (None, None, Path("medarts-work"))
+    assert not call["system_metrics"]
     assert re.fullmatch(r"search-digits-\d{8}-\d{6}-[0-9a-f]{4}", call["name"])
 
 
