@@ -62,8 +62,8 @@ class FakeTracked(ModuleType):
             "storage": storage,
             "work_dir": work_dir,
         }
-        places["system_metrics"] = system_metrics
-        self.calls.append({"config": config, "name": name, "pictures": pictures, "evaluate": evaluate, **places})
+        told = {"pictures": pictures, "system_metrics": system_metrics, "evaluate": evaluate}
+        self.calls.append({"config": config, "name": name, **told, **places})
         if tracking_uri == "http://nobody":
             raise StoreError("can't reach the tracking store http://nobody: is the server up?")
         for event in EVENTS:
