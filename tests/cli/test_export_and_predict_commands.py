@@ -200,8 +200,10 @@ def served(model: Any, content: dict[str, Any]) -> Any:
 def test_a_model_in_the_registry_takes_photos_of_any_size_and_answers_as_predict_does(
     here: Path, evaluated: tuple[Path, TrackedEvaluation], safe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Beside MLflow's current store: nothing else may read that one.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")
     words = ("export", "mine", "--format", "mlflow", "--any-size", "--register", "digits", "--alias", "champion")
-    told = invoke(*words, "--json")
+    told = invoke(*words, "--tracking-uri", f"sqlite:///{here}/mlflow.db", "--json")
     assert (told.exit_code, told.stderr) == (0, ""), told.output
     made = json.loads(told.stdout)
     assert (made["name"], made["version"], made["registered_uri"]) == ("digits", 1, "models:/digits@champion")

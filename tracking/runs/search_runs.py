@@ -207,9 +207,10 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
             self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
         best = self.run_id_of(result.best.id) if result.ranked else None
         note = stage_note(result, best, chosen_from(result, self.started.config.stages))
-        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: note})
+        # At once: a note that names another run than the tag is renewed by sync.
+        chosen = {} if best is None else {vocabulary.BEST_TAG: best}
+        self._store.set_tags(run_id, {**chosen, vocabulary.NOTE_TAG: note})
         if best is not None:
-            self._store.set_tags(run_id, {vocabulary.BEST_TAG: best})
             self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(result.best.trained.genotype))
         self._runs.finish(run_id, "FINISHED")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
+from mlflow.environment_variables import MLFLOW_TRACKING_URI
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
@@ -89,18 +93,34 @@ def register(
             if error.error_code != EXISTS:
                 raise
         replaced = None if alias is None else _version_at(client, name, alias)
-        made = client.create_model_version(
-            name,
-            f"models:/{model_id}",
-            run_id=run.run_id,
-            model_id=model_id,
-            description=description,
-            tags={key: value[:LONGEST_TAG] for key, value in tags.items()},
-        )
+        with _current_store(uri):
+            made = client.create_model_version(
+                name,
+                f"models:/{model_id}",
+                run_id=run.run_id,
+                model_id=model_id,
+                description=description,
+                tags={key: value[:LONGEST_TAG] for key, value in tags.items()},
+            )
         if alias is not None:
             client.set_registered_model_alias(name, alias, made.version)
         _note_version(client, model_id, name, made.version)
     return Registered(name, int(made.version), alias, replaced)
+
+
+@contextmanager
+def _current_store(uri: str) -> Iterator[None]:
+    """Make a store the process's own for a while: there, not in the client's, MLflow looks for a version's model."""
+    before, variable = mlflow.get_tracking_uri(), os.environ.get(MLFLOW_TRACKING_URI.name)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # as it is before anybody sets one
+        if variable is not None:
+            os.environ[MLFLOW_TRACKING_URI.name] = variable
+        if mlflow.get_tracking_uri() != before:
+            mlflow.set_tracking_uri(before)
 
 
 def _note_version(client: MlflowClient, model_id: str, name: str, version: str) -> None:
