@@ -102,7 +102,9 @@ _CONFIG_OPTIONS = (
     ),
     _SEED_OPTION,
     _noted_option(
-        "--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.  [default: auto, the GPU if there is one]"
+        "--device",
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:N or several: cuda:0,cuda:2.  [default: auto, GPUs if there are any]",
     ),
     _noted_option(
         "--amp", metavar="MODE", help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]"

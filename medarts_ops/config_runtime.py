@@ -8,6 +8,7 @@ from pydantic import Field
 
 from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
 
+CARDS = r"cuda:\d+(,cuda:\d+)*"
 AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
 
 
@@ -36,7 +37,12 @@ class RuntimeConfig(Settings):
 
     without_effect = frozenset({"memory", "executor", "ray"})
 
-    device: str = setting("auto", "ours", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = setting(
+        "auto",
+        "ours",
+        "auto, cpu, cuda, cuda:N or cards for a search's workers such as cuda:0,cuda:2",
+        pattern=rf"^(auto|cpu|cuda|{CARDS})$",
+    )
     amp: Literal["auto", "off", "fp16", "bf16"] = setting(
         "auto", "ours", "mixed precision; auto: bf16 from Ampere on, fp16 on older cards, off on a CPU"
     )
@@ -65,6 +71,11 @@ class RuntimeConfig(Settings):
     ray: RayConfig = Field(RayConfig(), description="Ray's, where it is the executor")
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """The device, or each of several cards."""
+        return tuple(self.device.split(","))
+
+    @property
     def elsewhere(self) -> bool:
         """Whether a cluster computes, and this machine need not have what it has."""
         return self.executor == "ray" and self.ray.address is not None
@@ -87,7 +98,7 @@ class SearchRuntimeConfig(RuntimeConfig):
 class ResolvedRuntime(RuntimeConfig):
     """A runtime as one machine resolved it: no `auto` is left. Its JSON is a RuntimeConfig's."""
 
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = resolved(RuntimeConfig, "device")
+    device: Annotated[str, Field(pattern=rf"^(cpu|cuda|{CARDS})$")] = resolved(RuntimeConfig, "device")
     amp: Literal["off", "fp16", "bf16"] = resolved(RuntimeConfig, "amp")
     threads: AtATime = resolved(RuntimeConfig, "threads")
 

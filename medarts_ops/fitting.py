@@ -142,7 +142,8 @@ def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -
 
     def fit(processes: int) -> bool:
         for each in evaluations:
-            training = _of_evaluation(each.config, each.genotype, shape_of(each.dataset), "", "batch", processes)
+            on_each = _on_one_device(each.config.runtime, processes)
+            training = _of_evaluation(each.config, each.genotype, shape_of(each.dataset), "", "batch", on_each)
             if _batch_within(training, free_bytes(each.config.runtime.device)) < training.batch:
                 return False
         return True
@@ -155,7 +156,7 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
     runtime = config.runtime
     for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
         stack = min(runtime.stack, stage.size)
-        processes = min(runtime.workers, ceil(stage.size / stack))
+        processes = _on_one_device(runtime, min(runtime.workers, ceil(stage.size / stack)))
         shape = image_shape(images)
         yield Training(
             what=f"stage {stage.name!r}",
@@ -172,7 +173,13 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
     if data.derived is not None:
         (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
         settings, shape = derived_settings(config), image_shape(data.derived)
-        yield _of_evaluation(settings, genotype, shape, "a genotype's short training", "derived.batch", runtime.workers)
+        processes = _on_one_device(runtime, runtime.workers)
+        yield _of_evaluation(settings, genotype, shape, "a genotype's short training", "derived.batch", processes)
+
+
+def _on_one_device(runtime: ResolvedRuntime, processes: int) -> int:
+    """How many of so many processes are on this machine, or on that of several cards which has most of them."""
+    return ceil(processes / len(runtime.devices))
 
 
 def _of_evaluation(

@@ -18,7 +18,7 @@ from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
-from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_device
+from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
 
@@ -85,14 +85,14 @@ def _of_search(config: SearchConfig) -> dict[str, Any]:
     objectives = resolve_objectives(config.objectives)
     EXECUTORS.get(config.runtime.executor)
     runtime = resolved_on_ray(config.runtime) if config.runtime.elsewhere else config.runtime
-    device = _device_of(runtime)
-    workers = workers_for(runtime, config.stages, device)
+    devices = _devices_of(runtime, most=1 if runtime.executor == "local" else None)
+    workers = workers_for(runtime, config.stages, devices)
     found: dict[str, Any] = {
         "workers": workers,
         "stack": 1 if runtime.stack == "auto" else runtime.stack,
-        "cuda_graphs": _graphs(runtime, device),
+        "cuda_graphs": _graphs(runtime, devices[0]),
     }
-    asked = dict(runtime) | found | _of_machine(runtime, device, workers)
+    asked = dict(runtime) | found | _of_machine(runtime, _in_use(runtime, devices, workers), workers)
     return {"strategy": strategy, "objectives": objectives, "runtime": asked}
 
 
@@ -150,20 +150,40 @@ def resolve_runtime(runtime: RuntimeConfig) -> ResolvedRuntime:
     """A runtime as this machine, or the cluster, gives it to one process; raises as for a search's."""
     EXECUTORS.get(runtime.executor)
     runtime = resolved_on_ray(runtime) if runtime.elsewhere else runtime
-    return ResolvedRuntime.model_validate(dict(runtime) | _of_machine(runtime, _device_of(runtime), workers=1))
+    return ResolvedRuntime.model_validate(dict(runtime) | _of_machine(runtime, _devices_of(runtime, most=1), workers=1))
 
 
-def _device_of(runtime: RuntimeConfig) -> Device:
-    device = Device(runtime.device) if runtime.elsewhere else resolve_device(runtime.device)
-    if runtime.deterministic and device.type == "cuda":
+def _devices_of(runtime: RuntimeConfig, most: int | None) -> tuple[Device, ...]:
+    """Where is computed: several cards where they are named, or of all that there are up to `most`."""
+    named = runtime.devices
+    if len(named) > 1 and runtime.executor in ("local", "ray"):
+        whose = "this process trains on one" if runtime.executor == "local" else "Ray gives each task a card of its own"
+        raise ConfigError(
+            f"runtime.device is {runtime.device!r} and runtime.executor is {runtime.executor!r}: {whose}; allowed is "
+            "one device, or another executor"
+        )
+    devices = (Device(runtime.device),) if runtime.elsewhere else resolve_devices(named, most)
+    if runtime.deterministic and devices[0].type == "cuda":
         make_cublas_repeatable()  # first of all: asking for a card's capability starts CUDA
-    return device
+    return devices
 
 
-def _of_machine(runtime: RuntimeConfig, device: Device, workers: int) -> dict[str, Any]:
-    amp = fast_amp(device) if runtime.amp == "auto" else runtime.amp
+def _in_use(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: int) -> tuple[Device, ...]:
+    """The cards that so many workers take in turn; a ConfigError if one that was named is left over."""
+    if runtime.executor == "ray":
+        return devices[:1]  # by which each task calls the card that it is given
+    if len(runtime.devices) > workers:
+        raise ConfigError(
+            f"runtime.device is {runtime.device!r} and runtime.workers is {workers}, or the largest stage has as few "
+            f"individuals: a card would be idle; allowed are up to {workers} cards, or more workers"
+        )
+    return devices[:workers]
+
+
+def _of_machine(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: int) -> dict[str, Any]:
+    amp = fast_amp(*devices) if runtime.amp == "auto" else runtime.amp
     threads = share_of_cores(available_cores(), workers) if runtime.threads == "auto" else runtime.threads
-    return {"device": str(device), "amp": amp, "threads": threads}
+    return {"device": ",".join(map(str, devices)), "amp": amp, "threads": threads}
 
 
 def _graphs(runtime: SearchRuntimeConfig, device: Device) -> str:

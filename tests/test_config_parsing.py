@@ -44,7 +44,11 @@ def test_no_setting_answers_a_bad_value_in_words_for_programmers(model: Any) -> 
         ({"objectives": [3]}, "objectives.0: allowed is a group of settings: name, direction, got 3"),
         ({"stages": 3}, "stages: allowed is a list, got 3"),
         ({"runtime": {"workers": "many"}}, "runtime.workers: allowed is a whole number, or 'auto', got 'many'"),
-        ({"runtime": {"device": "gpu"}}, "runtime.device: allowed is auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (
+            {"runtime": {"device": "gpu"}},
+            "runtime.device: allowed is auto, cpu, cuda, cuda:N or cards for a search's "
+            "workers such as cuda:0,cuda:2, got 'gpu'",
+        ),
         ({"proposals": {"space": {"alpha_lr": {"low": 1}}}}, "proposals.space.alpha_lr.high: is missing: give it"),
         ({"dataset": {"test_share": 1}}, "dataset.test_share: allowed is less than 1, got 1"),
     ],

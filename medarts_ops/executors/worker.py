@@ -18,8 +18,9 @@ from medarts_ops.registry import register_again
 
 _logger = logging.getLogger(__name__)
 
-# What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`.
-Message = tuple[Literal["progress", "result", "error", "done"], Any]
+# What a worker sends of its task; nothing of it comes after an error, which ends the job, or after `done`. After `lost`
+# nothing comes at all: the process ends.
+Message = tuple[Literal["progress", "result", "error", "done", "lost"], Any]
 
 
 def work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) -> None:
@@ -27,6 +28,7 @@ def work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     Thread(target=_end_with_driver, daemon=True).start()
     from medarts_ops.executors.local import LocalExecutor  # torch takes seconds, in which a driver may die, too
+    from medarts_ops.training.runtime import broken
 
     executor: Executor | None = None
 
@@ -41,6 +43,9 @@ def work(connection: Connection, config: ResolvedSearchRuntime, parts: bytes) ->
                     executor = LocalExecutor(config)
                 for result in executor.run([task], lambda *progress: send("progress", progress)):
                     send("result", result)
+                if reason := broken(config.device):
+                    send("lost", reason)
+                    return
                 send("done", None)
             except MedartsError as error:
                 send("error", error)

@@ -17,7 +17,7 @@ def with_workers(
     *,
     cores: int | None = None,
 ) -> ExperimentPlan:
-    """The plan with that many evaluations at a time; `auto` is what ends first on a CPU, and one on a GPU.
+    """The plan with that many evaluations at a time; `auto` is what ends first on a CPU, and one on each card.
 
     Args:
         open_threads: names of arms whose threads nobody set: these share the cores. Bits depend on the threads.
@@ -36,7 +36,7 @@ def _quickest(plan: ExperimentPlan, open_threads: Collection[str], cores: int) -
     runtimes = {arm.name: arm.evaluation.runtime for arm in plan.arms if arm.evaluation is not None}
     n = len(runtimes) * len(plan.seeds)
     if any(runtime.device != "cpu" for runtime in runtimes.values()):
-        return 1
+        return min(n, *(len(runtime.devices) for runtime in runtimes.values()))
     fixed = [runtime.threads for name, runtime in runtimes.items() if name not in open_threads]
     if fixed:
         return max(1, min(n, cores // max(fixed)))

@@ -43,8 +43,11 @@ def speed_of_each(cores: int, processes: int) -> float:
     return float(SPEED_OF_TWO_THREADS ** (share_of_cores(cores, processes).bit_length() - 1))
 
 
-def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], device: torch.device) -> int:
-    """`runtime.workers` as a number; auto is 1 on CUDA and in this process alone, and what is quickest on a CPU."""
+def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], devices: Sequence[torch.device]) -> int:
+    """`runtime.workers` as a number; auto is 1 in this process alone, one for each card, and what is quickest on a CPU.
+
+    Cards beyond the largest stage's individuals get none.
+    """
     if runtime.executor == "local" and runtime.workers not in ("auto", 1):
         raise ConfigError(
             f"runtime.executor is 'local' and runtime.workers is {runtime.workers}: this process is one; allowed "
@@ -52,12 +55,13 @@ def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], dev
         )
     if runtime.workers != "auto":
         return runtime.workers
-    if device.type != "cpu" or runtime.executor == "local":
-        return 1
+    most = max(stage.size for stage in stages)
+    if devices[0].type != "cpu" or runtime.executor == "local":
+        return 1 if runtime.executor == "local" else min(len(devices), most)
     cores = available_cores()
     if runtime.threads == "auto":
         return quickest_workers(stages, cores)
-    return max(1, min(cores // runtime.threads, max(stage.size for stage in stages)))
+    return max(1, min(cores // runtime.threads, most))
 
 
 def quickest_workers(stages: Sequence[StageConfig], cores: int) -> int:
@@ -82,11 +86,12 @@ def _work(stage: StageConfig) -> float:
 def stack_that_fits(config: ResolvedSearchConfig, stages: Sequence[StageData]) -> int:
     """How many individuals are stacked: 1 on a CPU, on CUDA as many as a stage has and free memory holds.
 
-    1 as well where proposals give each individual numbers of the strategy's own.
+    1 as well where proposals give each individual numbers of the strategy's own. Several cards share a stage out.
     """
     if config.runtime.device == "cpu" or config.proposals.strategy:
         return 1
-    largest = min(LARGEST_STACK, max(stage.size for stage in config.stages))
+    cards = min(config.runtime.workers, len(config.runtime.devices))
+    largest = min(LARGEST_STACK, ceil(max(stage.size for stage in config.stages) / cards))
     for stage, data in zip(config.stages, stages, strict=True):
         if stage.size > 1:
             needed = search_memory(config, stage, image_shape(data)).most

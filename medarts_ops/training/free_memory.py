@@ -18,7 +18,12 @@ _FILES = {
 
 
 def free_bytes(device: str) -> int:
-    """Free memory of a device, `cpu` or `cuda:N`, what torch's allocator keeps in reserve included."""
+    """Free memory of a device, `cpu` or `cuda:N`, what torch's allocator keeps in reserve included.
+
+    Of several cards, `cuda:0,cuda:2`, that of the one which has least.
+    """
+    if "," in device:
+        return min(map(free_bytes, device.split(",")))
     if device != "cpu":
         module = torch.get_device_module(device)
         module.empty_cache()

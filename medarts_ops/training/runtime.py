@@ -66,11 +66,37 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def fast_amp(device: torch.device) -> str:
-    """The mixed precision that a device is fast at."""
-    if device.type != "cuda":
+def resolve_devices(names: tuple[str, ...], most: int | None = 1) -> tuple[torch.device, ...]:
+    """The devices that names mean here: of `auto` and `cuda` as many cards as there are, up to `most`.
+
+    Raises:
+        ConfigError: one is not there, or is named twice.
+    """
+    devices = tuple(resolve_device(name) for name in names)
+    if len(set(devices)) < len(devices):
+        raise ConfigError(f"runtime.device is {','.join(names)!r}: allowed is each card once")
+    if devices[0].type != "cuda" or names not in (("auto",), ("cuda",)):
+        return devices
+    there = torch.cuda.device_count()
+    return tuple(torch.device("cuda", index) for index in range(there if most is None else min(most, there)))
+
+
+def broken(device: str) -> str | None:
+    """Why a process can't compute on a card any more, which an error of CUDA's leaves so; None if it can."""
+    if device == "cpu":
+        return None
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def fast_amp(*devices: torch.device) -> str:
+    """The mixed precision that all of some devices are fast at."""
+    if devices[0].type != "cuda":
         return "off"
-    return "bf16" if torch.cuda.get_device_capability(device) >= AMPERE else "fp16"
+    return "bf16" if all(torch.cuda.get_device_capability(each) >= AMPERE for each in devices) else "fp16"
 
 
 @dataclass(frozen=True)
@@ -88,7 +114,7 @@ class Runtime:
     @classmethod
     def from_config(cls, config: ResolvedRuntime) -> Runtime:
         """Build, in whichever process is to compute; ConfigError if it has no such device, or not `deterministic`."""
-        device = resolve_device(config.device)
+        device = resolve_device(config.devices[0])  # of several cards each worker is given its own
         if config.deterministic and device.type == "cuda":
             make_cublas_repeatable()
         return cls(

@@ -78,18 +78,18 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
 
 
 def test_given_threads_leave_the_other_cores_to_other_workers(two_cores):
-    assert workers_for(SearchRuntimeConfig(threads=1), TABLE_II, CPU) == 2
-    assert workers_for(SearchRuntimeConfig(threads=2), TABLE_II, CPU) == 1
+    assert workers_for(SearchRuntimeConfig(threads=1), TABLE_II, (CPU,)) == 2
+    assert workers_for(SearchRuntimeConfig(threads=2), TABLE_II, (CPU,)) == 1
 
 
 def test_a_number_of_workers_is_kept():
-    assert workers_for(SearchRuntimeConfig(workers=7), TABLE_II, CPU) == 7
+    assert workers_for(SearchRuntimeConfig(workers=7), TABLE_II, (CPU,)) == 7
 
 
 def test_this_process_is_one_worker(two_cores):
-    assert workers_for(SearchRuntimeConfig(threads=1, executor="local"), TABLE_II, CPU) == 1
+    assert workers_for(SearchRuntimeConfig(threads=1, executor="local"), TABLE_II, (CPU,)) == 1
     with pytest.raises(ConfigError, match="runtime.workers is 2: this process is one; allowed are 1 and auto"):
-        workers_for(SearchRuntimeConfig(workers=2, executor="local"), TABLE_II, CPU)
+        workers_for(SearchRuntimeConfig(workers=2, executor="local"), TABLE_II, (CPU,))
 
 
 def test_on_a_cpu_a_stack_is_one_individual():
