@@ -229,7 +229,7 @@ _PLACE_OPTIONS = {
         metavar="URL",
         envvar="OPTUNA_STORAGE",
         show_envvar=True,
-        help="Optuna storage: sqlite:///file or postgresql://…  [default: ./optuna.db]",
+        help="Optuna storage: sqlite:///file, postgresql://… or journal:file  [default: ./optuna.db]",
     ),
     "work_dir": _place_option(
         "--work-dir",

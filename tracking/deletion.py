@@ -21,7 +21,7 @@ from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.databases import database_address, sqlite_file
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search, study_errors
+from medarts_ops.tracking.stores.study_storage import journal_file, open_study_storage, studies_of_search, study_errors
 from medarts_ops.tracking.vocabulary import JOBS, SEARCH_TAG, TRAINED_KINDS, RunKind
 
 if TYPE_CHECKING:
@@ -228,6 +228,6 @@ def _studies_of(store: RunStore, searches: Sequence[StoredRun], storage: BaseSto
 
 def _exists(storage: str | None) -> bool:
     address = database_address(storage, "optuna.db")
-    file = None if address is None else sqlite_file(address)
+    file = journal_file(storage) if address is None else sqlite_file(address)
     # Whether there is a database elsewhere, its server says; whether it is an address, opening it.
     return file is None or file.is_file()

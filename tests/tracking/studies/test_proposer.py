@@ -52,9 +52,10 @@ def outcomes_of(
     return outcomes
 
 
-@pytest.fixture
-def storage() -> BaseStorage:
-    return InMemoryStorage()
+@pytest.fixture(params=["memory", "journal"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> BaseStorage:
+    in_memory = request.param == "memory"
+    return InMemoryStorage() if in_memory else open_study_storage(f"journal:{tmp_path / 'studies.log'}")
 
 
 def test_the_configs_own_values_are_proposed_first(storage: BaseStorage) -> None:
