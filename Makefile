@@ -66,7 +66,7 @@ docs: $(READY) ## Write docs/settings.md from the models
 
 lock: $(READY) ## Write requirements.lock: what the Docker image installs
 	mkdir -p build
-	$(PIP) install --dry-run --ignore-installed --report build/report.json '.[postgres]'
+	$(PIP) install --dry-run --ignore-installed --report build/report.json '.[postgres,ray]'
 	$(BIN)/python .ci/lock.py build/report.json requirements.lock
 	rm -rf build
 

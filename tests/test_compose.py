@@ -127,12 +127,43 @@ def test_a_search_has_one_nvidia_card_and_search_cpu_is_the_same_without() -> No
     assert with_card == without
 
 
+RAY = ("ray-head", "ray-worker", "ray-worker-cpu")
+
+
+def test_this_ray_knows_every_option_of_its_services() -> None:
+    ray = pytest.importorskip("ray.scripts.scripts")
+    known = {option for each in ray.start.params for option in each.opts}
+    for name in RAY:
+        service = services()[name]
+        program, command, *options = [*service["entrypoint"], *service["command"]]
+        assert (program, command) == ("ray", "start")
+        assert {option.partition("=")[0] for option in options} <= known
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert re.search(r"^ray==", lock, flags=re.MULTILINE)
+
+
+def test_workers_join_the_head_which_takes_no_task_and_their_cards_are_the_only_difference() -> None:
+    head, with_cards, without = (services()[name] for name in RAY)
+    assert {"--head", "--port=6379", "--num-cpus=0", "--num-gpus=0"} <= set(head["command"])
+    assert with_cards["command"] == without["command"] == ["--address=ray-head:6379"]
+    (cards,) = with_cards.pop("deploy")["resources"]["reservations"]["devices"]
+    assert cards == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+    assert (with_cards.pop("profiles"), without.pop("profiles"), head["profiles"]) == (
+        ["ray"],
+        ["ray-cpu"],
+        ["ray", "ray-cpu"],
+    )
+    assert with_cards == without and with_cards["depends_on"] == {"ray-head": {"condition": "service_healthy"}}
+    search = services()["search"]["environment"]
+    assert head["environment"] == search | {"RAY_AUTH_MODE": "disabled"}
+
+
 def test_every_variable_is_known_to_the_image_to_libpq_or_to_this_mlflow() -> None:
     spec = find_spec("mlflow")
     assert spec is not None and spec.origin is not None
     of_mlflow = Path(spec.origin).with_name("environment_variables.py").read_text(encoding="utf-8")
     set_here = {name for service in of_our_image().values() for name in service["environment"]}
-    strange = set_here - set(image().envs) - {"PGPASSWORD", PAGES_VARIABLE}
+    strange = set_here - set(image().envs) - {"PGPASSWORD", PAGES_VARIABLE, "RAY_AUTH_MODE"}
     assert [name for name in sorted(strange) if f'"{name}"' not in of_mlflow] == []
 
 
