@@ -14,6 +14,7 @@ from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.shrinking import DrawnImages
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.value import Value
@@ -125,9 +126,9 @@ class _Timed:
         if key not in self._searches:
             self._on_timing(f"a search of {len(config.stages)} stages")
             side = _side(dataset, halved=config.dataset.low_resolution)
-            images = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
-            derived = _stage_images(config.derived.images, dataset)
-            timed = estimate_search(config, images, derived, _size(dataset, side), self._repeats)
+            stages = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
+            images = DrawnImages(stages, _stage_images(config.derived.images, dataset))
+            timed = estimate_search(config, images, _size(dataset, side), self._repeats)
             self._searches[key] = timed.hours
         return self._searches[key]
 
