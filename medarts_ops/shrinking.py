@@ -52,18 +52,24 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     if scale == 1:
         return config, images
     stages: list[StageConfig] = []
+    sizes: list[int] = []
     for stage, drawn in zip(config.stages, images.stages, strict=True):
         least = max(ceil(stage.batch / config.weight_share), LEAST_OF_CLASS * images.n_classes)
         n = _scaled(drawn, scale, least)
-        changes = {"images": n, "epochs": _scaled(stage.epochs, scale, _least_epochs(config, stage, n))}
+        sizes.append(n)
+        changes = {
+            "images": _of_same_kind(stage.images, n, drawn),
+            "epochs": _scaled(stage.epochs, scale, _least_epochs(config, stage, n)),
+        }
         available = stages[-1].size if stages else 0
         stages.append(stage.model_copy(update=changes | _fewer_individuals(stage, scale, available)))
     derived, n_derived = config.derived, images.derived
     if config.trains_genotypes:
         least = max(ceil(derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
         n_derived = _scaled(images.derived, scale, least)
-        derived = derived.model_copy(update={"epochs": _scaled(derived.epochs, scale, 1), "images": n_derived})
-    drawn_now = DrawnImages(tuple(int(stage.images) for stage in stages), n_derived, images.n_classes)
+        sample = _of_same_kind(derived.images, n_derived, images.derived)
+        derived = derived.model_copy(update={"epochs": _scaled(derived.epochs, scale, 1), "images": sample})
+    drawn_now = images._replace(stages=tuple(sizes), derived=n_derived)
     return config.model_copy(update={"stages": tuple(stages), "derived": derived}), drawn_now
 
 
@@ -76,6 +82,11 @@ def smaller_evaluation(config: Evaluated, scale: float) -> Evaluated:
 
 def _scaled(number: int, scale: float, least: int) -> int:
     return min(number, max(least, int(number * scale + 0.5)))
+
+
+def _of_same_kind(asked: int | float, images: int, drawn: int) -> int | float:
+    """So many of the images that were drawn, as a number or as a share, which is of the largest sample there is."""
+    return images if isinstance(asked, int) else asked * images / drawn
 
 
 def _least_epochs(config: SearchConfig, stage: StageConfig, images: int) -> int:

@@ -10,7 +10,9 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
+from medarts_ops.deadline import time_until_last
 from medarts_ops.fitting import held
+from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.shrinking import DrawnImages
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
@@ -147,6 +149,23 @@ def search_estimate(config: ResolvedSearchConfig, images: DrawnImages, times: Se
         genotypes = _genotypes_estimate(config, individuals, images, times.genotypes)
     hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
     return SearchEstimate(stages=tuple(estimates), genotypes=genotypes, hours=hours)
+
+
+def planned_seconds(config: ResolvedSearchConfig, images: DrawnImages, times: SearchTimes) -> list[tuple[float, float]]:
+    """How long each stage takes until it ends, with the search's workers and stacks: supernets, short trainings."""
+    estimate, workers, found = search_estimate(config, images, times), config.runtime.workers, []
+    genotypes = estimate.genotypes
+    for index, (stage, of_stage) in enumerate(zip(config.stages, estimate.stages, strict=True)):
+        populations = config.populations_of(index)
+        stack = min(stage.size, config.runtime.stack)
+        groups = [min(stack, stage.size - first) for first in range(0, stage.size, stack)]
+        each = SECONDS_PER_HOUR * of_stage.hours / of_stage.individuals
+        alone = 0.0
+        if genotypes is not None:
+            n = config.most_candidates_of(of_stage.individuals, populations)
+            alone = SECONDS_PER_HOUR * genotypes.hours / genotypes.genotypes * ceil(n / workers)
+        found.append((each * populations * time_until_last(groups, workers), alone))
+    return found
 
 
 def _derived_parts(config: ResolvedSearchConfig, images: DrawnImages) -> tuple[int, int]:

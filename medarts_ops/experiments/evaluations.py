@@ -13,7 +13,7 @@ from medarts_ops.errors import MedartsError
 from medarts_ops.evaluation import EvaluationAtWork, evaluation_task
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.journal.job import kind_in, new_job, resumed_job
+from medarts_ops.journal.job import kind_in, new_job, read_journal, resumed_job
 from medarts_ops.journal.kinds import EVALUATION
 from medarts_ops.observers import EvaluationObserver, EvaluationStarted
 from medarts_ops.training.genotype import EvaluationOutcome, EvaluationProgress, FailedEvaluation
