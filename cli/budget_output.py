@@ -21,11 +21,9 @@ def say_fitted_search(fitted: FittedSearch) -> None:
         return
     numbers = ("epochs", "individuals", "images")
     made = table("stage", *numbers, numbers=numbers)
-    for before, after in zip(
-        _rows(fitted.asked, fitted.asked_images), _rows(fitted.config, fitted.images), strict=True
-    ):
-        changes = (_change(was, now) for was, now in zip(before[1:], after[1:], strict=True))
-        made.add_row(before[0], *changes)
+    asked, chosen = _rows(fitted.asked, fitted.asked_images), _rows(fitted.config, fitted.images)
+    for (name, *before), (_, *after) in zip(asked, chosen, strict=True):
+        made.add_row(name, *(_change(was, now) for was, now in zip(before, after, strict=True)))
     print_table(progress_console(), made)
 
 

@@ -69,8 +69,8 @@ _OPTIONS = (
     _option(
         "--budget",
         metavar="TIME",
-        help="Be done within it, such as 45m, 2h or 2d: all trainings are made smaller by one factor until they fit, and "
-        "each has its part of the time.",
+        help="Be done within it, such as 45m, 2h or 2d: all trainings are made smaller by one factor until they fit, "
+        "and each has its part of the time.",
     ),
     _option("--dry-run", is_flag=True, help="Print what would be trained, hours and disk, from a few timed steps."),
     _option("--name", metavar="NAME", help="The experiment's name.  [default: <kind>-<dataset>-<time>]"),

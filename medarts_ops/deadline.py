@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.config_runtime import BudgetConfig
@@ -42,10 +42,9 @@ class SearchDeadline:
         config: ResolvedSearchConfig,
         seconds: float,
         planned: Sequence[tuple[float, float]],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`seconds` are left from now on; `planned` says of each stage what its parts take, in seconds or any unit."""
-        self._config, self._clock, self._end = config, clock, clock() + seconds
+        self._config, self._end = config, time.monotonic() + seconds
         self._planned = [part for stage in planned for part in stage]
         self._rate = 1.0  # seconds by planned ones
 
@@ -68,7 +67,8 @@ class SearchDeadline:
 
     def seconds_of_genotypes(self, stage: int, genotypes: int) -> float:
         """How long each of so many short trainings may take, all that are left of a stage's."""
-        return self._share(2 * stage + 1) / time_until_last([1.0] * genotypes, self._config.runtime.workers)
+        rounds = time_until_last([1.0] * genotypes, self._config.runtime.workers)
+        return self._share(2 * stage + 1) / max(1.0, rounds)
 
     def trained(self, stage: int, outcomes: Sequence[Outcome]) -> None:
         """Take note of how long epochs really take."""
@@ -86,7 +86,7 @@ class SearchDeadline:
 
     @property
     def _left(self) -> float:
-        return max(0.0, self._end - self._clock())
+        return max(0.0, self._end - time.monotonic())
 
     def _share(self, part: int) -> float:
         to_do = sum(self._planned[part:])

@@ -57,8 +57,7 @@ class ShortTrainings:
 
         def tasks_left() -> list[DerivedTask]:
             left = [genotype for name, genotype in new.items() if name not in done]
-            no_end = self._deadline is None or not left
-            seconds = None if no_end else self._deadline.seconds_of_genotypes(stage, len(left))
+            seconds = None if self._deadline is None else self._deadline.seconds_of_genotypes(stage, len(left))
             return [self._task(genotype, seconds) for genotype in left]
 
         for outcome in with_retries(self._run, tasks_left, self._retries):

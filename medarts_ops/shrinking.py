@@ -55,14 +55,13 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     sizes: list[int] = []
     for stage, drawn in zip(config.stages, images.stages, strict=True):
         least = max(ceil(stage.batch / config.weight_share), LEAST_OF_CLASS * images.n_classes)
-        n = _scaled(drawn, scale, least)
-        sizes.append(n)
+        sizes.append(_scaled(drawn, scale, least))
         changes = {
-            "images": _of_same_kind(stage.images, n, drawn),
-            "epochs": _scaled(stage.epochs, scale, _least_epochs(config, stage, n)),
+            "images": _of_same_kind(stage.images, sizes[-1], drawn),
+            "epochs": _scaled(stage.epochs, scale, _least_epochs(config, stage, sizes[-1])),
+            **_fewer_individuals(stage, scale, stages[-1].size if stages else 0),
         }
-        available = stages[-1].size if stages else 0
-        stages.append(stage.model_copy(update=changes | _fewer_individuals(stage, scale, available)))
+        stages.append(stage.model_copy(update=changes))
     derived, n_derived = config.derived, images.derived
     if config.trains_genotypes:
         least = max(ceil(derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
