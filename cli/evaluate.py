@@ -70,6 +70,7 @@ def command(
       medarts evaluate search-cifar10 --dry-run
       medarts evaluate search-cifar10 --budget 8h
     """
+    began = time.monotonic()
     if (run_id is None) == (published is None):
         raise click.UsageError("give a RUN_ID or --genotype FILE|NAME, one of the two")
     request = config_request(ctx)
@@ -109,6 +110,7 @@ def command(
             system_metrics=places.system_metrics,
             observers=(EvaluationProgress(board),),
             on_fitted=on_fitted,
+            began=began,
         )
     show_evaluation(trained, places, as_json, fitted[0] if fitted else None)
 

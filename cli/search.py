@@ -62,6 +62,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
       medarts search --dataset cifar10 --dry-run
       medarts search --dataset cifar10 --budget 2h
     """
+    began = time.monotonic()
     request = config_request(ctx)
     config = resolve_search(request).config
     evaluate = settings_of_evaluations(request, config)
@@ -94,6 +95,7 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             observers=(SearchProgress(board),),
             evaluate=evaluate,
             on_fitted=on_fitted,
+            began=began,
         )
     show_search(found, places, as_json, fitted[0] if fitted else None)
 

@@ -37,7 +37,7 @@ def _may_be_text(given: object) -> object:
     return seconds_of(given) if isinstance(given, str) else given
 
 
-Seconds = Annotated[float, BeforeValidator(_may_be_text), Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0), BeforeValidator(_may_be_text)]
 """A time in seconds, which may be given as text such as `2h`."""
 
 PlannedSeconds = Annotated[float, Field(ge=0)]

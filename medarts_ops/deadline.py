@@ -11,15 +11,20 @@ from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.individual import Individual, Outcome, TrainedIndividual
 from medarts_ops.time_left import WorkLeft
 
-TRAINING_SHARE = 0.95
-"""Of a budget (ours): the rest is for what comes after the last epoch, such as pictures and the report."""
+AFTERWARDS_SHARE, AFTERWARDS_SECONDS = 0.05, 15.0
+"""What of a budget is kept for what comes after the last epoch, such as pictures and the report (ours)."""
 
 
 def seconds_left(budget: BudgetConfig, spent: float) -> float | None:
     """What is left for training after processes spent `spent` seconds on the job; 0 if nothing is, None without end."""
     if budget.seconds is None:
         return None
-    return max(0.0, TRAINING_SHARE * budget.seconds - budget.prepared - spent)
+    return max(0.0, (1 - AFTERWARDS_SHARE) * budget.seconds - AFTERWARDS_SECONDS - budget.prepared - spent)
+
+
+def seconds_for(training: float, prepared: float = 0.0) -> float:
+    """The budget of which so much is left for training."""
+    return (training + AFTERWARDS_SECONDS + prepared) / (1 - AFTERWARDS_SHARE)
 
 
 def time_until_last(works: Sequence[float], at_once: int) -> float:

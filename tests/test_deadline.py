@@ -8,7 +8,14 @@ from factories import make_individual, make_search_config_tiny, make_search_runt
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.config_runtime import BudgetConfig
-from medarts_ops.deadline import SearchDeadline, seconds_left, time_until_last
+from medarts_ops.deadline import (
+    AFTERWARDS_SECONDS,
+    AFTERWARDS_SHARE,
+    SearchDeadline,
+    seconds_for,
+    seconds_left,
+    time_until_last,
+)
 
 PLANNED = [(30.0, 0.0), (40.0, 10.0), (20.0, 0.0)]
 """Of a whole of 100 seconds."""
@@ -53,9 +60,11 @@ def test_no_time_is_left_for_a_stage_of_which_an_epoch_takes_longer_by_what_epoc
 
 
 def test_what_was_spent_before_and_on_preparing_is_not_left():
-    budget = BudgetConfig(seconds=100, prepared=5)
-    assert seconds_left(budget, spent=0) == pytest.approx(90)
-    assert seconds_left(budget, spent=30) == pytest.approx(60)
+    budget = BudgetConfig(seconds=200, prepared=5)
+    left = 200 - 200 * AFTERWARDS_SHARE - AFTERWARDS_SECONDS - 5
+    assert seconds_left(budget, spent=0) == pytest.approx(left)
+    assert seconds_left(budget, spent=30) == pytest.approx(left - 30)
+    assert seconds_for(left, prepared=5) == pytest.approx(200)
     assert seconds_left(budget, spent=300) == 0
     assert seconds_left(BudgetConfig(), spent=300) is None
 
@@ -66,7 +75,7 @@ def test_a_search_without_a_budget_has_no_deadline():
 
 def test_a_budget_whose_steps_nobody_timed_is_shared_out_by_cells_channels_and_images(monkeypatch):
     stand_in_clock(monkeypatch)
-    deadline = SearchDeadline.of(config_with(seconds=100), 0.0, 1438)
+    deadline = SearchDeadline.of(config_with(seconds=seconds_for(95)), 0.0, 1438)
     assert deadline is not None
     # 3 and 3 individuals of 3 cells, then one of 4.
     assert deadline.seconds_of_groups(0, 0, groups_of(1)) == [pytest.approx(95 * 9 / 22)]

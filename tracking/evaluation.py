@@ -57,6 +57,7 @@ def tracked_evaluation(
     system_metrics: bool = False,
     observers: Sequence[EvaluationObserver] = (),
     on_fitted: Callable[[FittedEvaluation], None] = lambda _: None,
+    began: float | None = None,
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
 
@@ -72,6 +73,7 @@ def tracked_evaluation(
         pictures: log pictures, and the report of the search anew, too.
         system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         on_fitted: told to what plan an evaluation with a budget (`runtime.budget`) was fitted, before it begins.
+        began: when its time began, on the monotonic clock; now if None.
 
     Raises:
         ConfigError: both or none of `run_id` and `genotype`, or a bad name.
@@ -80,7 +82,7 @@ def tracked_evaluation(
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     resolved, dataset = resolve_evaluation(config)

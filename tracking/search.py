@@ -62,6 +62,7 @@ def tracked_search(
     observers: Sequence[SearchObserver] = (),
     evaluate: Mapping[str, JsonValue] = MappingProxyType({}),
     on_fitted: Callable[[FittedSearch], None] = lambda _: None,
+    began: float | None = None,
 ) -> TrackedSearch:
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
 
@@ -80,11 +81,12 @@ def tracked_search(
         observers: told of every event, after MLflow.
         evaluate: settings of evaluations, kept with the search: `medarts evaluate` begins from them.
         on_fitted: told to what plan a search with a budget (`runtime.budget`) was fitted, before it begins.
+        began: when its time began, on the monotonic clock; now if None.
 
     Raises:
         MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     search_id = fresh_name("search", config.dataset.name) if name is None else name
     check_job_name(search_id)
     if any(len(tag) > LONGEST_TAG for tag in evaluate_tags(evaluate).values()):

@@ -22,6 +22,7 @@ from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.data.search_data import SearchData, prepare_search_data
+from medarts_ops.deadline import AFTERWARDS_SECONDS, seconds_for, seconds_left
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.fitting import fitted_evaluation, shape_of
@@ -30,8 +31,8 @@ from medarts_ops.quantities import SECONDS_PER_HOUR, duration
 from medarts_ops.shrinking import DrawnImages, largest_scale, smaller_evaluation, smaller_search
 from medarts_ops.space.genotype import Genotype
 
-PLANNED_SHARE = 0.85
-"""Of a budget (ours): steps may take a tenth longer than timed before any epoch ends early."""
+PLANNED_SHARE = 0.9
+"""Of the time for training (ours): steps may take a tenth longer than timed before any epoch ends early."""
 
 TIMED_STEPS = 3
 """Of each size of network."""
@@ -105,7 +106,8 @@ def fit_search(
     def planned(scale: float) -> list[tuple[float, float]]:
         return planned_seconds(*smaller_search(config, images, scale), times)
 
-    scale = _scale(config.runtime.budget, prepared, lambda scale: sum(map(sum, planned(scale))), "search")
+    budget = config.runtime.budget.model_copy(update={"prepared": prepared})
+    scale = _scale(budget, lambda scale: sum(map(sum, planned(scale))), "search")
     smaller, drawn = smaller_search(config, images, scale)
     stages, genotypes = zip(*planned(scale), strict=True)
     fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
@@ -131,7 +133,7 @@ def evaluation_within_budget(
     def seconds_at(scale: float) -> float:
         return SECONDS_PER_HOUR * evaluation_hours(smaller_evaluation(config, scale), images, timed.step_seconds)
 
-    scale = _scale(budget, prepared, seconds_at, "evaluation")
+    scale = _scale(budget.model_copy(update={"prepared": prepared}), seconds_at, "evaluation")
     fitted = _with_budget(smaller_evaluation(config, scale), scale=scale, prepared=prepared)
     return FittedEvaluation(config, seconds_at(1.0), fitted, seconds_at(scale))
 
@@ -160,23 +162,26 @@ def experiment_within_budget(
     def seconds_at(scale: float) -> float:
         return SECONDS_PER_HOUR * timed.estimate(scale=scale).hours
 
-    prepared = time.monotonic() - began
-    scale = _scale(BudgetConfig(seconds=seconds), prepared, seconds_at, "experiment")
-    planned, left = seconds_at(scale), seconds - prepared
-    arms = tuple(_budgeted(arm, timed, scale, left / planned) for arm in plan.arms)
+    counts = timed.estimate()
+    afterwards = AFTERWARDS_SECONDS * (counts.searches + counts.evaluations - 1)  # each training has its own
+    budget = BudgetConfig(seconds=seconds, prepared=time.monotonic() - began + afterwards)
+    scale = _scale(budget, seconds_at, "experiment")
+    planned = seconds_at(scale)
+    stretch = (seconds_left(budget, 0.0) or 0.0) / planned
+    arms = tuple(_budgeted(arm, timed, scale, stretch) for arm in plan.arms)
     return FittedExperiment(plan, seconds_at(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
 
 
 def _budgeted(arm: Arm, timed: TimedPlan, scale: float, stretch: float) -> Arm:
-    """The arm made smaller, each training with `stretch` times what it is planned to take."""
+    """The arm made smaller, and each training given `stretch` times what it is planned to take."""
     search, evaluation = arm.search, arm.evaluation
     if search is not None:
         planned = timed.search(arm, scale)
         stages, genotypes = zip(*planned.seconds, strict=True)
-        seconds = stretch * sum(map(sum, planned.seconds))
+        seconds = seconds_for(stretch * sum(map(sum, planned.seconds)))
         search = _with_budget(planned.config, seconds=seconds, scale=scale, stages=stages, genotypes=genotypes)
     if evaluation is not None:
-        seconds = stretch * SECONDS_PER_HOUR * timed.arm(arm, scale).evaluation_hours
+        seconds = seconds_for(stretch * SECONDS_PER_HOUR * timed.arm(arm, scale).evaluation_hours)
         evaluation = _with_budget(smaller_evaluation(evaluation, scale), seconds=seconds, scale=scale)
     return arm.model_copy(update={"search": search, "evaluation": evaluation})
 
@@ -186,11 +191,12 @@ def _with_budget(config: Settings, **found: object) -> Settings:
     return config.model_copy(update={"runtime": config.runtime.model_copy(update={"budget": budget})})
 
 
-def _scale(budget: BudgetConfig, prepared: float, seconds_at: Callable[[float], float], what: str) -> float:
-    assert budget.seconds is not None, "it was asked before whether there is a budget"
-    scale = largest_scale(PLANNED_SHARE * (budget.seconds - prepared), seconds_at)
+def _scale(budget: BudgetConfig, seconds_at: Callable[[float], float], what: str) -> float:
+    training = seconds_left(budget, 0.0)
+    assert budget.seconds is not None and training is not None, "it was asked before whether there is a budget"
+    scale = largest_scale(PLANNED_SHARE * training, seconds_at)
     if scale is None:
-        least = seconds_at(0.0) / PLANNED_SHARE + prepared
+        least = seconds_for(seconds_at(0.0) / PLANNED_SHARE, budget.prepared)
         raise ConfigError(
             f"runtime.budget is {duration(budget.seconds)}: the smallest {what} of these settings takes about "
             f"{duration(least)} here, and no less is allowed; give more time, or take fewer cells, channels or stages"

@@ -24,6 +24,7 @@ from medarts_ops.bench.within_budget import (
 )
 from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.config_stages import TABLE_II
+from medarts_ops.deadline import seconds_for
 from medarts_ops.errors import ConfigError
 from medarts_ops.shrinking import DrawnImages
 
@@ -34,7 +35,8 @@ WHOLE = 1.2 * (8 * 5 * 79 * 0.1 + 8 * 5 * 79 * 0.15 + 15 * 157 * 0.2)
 
 
 def fit(seconds: float, prepared: float = 0.0, **runtime: int) -> FittedSearch:
-    given = make_search_runtime(budget=BudgetConfig(seconds=seconds), **runtime)  # type: ignore[arg-type]
+    """Fitted to so many seconds of training, of which a share is planned."""
+    given = make_search_runtime(budget=BudgetConfig(seconds=seconds_for(seconds)), **runtime)  # type: ignore[arg-type]
     config = make_search_config_tiny().model_copy(update={"stages": TABLE_II, "runtime": given})
     return fit_search(config, IMAGES, TIMES, prepared)
 
@@ -43,7 +45,7 @@ def test_a_plan_that_fits_is_left_as_it_is_and_says_what_it_takes():
     fitted = fit(2 * WHOLE)
     assert (fitted.config.stages, fitted.images) == (fitted.asked.stages, fitted.asked_images)
     budget = fitted.config.runtime.budget
-    assert (budget.scale, budget.seconds) == (1.0, 2 * WHOLE)
+    assert (budget.scale, budget.seconds) == (1.0, seconds_for(2 * WHOLE))
     assert sum(budget.stages) == pytest.approx(WHOLE) == pytest.approx(fitted.seconds)
 
 
@@ -68,11 +70,9 @@ def test_workers_make_room_for_more():
 
 
 def test_a_budget_below_the_least_is_refused_by_a_line_that_says_it():
-    with pytest.raises(
-        ConfigError, match=r"runtime.budget is 1 s: the smallest search .* takes about (\d) s here, and no"
-    ):
-        fit(1.0)
-    least = 1.2 * 2 * (2 * 0.1 + 3 * 0.15 + 1 * 0.2) / 2 / PLANNED_SHARE
+    least = 1.2 * (2 * 0.1 + 3 * 0.15 + 1 * 0.2) / PLANNED_SHARE  # of a step and an epoch each
+    with pytest.raises(ConfigError, match="budget is 17 s: the smallest search .* takes about 17 s here, and no less"):
+        fit(0.99 * least)
     assert fit(1.01 * least).config.stages[0].epochs == 1
 
 

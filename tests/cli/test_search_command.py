@@ -56,6 +56,7 @@ class FakeTracked(ModuleType):
         observers: tuple[Any, ...],
         evaluate: dict[str, Any],
         on_fitted: object,
+        began: float,
     ) -> Found:
         places: dict[str, Any] = {
             "uri": tracking_uri,

@@ -8,7 +8,7 @@ from factories import make_search_config_tiny
 
 from medarts_ops.config import DerivedConfig, ObjectiveConfig, SearchConfig
 from medarts_ops.config_runtime import BudgetConfig
-from medarts_ops.deadline import SearchDeadline
+from medarts_ops.deadline import SearchDeadline, seconds_for
 from medarts_ops.journal.journal import Journal
 from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.objectives.ranking_warnings import ranking_warnings
@@ -22,10 +22,10 @@ EPOCHS = 4
 
 
 def asked(seconds: float, **changes: object) -> SearchConfig:
-    """Two stages of three individuals and four epochs, of a second each."""
+    """Two stages of three individuals and four epochs, of a second each, and so many seconds for training."""
     config = make_search_config_tiny()
     stages = tuple(stage.model_copy(update={"epochs": EPOCHS, "images": 40}) for stage in config.stages[:2])
-    budget = BudgetConfig(seconds=seconds, scale=1.0, stages=(12.0, 12.0), genotypes=(0.0, 0.0))
+    budget = BudgetConfig(seconds=seconds_for(seconds), scale=1.0, stages=(12.0, 12.0), genotypes=(0.0, 0.0))
     runtime = config.runtime.model_copy(update={"budget": budget})
     return config.model_copy(update={"stages": stages, "runtime": runtime, **changes})
 
@@ -61,8 +61,9 @@ def test_a_search_slower_than_planned_ends_its_epochs_early_and_all_of_a_stage_a
     result = run_search(asked(30), tmp_path / "search")
     assert clock.now - 1000 <= 30
     epochs = [{len(ranked.trained.history) for ranked in stage.ranked} for stage in result.stages]
-    assert epochs == [{2}, {2}]
-    assert result.cuts == tuple(f"supernets of stage {name} ended after 2 of 4 epochs" for name in ("init", "mid"))
+    assert epochs == [{2}, {3}], "what the first stage left went to the second"
+    cuts = zip(("init", "mid"), (2, 3), strict=True)
+    assert result.cuts == tuple(f"supernets of stage {name} ended after {n} of 4 epochs" for name, n in cuts)
     (warning,) = (one for one in ranking_warnings(result.stages[0]) if "time was over" in one)
     assert warning.startswith("supernets of stage init ended after 2 of 4 epochs: ")
     kept = Journal.open(tmp_path / "search", SEARCH)
@@ -125,7 +126,7 @@ def test_a_resumed_search_has_what_was_left_of_its_time(clock, monkeypatch, tmp_
     clock.now += 10_000  # between processes no time is spent
     monkeypatch.setattr(Journal, "seconds_at_work", 20.0)
     result = resume_search(folder)
-    assert result.stages[1].cuts, "8.5 seconds are left of 28.5"
+    assert result.stages[1].cuts, "10 seconds are left of 30"
     assert all(len(ranked.trained.history) >= 1 for stage in result.stages for ranked in stage.ranked)
 
 

@@ -9,6 +9,7 @@ from clocks import StandInClock, stand_in_clock
 from factories import make_evaluate_config_tiny, make_genotype
 
 from medarts_ops.config_runtime import BudgetConfig
+from medarts_ops.deadline import seconds_for
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.observers import EvaluationEpochFinished, EvaluationEvent
 from medarts_ops.training.supervised import SupervisedTraining
@@ -61,7 +62,7 @@ def test_an_evaluation_of_which_the_time_is_over_is_tested_and_says_so(
 
     monkeypatch.setattr(SupervisedTraining, "run_epoch", slow)
     config = make_evaluate_config_tiny()
-    budget = {"budget": BudgetConfig(seconds=100, scale=1.0)}
+    budget = {"budget": BudgetConfig(seconds=seconds_for(95), scale=1.0)}
     config = config.model_copy(update={"runtime": config.runtime.model_copy(update=budget)})
     result = run_evaluation(config, GENOTYPE, folder=tmp_path / "whole")
     assert len(result.history) == 2 and result.classes is not None
