@@ -35,6 +35,14 @@ def time_until_last(works: Sequence[float], at_once: int) -> float:
     return max(ends)
 
 
+def time_of_stage(config: ResolvedSearchConfig, index: int) -> float:
+    """Until a stage ends, with the search's workers and stacks, in the time that one individual takes alone."""
+    size = config.stages[index].size
+    stack = min(size, config.runtime.stack)
+    groups = [min(stack, size - first) for first in range(0, size, stack)]
+    return config.populations_of(index) * time_until_last(groups, config.runtime.workers)
+
+
 class SearchDeadline:
     """Shares out what is left of a search's budget: to each part in proportion to what it was planned to take.
 
@@ -80,9 +88,7 @@ class SearchDeadline:
         trained = [each for each in outcomes if isinstance(each, TrainedIndividual)]
         epochs, planned = sum(len(each.history) for each in trained), self._planned[2 * stage]
         if epochs and planned:
-            groups = self._config.stages[stage].size * self._config.populations_of(stage)
-            at_once = min(self._config.runtime.workers, groups)
-            of_one = planned * at_once / (groups * self._config.stages[stage].epochs)
+            of_one = planned / (time_of_stage(self._config, stage) * self._config.stages[stage].epochs)
             self._rate = sum(each.seconds for each in trained) / epochs / of_one
 
     def has_time_for(self, stage: int) -> bool:

@@ -10,7 +10,7 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
-from medarts_ops.deadline import time_until_last
+from medarts_ops.deadline import time_of_stage
 from medarts_ops.fitting import held
 from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.shrinking import DrawnImages
@@ -155,16 +155,13 @@ def planned_seconds(config: ResolvedSearchConfig, images: DrawnImages, times: Se
     """How long each stage takes until it ends, with the search's workers and stacks: supernets, short trainings."""
     estimate, workers, found = search_estimate(config, images, times), config.runtime.workers, []
     genotypes = estimate.genotypes
-    for index, (stage, of_stage) in enumerate(zip(config.stages, estimate.stages, strict=True)):
-        populations = config.populations_of(index)
-        stack = min(stage.size, config.runtime.stack)
-        groups = [min(stack, stage.size - first) for first in range(0, stage.size, stack)]
+    for index, of_stage in enumerate(estimate.stages):
         each = SECONDS_PER_HOUR * of_stage.hours / of_stage.individuals
         alone = 0.0
         if genotypes is not None:
-            n = config.most_candidates_of(of_stage.individuals, populations)
+            n = config.most_candidates_of(of_stage.individuals, config.populations_of(index))
             alone = SECONDS_PER_HOUR * genotypes.hours / genotypes.genotypes * ceil(n / workers)
-        found.append((each * populations * time_until_last(groups, workers), alone))
+        found.append((each * time_of_stage(config, index), alone))
     return found
 
 
