@@ -275,11 +275,12 @@ def _timing(stage: StageConfig, resolution: int) -> str:
 def _estimate(asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.resolving import resolve_search_config
+    from medarts_ops.shrinking import DrawnImages
 
     numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     derived = config.derived.images if config.trains_genotypes else 0
     if len(numbers) == len(config.stages) and isinstance(derived, int):
-        return estimate_search(config, numbers, derived, size, repeats)
+        return estimate_search(config, DrawnImages(numbers, derived), size, repeats)
     # Shares of the images: only the data say how many those are.
     with progress_board():
         resolved = resolve_search_config(asked.model_copy(update={"runtime": config.runtime}))
@@ -290,11 +291,7 @@ def estimate_of(
     config: ResolvedSearchConfig, data: SearchData, repeats: int, on_timing: Callable[[str], None] = lambda _: None
 ) -> SearchEstimate:
     """What a search of these very images will cost; `on_timing` is told what is timed."""
-    from medarts_ops.bench.estimate import estimate_search
+    from medarts_ops.bench.estimate import drawn_images, estimate_search
     from medarts_ops.bench.search_step import ImageSize
 
-    first = data.stages[0].images
-    size = ImageSize(resolution=first.shape[1], in_channels=first.shape[3], n_classes=data.stages[0].n_classes)
-    derived = 0 if data.derived is None else len(data.derived.images)
-    images = tuple(len(stage.images) for stage in data.stages)
-    return estimate_search(config, images, derived, size, repeats, on_timing)
+    return estimate_search(config, drawn_images(data), ImageSize.of(data), repeats, on_timing)

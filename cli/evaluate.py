@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import show_evaluation
 from medarts_ops.cli.loading import looking_for, progress_board, say, say_what_is_read
 from medarts_ops.cli.next_command import resumable
-from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options
+from medarts_ops.cli.options import Places, budget_option, config_options, config_request, json_option, places_options
 from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import EvaluationProgress
 from medarts_ops.config import EvaluateConfig
@@ -23,6 +24,7 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 
 if TYPE_CHECKING:
+    from medarts_ops.bench.within_budget import FittedEvaluation
     from medarts_ops.tracking.reading.relations import Evaluated
 
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
+@budget_option
 @click.option("--dry-run", is_flag=True, help="Print what it would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "work_dir", "pictures", "system_metrics")
 @json_option
@@ -65,7 +68,9 @@ def command(
       medarts evaluate --genotype DARTS_V2 --dataset cifar10 --data ~/data
       medarts evaluate --genotype found.json --dataset npz --data birds.npz
       medarts evaluate search-cifar10 --dry-run
+      medarts evaluate search-cifar10 --budget 8h
     """
+    began = time.monotonic()
     if (run_id is None) == (published is None):
         raise click.UsageError("give a RUN_ID or --genotype FILE|NAME, one of the two")
     request = config_request(ctx)
@@ -82,7 +87,14 @@ def command(
     if dry_run:
         plan(config, genotype or genotype_of(evaluated), as_json)
         return
+    from medarts_ops.cli.budget_output import say_fitted_evaluation
     from medarts_ops.tracking.evaluation import tracked_evaluation
+
+    fitted: list[FittedEvaluation] = []
+
+    def on_fitted(found: FittedEvaluation) -> None:
+        say_fitted_evaluation(found)
+        fitted.append(found)
 
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     with resumable(places, name), progress_board() as board:
@@ -97,25 +109,33 @@ def command(
             pictures=places.pictures,
             system_metrics=places.system_metrics,
             observers=(EvaluationProgress(board),),
+            on_fitted=on_fitted,
+            began=began,
         )
-    show_evaluation(trained, places, as_json)
+    show_evaluation(trained, places, as_json, fitted[0] if fitted else None)
 
 
 def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     """Print what an evaluation would train and cost. Nothing is stored."""
+    from medarts_ops.bench.within_budget import evaluation_within_budget
+    from medarts_ops.cli.budget_output import evaluation_budget_json, say_fitted_evaluation
     from medarts_ops.cli.evaluation_dry_run import plan_evaluation, print_planned_evaluation
     from medarts_ops.experiments.checks import check_can_be_trained
     from medarts_ops.resolving import resolve_evaluation
 
+    began = time.monotonic()
     with progress_board():
         resolved, dataset = resolve_evaluation(config)
     check_can_be_trained(resolved, dataset)
     for remark in dataset.remarks:
         say(remark)
     say("timing a few steps")
-    planned = plan_evaluation(resolved, genotype, dataset.summary(None))
+    fitted = evaluation_within_budget(resolved, genotype, dataset.summary(None), began)
+    if fitted is not None:
+        say_fitted_evaluation(fitted)
+    planned = plan_evaluation(resolved if fitted is None else fitted.config, genotype, dataset.summary(None))
     if as_json:
-        print_json(planned.as_json())
+        print_json({**planned.as_json(), "budget": None if fitted is None else evaluation_budget_json(fitted)})
         return
     print_planned_evaluation(results_console(), planned)
     print_line(results_console(), "nothing was stored")

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from medarts_ops.bench.estimate import EvaluationEstimate, estimate_evaluation
-from medarts_ops.bench.search_step import ImageSize
+from medarts_ops.bench.estimate import EvaluationEstimate
+from medarts_ops.bench.within_budget import time_evaluation
 from medarts_ops.cli.output import print_facts
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.evaluation_images import images_of_epoch
@@ -48,15 +48,14 @@ def plan_evaluation(
 ) -> PlannedEvaluation:
     """Time a few steps of the network of `genotype`; ConfigError where it won't fit into memory, unless unchecked."""
     config = fitted_evaluation(config, genotype, dataset) if check else config
-    shape, images = shape_of(dataset), images_of_epoch(config, dataset)
-    size = ImageSize(resolution=max(dataset.resolution), in_channels=shape.in_channels, n_classes=shape.n_classes)
+    shape = shape_of(dataset)
     shaped = {"n_classes": shape.n_classes, "in_channels": shape.in_channels, "stem": config.stem}
     return PlannedEvaluation(
         config=config,
         dataset=dataset,
-        images=images,
+        images=images_of_epoch(config, dataset),
         parameters=count_parameters(genotype, cells=config.cells, channels=config.channels, **shaped),
-        estimate=estimate_evaluation(config, genotype, images, size, TIMED_STEPS),
+        estimate=time_evaluation(config, genotype, dataset, TIMED_STEPS),
     )
 
 

@@ -14,6 +14,7 @@ from medarts_ops.cli.options import Command, csv_option, giving, json_option
 from medarts_ops.configs.seed_list import parse_seeds
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiment import Scale
+from medarts_ops.quantities import seconds_of
 from medarts_ops.settings import MAX_AT_A_TIME
 
 _HOW = "medarts_ops.cli.experiment_options"
@@ -29,11 +30,14 @@ class How:
     workers: int | Literal["auto"] = "auto"
     fresh: bool = False
     dry_run: bool = False
+    budget: float | None = None
 
 
 def _note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     if parameter.name == "seeds" and value is not None:
         value = parse_seeds(value)
+    if parameter.name == "budget" and value is not None:
+        value = _seconds(value)
     if parameter.name == "workers":
         value = _workers(value)
     ctx.meta[_HOW] = replace(ctx.meta.get(_HOW, How()), **{str(parameter.name): value})
@@ -62,6 +66,12 @@ _OPTIONS = (
         help="Evaluations that are trained side by side.  [default: auto, what ends first; 1 on a GPU]",
     ),
     _option("--fresh", is_flag=True, help="Train anew what this store has trained before with equal settings."),
+    _option(
+        "--budget",
+        metavar="TIME",
+        help="Be done within it, such as 45m, 2h or 2d: all trainings are made smaller by one factor until they fit, "
+        "and each has its part of the time.",
+    ),
     _option("--dry-run", is_flag=True, help="Print what would be trained, hours and disk, from a few timed steps."),
     _option("--name", metavar="NAME", help="The experiment's name.  [default: <kind>-<dataset>-<time>]"),
     csv_option,
@@ -76,6 +86,13 @@ def experiment_options(*, scale: bool = False) -> Callable[[Command], Command]:
     """
     give = giving(*([_SCALE_OPTION] if scale else []), *_OPTIONS)
     return lambda command: give(pass_meta_key(_HOW)(command))
+
+
+def _seconds(given: str) -> float:
+    try:
+        return seconds_of(given)
+    except ValueError as error:
+        raise ConfigError(f"--budget is {given[:40]!r}: {error}") from error
 
 
 def _workers(given: str) -> int | Literal["auto"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ def carry_out(
     from medarts_ops.experiments.side_by_side import with_workers
 
     plan = with_workers(plan, how.workers, open_threads).model_copy(update={"command": given_line()})
+    if how.budget is not None:
+        plan = _within_budget(plan, how.budget)
     if how.dry_run:
         from medarts_ops.cli.experiment_dry_run import known_trainings, print_dry_run
 
@@ -65,3 +68,14 @@ def carry_out(
             on_training=progress.on_training,
         )
     show_experiment(tracked, places, as_json, as_csv)
+
+
+def _within_budget(plan: ExperimentPlan, seconds: float) -> ExperimentPlan:
+    """The plan fitted to the time, which is said."""
+    from medarts_ops.bench.within_budget import experiment_within_budget
+    from medarts_ops.cli.budget_output import say_fitted_experiment
+    from medarts_ops.cli.loading import say
+
+    fitted = experiment_within_budget(plan, seconds, time.monotonic(), lambda what: say(f"timing {what}"))
+    say_fitted_experiment(fitted, seconds)
+    return fitted.plan

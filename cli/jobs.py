@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medarts_ops.cli import evaluation_output, output
+from medarts_ops.cli.budget_output import evaluation_budget_json, search_budget_json
 from medarts_ops.cli.experiment_output import show_experiment
 from medarts_ops.cli.next_command import tell_what_waits
 from medarts_ops.cli.options import Places
@@ -15,6 +16,7 @@ from medarts_ops.cli.ui import print_link
 from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
+    from medarts_ops.bench.within_budget import FittedEvaluation, FittedSearch
     from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.experiment import TrackedExperiment
     from medarts_ops.tracking.reading.jobs import Job
@@ -59,13 +61,14 @@ def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> Tracked
     )
 
 
-def show_search(found: TrackedSearch, places: Places, as_json: bool) -> None:
-    """A finished search on stdout."""
+def show_search(found: TrackedSearch, places: Places, as_json: bool, fitted: FittedSearch | None = None) -> None:
+    """A finished search on stdout; `fitted` is how it came to its plan, which JSON says, too."""
     from medarts_ops.tracking.reading.links import individuals_link
 
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
-        output.print_json(output.search_json(found))
+        budget = {} if fitted is None else {"budget": search_budget_json(fitted)}
+        output.print_json(output.search_json(found) | budget)
         return
     console = output.results_console()
     output.print_search(console, found, places.named_store)
@@ -78,11 +81,14 @@ def show_search(found: TrackedSearch, places: Places, as_json: bool) -> None:
     print_link(console, "All individuals", link, places)
 
 
-def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -> None:
-    """A finished evaluation on stdout."""
+def show_evaluation(
+    trained: TrackedEvaluation, places: Places, as_json: bool, fitted: FittedEvaluation | None = None
+) -> None:
+    """A finished evaluation on stdout; `fitted` as of a search."""
     tell_what_waits(places, trained.name, trained.waiting)
     if as_json:
-        output.print_json(evaluation_output.evaluation_json(trained))
+        budget = {} if fitted is None else {"budget": evaluation_budget_json(fitted)}
+        output.print_json(evaluation_output.evaluation_json(trained) | budget)
     else:
         evaluation_output.print_evaluation(output.results_console(), trained, places.named_store)
 

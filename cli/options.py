@@ -28,6 +28,7 @@ SETTINGS = {
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
     "fit": "runtime.memory",
     "executor": "runtime.executor",
+    "budget": "runtime.budget",
     "ray_address": "runtime.ray.address",
 }
 """Which setting a named option is short for."""
@@ -133,6 +134,14 @@ _CONFIG_OPTIONS = (
         help="Take smaller batches where the memory that is free asks for it, instead of refusing to start.",
     ),
 )
+
+budget_option = _noted_option(
+    "--budget",
+    metavar="TIME",
+    help="Be done within it, such as 90s, 45m, 2h, 1h30m or 2d: the plan is made smaller until it fits, and epochs end "
+    "early where steps are slower than timed.",
+)
+"""For a job that may be told how long it may take."""
 
 config_options = giving(*_CONFIG_OPTIONS)
 """Gives a command all options that shape its config; `config_request` reads them."""

@@ -176,6 +176,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
         "waiting": found.waiting,
         "seconds": result.seconds,
         "rule": result.rule,
+        "cuts": result.cuts,
         "best": _ranked_json(result.best, found.run_ids.get(result.best.id)),
         "collapse_warning": collapse_warning(result.best.trained.genotype),
         "stages": [

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medarts_ops.cli.jobs import show_search
 from medarts_ops.cli.loading import progress_board, say, say_what_is_read
 from medarts_ops.cli.next_command import resumable
-from medarts_ops.cli.options import Places, config_options, config_request, json_option, places_options, search_options
+from medarts_ops.cli.options import (
+    Places,
+    budget_option,
+    config_options,
+    config_request,
+    json_option,
+    places_options,
+    search_options,
+)
 from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import OWN_IMAGES, SearchProgress
 from medarts_ops.config import SearchConfig
@@ -20,6 +29,9 @@ from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 from medarts_ops.objectives.ranking_warnings import steps_warning
 from medarts_ops.quantities import byte_size
 
+if TYPE_CHECKING:
+    from medarts_ops.bench.within_budget import FittedSearch
+
 PLANNED_STEPS = 3
 """Timed steps of each stage of a dry run."""
 
@@ -28,6 +40,7 @@ PLANNED_STEPS = 3
 @config_options
 @search_options
 @click.option("--name", metavar="NAME", help="The search run's name.  [default: search-<dataset>-<time>]")
+@budget_option
 @click.option("--dry-run", is_flag=True, help="Print what the search would train and cost, from a few timed steps.")
 @places_options("tracking_uri", "storage", "work_dir", "pictures", "system_metrics")
 @json_option
@@ -47,7 +60,9 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
       medarts search --dataset folder --data ~/flowers --resolution 32
       medarts search --set stages.0.epochs=2 --workers 2
       medarts search --dataset cifar10 --dry-run
+      medarts search --dataset cifar10 --budget 2h
     """
+    began = time.monotonic()
     request = config_request(ctx)
     config = resolve_search(request).config
     evaluate = settings_of_evaluations(request, config)
@@ -58,7 +73,14 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     if dry_run:
         plan(config, request, as_json)
         return
+    from medarts_ops.cli.budget_output import say_fitted_search
     from medarts_ops.tracking.search import tracked_search
+
+    fitted: list[FittedSearch] = []
+
+    def on_fitted(found: FittedSearch) -> None:
+        say_fitted_search(found)
+        fitted.append(found)
 
     with resumable(places, name), progress_board() as board:
         found = tracked_search(
@@ -72,8 +94,10 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             system_metrics=places.system_metrics,
             observers=(SearchProgress(board),),
             evaluate=evaluate,
+            on_fitted=on_fitted,
+            began=began,
         )
-    show_search(found, places, as_json)
+    show_search(found, places, as_json, fitted[0] if fitted else None)
 
 
 def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str, Any]:
@@ -91,14 +115,22 @@ def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str,
 
 def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     """Print what a search would train and cost, and the evaluation after it. Nothing is stored."""
+    from medarts_ops.bench.estimate import drawn_images, search_estimate
+    from medarts_ops.bench.within_budget import search_within_budget
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
+    from medarts_ops.cli.budget_output import say_fitted_search, search_budget_json
     from medarts_ops.cli.evaluation_dry_run import plan_after_search, print_planned_evaluation
     from medarts_ops.data.dataset import classes_in_words
     from medarts_ops.resolving import resolve_search_config
 
+    began = time.monotonic()
     with progress_board():
         resolved, data = resolve_search_config(config)
+        fitted, data = search_within_budget(resolved, data, began, lambda what: say(f"timing {what}"))
+    if fitted is not None:
+        resolved = fitted.config
+        say_fitted_search(fitted)
     results = results_console()
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         say(remark)
@@ -106,7 +138,10 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
         warning = steps_warning(stage, index, images.yardstick(stage.batch).steps)
         if warning is not None and resolved.dataset.name in OWN_IMAGES:
             say(f"warning: {warning}")
-    estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: say(f"timing {what}"))
+    if fitted is None:
+        estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: say(f"timing {what}"))
+    else:
+        estimate = search_estimate(resolved, drawn_images(data), fitted.times)
     say("timing the evaluation of what it would find")
     after = after_search(request._replace(options={}, sets=()), config.preset, config.dataset.model_dump())
     evaluation = plan_after_search(resolve_evaluate(after).config, resolved, data.summary)
@@ -115,6 +150,7 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
         print_json(
             {
                 "estimate": estimate.model_dump(),
+                "budget": None if fitted is None else search_budget_json(fitted),
                 "evaluation": evaluation.as_json(),
                 "disk_bytes": disk,
                 "config": resolved.model_dump(mode="json"),

@@ -169,8 +169,10 @@ def _classes(store: RunStore, run: StoredRun, problems: list[str]) -> dict[str, 
 
 
 def _warnings(run: StoredRun) -> list[str]:
-    """Why a stage's ranking means nothing."""
-    return run.tags.get(vocabulary.WARNINGS_TAG, "").splitlines()
+    """Why a stage's ranking means nothing, and what of it, or of an evaluation, ended early."""
+    found = run.tags.get(vocabulary.WARNINGS_TAG, "").splitlines()
+    cut = run.tags.get(vocabulary.CUT_TAG) if run.kind == "evaluation" else None
+    return found if cut is None else [*found, f"{cut}: the time was over"]
 
 
 def _hyperparameters(run: StoredRun) -> dict[str, str]:

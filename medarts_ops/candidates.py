@@ -46,6 +46,22 @@ def _as_after(trained: TrainedIndividual, record: EpochRecord) -> TrainedIndivid
     )
 
 
+def after_equal_epochs(trained: Sequence[TrainedIndividual]) -> list[TrainedIndividual]:
+    """All as they were after as many epochs as the shortest training has, whose time was over first.
+
+    So those who are compared were trained alike. One that was read by worth stays as it is: only its last epoch was.
+    """
+    epochs = min((len(each.history) for each in trained), default=0)
+    return [
+        each
+        if len(each.history) == epochs or each.worth is not None
+        else _as_after(each, each.history[epochs - 1]).model_copy(
+            update={"history": each.history[:epochs], "discretized_accuracy": None, "discretized_loss": None}
+        )
+        for each in trained
+    ]
+
+
 def best_of_each(
     candidates: Sequence[EvaluatedIndividual], config: ResolvedSearchConfig
 ) -> dict[str, EvaluatedIndividual]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from medarts_ops.quantities import seconds_of
 from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
 
 CARDS = r"cuda:\d+(,cuda:\d+)*"
@@ -32,10 +33,49 @@ class RayConfig(Settings):
     )
 
 
+def _may_be_text(given: object) -> object:
+    return seconds_of(given) if isinstance(given, str) else given
+
+
+Seconds = Annotated[float, Field(gt=0), BeforeValidator(_may_be_text)]
+"""A time in seconds, which may be given as text such as `2h`."""
+
+PlannedSeconds = Annotated[float, Field(ge=0)]
+
+
+class BudgetConfig(Settings):
+    """How long a job may take, and what it was planned to take when it was fitted to that. The time may stand for all.
+
+    All but `seconds` is written by whoever fits the plan, before the job begins.
+    """
+
+    seconds: Seconds | None = setting(
+        None,
+        "ours",
+        "time that the job may take, such as 2h: the plan is made smaller until it fits, and where steps are slower "
+        "than timed epochs end early; empty is without end",
+    )
+    scale: Annotated[float, Field(ge=0, le=1)] | None = setting(
+        None, "ours", "written when the plan is fitted: what its epochs, individuals and images were multiplied by"
+    )
+    prepared: PlannedSeconds = setting(
+        0.0, "ours", "written likewise: seconds that reading images and timing steps took, which are of the time"
+    )
+    stages: tuple[PlannedSeconds, ...] = setting((), "ours", "written likewise: seconds planned for each stage")
+    genotypes: tuple[PlannedSeconds, ...] = setting(
+        (), "ours", "written likewise: seconds planned for the short trainings of each stage's genotypes"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_the_time(cls, given: object) -> object:
+        return {"seconds": given} if isinstance(given, str | int | float) else given
+
+
 class RuntimeConfig(Settings):
     """Where and how numbers are computed. Every `auto` is resolved once, at the start, and recorded so."""
 
-    without_effect = frozenset({"memory", "executor", "ray"})
+    without_effect = frozenset({"memory", "executor", "ray", "budget"})
 
     device: str = setting(
         "auto",
@@ -69,6 +109,7 @@ class RuntimeConfig(Settings):
         "auto", "ours", "where is trained: local, processes or ray; auto: local for one worker, processes for more"
     )
     ray: RayConfig = Field(RayConfig(), description="Ray's, where it is the executor")
+    budget: BudgetConfig = BudgetConfig()
 
     @property
     def devices(self) -> tuple[str, ...]:

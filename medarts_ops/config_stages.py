@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
@@ -109,6 +110,13 @@ class StageConfig(Settings):
         """
         share = share if self.warmup is None else self.warmup
         return otherwise if share is None else min(_nearest(share, self.epochs), self.epochs - 1)
+
+    def least_epochs(self, share: float | None, otherwise: int) -> int:
+        """The fewest epochs of which one is left to train α, with the search's own `alpha.warmup…`."""
+        share = share if self.warmup is None else self.warmup
+        if share is None:
+            return otherwise + 1
+        return next(epochs for epochs in count(1) if _nearest(share, epochs) < epochs)
 
 
 def _nearest(share: float, epochs: int) -> int:

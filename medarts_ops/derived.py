@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from medarts_ops.errors import FailureCause
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
@@ -55,3 +57,12 @@ class FailedDerivedTraining(Value):
 
 
 DerivedOutcome = DerivedTraining | FailedDerivedTraining
+
+
+def after_equal_epochs(outcomes: Sequence[DerivedOutcome]) -> list[DerivedOutcome]:
+    """All as they were after as many epochs as the shortest training has, whose time was over first."""
+    epochs = min((len(each.history) for each in outcomes if isinstance(each, DerivedTraining)), default=0)
+    return [
+        each.model_copy(update={"history": each.history[:epochs]}) if isinstance(each, DerivedTraining) else each
+        for each in outcomes
+    ]

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from medarts_ops.class_report import ClassReport
+from medarts_ops.quantities import counted
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 
@@ -48,11 +49,30 @@ class EvaluationEpoch(Value):
         return "validation" if self.test_error is None else "test"
 
 
+class Cut(Value):
+    """Epochs of `what` ended early, since the time was over (`runtime.budget`): after `epochs` of `planned`.
+
+    Which ones those are follows from a clock: another run of equal settings may come to another number.
+    """
+
+    what: str
+    epochs: int
+    planned: int
+
+    @property
+    def in_words(self) -> str:
+        """`ended after 3 of 5 epochs`."""
+        return f"ended after {self.epochs} of {counted(self.planned, 'epoch')}"
+
+
 class EvaluationResult(Value):
     """A trained genotype: that of the last epoch, or where images were held back for validation of `chosen_epoch`.
 
-    `classes` is what it does on the test set; None in journals of releases that did not look.
+    `classes` is what it does on the test set; None in journals of releases that did not look. `cut` says that the time
+    was over before the last epoch.
     """
+
+    added_later = frozenset({"cut"})
 
     genotype: Genotype
     parameters: int
@@ -60,6 +80,7 @@ class EvaluationResult(Value):
     seconds: float
     classes: ClassReport | None = None
     chosen_epoch: int | None = None
+    cut: Cut | None = None
 
     @property
     def test_error(self) -> float:
@@ -81,9 +102,10 @@ class EvaluationResult(Value):
     @property
     def taken_from(self) -> str:
         """Whose weights were tested, in words."""
+        cut = "" if self.cut is None else f"; {self.cut.in_words}, since the time was over"
         if self.chosen_epoch is None:
-            return "last epoch"
-        return f"epoch {self.chosen_epoch + 1} of {len(self.history)}, chosen by validation images"
+            return f"last epoch{cut}"
+        return f"epoch {self.chosen_epoch + 1} of {len(self.history)}, chosen by validation images{cut}"
 
     @model_validator(mode="after")
     def _has_a_test_error(self) -> Self:

@@ -10,6 +10,7 @@ from pathlib import Path
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
+from medarts_ops.deadline import seconds_left
 from medarts_ops.errors import SearchError, TrainingDiverged
 from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.executors.protocol import Executor
@@ -135,13 +136,17 @@ def _executor_of(config: ResolvedEvaluateConfig, dataset: ImageDataset) -> Execu
     return build_executor(config.runtime.side_by_side(1))
 
 
-def evaluation_task(started: EvaluationStarted, folder: Path | None) -> EvaluationTask:
-    """The training of an evaluation whose folder this is, for an executor; it names it as the folder is named."""
+def evaluation_task(started: EvaluationStarted, folder: Path | None, spent: float = 0.0) -> EvaluationTask:
+    """The training of an evaluation whose folder this is, for an executor; it names it as the folder is named.
+
+    `spent` seconds of its budget, if it has one, went to earlier processes.
+    """
     return EvaluationTask(
         name="evaluation" if folder is None else folder.name,
         started=started,
         checkpoint=None if folder is None else str(folder / CHECKPOINT),
         weights=None if folder is None else str(folder / WEIGHTS),
+        seconds=seconds_left(started.config.runtime.budget, spent),
     )
 
 
@@ -150,7 +155,7 @@ class EvaluationAtWork:
 
     def __init__(self, job: Job[EvaluationEvent, EvaluationStarted], started: EvaluationStarted) -> None:
         self._job, self._started = job, started
-        self.task = evaluation_task(started, job.folder)
+        self.task = evaluation_task(started, job.folder, job.journal.seconds_at_work)
 
     def on_progress(self, progress: EvaluationProgress) -> None:
         """Take note of how far the training is."""

@@ -9,6 +9,7 @@ from typing import Literal
 from medarts_ops.alpha import Alpha
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.errors import FailureCause as FailureCause
+from medarts_ops.evaluated import Cut as Cut  # what time cut short, of an evaluation or a stage
 from medarts_ops.evaluated import EvaluationEpoch as EvaluationEpoch  # one of the travelling values
 from medarts_ops.evaluated import EvaluationResult as EvaluationResult
 from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters
@@ -198,9 +199,10 @@ class StageResult(Value):
     """A finished stage: `ranked` from best to worst, those that failed, and the id that `result.rule` chose of it.
 
     `seconds` are of all training, short trainings of genotypes included. `yardstick` is None in earlier releases'.
+    `cuts` say what ended early since the time was over; individuals are then what they were after equally many epochs.
     """
 
-    added_later = frozenset({"yardstick"})
+    added_later = frozenset({"yardstick", "cuts"})
 
     index: int
     name: str
@@ -209,6 +211,7 @@ class StageResult(Value):
     seconds: float
     chosen: str | None = None  # earlier releases knew one rule, and kept none
     yardstick: Yardstick | None = None
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def best(self) -> RankedIndividual:
@@ -220,12 +223,24 @@ class StageResult(Value):
 
 
 class SearchResult(Value):
-    """A finished search. `seconds` is the search cost: the sum over stages. `chosen` is the id of what it found."""
+    """A finished search. `seconds` is the search cost: the sum over stages. `chosen` is the id of what it found.
+
+    `left_out` are the names of stages that the time was over before.
+    """
+
+    added_later = frozenset({"left_out"})
 
     search_id: str
     stages: tuple[StageResult, ...]
     chosen: str | None = None  # as of a stage
     rule: str = "highest accuracy among the non-dominated of the last stage"  # by which it was chosen
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """What ended early since the time was over, or was left out, in words."""
+        of_stages = [f"{cut.what} of stage {stage.name} {cut.in_words}" for stage in self.stages for cut in stage.cuts]
+        return (*of_stages, *(f"stage {name} was left out" for name in self.left_out))
 
     @property
     def best(self) -> RankedIndividual:
@@ -239,7 +254,8 @@ class SearchResult(Value):
         """By which rule the one was chosen; where it is not the last stage's or its own last epoch's, whose it is."""
         stage, taken_from = self.stages[self.best.trained.individual.stage], self.best.trained.taken_from
         of_stage = "" if stage is self.stages[-1] else f"; of stage {stage.name}, not of the last"
-        return self.rule + of_stage + (f"; as of {taken_from}" if taken_from else "")
+        left_out = f"; the time was over before {', '.join(self.left_out)}" if self.left_out else ""
+        return self.rule + of_stage + (f"; as of {taken_from}" if taken_from else "") + left_out
 
     @property
     def seconds(self) -> float:

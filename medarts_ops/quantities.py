@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_DAY = 24 * SECONDS_PER_HOUR
+
+_UNITS = {"d": SECONDS_PER_DAY, "h": SECONDS_PER_HOUR, "m(?:in)?": 60.0, "s": 1.0}
+_DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?) *{unit} *)?" for unit in _UNITS), re.ASCII)
 
 BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB")
 
@@ -54,3 +58,15 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def seconds_of(text: str) -> float:
+    """7200.0 for `2h`; so `90s`, `45m`, `1h30m` or `2d`, and what `duration` writes, the largest unit first.
+
+    Raises:
+        ValueError: it is no such time.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        raise ValueError("allowed is a time with its units, such as 90s, 45m, 2h, 1h30m or 2d")
+    return sum(float(count) * unit for count, unit in zip(found.groups(), _UNITS.values(), strict=True) if count)

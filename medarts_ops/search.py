@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
+from medarts_ops.deadline import SearchDeadline
 from medarts_ops.evolution.choice import found_in, rule_in_words
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.registry import build_executor
@@ -105,9 +106,13 @@ def _carry_out(
         job.begin(started)
         job.notify(process_started(config, data.summary))
         known = Known.from_events([event for _, event in job.journal.events()])
-        rounds = TrainingRounds(config, folder, data, executor, known, job.notify)
+        deadline = SearchDeadline.of(config, job.journal.seconds_at_work, data.summary.n_train)
+        rounds = TrainingRounds(config, folder, data, executor, known, job.notify, deadline)
         stages = multi_stage_search(config, proposer, rounds, job.notify)
         found = found_in(stages, config.objectives, config.result)
-        result = SearchResult(search_id=folder.name, stages=stages, chosen=found.id, rule=rule_in_words(config))
+        left_out = tuple(stage.name for stage in config.stages[len(stages) :])
+        result = SearchResult(
+            search_id=folder.name, stages=stages, chosen=found.id, rule=rule_in_words(config), left_out=left_out
+        )
         job.notify(SearchFinished(result=result))
     return result

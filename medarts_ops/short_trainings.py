@@ -8,7 +8,8 @@ from pathlib import Path
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.derived import DerivedEpoch, DerivedOutcome
+from medarts_ops.deadline import SearchDeadline
+from medarts_ops.derived import DerivedEpoch, DerivedOutcome, after_equal_epochs
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.retrying import with_retries
 from medarts_ops.observers import DerivedEpochFinished, GenotypeTrained, SearchEvent
@@ -30,10 +31,11 @@ class ShortTrainings:
         executor: Executor,
         known: Sequence[GenotypeTrained],
         tell: Callable[[SearchEvent], None],
+        deadline: SearchDeadline | None = None,
     ) -> None:
         self._settings, self._retries = derived_settings(config), config.retries
         self._file, self._checkpoints, self._executor = folder / IMAGES, checkpoints, executor
-        self._known, self._tell = known, tell
+        self._known, self._tell, self._deadline = known, tell, deadline
         self._outcomes: dict[str, DerivedOutcome] = {}
         self._seconds: defaultdict[int, float] = defaultdict(float)
         data.save(self._file)
@@ -47,14 +49,22 @@ class ShortTrainings:
     def of(self, stage: int, genotypes: Sequence[Genotype]) -> Mapping[str, DerivedOutcome]:
         """What came of each genotype, by identity; those that are new are trained now, as work of that stage.
 
-        Who failed by no fault of its own is trained again, as often as the config's `retries` says.
+        Who failed by no fault of its own is trained again, as often as the config's `retries` says. With a deadline all
+        that are new are taken after equally many epochs, those of the shortest.
         """
         new = {genotype.identity: genotype for genotype in genotypes if genotype.identity not in self._outcomes}
+        done: dict[str, DerivedOutcome] = {}
 
         def tasks_left() -> list[DerivedTask]:
-            return [self._task(genotype) for name, genotype in new.items() if name not in self._outcomes]
+            left = [genotype for name, genotype in new.items() if name not in done]
+            seconds = None if self._deadline is None else self._deadline.seconds_of_genotypes(stage, len(left))
+            return [self._task(genotype, seconds) for genotype in left]
 
         for outcome in with_retries(self._run, tasks_left, self._retries):
+            done[outcome.genotype.identity] = outcome
+            if self._deadline is None:
+                self._finished(GenotypeTrained(stage=stage, outcome=outcome))
+        for outcome in () if self._deadline is None else after_equal_epochs(list(done.values())):
             self._finished(GenotypeTrained(stage=stage, outcome=outcome))
         return self._outcomes
 
@@ -65,12 +75,13 @@ class ShortTrainings:
     def _run(self, tasks: Sequence[DerivedTask]) -> Iterator[DerivedOutcome]:
         return self._executor.run(tasks, self._on_epoch)
 
-    def _task(self, genotype: Genotype) -> DerivedTask:
+    def _task(self, genotype: Genotype, seconds: float | None) -> DerivedTask:
         return DerivedTask(
             genotype=genotype,
             settings=self._settings,
             data=str(self._file),
             checkpoint=str(self._checkpoints / f"derived-{genotype.identity}.pt"),
+            seconds=seconds,
         )
 
     def _finished(self, event: GenotypeTrained) -> None:

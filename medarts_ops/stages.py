@@ -1,7 +1,8 @@
 """ME-DARTS (paper Table I): for each stage train, measure, rank; then survivors, inheritance and crossover.
 
 Given the same config, proposals and outcomes, a search asks for the same work and tells the same events: there is
-no clock and no global random state in here. What trains, retries and remembers is `training_rounds.py`.
+no clock and no global random state in here, but for the question whether there is time for one more stage. What
+trains, retries and remembers is `training_rounds.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.errors import NoSurvivors
 from medarts_ops.evolution.choice import chosen_one
 from medarts_ops.evolution.ranking import rank, survivors
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Measured, StageResult, without_epoch_alphas
+from medarts_ops.individual import (
+    Cut,
+    EvaluatedIndividual,
+    FailedIndividual,
+    Measured,
+    StageResult,
+    without_epoch_alphas,
+)
 from medarts_ops.observers import StageFinished
 from medarts_ops.populations import next_individuals, random_individuals
 from medarts_ops.proposers import Proposer
@@ -22,9 +30,14 @@ from medarts_ops.training_rounds import TrainingRounds
 def multi_stage_search(
     config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds, tell: Callable[[StageFinished], None]
 ) -> tuple[StageResult, ...]:
-    """All stages, each fed by the one before; `tell` takes what came of it. SearchError if too few did not fail."""
+    """All stages, each fed by the one before; `tell` takes what came of it. SearchError if too few did not fail.
+
+    Fewer than all, one at the least, if the time of the search is over before.
+    """
     results: list[StageResult] = []
     for index, stage in enumerate(config.stages):
+        if results and not rounds.has_time_for(index):
+            break
         chosen = survivors(results[-1].ranked, stage.survivors or 0) if results else ()
         rounds.begin_stage(index, chosen)
         if chosen:
@@ -77,4 +90,19 @@ def _ranked(
         seconds=sum(each.trained.seconds for each in evaluated)
         + sum(each.seconds for each in failed)
         + seconds_of_genotypes,
+        cuts=_cuts(config, stage, evaluated),
     )
+
+
+def _cuts(
+    config: ResolvedSearchConfig, stage: StageConfig, evaluated: Sequence[EvaluatedIndividual]
+) -> tuple[Cut, ...]:
+    """What ended early since the time was over: the outcomes say it, so that a resumed search says the same."""
+    if config.runtime.budget.seconds is None:
+        return ()
+    short = [len(each.trained.derived.history) for each in evaluated if each.trained.derived is not None]
+    parts = [
+        Cut(what="supernets", epochs=min(len(each.trained.history) for each in evaluated), planned=stage.epochs),
+        *([Cut(what="short trainings", epochs=min(short), planned=config.derived.epochs)] if short else []),
+    ]
+    return tuple(cut for cut in parts if cut.epochs < cut.planned)

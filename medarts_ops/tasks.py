@@ -79,10 +79,10 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
 
     `masks` are the operations that any individual of the stage has, which is what its supernets are built with; None
     is all. `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None
-    saves nothing.
+    saves nothing. `seconds` are how long it may train: it ends after the last epoch that fits, one at the least.
     """
 
-    without_effect = frozenset({"stage_data", "checkpoint"})
+    without_effect = frozenset({"stage_data", "checkpoint", "seconds"})
     added_later = frozenset({"masks"})
 
     individuals: tuple[Individual, ...]
@@ -91,6 +91,7 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     stage_data: str
     masks: OperationMasks | None = None
     checkpoint: str | None = None
+    seconds: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,7 +146,8 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
         middle, halves = len(self.individuals) // 2, []
         for part in (self.individuals[:middle], self.individuals[middle:]) if middle else ():
             beside = self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
-            halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside}))
+            seconds = self.seconds and self.seconds * len(part) / len(self.individuals)
+            halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside, "seconds": seconds}))
         return tuple(halves)
 
 
@@ -172,15 +174,16 @@ class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):
     """The short training of a genotype's own network, by the settings of an evaluation.
 
     `data` is the file of a `StageData`: the network is trained on its weight half and measured by its validation
-    images. Progress names the genotype by its identity. `checkpoint` is as a group's.
+    images. Progress names the genotype by its identity. `checkpoint` and `seconds` are as a group's.
     """
 
-    without_effect = frozenset({"data", "checkpoint"})
+    without_effect = frozenset({"data", "checkpoint", "seconds"})
 
     genotype: Genotype
     settings: ResolvedEvaluateConfig
     data: str
     checkpoint: str | None = None
+    seconds: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -142,6 +142,15 @@ class WorkLeft:
         planned = self._stages[index].epochs_planned
         return planned - self._stages[index].epochs_left, planned
 
+    def costs(self) -> list[tuple[float, float]]:
+        """What is left of each stage and of its genotypes' short trainings, in a unit that only compares them."""
+        genotypes = self._genotypes
+        each = genotypes.epochs * genotypes.cost / genotypes.at_once
+        return [
+            (work.cost * work.epochs_left / work.at_once, each * genotypes.left.get(index, 0))
+            for index, work in enumerate(self._stages)
+        ]
+
     def seconds_left(self) -> float:
         """Seconds until the search ends; infinite before its first epoch is over."""
         if self._cost == 0:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medarts_ops.alpha import operations_left
-from medarts_ops.candidates import best_of_each, candidates_of
+from medarts_ops.candidates import after_equal_epochs, best_of_each, candidates_of
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
+from medarts_ops.deadline import SearchDeadline
 from medarts_ops.derived import DerivedOutcome, FailedDerivedTraining
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.retrying import with_retries
@@ -65,7 +66,8 @@ class Known(NamedTuple):
 class TrainingRounds:
     """Trains and measures populations of a search, one after the other; `tell` takes every event.
 
-    Stage images and checkpoints are written to `folder`; what is `known` is not trained again.
+    Stage images and checkpoints are written to `folder`; what is `known` is not trained again. With a `deadline` epochs
+    end early where they must.
     """
 
     def __init__(
@@ -76,17 +78,18 @@ class TrainingRounds:
         executor: Executor,
         known: Known,
         tell: Callable[[SearchEvent], None],
+        deadline: SearchDeadline | None = None,
     ) -> None:
-        self._config, self._folder, self._data = config, folder, data
+        self._config, self._folder, self._data, self._deadline = config, folder, data, deadline
         self._executor, self.known, self._tell = executor, known, tell
         self._short_trainings = None
         if data.derived is not None:
             checkpoints = folder / CHECKPOINTS
             self._short_trainings = ShortTrainings(
-                config, folder, checkpoints, data.derived, executor, known.derived, tell
+                config, folder, checkpoints, data.derived, executor, known.derived, tell, deadline
             )
         # Who is compared with the rest of the population before it is measured is not told of alone.
-        compares_candidates = config.candidates != "last" or config.consensus_candidate
+        compares_candidates = config.candidates != "last" or config.consensus_candidate or deadline is not None
         self._measures_together = data.derived is not None or compares_candidates
         self._context = MeasuringContext(
             para_aug=config.para_aug,
@@ -94,6 +97,10 @@ class TrainingRounds:
             in_channels=data.summary.in_channels,
             resolution=data.summary.resolution,
         )
+
+    def has_time_for(self, index: int) -> bool:
+        """Whether a stage can begin, or began before, rather than that the time of the search is over."""
+        return self._deadline is None or (index, 0) in self.known.populations or self._deadline.has_time_for(index)
 
     def begin_stage(self, index: int, chosen: Sequence[RankedIndividual]) -> None:
         """Tell that a stage begins, with those `chosen` from the one before, and write its images for its tasks."""
@@ -121,12 +128,18 @@ class TrainingRounds:
         all_known = self.known.outcomes.keys() >= {individual.id for individual in population}
         for individual in population if all_known or not self._measures_together else ():
             self._answer_from_known(individual, outcomes, measured)
-        for outcome in with_retries(self._run, lambda: self._tasks(stage, population, outcomes), self._config.retries):
+
+        def tasks_left() -> list[TrainingTask]:
+            return self._tasks(stage, round, population, outcomes)
+
+        for outcome in with_retries(self._run, tasks_left, self._config.retries):
             if outcome.individual.id not in outcomes:  # or it is of a stack that was trained again for another's sake
                 outcomes[outcome.individual.id] = outcome
                 self._trained(outcome, measured)
         if self._measures_together and not all_known:
             self._measure_together(stage, [outcomes[individual.id] for individual in population], measured)
+        if self._deadline is not None:
+            self._deadline.trained(stage, list(outcomes.values()))
         shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
         return [measured[individual.id] for individual in population]
 
@@ -171,6 +184,8 @@ class TrainingRounds:
         An individual of which no candidate can be measured has failed as its last epoch's did.
         """
         trained = [outcome for outcome in outcomes if isinstance(outcome, TrainedIndividual)]
+        if self._deadline is not None:
+            trained = after_equal_epochs(trained)
         params_of = partial(params, context=self._context)
         candidates = [candidate for each in trained for candidate in candidates_of(each, self._config, params_of)]
         if self._config.consensus_candidate and (mean := consensus_candidate(stage, trained, self._config)):
@@ -195,9 +210,14 @@ class TrainingRounds:
             return FailedIndividual(individual=individual, reason=reason, cause=derived.cause, seconds=trained.seconds)
         return self._evaluated(trained.model_copy(update={"derived": derived}))
 
-    def _tasks(self, stage: int, population: Sequence[Individual], done: dict[str, Outcome]) -> list[TrainingTask]:
+    def _tasks(
+        self, stage: int, round: int, population: Sequence[Individual], done: dict[str, Outcome]
+    ) -> list[TrainingTask]:
         """Groups as large as a stack, without those of which nothing is left to do."""
-        groups = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
+        stacks = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
+        groups = [group for group in stacks if not done.keys() >= {individual.id for individual in group}]
+        no_end = [None] * len(groups)
+        limits = no_end if self._deadline is None else self._deadline.seconds_of_groups(stage, round, groups)
         return [
             TrainingTask(
                 individuals=group,
@@ -206,9 +226,9 @@ class TrainingRounds:
                 stage_data=str(self._stage_data(stage)),
                 masks=operations_left(individual.alpha for individual in population),
                 checkpoint=str(self._folder / CHECKPOINTS / f"{group[0].id}.pt"),
+                seconds=seconds,
             )
-            for group in groups
-            if not done.keys() >= {individual.id for individual in group}
+            for group, seconds in zip(groups, limits, strict=True)
         ]
 
     def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:

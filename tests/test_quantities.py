@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medarts_ops.quantities import byte_size, counted, distance, duration, hours, millions
+from medarts_ops.quantities import byte_size, counted, distance, duration, hours, millions, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,21 @@ def test_several_searches_are_no_searchs() -> None:
 )
 def test_a_size_is_told_in_its_unit_to_three_digits(count: float, text: str) -> None:
     assert byte_size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("45m", 2700), ("2h", 7200), ("1h30m", 5400), ("1 h 30 min", 5400), ("2d", 172_800), ("1.5h", 5400)],
+)
+def test_a_time_is_read_in_the_units_that_people_write(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "2x", "h", "-2h", "30m1h", "1h 2", "1e3s", "inf", "٣h"])
+def test_a_time_without_units_or_sense_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 90s, 45m, 2h, 1h30m or 2d"):
+        seconds_of(text)
+
+
+def test_a_time_that_was_written_is_read_again() -> None:
+    assert [seconds_of(duration(seconds)) for seconds in (42, 200, 18720)] == [42, 200, 18720]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from medarts_ops.bench.within_budget import FittedEvaluation, evaluation_within_budget
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.evaluation import run_evaluation
@@ -54,6 +56,8 @@ def tracked_evaluation(
     pictures: bool = True,
     system_metrics: bool = False,
     observers: Sequence[EvaluationObserver] = (),
+    on_fitted: Callable[[FittedEvaluation], None] = lambda _: None,
+    began: float | None = None,
 ) -> TrackedEvaluation:
     """Train a genotype at full size; the evaluation becomes an MLflow run, under the search whose genotype it is.
 
@@ -68,6 +72,8 @@ def tracked_evaluation(
             trained of a run goes to the experiment of its search, wherever that is.
         pictures: log pictures, and the report of the search anew, too.
         system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
+        on_fitted: told to what plan an evaluation with a budget (`runtime.budget`) was fitted, before it begins.
+        began: when its time began, on the monotonic clock; now if None.
 
     Raises:
         ConfigError: both or none of `run_id` and `genotype`, or a bad name.
@@ -76,11 +82,16 @@ def tracked_evaluation(
     """
     if (run_id is None) == (genotype is None):
         raise ConfigError("an evaluation needs a run id or a genotype, one of the two")
+    began = time.monotonic() if began is None else began
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     check_job_name(name)
     resolved, dataset = resolve_evaluation(config)
     store, genotype, place = _what_is_trained(run_id, genotype, tracking_uri, experiment)
     check_name_is_free(store, "evaluation", name)
+    fitted = evaluation_within_budget(resolved, genotype, dataset.summary(None), began)
+    if fitted is not None:
+        resolved = fitted.config
+        on_fitted(fitted)
     with new_folder(Path(work_dir), name) as folder:
         write_place(folder, place)
         recorder = evaluation_recorder(store, folder, pictures=pictures, system_metrics=system_metrics)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from optuna.storages import BaseStorage
 from pydantic import JsonValue
 
+from medarts_ops.bench.within_budget import FittedSearch, search_within_budget
 from medarts_ops.config import ResolvedObjective, SearchConfig
 from medarts_ops.errors import ConfigError, SearchError
 from medarts_ops.individual import SearchResult
@@ -59,6 +61,8 @@ def tracked_search(
     system_metrics: bool = False,
     observers: Sequence[SearchObserver] = (),
     evaluate: Mapping[str, JsonValue] = MappingProxyType({}),
+    on_fitted: Callable[[FittedSearch], None] = lambda _: None,
+    began: float | None = None,
 ) -> TrackedSearch:
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
 
@@ -76,15 +80,22 @@ def tracked_search(
         system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event, after MLflow.
         evaluate: settings of evaluations, kept with the search: `medarts evaluate` begins from them.
+        on_fitted: told to what plan a search with a budget (`runtime.budget`) was fitted, before it begins.
+        began: when its time began, on the monotonic clock; now if None.
 
     Raises:
         MedartsError: bad settings, data, store or name; or a stage in which every individual failed.
     """
+    began = time.monotonic() if began is None else began
     search_id = fresh_name("search", config.dataset.name) if name is None else name
     check_job_name(search_id)
     if any(len(tag) > LONGEST_TAG for tag in evaluate_tags(evaluate).values()):
         raise ConfigError(f"the settings of evaluations have more than {LONGEST_TAG} characters: keep settings only")
     resolved, data = resolve_search_config(config)
+    fitted, data = search_within_budget(resolved, data, began)
+    if fitted is not None:
+        resolved = fitted.config
+        on_fitted(fitted)
     store = open_store(tracking_uri, experiment=experiment)
     studies = open_study_storage(storage)
     check_name_is_free(store, "search", search_id)

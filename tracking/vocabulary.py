@@ -44,6 +44,7 @@ EXPERIMENT_TAG = "medarts.experiment_id"  # the name of an experiment over seeds
 DATASET_TAG = "medarts.dataset"  # the name of the dataset
 FINGERPRINT_TAG = "medarts.fingerprint"  # a hash of the images that a search or an evaluation was given
 CHOSEN_BY_TAG = "medarts.chosen_by"  # by which rule a search chose the one that it found
+CUT_TAG = "medarts.cut"  # what ended early since the time (runtime.budget) was over, a line each
 EVALUATE_SETTINGS_TAG = "medarts.evaluate_settings"  # JSON of what evaluations of a search begin from, if anything
 BEST_TAG = "medarts.best_run_id"  # the run of a search's or a stage's best individual
 EVALUATES_TAG = "medarts.evaluates"  # the run whose genotype an evaluation trains

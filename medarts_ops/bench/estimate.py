@@ -9,7 +9,11 @@ from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.data.search_data import SearchData
+from medarts_ops.deadline import time_of_stage
 from medarts_ops.fitting import held
+from medarts_ops.quantities import SECONDS_PER_HOUR
+from medarts_ops.shrinking import DrawnImages
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
@@ -63,26 +67,69 @@ class SearchEstimate(Value):
     hours: float
 
 
+class StepTime(Value):
+    """Seconds of an individual's step, or of a genotype's batch, and the bytes that it holds at most."""
+
+    seconds: float
+    bytes: int
+
+
+class SearchTimes(Value):
+    """What was timed of a search, once: a step of each stage, and of a genotype's short training, if it has any."""
+
+    stages: tuple[StepTime, ...]
+    genotypes: StepTime | None = None
+
+
+def drawn_images(data: SearchData) -> DrawnImages:
+    """How many images a search has really drawn."""
+    derived = 0 if data.derived is None else len(data.derived.images)
+    return DrawnImages(tuple(len(stage.images) for stage in data.stages), derived, len(data.summary.class_names))
+
+
 def estimate_search(
     config: ResolvedSearchConfig,
-    images: tuple[int, ...],
-    derived_images: int,
+    images: DrawnImages,
     size: ImageSize,
     repeats: int,
     on_timing: Callable[[str], None] = lambda _: None,
 ) -> SearchEstimate:
-    """Time `repeats` steps of each stage and multiply.
+    """Time `repeats` steps of each stage and multiply; as `time_steps` and `search_estimate`."""
+    return search_estimate(config, images, time_steps(config, images, size, repeats, on_timing))
 
-    `images` is D_sample's size in each stage, `derived_images` that of short trainings, `size` its images'.
-    `on_timing` is told what is timed, before it is.
+
+def time_steps(
+    config: ResolvedSearchConfig,
+    images: DrawnImages,
+    size: ImageSize,
+    repeats: int,
+    on_timing: Callable[[str], None] = lambda _: None,
+) -> SearchTimes:
+    """Time `repeats` steps of each stage, on images that are made up.
+
+    `size` is the images'. `on_timing` is told what is timed, before it is.
     """
     device = Runtime.from_config(config.runtime).device
-    estimates: list[StageEstimate] = []
-    for index, (stage, n) in enumerate(zip(config.stages, images, strict=True)):
+    timed: list[StepTime] = []
+    for index, stage in enumerate(config.stages):
         on_timing(f"stage {stage.name}, {index + 1} of {len(config.stages)}")
         stack = min(stage.size, config.runtime.stack)
         step = product_step(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
+        timed.append(StepTime(seconds=seconds, bytes=peak_bytes(step, device)))
+    if not config.trains_genotypes:
+        return SearchTimes(stages=tuple(timed))
+    on_timing("the short training of a genotype")
+    (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
+    one = estimate_evaluation(derived_settings(config), genotype, _derived_parts(config, images), size, repeats)
+    trained = StepTime(seconds=one.step_seconds, bytes=one.step_bytes)
+    return SearchTimes(stages=tuple(timed), genotypes=trained)
+
+
+def search_estimate(config: ResolvedSearchConfig, images: DrawnImages, times: SearchTimes) -> SearchEstimate:
+    """What a search costs whose steps take these `times`. Nothing is measured."""
+    estimates: list[StageEstimate] = []
+    for index, (stage, n, time) in enumerate(zip(config.stages, images.stages, times.stages, strict=True)):
         individuals = stage.size * config.populations_of(index)
         steps = individuals * stage.epochs * ceil(n * config.weight_share / stage.batch)
         estimates.append(
@@ -91,36 +138,52 @@ def estimate_search(
                 individuals=individuals,
                 images=n,
                 steps=steps,
-                step_seconds=seconds,
-                step_bytes=peak_bytes(step, device),
-                hours=steps * seconds * (1 + VALIDATION_SHARE) / 3600,
+                step_seconds=time.seconds,
+                step_bytes=time.bytes,
+                hours=steps * time.seconds * (1 + VALIDATION_SHARE) / 3600,
             )
         )
     genotypes = None
-    if config.trains_genotypes:
-        on_timing("the short training of a genotype")
+    if times.genotypes is not None:
         individuals = sum(estimate.individuals for estimate in estimates)
-        genotypes = _estimate_genotypes(config, individuals, derived_images, size, repeats)
+        genotypes = _genotypes_estimate(config, individuals, images, times.genotypes)
     hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
     return SearchEstimate(stages=tuple(estimates), genotypes=genotypes, hours=hours)
 
 
-def _estimate_genotypes(
-    config: ResolvedSearchConfig, individuals: int, images: int, size: ImageSize, repeats: int
+def planned_seconds(config: ResolvedSearchConfig, images: DrawnImages, times: SearchTimes) -> list[tuple[float, float]]:
+    """How long each stage takes until it ends, with the search's workers and stacks: supernets, short trainings."""
+    estimate, workers, found = search_estimate(config, images, times), config.runtime.workers, []
+    genotypes = estimate.genotypes
+    for index, of_stage in enumerate(estimate.stages):
+        each = SECONDS_PER_HOUR * of_stage.hours / of_stage.individuals
+        alone = 0.0
+        if genotypes is not None:
+            n = config.most_candidates_of(of_stage.individuals, config.populations_of(index))
+            alone = SECONDS_PER_HOUR * genotypes.hours / genotypes.genotypes * ceil(n / workers)
+        found.append((each * time_of_stage(config, index), alone))
+    return found
+
+
+def _derived_parts(config: ResolvedSearchConfig, images: DrawnImages) -> tuple[int, int]:
+    """The images that a short training is trained on, and those that measure it."""
+    held_out = round(images.derived * config.derived.held_out)
+    return images.derived - held_out, held_out
+
+
+def _genotypes_estimate(
+    config: ResolvedSearchConfig, individuals: int, images: DrawnImages, time: StepTime
 ) -> GenotypesEstimate:
-    settings, held_out = derived_settings(config), round(images * config.derived.held_out)
-    to_train = images - held_out
-    (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
-    timed = estimate_evaluation(settings, genotype, (to_train, held_out), size, repeats)
+    settings, parts = derived_settings(config), _derived_parts(config, images)
     populations = sum(config.populations_of(stage) for stage in range(len(config.stages)))
     genotypes = config.most_candidates_of(individuals, populations)
     return GenotypesEstimate(
         genotypes=genotypes,
-        images=to_train,
-        steps=genotypes * settings.epochs * ceil(to_train / settings.batch),
-        step_seconds=timed.step_seconds,
-        step_bytes=timed.step_bytes,
-        hours=genotypes * timed.hours,
+        images=parts[0],
+        steps=genotypes * settings.epochs * ceil(parts[0] / settings.batch),
+        step_seconds=time.seconds,
+        step_bytes=time.bytes,
+        hours=genotypes * evaluation_hours(settings, parts, time.seconds),
     )
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from math import isqrt
 from typing import NamedTuple
 
-from medarts_ops.bench.estimate import estimate_evaluation, estimate_search, evaluation_hours
+from medarts_ops.bench.estimate import (
+    SearchTimes,
+    estimate_evaluation,
+    evaluation_hours,
+    planned_seconds,
+    search_estimate,
+    time_steps,
+)
 from medarts_ops.bench.evaluation_step import GENOTYPE
 from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
@@ -14,6 +21,8 @@ from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.quantities import SECONDS_PER_HOUR
+from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.value import Value
@@ -67,28 +76,15 @@ def estimate_experiment(
         known: keys of trainings that are taken over from before.
         on_timing: told what is timed, before it is.
     """
-    timed = _Timed(plan, repeats, on_timing)
-    arms = tuple(timed.arm(arm) for arm in plan.arms)
-    hours = {arm.arm: arm for arm in arms}
-    repeated = plan.repeated
-    trainings = [training for training in plan.trainings if training.key not in repeated]
-    left = [training for training in trainings if training.key not in known]
-    searches = [training for training in left if training.kind == "search"]
-    evaluations = [training for training in left if training.kind == "evaluation"]
-    searching = sum(hours[each.arm.name].search_hours for each in searches)
-    evaluating = sum(hours[each.arm.name].evaluation_hours for each in evaluations)
-    elapsed = sum(hours[each.arm.name].search_hours / _at_once(each.search_config) for each in searches)
-    workers = max(1, min(plan.workers, len(evaluations)))
-    weights = sum(hours[each.arm.name].parameters for each in evaluations) * BYTES_PER_WEIGHT * COPIES
-    return ExperimentEstimate(
-        searches=sum(training.kind == "search" for training in trainings),
-        evaluations=sum(training.kind == "evaluation" for training in trainings),
-        taken_over=len(trainings) - len(left),
-        training_hours=searching + evaluating,
-        hours=elapsed + evaluating / workers,
-        disk_bytes=weights + sum(_image_bytes(each.search_config, timed.summary(each.arm)) for each in searches),
-        arms=arms,
-    )
+    return TimedPlan(plan, repeats, on_timing).estimate(known)
+
+
+class PlannedSearch(NamedTuple):
+    """An arm's search at some scale, what it costs, and the seconds of each stage's two parts (`planned_seconds`)."""
+
+    config: ResolvedSearchConfig
+    hours: float
+    seconds: Sequence[tuple[float, float]]
 
 
 class _Timing(NamedTuple):
@@ -98,38 +94,71 @@ class _Timing(NamedTuple):
     macs: int
 
 
-class _Timed:
-    """What was timed so far, by what its time depends on."""
+class TimedPlan:
+    """A plan, and what was timed of it so far, by what its time depends on.
+
+    `scale` in 0…1 makes all arms smaller (`shrinking.py`), which needs no other timing.
+    """
 
     def __init__(self, plan: ExperimentPlan, repeats: int, on_timing: Callable[[str], None]) -> None:
         self._plan, self._repeats, self._on_timing = plan, repeats, on_timing
-        self._searches: dict[str, float] = {}
+        self._searches: dict[str, SearchTimes] = {}
         self._evaluations: dict[str, _Timing] = {}
 
-    def summary(self, arm: Arm) -> DatasetSummary:
-        return self._plan.datasets[arm.fingerprint]
+    def estimate(self, known: Collection[str] = (), scale: float = 1.0) -> ExperimentEstimate:
+        """What it costs; `known` are keys of trainings that are taken over from before."""
+        plan = self._plan
+        arms = {arm.name: self.arm(arm, scale) for arm in plan.arms}
+        repeated = plan.repeated
+        trainings = [training for training in plan.trainings if training.key not in repeated]
+        left = [training for training in trainings if training.key not in known]
+        searches = [training for training in left if training.kind == "search"]
+        evaluations = [training for training in left if training.kind == "evaluation"]
+        searching = sum(arms[each.arm.name].search_hours for each in searches)
+        evaluating = sum(arms[each.arm.name].evaluation_hours for each in evaluations)
+        elapsed = sum(sum(map(sum, self.search(each.arm, scale).seconds)) for each in searches) / SECONDS_PER_HOUR
+        workers = max(1, min(plan.workers, len(evaluations)))
+        weights = sum(arms[each.arm.name].parameters for each in evaluations) * BYTES_PER_WEIGHT * COPIES
+        return ExperimentEstimate(
+            searches=sum(training.kind == "search" for training in trainings),
+            evaluations=sum(training.kind == "evaluation" for training in trainings),
+            taken_over=len(trainings) - len(left),
+            training_hours=searching + evaluating,
+            hours=elapsed + evaluating / workers,
+            disk_bytes=weights + sum(_image_bytes(each.search_config, self._summary(each.arm)) for each in searches),
+            arms=tuple(arms.values()),
+        )
 
-    def arm(self, arm: Arm) -> ArmEstimate:
-        search = 0.0 if arm.search is None else self._search(arm.search, self.summary(arm))
+    def arm(self, arm: Arm, scale: float = 1.0) -> ArmEstimate:
+        """What one training of each kind of an arm costs."""
+        search = 0.0 if arm.search is None else self.search(arm, scale).hours
         if arm.evaluation is None:
             return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=0.0, parameters=0)
         genotype = arm.genotype or zoo_genotype(GENOTYPE)
-        hours = self._evaluation(arm.evaluation, genotype, self.summary(arm))
+        hours = self._evaluation(smaller_evaluation(arm.evaluation, scale), genotype, self._summary(arm))
         shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}
-        counted = {"n_classes": len(self.summary(arm).class_names), "in_channels": self.summary(arm).in_channels}
+        summary = self._summary(arm)
+        counted = {"n_classes": len(summary.class_names), "in_channels": summary.in_channels}
         parameters = count_parameters(genotype, **shape, **counted, stem=arm.evaluation.stem)
         return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=hours, parameters=parameters)
 
-    def _search(self, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
+    def search(self, arm: Arm, scale: float) -> PlannedSearch:
+        """The search of an arm that has one."""
+        config, dataset = arm.search, self._summary(arm)
+        assert config is not None, "the arm has a search"
+        stages = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
+        images = DrawnImages(stages, _stage_images(config.derived.images, dataset), len(dataset.class_names))
         key = config.model_dump_json(exclude={"preset", "seed"})
         if key not in self._searches:
             self._on_timing(f"a search of {len(config.stages)} stages")
             side = _side(dataset, halved=config.dataset.low_resolution)
-            images = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
-            derived = _stage_images(config.derived.images, dataset)
-            timed = estimate_search(config, images, derived, _size(dataset, side), self._repeats)
-            self._searches[key] = timed.hours
-        return self._searches[key]
+            self._searches[key] = time_steps(config, images, _size(dataset, side), self._repeats)
+        smaller, drawn = smaller_search(config, images, scale)
+        seconds = planned_seconds(smaller, drawn, self._searches[key])
+        return PlannedSearch(smaller, search_estimate(smaller, drawn, self._searches[key]).hours, seconds)
+
+    def _summary(self, arm: Arm) -> DatasetSummary:
+        return self._plan.datasets[arm.fingerprint]
 
     def _evaluation(self, config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary) -> float:
         side = _side(dataset, halved=False)
@@ -145,11 +174,6 @@ class _Timed:
             self._evaluations[key] = _Timing(timed.step_seconds, macs)
         timing = self._evaluations[key]
         return evaluation_hours(config, images, timing.step_seconds * macs / timing.macs)
-
-
-def _at_once(config: ResolvedSearchConfig) -> int:
-    """How many processes train at a time in a search's largest stage."""
-    return max(1, min(config.runtime.workers, max(stage.size for stage in config.stages)))
 
 
 def _image_bytes(config: ResolvedSearchConfig, dataset: DatasetSummary) -> int:

@@ -19,6 +19,7 @@ from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
+from medarts_ops.data.search_data import SearchData
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.populations import random_individual
@@ -43,6 +44,12 @@ class ImageSize(Value):
     resolution: int
     in_channels: int
     n_classes: int
+
+    @classmethod
+    def of(cls, data: SearchData) -> ImageSize:
+        """That of a search's images, as its supernets see them."""
+        first = data.stages[0]
+        return cls(resolution=first.images.shape[1], in_channels=first.images.shape[3], n_classes=first.n_classes)
 
 
 class StepTiming(Value):

@@ -13,7 +13,7 @@ from medarts_ops.errors import MedartsError
 from medarts_ops.evaluation import EvaluationAtWork, evaluation_task
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.individual import EvaluationResult
-from medarts_ops.journal.job import kind_in, new_job, resumed_job
+from medarts_ops.journal.job import kind_in, new_job, read_journal, resumed_job
 from medarts_ops.journal.kinds import EVALUATION
 from medarts_ops.observers import EvaluationObserver, EvaluationStarted
 from medarts_ops.training.genotype import EvaluationOutcome, EvaluationProgress, FailedEvaluation
@@ -49,10 +49,15 @@ def train_side_by_side(
     for one in planned:  # a worker saves its checkpoint there before it is heard of here
         one.folder.mkdir(parents=True, exist_ok=True)
     folders = {one.folder.name: one.folder for one in planned}
-    tasks = [evaluation_task(one.started, one.folder) for one in planned]
+    tasks = [evaluation_task(one.started, one.folder, _seconds_spent(one.folder)) for one in planned]
     with _AtWork(planned) as at_work:
         for outcome in executor.run(tasks, at_work.on_progress):
             on_end(folders[outcome.name], at_work.finish(outcome))
+
+
+def _seconds_spent(folder: Path) -> float:
+    """What earlier processes spent on an evaluation, if it began."""
+    return 0.0 if kind_in(folder) is None else read_journal(folder, EVALUATION).seconds_at_work
 
 
 class _AtWork:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from medarts_ops.errors import MedartsError, SearchError, os_errors_as
 from medarts_ops.journal.kinds import KINDS, SEARCH, JobKind, Started
 from medarts_ops.journal.lines import is_json, sealed, unsealed, whole_lines
-from medarts_ops.observers import Event, JobEvent
+from medarts_ops.observers import Event, JobEvent, ProcessStarted
 from medarts_ops.value import Value
 from medarts_ops.whole_file import whole_file
 
@@ -137,6 +138,13 @@ class Journal(Generic[Event, Started]):
         """When an event was recorded, in milliseconds since 1970; None where an earlier release did not keep it."""
         n = self._numbers.get(event.key)
         return None if n is None else self._times[n]
+
+    @property
+    def seconds_at_work(self) -> float:
+        """What processes spent on the job so far: each from its start to the last event; 0 where no times were kept."""
+        moments = [(at, event) for at, (_, event) in zip(self._times, self.events(), strict=True) if at is not None]
+        gaps = ((later - at, event) for (at, _), (later, event) in pairwise(moments))
+        return sum(max(0, gap) for gap, event in gaps if not isinstance(event, ProcessStarted)) / 1000
 
     def events(self) -> tuple[tuple[int, Event], ...]:
         return tuple(enumerate(self._events))

@@ -1,4 +1,4 @@
-"""Where a stage's ranking means nothing, in sentences: nobody beats chance, or an objective is equal for all."""
+"""What to know of a stage's ranking, in sentences: that it means nothing, and why, or that the time was over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medarts_ops.quantities import counted, percent
 def ranking_warnings(stage: StageResult) -> tuple[str, ...]:
     """What a reader of a finished stage's ranking has to know, each in one sentence without a full stop."""
     found = (_at_chance(stage), _all_equal(stage))
-    return tuple(warning for warning in found if warning is not None)
+    return (*(warning for warning in found if warning is not None), *_cut_short(stage))
 
 
 ENOUGH_STEPS = 200
@@ -53,6 +53,12 @@ def _at_chance(stage: StageResult) -> str | None:
         f"images), so neither their order nor their α means anything; {trained}: raise stages.{stage.index}.epochs or "
         f"stages.{stage.index}.images, or lower stages.{stage.index}.batch"
     )
+
+
+def _cut_short(stage: StageResult) -> tuple[str, ...]:
+    """What ended early since the time was over, after which the ranking still means what it says."""
+    over = "the time was over, and another run of the same settings may come to another number of epochs"
+    return tuple(f"{cut.what} of stage {stage.name} {cut.in_words}: {over}" for cut in stage.cuts)
 
 
 def _all_equal(stage: StageResult) -> str | None:

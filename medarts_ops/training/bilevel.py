@@ -262,7 +262,8 @@ class SearchTraining:
             member.load_state(held)
 
     def outcomes(self) -> Iterator[Outcome]:
-        self._set_numbers(self.task.stage.epochs - 1)
+        epochs = max(len(member.history) for member in self.members)
+        self._set_numbers(max(0, epochs - 1))  # those of the last one, which a time limit may have made an earlier one
         return (member.outcome(self._moment("reading")) for member in self.members)
 
 

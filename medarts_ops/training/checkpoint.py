@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from medarts_ops.errors import SearchError
+from medarts_ops.training.time_limit import TimeLimit
 from medarts_ops.training.workplace import TaskFiles
 
 Record = TypeVar("Record")
@@ -101,11 +102,18 @@ class EpochTraining(Resumable, Protocol[Record]):
         ...
 
 
-def epochs_of(training: EpochTraining[Record], checkpoint: TrainingCheckpoint, epochs: int) -> Iterator[Record]:
-    """The records of all epochs, in order: first those of the checkpoint, again, then new ones, each saved."""
+def epochs_of(
+    training: EpochTraining[Record], checkpoint: TrainingCheckpoint, epochs: int, limit: TimeLimit
+) -> Iterator[Record]:
+    """The records of all epochs, in order: first those of the checkpoint, again, then new ones, each saved.
+
+    They end early where `limit` says so.
+    """
     done = checkpoint.restore(training)
     yield from training.history
     for epoch in range(done, epochs):
+        if not limit.allows(epoch):
+            break
         yield training.run_epoch(epoch)
         checkpoint.save(training, epoch + 1)
 

@@ -13,6 +13,7 @@ from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.tasks import DerivedTask
 from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
 from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.training.time_limit import TimeLimit
 from medarts_ops.training.workplace import Workplace
 
 
@@ -25,10 +26,11 @@ def train_derived(
     task: DerivedTask, workplace: Workplace, images: ImageDataset, on_epoch: Callable[[str, DerivedEpoch], None]
 ) -> Sequence[DerivedOutcome]:
     """Train a genotype's network from scratch. Epochs of a checkpoint are told again."""
+    limit = TimeLimit(task.seconds)
     training = SupervisedTraining(task.genotype, task.settings, images, workplace.runtime)
     checkpoint, (name,) = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity), task.names
     try:
-        for record in epochs_of(training, checkpoint, task.settings.epochs):
+        for record in epochs_of(training, checkpoint, task.settings.epochs, limit):
             on_epoch(name, _derived_epoch(record))
     except TrainingDiverged as error:
         return task.failures("diverged", str(error))

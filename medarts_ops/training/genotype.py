@@ -9,13 +9,14 @@ from medarts_ops.config_dataset import DatasetConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import TrainingDiverged
-from medarts_ops.evaluated import EvaluationEpoch, EvaluationResult, best_epoch, has_stopped_improving
+from medarts_ops.evaluated import Cut, EvaluationEpoch, EvaluationResult, best_epoch, has_stopped_improving
 from medarts_ops.individual import FailureCause
 from medarts_ops.observers import EvaluationStarted
 from medarts_ops.tasks import Task
 from medarts_ops.training.checkpoint import TrainingCheckpoint, epochs_of
 from medarts_ops.training.classification import class_report
 from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.training.time_limit import TimeLimit
 from medarts_ops.training.workplace import Workplace
 from medarts_ops.value import Value, identity_of
 
@@ -51,13 +52,15 @@ class EvaluationTask(Task[str, EvaluationProgress, EvaluationOutcome]):
     """Full-size training as `started` says. Progress and outcome name it by `name`.
 
     `checkpoint` is the file that it is saved to after each epoch, and goes on from; `weights` gets the trained
-    network's state dict. None saves nothing.
+    network's state dict. None saves nothing. `seconds` are how long it may train: it ends after the last epoch that
+    fits, one at the least.
     """
 
     name: str
     started: EvaluationStarted
     checkpoint: str | None = None
     weights: str | None = None
+    seconds: float | None = None
 
     @property
     def identity(self) -> str:
@@ -102,17 +105,18 @@ def train_genotype(
 ) -> Sequence[EvaluationOutcome]:
     """Train on the images that the settings name, and test what came of it. Epochs of a checkpoint are told again."""
     started, config = task.started, task.started.config
-    balanced = config.class_weights == "balanced"
+    balanced, limit = config.class_weights == "balanced", TimeLimit(task.seconds)
     training = SupervisedTraining(started.genotype, config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)
     on_progress(task.name, EvaluationBegun(mean=mean, std=std))
     checkpoint = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity)
     history: list[EvaluationEpoch] = []
+    stopped = False
     try:
-        for record in epochs_of(training, checkpoint, config.epochs):
+        for record in epochs_of(training, checkpoint, config.epochs, limit):
             on_progress(task.name, record)
             history.append(record)
-            if has_stopped_improving(history, config.patience, balanced=balanced):
+            if stopped := has_stopped_improving(history, config.patience, balanced=balanced):
                 break  # before a checkpoint of this epoch: a resumed training comes by here, too
         logits = training.test_logits()
     except TrainingDiverged as error:
@@ -121,6 +125,7 @@ def train_genotype(
         content = BytesIO()  # torch's writer to a file raises a RuntimeError on a full disk
         training.save_weights(content)
         workplace.files.write(task.weights, content.getvalue())
+    is_whole = stopped or len(history) == config.epochs
     result = EvaluationResult(
         genotype=started.genotype,
         parameters=started.parameters,
@@ -128,5 +133,6 @@ def train_genotype(
         seconds=sum(record.seconds for record in history),
         classes=class_report(logits, dataset.test, dataset.class_names),
         chosen_epoch=best_epoch(history, balanced=balanced) if config.validation_share else None,
+        cut=None if is_whole else Cut(what="training", epochs=len(history), planned=config.epochs),
     )
     return [TrainedGenotype(name=task.name, result=result)]

@@ -13,6 +13,7 @@ from medarts_ops.training.checkpoint import TrainingCheckpoint
 from medarts_ops.training.discretized import measure_discretized
 from medarts_ops.training.perturbation import read_by_perturbation
 from medarts_ops.training.placed_images import StageTensors
+from medarts_ops.training.time_limit import TimeLimit
 from medarts_ops.training.workplace import Workplace
 
 EpochCallback = Callable[[Individual, EpochRecord], None]
@@ -32,6 +33,7 @@ def train_group(
     group go on. Seconds are an individual's share of the group's. Epochs of a checkpoint are told again: whoever
     listens may have missed them.
     """
+    limit = TimeLimit(task.seconds)
     training = SearchTraining(task, tensors, workplace.runtime)
     checkpoint = TrainingCheckpoint(workplace.files, task.checkpoint, task.identity)
     done = checkpoint.restore(training)
@@ -39,7 +41,7 @@ def train_group(
         for record in member.history:
             on_epoch(member.individual, record)
     for epoch in range(done, task.stage.epochs):
-        if not training.living:
+        if not training.living or not limit.allows(epoch):
             break
         for member in training.run_epoch(epoch):
             on_epoch(member.individual, member.history[-1])

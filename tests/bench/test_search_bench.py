@@ -27,6 +27,7 @@ from medarts_ops.config import DerivedConfig, ResolvedObjective, SearchConfig, S
 from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
+from medarts_ops.shrinking import DrawnImages
 from medarts_ops.training.runtime import Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
@@ -119,7 +120,7 @@ def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes
 
 def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
     config = make_search_config_tiny()
-    estimate = estimate_search(config, (80, 80, 80), 0, SIZE, repeats=1)
+    estimate = estimate_search(config, DrawnImages((80, 80, 80)), SIZE, repeats=1)
     assert [stage.steps for stage in estimate.stages] == [3 * 1 * 2, 3 * 1 * 2, 1 * 1 * 2]
     assert estimate.hours == pytest.approx(sum(stage.hours for stage in estimate.stages))
 
@@ -131,7 +132,9 @@ def test_an_estimate_counts_the_short_trainings_that_individuals_could_ask_for()
         "candidates": "epochs",
         "most_candidates": 2,
     }
-    estimate = estimate_search(make_search_config_tiny().model_copy(update=asked), (80, 80, 80), 100, SIZE, repeats=1)
+    estimate = estimate_search(
+        make_search_config_tiny().model_copy(update=asked), DrawnImages((80, 80, 80), 100), SIZE, repeats=1
+    )
     assert estimate.genotypes is not None
     # Seven individuals, two candidates each, two epochs of 80 images in batches of 32.
     assert (estimate.genotypes.genotypes, estimate.genotypes.images, estimate.genotypes.steps) == (14, 80, 14 * 2 * 3)

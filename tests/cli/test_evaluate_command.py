@@ -56,6 +56,8 @@ class FakeTracked(ModuleType):
         pictures: bool,
         system_metrics: bool,
         observers: tuple[Any, ...],
+        on_fitted: object,
+        began: float,
     ) -> Trained:
         given = None if run_id is None else run_id.run.run_id
         self.calls.append({"config": config, "run_id": given, "genotype": genotype, "system_metrics": system_metrics})

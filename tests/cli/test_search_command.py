@@ -55,6 +55,8 @@ class FakeTracked(ModuleType):
         system_metrics: bool,
         observers: tuple[Any, ...],
         evaluate: dict[str, Any],
+        on_fitted: object,
+        began: float,
     ) -> Found:
         places: dict[str, Any] = {
             "uri": tracking_uri,

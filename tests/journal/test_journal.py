@@ -18,6 +18,7 @@ from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import (
     EpochFinished,
     PopulationBorn,
+    ProcessStarted,
     SearchEvent,
     SearchStarted,
     SearchStopped,
@@ -388,3 +389,19 @@ def test_a_journal_that_could_not_begin_leaves_none_behind(tmp_path: Path, monke
             new_journal(tmp_path, "s")
     assert list(tmp_path.iterdir()) == []
     new_journal(tmp_path, "s")
+
+
+def test_time_at_work_is_that_of_each_process_and_not_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, seconds = new_journal(tmp_path, "search-test"), 1000.0
+    monkeypatch.setattr(medarts_ops.journal.journal.time, "time_ns", lambda: round(seconds * 1e9))
+    begun, *rest = EVENTS
+    journal.record(begun)
+    for number, epochs in enumerate((rest[:2], rest[2:5])):
+        journal.record(ProcessStarted(name=f"20260101T00000{number}Z.json", record={}))
+        for event in epochs:
+            seconds += 10
+            journal.record(event)
+        seconds += 5000
+    assert journal.seconds_at_work == Journal.open(tmp_path, SEARCH).seconds_at_work == pytest.approx(50)

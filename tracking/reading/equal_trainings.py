@@ -39,6 +39,10 @@ _DIFFERS_FREELY = {
     "runtime.stack": "as runtime.threads",
     "runtime.cuda_graphs": "as runtime.device",
     "runtime.executor": "as runtime.device",
+    **dict.fromkeys(
+        (f"runtime.budget.{part}" for part in ("seconds", "scale", "prepared", "stages", "genotypes")),
+        "what it made smaller says so itself, and what it cut short is never equal",
+    ),
 }
 """Settings in which trainings may differ and count as equal, unless they are what an experiment compares. All others
 count, new ones too."""
@@ -101,7 +105,9 @@ def is_equal(training: Training, run: StoredRun, free: Collection[str]) -> bool:
 
     A setting that the run's release did not know it had at its default, or at what that release did.
     """
-    if run.status != "FINISHED" or run.tags.get(vocabulary.FINGERPRINT_TAG) != training.arm.fingerprint:
+    if run.status != "FINISHED" or vocabulary.CUT_TAG in run.tags:
+        return False
+    if run.tags.get(vocabulary.FINGERPRINT_TAG) != training.arm.fingerprint:
         return False
     config = training.search_config if training.kind == "search" else training.evaluate_config
     usual = flattened(as_older_release(SearchConfig() if training.kind == "search" else EvaluateConfig()))

@@ -79,7 +79,8 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(result.history))
         if result.classes is not None:
             self._store.log_json(run_id, vocabulary.CONFUSION, confusion_json(result.classes))
-        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: _note(result)})
+        cut = {} if result.cut is None else {vocabulary.CUT_TAG: f"{result.cut.what} {result.cut.in_words}"}
+        self._store.set_tags(run_id, {vocabulary.NOTE_TAG: _note(result), **cut})
         self._runs.finish(run_id, "FINISHED")
 
 
@@ -97,12 +98,13 @@ def _metrics(result: EvaluationResult) -> dict[str, float]:
 
 def _note(result: EvaluationResult) -> str:
     size = f"{result.parameters / 1e6:.2f} M parameters, {result.seconds / SECONDS_PER_HOUR:.2f} h"
+    planned = "" if result.cut is None else f" of {result.cut.planned}, since the time was over"
     error = f"Test error **{100 * result.test_error:.2f} %**"
     if result.best_test_error is None:
         note = f"{error} by the weights of {result.taken_from} ({size})."
     else:
         note = (
-            f"{error} after {len(result.history)} epochs ({size}); "
+            f"{error} after {len(result.history)} epochs{planned} ({size}); "
             f"best of any epoch {100 * result.best_test_error:.2f} %, which was chosen on the test set."
         )
     facts = () if result.classes is None else facts_of(result.classes)

@@ -203,6 +203,9 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         self._log_missing(run_id, metrics | {vocabulary.HOURS: hours}, step=result.index)
         # On the search's run too, whose charts would be empty otherwise; its `hours` is the whole search's.
         self._log_missing(self.run_id, metrics | {"stage_hours": hours}, step=result.index)
+        if result.cuts:
+            cuts = [f"{cut.what} {cut.in_words}" for cut in result.cuts]
+            self._store.set_tags(run_id, {vocabulary.CUT_TAG: "\n".join(cuts)})
         if warnings := ranking_warnings(result):
             self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
         best = self.run_id_of(result.best.id) if result.ranked else None
@@ -235,7 +238,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         best_run = self.run_id_of(best.id)
         note = search_note(result, best_run, run_id)
         found = {vocabulary.BEST_TAG: best_run, vocabulary.CHOSEN_BY_TAG: result.why, vocabulary.NOTE_TAG: note}
-        self._store.set_tags(run_id, found)
+        cut = {vocabulary.CUT_TAG: "\n".join(result.cuts)} if result.cuts else {}
+        self._store.set_tags(run_id, found | cut)
         self._runs.finish(run_id, "FINISHED")
 
 

@@ -11,7 +11,7 @@ from alpha_artifacts import read_alpha
 from factories import make_alpha, make_derived, make_epoch_record, make_genotype
 
 from medarts_ops.errors import RunError
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Yardstick
+from medarts_ops.individual import Cut, EvaluatedIndividual, FailedIndividual, Yardstick
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
@@ -22,6 +22,7 @@ from medarts_ops.observers import (
     StageFinished,
 )
 from medarts_ops.reproducibility import process_started
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag, read_genotype
 from medarts_ops.tracking.runs.job_observer import epoch_metrics
 from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
@@ -360,3 +361,24 @@ def test_who_was_read_by_worth_has_it_beside_what_the_mixtures_say(store: RunSto
     assert np.array_equal(np.array(data["normal"]["edge_worth"], np.float32), worth.normal.edges)
     assert data["normal"]["measured"] == measured.tolist()
     assert read_genotype(store.read_json_artifact(run_id, "genotype_mixture.json")) == other
+
+
+def test_what_the_time_cut_short_is_a_tag_of_its_stage_and_of_the_search(
+    store: RunStore, tell: Tell, events: Events
+) -> None:
+    *before, last = events
+    assert isinstance(last, SearchFinished)
+    first, second = last.result.stages
+    cut = first.model_copy(update={"cuts": (Cut(what="supernets", epochs=1, planned=2),)})
+    told = [StageFinished(result=cut) if event == StageFinished(result=first) else event for event in before]
+    result = last.result.model_copy(update={"stages": (cut, second), "left_out": ("final",)})
+    observer = tell((*told, SearchFinished(result=result)))
+    stage = store.find_run(observer.stage_run_id(0))
+    assert stage.tags[vocabulary.CUT_TAG] == "supernets ended after 1 of 2 epochs"
+    assert "supernets of stage init ended after 1 of 2 epochs: the time was over" in stage.tags[vocabulary.WARNINGS_TAG]
+    search = store.find_run(observer.run_id)
+    assert search.tags[vocabulary.CUT_TAG].splitlines() == [
+        "supernets of stage init ended after 1 of 2 epochs",
+        "stage final was left out",
+    ]
+    assert vocabulary.CUT_TAG not in store.find_run(observer.stage_run_id(1)).tags

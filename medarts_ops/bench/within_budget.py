@@ -1,0 +1,204 @@
+"""Plans fitted to the time that a job may take (`runtime.budget`), by a few timed steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from medarts_ops.bench.estimate import (
+    EvaluationEstimate,
+    SearchTimes,
+    drawn_images,
+    estimate_evaluation,
+    evaluation_hours,
+    planned_seconds,
+    time_steps,
+)
+from medarts_ops.bench.experiment_estimate import TimedPlan
+from medarts_ops.bench.search_step import ImageSize
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config_runtime import BudgetConfig
+from medarts_ops.data.evaluation_images import images_of_epoch
+from medarts_ops.data.search_data import SearchData, prepare_search_data
+from medarts_ops.deadline import AFTERWARDS_SECONDS, seconds_for, seconds_left
+from medarts_ops.errors import ConfigError
+from medarts_ops.experiment import Arm, ExperimentPlan
+from medarts_ops.fitting import fitted_evaluation, shape_of
+from medarts_ops.observers import DatasetSummary
+from medarts_ops.quantities import SECONDS_PER_HOUR, duration
+from medarts_ops.shrinking import DrawnImages, largest_scale, smaller_evaluation, smaller_search
+from medarts_ops.space.genotype import Genotype
+
+PLANNED_SHARE = 0.9
+"""Of the time for training (ours): steps may take a tenth longer than timed before any epoch ends early."""
+
+TIMED_STEPS = 3
+"""Of each size of network."""
+
+OnTiming = Callable[[str], None]
+Settings = TypeVar("Settings", ResolvedSearchConfig, ResolvedEvaluateConfig)
+
+
+@dataclass(frozen=True)
+class FittedSearch:
+    """A search as it was asked for and as it fits, with D_sample's sizes and the seconds of both until it ends."""
+
+    asked: ResolvedSearchConfig
+    asked_images: DrawnImages
+    asked_seconds: float
+    config: ResolvedSearchConfig
+    images: DrawnImages
+    seconds: float
+    times: SearchTimes
+
+
+@dataclass(frozen=True)
+class FittedEvaluation:
+    """An evaluation likewise."""
+
+    asked: ResolvedEvaluateConfig
+    asked_seconds: float
+    config: ResolvedEvaluateConfig
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FittedExperiment:
+    """An experiment likewise: all of its arms are made smaller by one factor."""
+
+    asked: ExperimentPlan
+    asked_seconds: float
+    plan: ExperimentPlan
+    seconds: float
+    scale: float
+
+
+def search_within_budget(
+    config: ResolvedSearchConfig, data: SearchData, began: float, on_timing: OnTiming = lambda _: None
+) -> tuple[FittedSearch | None, SearchData]:
+    """A search fitted to its budget, and its images; None for one that has no budget, or was fitted before.
+
+    `began` is when preparing it did, on the monotonic clock: reading images and timing is of the time.
+
+    Raises:
+        ConfigError: the least that it can be made takes longer.
+    """
+    budget = config.runtime.budget
+    if budget.seconds is None or budget.scale is not None:
+        return None, data
+    images = drawn_images(data)
+    times = time_steps(config, images, ImageSize.of(data), TIMED_STEPS, on_timing)
+    fitted = fit_search(config, images, times, prepared=time.monotonic() - began)
+    return fitted, data if fitted.images == images else prepare_search_data(fitted.config)
+
+
+def fit_search(
+    config: ResolvedSearchConfig, images: DrawnImages, times: SearchTimes, prepared: float = 0.0
+) -> FittedSearch:
+    """The largest search whose steps, taking these `times`, are done in time; nothing is measured.
+
+    Raises:
+        ConfigError: as `search_within_budget`.
+    """
+
+    def planned(scale: float) -> list[tuple[float, float]]:
+        return planned_seconds(*smaller_search(config, images, scale), times)
+
+    budget = config.runtime.budget.model_copy(update={"prepared": prepared})
+    scale = _scale(budget, lambda scale: sum(map(sum, planned(scale))), "search")
+    smaller, drawn = smaller_search(config, images, scale)
+    stages, genotypes = zip(*planned(scale), strict=True)
+    fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
+    seconds = sum(map(sum, planned(scale)))
+    return FittedSearch(config, images, sum(map(sum, planned(1.0))), fitted, drawn, seconds, times)
+
+
+def evaluation_within_budget(
+    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary, began: float
+) -> FittedEvaluation | None:
+    """An evaluation fitted to its budget, by fewer epochs; as `search_within_budget`.
+
+    Raises:
+        ConfigError: an epoch takes longer, or memory is too little for the network.
+    """
+    budget = config.runtime.budget
+    if budget.seconds is None or budget.scale is not None:
+        return None
+    config = fitted_evaluation(config, genotype, dataset)
+    timed = time_evaluation(config, genotype, dataset, TIMED_STEPS)
+    images, prepared = images_of_epoch(config, dataset), time.monotonic() - began
+
+    def seconds_at(scale: float) -> float:
+        return SECONDS_PER_HOUR * evaluation_hours(smaller_evaluation(config, scale), images, timed.step_seconds)
+
+    scale = _scale(budget.model_copy(update={"prepared": prepared}), seconds_at, "evaluation")
+    fitted = _with_budget(smaller_evaluation(config, scale), scale=scale, prepared=prepared)
+    return FittedEvaluation(config, seconds_at(1.0), fitted, seconds_at(scale))
+
+
+def time_evaluation(
+    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary, repeats: int
+) -> EvaluationEstimate:
+    """What an evaluation on these images will cost, by so many timed steps."""
+    shape, images = shape_of(dataset), images_of_epoch(config, dataset)
+    size = ImageSize(resolution=max(dataset.resolution), in_channels=shape.in_channels, n_classes=shape.n_classes)
+    return estimate_evaluation(config, genotype, images, size, repeats)
+
+
+def experiment_within_budget(
+    plan: ExperimentPlan, seconds: float, began: float, on_timing: OnTiming = lambda _: None
+) -> FittedExperiment:
+    """An experiment of at most so many seconds: one factor for all arms, so that what is compared stays comparable.
+
+    Each training has the part of the time that it takes of the whole.
+
+    Raises:
+        ConfigError: the least that it can be made takes longer.
+    """
+    timed = TimedPlan(plan, TIMED_STEPS, on_timing)
+
+    def seconds_at(scale: float) -> float:
+        return SECONDS_PER_HOUR * timed.estimate(scale=scale).hours
+
+    counts = timed.estimate()
+    afterwards = AFTERWARDS_SECONDS * (counts.searches + counts.evaluations - 1)  # each training has its own
+    budget = BudgetConfig(seconds=seconds, prepared=time.monotonic() - began + afterwards)
+    scale = _scale(budget, seconds_at, "experiment")
+    planned = seconds_at(scale)
+    stretch = (seconds_left(budget, 0.0) or 0.0) / planned
+    arms = tuple(_budgeted(arm, timed, scale, stretch) for arm in plan.arms)
+    return FittedExperiment(plan, seconds_at(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
+
+
+def _budgeted(arm: Arm, timed: TimedPlan, scale: float, stretch: float) -> Arm:
+    """The arm made smaller, and each training given `stretch` times what it is planned to take."""
+    search, evaluation = arm.search, arm.evaluation
+    if search is not None:
+        planned = timed.search(arm, scale)
+        stages, genotypes = zip(*planned.seconds, strict=True)
+        seconds = seconds_for(stretch * sum(map(sum, planned.seconds)))
+        search = _with_budget(planned.config, seconds=seconds, scale=scale, stages=stages, genotypes=genotypes)
+    if evaluation is not None:
+        seconds = seconds_for(stretch * SECONDS_PER_HOUR * timed.arm(arm, scale).evaluation_hours)
+        evaluation = _with_budget(smaller_evaluation(evaluation, scale), seconds=seconds, scale=scale)
+    return arm.model_copy(update={"search": search, "evaluation": evaluation})
+
+
+def _with_budget(config: Settings, **found: object) -> Settings:
+    budget = config.runtime.budget.model_copy(update=found)
+    return config.model_copy(update={"runtime": config.runtime.model_copy(update={"budget": budget})})
+
+
+def _scale(budget: BudgetConfig, seconds_at: Callable[[float], float], what: str) -> float:
+    training = seconds_left(budget, 0.0)
+    assert budget.seconds is not None and training is not None, "it was asked before whether there is a budget"
+    scale = largest_scale(PLANNED_SHARE * training, seconds_at)
+    if scale is None:
+        least = seconds_for(seconds_at(0.0) / PLANNED_SHARE, budget.prepared)
+        raise ConfigError(
+            f"runtime.budget is {duration(budget.seconds)}: the smallest {what} of these settings takes about "
+            f"{duration(least)} here, and no less is allowed; give more time, or take fewer cells, channels or stages"
+        )
+    return scale
