@@ -26,6 +26,8 @@ from medarts_ops.config_evaluate import ResolvedEvaluateConfig as ResolvedEvalua
 from medarts_ops.config_proposals import ProposalsConfig as ProposalsConfig
 from medarts_ops.config_proposals import RangeConfig as RangeConfig
 from medarts_ops.config_proposals import StrategyConfig as StrategyConfig
+from medarts_ops.config_prune import PruneConfig as PruneConfig
+from medarts_ops.config_prune import check_prune
 from medarts_ops.config_runtime import ResolvedSearchRuntime, SearchRuntimeConfig
 from medarts_ops.config_stages import TABLE_II, check_proposed_warmup, check_stages, check_warmup
 from medarts_ops.config_stages import ChildrenConfig as ChildrenConfig
@@ -80,6 +82,7 @@ class SearchConfig(Settings):
             "sieve",
             "levels",
             "stem",
+            "prune",
         }
     )
     as_before = STEM_BEFORE
@@ -130,6 +133,7 @@ class SearchConfig(Settings):
         le=MAX_ROUNDS,
     )
     stages: tuple[StageConfig, ...] = setting(TABLE_II, "paper", "Table II; populations and channels are ours")
+    prune: PruneConfig = PruneConfig()
     objectives: tuple[ObjectiveConfig, ...] = setting(
         (ObjectiveConfig(), ObjectiveConfig(name="params")), "paper", "what better means; ties go by the first"
     )
@@ -197,6 +201,13 @@ class SearchConfig(Settings):
         proposed = self.proposals.space.get("alpha_warmup")
         check_proposed_warmup(self.stages, None if proposed is None else proposed.high)
         check_objectives(self.objectives, self.result, self.consensus_candidate)
+        check_prune(
+            self.prune,
+            self.stages,
+            rounds=self.proposals.generations,
+            min_survivors=self.min_survivors,
+            objectives=[objective.name for objective in self.objectives],
+        )
         if self.levels == "single" and self.ranking_split != "holdout":
             raise ConfigError(
                 f"levels is single and ranking_split {self.ranking_split}: acc_valid would be of images that w was "

@@ -109,7 +109,7 @@ class StageConfig(Settings):
         A share is taken to the nearest epoch, the later of two, and leaves at least one to train α.
         """
         share = share if self.warmup is None else self.warmup
-        return otherwise if share is None else min(_nearest(share, self.epochs), self.epochs - 1)
+        return otherwise if share is None else min(nearest(share, self.epochs), self.epochs - 1)
 
     def least_epochs(self, share: float | None, otherwise: int) -> int:
         """The fewest epochs of which one is left to train α, with the search's own `alpha.warmup…`."""
@@ -119,8 +119,9 @@ class StageConfig(Settings):
         return next(epochs for epochs in count(1) if _nearest(share, epochs) < epochs)
 
 
-def _nearest(share: float, epochs: int) -> int:
-    return int(share * epochs + 0.5)
+def nearest(share: float, whole: int) -> int:
+    """A share, in 0…1, of a whole number, to the nearest one: of two as near the larger."""
+    return int(share * whole + 0.5)
 
 
 TABLE_II = (
@@ -174,7 +175,7 @@ def check_warmup(stages: Sequence[StageConfig], share: float | None, epochs: int
     for index, stage in enumerate(stages):
         of_stage = stage.warmup is not None
         path, warmup = (f"stages.{index}.warmup", stage.warmup) if of_stage else ("alpha.warmup", share)
-        if warmup is not None and _nearest(warmup, stage.epochs) >= stage.epochs:
+        if warmup is not None and nearest(warmup, stage.epochs) >= stage.epochs:
             raise ConfigError(
                 f"{path} is {warmup}, to the nearest all of stage {stage.name!r}'s epochs ({stage.epochs}): allowed is "
                 f"less than {(stage.epochs - 0.5) / stage.epochs:.4g}, since α would never be trained"

@@ -13,6 +13,7 @@ from medarts_ops.evaluated import Cut as Cut  # what time cut short, of an evalu
 from medarts_ops.evaluated import EvaluationEpoch as EvaluationEpoch  # one of the travelling values
 from medarts_ops.evaluated import EvaluationResult as EvaluationResult
 from medarts_ops.hyperparameters import Hyperparameters as Hyperparameters
+from medarts_ops.quantities import counted
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.value import Value
 from medarts_ops.worth import Worth
@@ -141,12 +142,35 @@ class EvaluatedIndividual(Value):
         return self.trained.individual.id
 
 
-Measured = EvaluatedIndividual | FailedIndividual
+class PrunedIndividual(Value):
+    """An individual that was ended before its stage was, since others of its population did better; never ranked.
+
+    `objectives` are those that the population was compared by, as after its last epoch, `front` is its place among them.
+    `history` is without α.
+    """
+
+    individual: Individual
+    objectives: dict[str, float]
+    front: int
+    history: tuple[EpochRecord, ...]
+
+    @property
+    def seconds(self) -> float:
+        """What its epochs took."""
+        return sum(record.seconds for record in self.history)
+
+    @property
+    def reason(self) -> str:
+        """Why it was ended, in words."""
+        return f"on front {self.front} of its population after {counted(len(self.history), 'epoch')}"
+
+
+Measured = EvaluatedIndividual | FailedIndividual | PrunedIndividual
 
 
 def individual_of(measured: Measured) -> Individual:
     """The individual, whatever became of it."""
-    return measured.individual if isinstance(measured, FailedIndividual) else measured.trained.individual
+    return measured.trained.individual if isinstance(measured, EvaluatedIndividual) else measured.individual
 
 
 class RankedIndividual(Value):
@@ -200,9 +224,10 @@ class StageResult(Value):
 
     `seconds` are of all training, short trainings of genotypes included. `yardstick` is None in earlier releases'.
     `cuts` say what ended early since the time was over; individuals are then what they were after equally many epochs.
+    `pruned` and `failed` are in the order of their birth.
     """
 
-    added_later = frozenset({"yardstick", "cuts"})
+    added_later = frozenset({"yardstick", "cuts", "pruned"})
 
     index: int
     name: str
@@ -212,6 +237,16 @@ class StageResult(Value):
     chosen: str | None = None  # earlier releases knew one rule, and kept none
     yardstick: Yardstick | None = None
     cuts: tuple[Cut, ...] = ()
+    pruned: tuple[PrunedIndividual, ...] = ()
+
+    @property
+    def individuals(self) -> tuple[Individual, ...]:
+        """All that it trained: ranked from best to worst, pruned, failed."""
+        return (
+            *(ranked.trained.individual for ranked in self.ranked),
+            *(pruned.individual for pruned in self.pruned),
+            *(failed.individual for failed in self.failed),
+        )
 
     @property
     def best(self) -> RankedIndividual:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVa
 from pydantic import Field, JsonValue
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.dataset_summary import DatasetSummary as DatasetSummary  # part of how jobs begin
 from medarts_ops.derived import DerivedEpoch, DerivedOutcome
 from medarts_ops.individual import (
     EpochRecord,
@@ -18,6 +19,7 @@ from medarts_ops.individual import (
     EvaluationResult,
     FailedIndividual,
     Individual,
+    PrunedIndividual,
     SearchResult,
     StageResult,
     Yardstick,
@@ -107,30 +109,6 @@ class FanOut(Generic[Event]):
             observer.notify(event)
 
 
-class DatasetSummary(Value):
-    """A dataset in words and numbers: what a reader of a run needs to trust or repeat it.
-
-    `resolution` is height × width of the images as loaded; `search_resolution` what the supernet sees (D_low).
-    `test_source` says where the test set comes from. `fingerprint` is a hash of images and labels. `remarks` are
-    sentences on what was left out of them: files that are no images, or what a small class costs D_sample.
-    `class_counts` are training images by class; empty in journals of earlier releases.
-    """
-
-    without_effect = frozenset({"remarks", "class_counts"})
-
-    name: str
-    class_names: tuple[str, ...]
-    n_train: int
-    n_test: int
-    in_channels: int
-    resolution: tuple[int, int]
-    search_resolution: tuple[int, int] | None
-    test_source: str
-    fingerprint: str
-    remarks: tuple[str, ...] = ()
-    class_counts: tuple[int, ...] = ()
-
-
 class SearchStarted(JobEvent):
     """A search begins. `evaluate` are settings of evaluations of what it finds, over those of its preset."""
 
@@ -208,6 +186,20 @@ class IndividualFinished(JobEvent):
         return individual_of(self.outcome)
 
 
+class PopulationPruned(JobEvent):
+    """A population was compared before its stage's end: ids of those that go on, and who was ended, best first.
+
+    Who failed before is in neither.
+    """
+
+    place = ("stage", "round")
+    kind: Literal["population_pruned"] = "population_pruned"
+    stage: int
+    round: int
+    kept: tuple[str, ...]
+    pruned: tuple[PrunedIndividual, ...]
+
+
 class StageFinished(JobEvent):
     place = ("result.index",)
     kind: Literal["stage_finished"] = "stage_finished"
@@ -232,6 +224,7 @@ SearchEvent = Annotated[
     | EpochFinished
     | DerivedEpochFinished
     | GenotypeTrained
+    | PopulationPruned
     | IndividualFinished
     | StageFinished
     | SearchFinished

@@ -18,6 +18,7 @@ from medarts_ops.individual import (
     EvaluatedIndividual,
     FailedIndividual,
     Measured,
+    PrunedIndividual,
     StageResult,
     without_epoch_alphas,
 )
@@ -75,6 +76,7 @@ def _ranked(
 ) -> StageResult:
     evaluated = [without_epoch_alphas(each) for each in measured if isinstance(each, EvaluatedIndividual)]
     failed = tuple(each for each in measured if isinstance(each, FailedIndividual))
+    pruned = tuple(each for each in measured if isinstance(each, PrunedIndividual))
     needed = min(config.min_survivors, stage.size)
     if len(evaluated) < needed:
         raise NoSurvivors(
@@ -86,9 +88,10 @@ def _ranked(
         name=stage.name,
         ranked=rank(evaluated, config.objectives),
         failed=failed,
+        pruned=pruned,
         chosen=chosen_one(evaluated, config.objectives, config.result).id,
         seconds=sum(each.trained.seconds for each in evaluated)
-        + sum(each.seconds for each in failed)
+        + sum(each.seconds for each in (*failed, *pruned))
         + seconds_of_genotypes,
         cuts=_cuts(config, stage, evaluated),
     )

@@ -6,7 +6,7 @@ These are the search training of a group, and the short training of a genotype.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -80,10 +80,14 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     `masks` are the operations that any individual of the stage has, which is what its supernets are built with; None
     is all. `checkpoint` is the file that the group's training is saved to after each epoch, and goes on from; None
     saves nothing. `seconds` are how long it may train: it ends after the last epoch that fits, one at the least.
+
+    The training of a population that is pruned is in two tasks: one `until` so many epochs are over, from 1 (None: to
+    the stage's end), and one of those of its individuals that go on, which has it as `begun`. Where its checkpoint is
+    lost, too, that one is carried out again, and leads to the same bits.
     """
 
     without_effect = frozenset({"stage_data", "checkpoint", "seconds"})
-    added_later = frozenset({"masks"})
+    added_later = frozenset({"masks", "until", "begun"})
 
     individuals: tuple[Individual, ...]
     stage: StageConfig
@@ -92,10 +96,17 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     masks: OperationMasks | None = None
     checkpoint: str | None = None
     seconds: float | None = None
+    until: int | None = None
+    begun: TrainingTask | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(individual.id for individual in self.individuals)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch, from 1, after which it is over."""
+        return self.stage.epochs if self.until is None else self.until
 
     @property
     def source(self) -> str:
@@ -108,7 +119,8 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
     @property
     def checkpoints(self) -> tuple[str, ...]:
         own = () if self.checkpoint is None else (self.checkpoint,)
-        return (*own, *(path for half in self.halves() for path in half.checkpoints))
+        before = () if self.begun is None else self.begun.checkpoints
+        return tuple(dict.fromkeys((*own, *before, *(path for half in self.halves() for path in half.checkpoints))))
 
     @property
     def warmup_epochs(self) -> int:
@@ -142,13 +154,27 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
         ]
 
     def halves(self) -> tuple[TrainingTask, ...]:
-        """Half of the individuals each, with a checkpoint of its own beside the group's."""
+        """Half of the individuals each, with a checkpoint of its own beside the group's; or who of them goes on."""
+        if self.begun is not None:
+            parts = (half.going_on(self.names) for half in self.begun.halves())
+            return tuple(part for part in parts if part is not None)
         middle, halves = len(self.individuals) // 2, []
         for part in (self.individuals[:middle], self.individuals[middle:]) if middle else ():
             beside = self.checkpoint and str(Path(self.checkpoint).with_name(f"{part[0].id}-{len(part)}.pt"))
             seconds = self.seconds and self.seconds * len(part) / len(self.individuals)
             halves.append(self.model_copy(update={"individuals": part, "checkpoint": beside, "seconds": seconds}))
         return tuple(halves)
+
+    def going_on(self, names: Collection[str]) -> TrainingTask | None:
+        """What follows on this one: those individuals of it to the stage's end; None if there are none."""
+        individuals = tuple(individual for individual in self.individuals if individual.id in names)
+        if not individuals:
+            return None
+        own = self.checkpoint and Path(self.checkpoint)
+        beside = own and str(own.parent / "kept" / own.name)
+        return self.model_copy(
+            update={"individuals": individuals, "checkpoint": beside, "until": None, "begun": self}
+        )
 
 
 def warmup_epochs(config: SearchConfig, stage: StageConfig, individual: Individual) -> int:

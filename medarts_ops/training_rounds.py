@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +11,11 @@ from typing import NamedTuple
 from medarts_ops.alpha import operations_left
 from medarts_ops.candidates import after_equal_epochs, best_of_each, candidates_of
 from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.config_prune import compared_early
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.deadline import SearchDeadline
 from medarts_ops.derived import DerivedOutcome, FailedDerivedTraining
+from medarts_ops.evolution.pruning import pruned_population
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.retrying import with_retries
 from medarts_ops.individual import (
@@ -36,6 +38,7 @@ from medarts_ops.observers import (
     GenotypeTrained,
     IndividualFinished,
     PopulationBorn,
+    PopulationPruned,
     SearchEvent,
     StageStarted,
 )
@@ -49,18 +52,21 @@ CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in 
 class Known(NamedTuple):
     """What earlier processes of a search came to.
 
-    Populations by stage and round, outcomes by individual's id, and genotypes' short trainings.
+    Populations, and who of them was pruned, by stage and round, outcomes by individual's id, and genotypes' short
+    trainings.
     """
 
     populations: Mapping[tuple[int, int], tuple[Individual, ...]]
+    pruned: Mapping[tuple[int, int], PopulationPruned]
     outcomes: Mapping[str, Measured]
     derived: Sequence[GenotypeTrained]
 
     @classmethod
     def from_events(cls, events: Sequence[SearchEvent]) -> Known:
         born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
+        pruned = {(event.stage, event.round): event for event in events if isinstance(event, PopulationPruned)}
         outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
-        return cls(born, outcomes, [event for event in events if isinstance(event, GenotypeTrained)])
+        return cls(born, pruned, outcomes, [event for event in events if isinstance(event, GenotypeTrained)])
 
 
 class TrainingRounds:
@@ -119,29 +125,98 @@ class TrainingRounds:
     def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Measured]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.
 
-        Who failed by no fault of its own is trained again, as often as the config's `retries` says.
+        Where the config prunes it, its worst are ended on the way. Who failed by no fault of its own is trained again,
+        as often as the config's `retries` says.
         """
         self._tell(PopulationBorn(stage=stage, round=round, individuals=tuple(population)))
+        tasks, measured = self._tasks(stage, population), dict[str, Measured]()
+        prune = self._config.prune
+        if prune.kept(self._config.stages[stage]) < len(population):
+            begun = [task.model_copy(update={"until": prune.after}) for task in tasks]
+            kept = self._prune(stage, round, begun, measured)
+            tasks = [rest for task in begun if (rest := task.going_on(kept)) is not None]
+        left = [individual for individual in population if individual.id not in measured]
+        self._train_to_the_end(stage, round, left, tasks, measured)
+        shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
+        return [measured[individual.id] for individual in population]
+
+    def _train_to_the_end(
+        self,
+        stage: int,
+        round: int,
+        population: Sequence[Individual],
+        tasks: Sequence[TrainingTask],
+        measured: dict[str, Measured],
+    ) -> None:
         outcomes: dict[str, Outcome] = {}
-        measured: dict[str, Measured] = {}
         # Who is measured together is known together: until then checkpoints stand for what was trained.
         all_known = self.known.outcomes.keys() >= {individual.id for individual in population}
         for individual in population if all_known or not self._measures_together else ():
             self._answer_from_known(individual, outcomes, measured)
-
-        def tasks_left() -> list[TrainingTask]:
-            return self._tasks(stage, round, population, outcomes)
-
-        for outcome in with_retries(self._run, tasks_left, self._config.retries):
-            if outcome.individual.id not in outcomes:  # or it is of a stack that was trained again for another's sake
-                outcomes[outcome.individual.id] = outcome
-                self._trained(outcome, measured)
+        for outcome in self._new_outcomes(stage, round, tasks, outcomes):
+            self._trained(outcome, measured)
         if self._measures_together and not all_known:
             self._measure_together(stage, [outcomes[individual.id] for individual in population], measured)
         if self._deadline is not None:
             self._deadline.trained(stage, list(outcomes.values()))
-        shutil.rmtree(self._folder / CHECKPOINTS, ignore_errors=True)  # it is known what came of them
-        return [measured[individual.id] for individual in population]
+
+    def _new_outcomes(
+        self, stage: int, round: int, tasks: Sequence[TrainingTask], outcomes: dict[str, Outcome]
+    ) -> Iterator[Outcome]:
+        """Carry out tasks of which something is left to do; what comes of them goes into `outcomes`, too."""
+
+        def left() -> Sequence[TrainingTask]:
+            return self._limited(stage, round, [task for task in tasks if not outcomes.keys() >= set(task.names)])
+
+        for outcome in with_retries(self._run, left, self._config.retries):
+            if outcome.individual.id not in outcomes:  # or it is of a stack that was trained again for another's sake
+                outcomes[outcome.individual.id] = outcome
+                yield outcome
+
+    def _prune(
+        self, stage: int, round: int, begun: Sequence[TrainingTask], measured: dict[str, Measured]
+    ) -> tuple[str, ...]:
+        """Carry out a population's first tasks, and compare it; ids of those that go on. The others are `measured`."""
+        event = self.known.pruned.get((stage, round))
+        going_on = () if event is None else event.kept
+        failed: dict[str, Outcome] = {}
+        for individual in (individual for task in begun for individual in task.individuals):
+            known = self.known.outcomes.get(individual.id)
+            if isinstance(known, FailedIndividual) and individual.id not in going_on:
+                failed[individual.id] = known
+                self._finish(known, measured)
+        if event is None:
+            event = self._compared(stage, round, begun, failed, measured)
+        else:
+            for pruned in event.pruned:
+                for record in pruned.history:
+                    self._on_epoch(pruned.individual, record)
+        measured |= {pruned.individual.id: pruned for pruned in event.pruned}
+        self._tell(event)
+        return event.kept
+
+    def _compared(
+        self,
+        stage: int,
+        round: int,
+        begun: Sequence[TrainingTask],
+        failed: dict[str, Outcome],
+        measured: dict[str, Measured],
+    ) -> PopulationPruned:
+        """What the comparison of a population gives; who can't be measured has failed, as who could not be trained."""
+        objectives, evaluated = compared_early(self._config.objectives), []
+        for outcome in self._new_outcomes(stage, round, begun, failed):
+            if isinstance(outcome, TrainedIndividual):
+                one = evaluate_individual(outcome, objectives, self._context)
+            else:
+                one = outcome
+            if isinstance(one, EvaluatedIndividual):
+                evaluated.append(one)
+            else:
+                self._finish(one, measured)
+        kept = self._config.prune.kept(self._config.stages[stage])
+        going_on, pruned = pruned_population(evaluated, objectives, kept)
+        return PopulationPruned(stage=stage, round=round, kept=going_on, pruned=pruned)
 
     def seconds_of_genotypes(self, stage: int) -> float:
         """What short trainings of genotypes took in that stage."""
@@ -210,14 +285,9 @@ class TrainingRounds:
             return FailedIndividual(individual=individual, reason=reason, cause=derived.cause, seconds=trained.seconds)
         return self._evaluated(trained.model_copy(update={"derived": derived}))
 
-    def _tasks(
-        self, stage: int, round: int, population: Sequence[Individual], done: dict[str, Outcome]
-    ) -> list[TrainingTask]:
-        """Groups as large as a stack, without those of which nothing is left to do."""
-        stacks = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
-        groups = [group for group in stacks if not done.keys() >= {individual.id for individual in group}]
-        no_end = [None] * len(groups)
-        limits = no_end if self._deadline is None else self._deadline.seconds_of_groups(stage, round, groups)
+    def _tasks(self, stage: int, population: Sequence[Individual]) -> list[TrainingTask]:
+        """Groups as large as a stack."""
+        groups = stacks_of(self._config, self._config.stages[stage], population, self._config.runtime.stack)
         return [
             TrainingTask(
                 individuals=group,
@@ -226,10 +296,16 @@ class TrainingRounds:
                 stage_data=str(self._stage_data(stage)),
                 masks=operations_left(individual.alpha for individual in population),
                 checkpoint=str(self._folder / CHECKPOINTS / f"{group[0].id}.pt"),
-                seconds=seconds,
             )
-            for group, seconds in zip(groups, limits, strict=True)
+            for group in groups
         ]
+
+    def _limited(self, stage: int, round: int, tasks: Sequence[TrainingTask]) -> Sequence[TrainingTask]:
+        """All tasks that are left of a stage's round, each with its part of the time."""
+        if self._deadline is None:
+            return tasks
+        limits = self._deadline.seconds_of_groups(stage, round, [task.individuals for task in tasks])
+        return [task.model_copy(update={"seconds": limit}) for task, limit in zip(tasks, limits, strict=True)]
 
     def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:
         # α of an epoch is told once, with all others when the individual has finished: a journal would hold it often.

@@ -37,13 +37,13 @@ class SeparableBranches(nn.Module):
     def __init__(self, individuals: int, kinds: list[tuple[Separable, int]], channels: int, stride: int) -> None:
         super().__init__()
         twice = [(kind, count) for kind, count in kinds if kind.twice]
-        rows = individuals * channels
-        self.twice_rows = rows * sum(count for _, count in twice)
-        self.once_rows = rows * sum(count for kind, count in kinds if not kind.twice)
+        rows, n_twice = individuals * channels, sum(count for _, count in twice)
+        n_once = sum(count for kind, count in kinds if not kind.twice)
+        self.twice_rows, self.once_rows = rows * n_twice, rows * n_once
         self.first = SeparableHalves(individuals, kinds, channels, stride)
-        self.norm = PlaneNorm(self.twice_rows + self.once_rows)
+        self.norm = PlaneNorm(self.twice_rows + self.once_rows, n_twice + n_once)
         self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
-        self.last_norm = PlaneNorm(self.twice_rows) if twice else None
+        self.last_norm = PlaneNorm(self.twice_rows, n_twice) if twice else None
 
     def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor) -> list[Tensor]:
         """Finished branches, rows [branch, individual, channel]: those that run twice, then those that run once.
@@ -69,7 +69,7 @@ class FactoredBranches(nn.Module):
         shape, fan_in = (individuals, edges, channels, channels), channels * kind.kernel
         self.wide = nn.Parameter(uniform_weight((*shape, 1, kind.kernel), fan_in=fan_in))
         self.high = nn.Parameter(uniform_weight((*shape, kind.kernel, 1), fan_in=fan_in))
-        self.norm = PlaneNorm(individuals * edges * channels)
+        self.norm = PlaneNorm(individuals * edges * channels, edges)
 
     def forward(self, activated: Tensor, scale: Tensor) -> Tensor:
         """The state after ReLU, rows [individual, channel] → [edge, individual, channel], times `scale` a row."""

@@ -50,12 +50,16 @@ def by_block(weight: Tensor) -> Tensor:
 
 
 class PlaneNorm(nn.BatchNorm2d):
-    """Batch norm of planes without weights of its own; scale and shift may be given with each call."""
+    """Batch norm of planes without weights of its own; scale and shift may be given with each call.
+
+    Its rows are [block, individual, channel], so many in all.
+    """
 
     momentum: float
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=False)
+    def __init__(self, rows: int, blocks: int = 1) -> None:
+        super().__init__(rows, affine=False)
+        self.blocks = blocks
 
     def forward(self, planes: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """[channel, image, height, width], normalised per channel, times `scale [channel]`, plus `shift [channel]`."""
@@ -71,6 +75,15 @@ class PlaneNorm(nn.BatchNorm2d):
             eps=self.eps,
         )
         return rows.view(planes.shape)
+
+    def statistics_of(self, places: Sequence[int], individuals: int) -> dict[str, Tensor]:
+        """The running statistics of some of its individuals, by name."""
+        moving = {"running_mean": self.running_mean, "running_var": self.running_var}
+        return {
+            name: each.view(self.blocks, individuals, -1)[:, list(places)].flatten()
+            for name, each in moving.items()
+            if each is not None
+        }
 
 
 class ChannelMix(nn.Module):
@@ -114,7 +127,7 @@ class Reductions(nn.Module):
         self.individuals, self.edges = individuals, edges
         self.straight = ChannelMix(individuals, 1, in_channels, edges * half)
         self.shifted = ChannelMix(individuals, 1, in_channels, edges * (out_channels - half))
-        self.norm = PlaneNorm(individuals * edges * out_channels)
+        self.norm = PlaneNorm(individuals * edges * out_channels, edges)
 
     def forward(self, activated: Tensor, scale: Tensor | None = None) -> Tensor:
         """Rows [individual, channel] → [edge, individual, out channel], at ceil(height / 2) × ceil(width / 2)."""

@@ -78,7 +78,7 @@ class StateEdges(nn.Module):
             FactoredBranches(individuals, kind, len(edges), channels, stride) for kind, _, edges in factored
         )
         self.pools = nn.ModuleList(pool.derived(channels, stride, affine=False) for pool, _, _ in pools)
-        self.pool_norm = PlaneNorm(individuals * channels * len(pools)) if pools else None
+        self.pool_norm = PlaneNorm(individuals * channels * len(pools), len(pools)) if pools else None
         n_first, n_twice = sum(n for _, n in kinds), sum(n for kind, n in kinds if kind.twice)
         self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
         receivers = torch.tensor([edge for edge, _ in self.blocks], dtype=torch.int64)

@@ -199,6 +199,17 @@ class Supernet(nn.Module):
         logits: Tensor = self(images.expand(len(normal_mixture), *images.shape), normal_mixture, reduce_mixture)
         return logits
 
+    def state_of(self, places: Sequence[int]) -> dict[str, Tensor]:
+        """The state of a network of some of its individuals alone, in the order of `places`."""
+        weights = dict(self.named_parameters())
+        individuals = len(next(iter(weights.values())))
+        found = {**self.state_dict(), **{name: weight.detach()[list(places)] for name, weight in weights.items()}}
+        for name, module in self.named_modules():
+            if isinstance(module, PlaneNorm):
+                statistics = module.statistics_of(places, individuals)
+                found |= {f"{name}.{statistic}": value for statistic, value in statistics.items()}
+        return found
+
 
 @torch.no_grad()
 def stack_supernets(build: Callable[[int], Supernet], singles: Sequence[Supernet]) -> Supernet:

@@ -251,6 +251,16 @@ class SearchTraining:
             "members": [member.state() for member in self.members],
         }
 
+    def state_of(self, names: Sequence[str]) -> dict[str, Any]:
+        """The state of a training of some of its individuals alone, in the order of their ids."""
+        places, whole = [self.task.names.index(name) for name in names], self.state()
+        return {
+            "supernet": self.supernet.state_of(places),
+            "alpha": [alpha[places] for alpha in whole["alpha"]],
+            "momentum": {name: buffer[places] for name, buffer in whole["momentum"].items()},
+            "members": [whole["members"][place] for place in places],
+        }
+
     @torch.no_grad()
     def load_state(self, state: dict[str, Any]) -> None:
         self.supernet.load_state_dict(state["supernet"])
