@@ -119,6 +119,10 @@ def print_estimate(console: Console, config: ResolvedSearchConfig, estimate: Sea
             _time(trained.hours),
         )
     print_table(console, stages)
+    kept = [(config.prune.kept(stage), stage) for stage in config.stages]
+    to_the_end = [f"{n} of {stage.size} of {stage.name}" for n, stage in kept if n < stage.size]
+    if to_the_end:
+        console.print(f"After {counted(config.prune.after or 0, 'epoch')} go on: {', '.join(to_the_end)} (prune)")
 
 
 def print_evaluation_bench(console: Console, config: ResolvedEvaluateConfig, timing: EvaluationTiming) -> None:

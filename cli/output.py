@@ -133,9 +133,12 @@ def print_search(console: Console, found: TrackedSearch, tracking_uri: str | Non
     result = found.result
     for stage in result.stages:
         console.print(
-            f"Stage {stage.name}: {len(stage.ranked)} ranked, {len(stage.failed)} failed; front 0 is the Pareto front"
+            f"Stage {stage.name}: {len(stage.ranked)} ranked, {_pruned(stage)}{len(stage.failed)} failed; "
+            "front 0 is the Pareto front"
         )
         print_table(console, stage_table(stage))
+        for pruned in stage.pruned:
+            console.print(f"{pruned.individual.id} pruned: {pruned.reason}")
         for failed in stage.failed:
             console.print(f"{failed.individual.id} failed: {failed.reason}")
         for warning in ranking_warnings(stage):
@@ -188,6 +191,16 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
                 "failed": [
                     {"individual": failed.individual.id, "reason": failed.reason, "epoch": failed.epoch}
                     for failed in stage.failed
+                ],
+                "pruned": [
+                    {
+                        "individual": pruned.individual.id,
+                        "run_id": found.run_ids.get(pruned.individual.id),
+                        "epochs": len(pruned.history),
+                        "front": pruned.front,
+                        "objectives": {name: _json_number(value) for name, value in pruned.objectives.items()},
+                    }
+                    for pruned in stage.pruned
                 ],
             }
             for stage in result.stages
@@ -256,6 +269,10 @@ def _print_uncut(console: Console, made: Table | Tree) -> None:
     console.width = max(width, measured.maximum if isinstance(made, Tree) else measured.minimum)
     console.print(made)
     console.width = width
+
+
+def _pruned(stage: StageResult) -> str:
+    return f"{len(stage.pruned)} pruned, " if stage.pruned else ""
 
 
 def _skips(ranked: RankedIndividual) -> str:

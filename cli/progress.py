@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console
@@ -116,6 +117,8 @@ class SearchProgress:
                 self._genotype_epoch_finished(event)
             case observers.GenotypeTrained():
                 self._genotype_trained(event)
+            case observers.PopulationPruned():
+                self._population_pruned(event)
             case observers.IndividualFinished():
                 self._individual_finished(event)
             case observers.StageFinished(result=stage):
@@ -171,14 +174,20 @@ class SearchProgress:
         if isinstance(event.outcome, FailedDerivedTraining):
             self._board.say(f"genotype {name} failed: {event.outcome.reason}")
 
+    def _population_pruned(self, event: observers.PopulationPruned) -> None:
+        self._work.pruned(event.stage, [pruned.individual.id for pruned in event.pruned])
+        for pruned in event.pruned:
+            name = pruned.individual.id
+            self._board.drop(f"{name} epoch")
+            self._board.say(f"{name} pruned {pruned.reason}: {_values(pruned.objectives)}")
+
     def _individual_finished(self, event: observers.IndividualFinished) -> None:
         name = event.individual.id
         self._work.individual_finished(name)
         self._board.drop(f"{name} epoch")
         match event.outcome:
             case EvaluatedIndividual(trained=trained, objectives=objectives):
-                values = ", ".join(f"{key} {objective(key, value)}" for key, value in objectives.items())
-                self._board.say(f"{name} finished in {duration(trained.seconds)}: {values}")
+                self._board.say(f"{name} finished in {duration(trained.seconds)}: {_values(objectives)}")
             case FailedIndividual(reason=reason, epoch=epoch):
                 where = "" if epoch is None else f" in epoch {epoch + 1}"
                 self._board.say(f"{name} failed{where}: {reason}; the stage goes on without it")
@@ -242,6 +251,10 @@ def _search_line(event: observers.SearchStarted) -> str:
         f"{len(dataset.class_names)} classes; {dataset.n_test:,} kept for the test ({dataset.test_source}); "
         f"{counted(len(config.stages), 'stage')} on {config.runtime.device}"
     )
+
+
+def _values(objectives: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {objective(key, value)}" for key, value in objectives.items())
 
 
 def _random_individuals(config: SearchConfig) -> str:

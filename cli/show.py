@@ -131,6 +131,7 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
         **run_json(run),
         "search_run_id": None if search is None else search.run_id,
         "failure": run.tags.get(vocabulary.FAILURE_TAG) or None,
+        "pruned": run.tags.get(vocabulary.PRUNED_TAG) or None,
         "preset": run.params.get("preset"),
         "dataset": run.tags.get(vocabulary.DATASET_TAG),
         "strategy": run.params.get("strategy.name") if run.kind == "search" else None,
@@ -183,7 +184,19 @@ def _hyperparameters(run: StoredRun) -> dict[str, str]:
 
 def print_run(console: Console, shown: dict[str, Any], summary: Summary | None = None) -> None:
     """Writes what `describe_run` gave, and what an experiment came to."""
-    labels = ("kind", "name", "run_id", "status", "started", "ended", "failure", "preset", "dataset", "strategy")
+    labels = (
+        "kind",
+        "name",
+        "run_id",
+        "status",
+        "started",
+        "ended",
+        "failure",
+        "pruned",
+        "preset",
+        "dataset",
+        "strategy",
+    )
     times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
     told = shown | times
     if shown["resumes"] is not None and shown["status"] == "RUNNING":

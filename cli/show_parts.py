@@ -33,6 +33,7 @@ def individual_row(run: StoredRun, objectives: Sequence[str], chosen: str | None
         "name": run.tags.get(vocabulary.INDIVIDUAL_TAG, run.name),
         "stage": run.tags.get(vocabulary.STAGE_TAG),
         "status": run.status,
+        "pruned": vocabulary.PRUNED_TAG in run.tags,
         "origin": run.tags.get(vocabulary.ORIGIN_TAG, ""),
         "parents": list(filter(None, run.tags.get(vocabulary.PARENTS_TAG, "").split(","))),
         "objectives": objectives_of(run, objectives),
@@ -93,6 +94,8 @@ def _remark(row: Mapping[str, Any]) -> str:
         return "chosen"
     if row["survivor"]:
         return "survivor"
+    if row["pruned"]:
+        return "pruned"
     return "" if row["status"] == "FINISHED" else row["status"].lower()
 
 

@@ -179,6 +179,15 @@ class SearchConfig(Settings):
         each = 1 if self.candidates == "last" else self.most_candidates
         return individuals * each + (populations if self.consensus_candidate else 0)
 
+    def finishers(self, stage: int) -> int:
+        """How many individuals of a stage train to its end, in all its populations."""
+        return self.prune.kept(self.stages[stage]) * self.populations_of(stage)
+
+    def epochs_of(self, stage: int) -> int:
+        """Epochs of a stage, summed over its individuals in all its populations."""
+        config = self.stages[stage]
+        return (config.size * config.epochs - self.prune.spared(config)) * self.populations_of(stage)
+
     def populations_of(self, stage: int) -> int:
         """How many populations a stage trains one after the other: rounds of proposals, of the first stage."""
         return 1 if stage else self.proposals.generations

@@ -43,10 +43,10 @@ class PruneConfig(Settings):
             return stage.size
         return max(1, nearest(self.keep, stage.size))
 
-    def epochs(self, stage: StageConfig) -> int:
-        """Epochs of a whole population of the stage, summed over its individuals."""
-        kept = self.kept(stage)
-        return kept * stage.epochs + (stage.size - kept) * (self.after or 0)
+    def spared(self, stage: StageConfig, individuals: int | None = None) -> int:
+        """Epochs that a population of the stage is spared, summed over its individuals; as large as planned or not."""
+        size = stage.size if individuals is None else individuals
+        return max(0, size - self.kept(stage)) * max(0, stage.epochs - (self.after or stage.epochs))
 
 
 def compared_early(objectives: Sequence[Objective]) -> tuple[Objective, ...]:

@@ -145,7 +145,7 @@ class EvaluatedIndividual(Value):
 class PrunedIndividual(Value):
     """An individual that was ended before its stage was, since others of its population did better; never ranked.
 
-    `objectives` are those that the population was compared by, as after its last epoch, `front` is its place among them.
+    `objectives` are those that its population was compared by, as after its last epoch, `front` is its place there.
     `history` is without α.
     """
 
@@ -165,12 +165,13 @@ class PrunedIndividual(Value):
         return f"on front {self.front} of its population after {counted(len(self.history), 'epoch')}"
 
 
-Measured = EvaluatedIndividual | FailedIndividual | PrunedIndividual
+Measured = EvaluatedIndividual | FailedIndividual
+Ended = Measured | PrunedIndividual
 
 
-def individual_of(measured: Measured) -> Individual:
+def individual_of(ended: Ended) -> Individual:
     """The individual, whatever became of it."""
-    return measured.trained.individual if isinstance(measured, EvaluatedIndividual) else measured.individual
+    return ended.trained.individual if isinstance(ended, EvaluatedIndividual) else ended.individual
 
 
 class RankedIndividual(Value):

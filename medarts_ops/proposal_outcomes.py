@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from medarts_ops.errors import StoreError
-from medarts_ops.individual import Hyperparameters, Measured
-from medarts_ops.observers import IndividualFinished, PopulationBorn, SearchEvent
+from medarts_ops.individual import Ended, Hyperparameters
+from medarts_ops.observers import IndividualFinished, PopulationBorn, PopulationPruned, SearchEvent
 from medarts_ops.proposers import Proposer
 
 
@@ -22,18 +22,23 @@ class ProposalRecorder:
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
         self._rounds: dict[int, tuple[str, ...]] = {}
-        self._outcomes: dict[str, Measured] = {}
+        self._outcomes: dict[str, Ended] = {}
 
     def notify(self, event: SearchEvent) -> None:
         """Take note of the first stage's individuals: only they were proposed."""
         match event:
             case PopulationBorn(stage=0, round=round, individuals=individuals):
                 self._rounds[round] = tuple(individual.id for individual in individuals)
+            case PopulationPruned(stage=0, pruned=pruned):
+                self._came({one.individual.id: one for one in pruned})
             case IndividualFinished(outcome=outcome) if event.individual.stage == 0:
-                self._outcomes[event.individual.id] = outcome
-                for round, members in self._rounds.items():
-                    if event.individual.id in members and self._outcomes.keys() >= set(members):
-                        self._proposer.tell(round, [self._outcomes[member] for member in members])
+                self._came({event.individual.id: outcome})
+
+    def _came(self, outcomes: Mapping[str, Ended]) -> None:
+        self._outcomes |= outcomes
+        for round, members in self._rounds.items():
+            if outcomes.keys() & set(members) and self._outcomes.keys() >= set(members):
+                self._proposer.tell(round, [self._outcomes[member] for member in members])
 
 
 class PatientProposer:
@@ -45,13 +50,13 @@ class PatientProposer:
 
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
-        self._untold: deque[tuple[int, Sequence[Measured]]] = deque()
+        self._untold: deque[tuple[int, Sequence[Ended]]] = deque()
 
     def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
         self._tell_untold()
         return self._proposer.propose(round, n)
 
-    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Ended]) -> None:
         self._untold.append((round, outcomes))
         with suppress(StoreError):
             self._tell_untold()

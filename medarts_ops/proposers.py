@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from medarts_ops.individual import Hyperparameters, Measured
+from medarts_ops.individual import Ended, Hyperparameters
 
 
 class Proposer(Protocol):
@@ -15,7 +15,7 @@ class Proposer(Protocol):
         """The hyperparameters of the `n` individuals of this round, in the individuals' order."""
         ...
 
-    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Ended]) -> None:
         """What came of a round, in the order that `propose` gave."""
         ...
 
@@ -29,5 +29,5 @@ class FixedProposer:
     def propose(self, round: int, n: int) -> tuple[Hyperparameters, ...]:
         return (self._hyperparameters,) * n
 
-    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Ended]) -> None:
         """Learns nothing."""

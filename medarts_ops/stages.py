@@ -15,9 +15,9 @@ from medarts_ops.evolution.choice import chosen_one
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import (
     Cut,
+    Ended,
     EvaluatedIndividual,
     FailedIndividual,
-    Measured,
     PrunedIndividual,
     StageResult,
     without_epoch_alphas,
@@ -51,11 +51,9 @@ def multi_stage_search(
     return tuple(results)
 
 
-def _train_random_individuals(
-    config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds
-) -> list[Measured]:
+def _train_random_individuals(config: ResolvedSearchConfig, proposer: Proposer, rounds: TrainingRounds) -> list[Ended]:
     """The first stage, in rounds of proposals, each of which knows what came of the ones before."""
-    measured: list[Measured] = []
+    measured: list[Ended] = []
     for round in range(config.proposals.generations):
         population = rounds.known.populations.get((0, round))
         if population is None:
@@ -71,7 +69,7 @@ def _ranked(
     config: ResolvedSearchConfig,
     index: int,
     stage: StageConfig,
-    measured: Sequence[Measured],
+    measured: Sequence[Ended],
     seconds_of_genotypes: float,
 ) -> StageResult:
     evaluated = [without_epoch_alphas(each) for each in measured if isinstance(each, EvaluatedIndividual)]
@@ -91,7 +89,8 @@ def _ranked(
         pruned=pruned,
         chosen=chosen_one(evaluated, config.objectives, config.result).id,
         seconds=sum(each.trained.seconds for each in evaluated)
-        + sum(each.seconds for each in (*failed, *pruned))
+        + sum(each.seconds for each in failed)
+        + sum(each.seconds for each in pruned)
         + seconds_of_genotypes,
         cuts=_cuts(config, stage, evaluated),
     )

@@ -172,9 +172,7 @@ class TrainingTask(Task[Individual, EpochRecord, Outcome]):
             return None
         own = self.checkpoint and Path(self.checkpoint)
         beside = own and str(own.parent / "kept" / own.name)
-        return self.model_copy(
-            update={"individuals": individuals, "checkpoint": beside, "until": None, "begun": self}
-        )
+        return self.model_copy(update={"individuals": individuals, "checkpoint": beside, "until": None, "begun": self})
 
 
 def warmup_epochs(config: SearchConfig, stage: StageConfig, individual: Individual) -> int:

@@ -16,12 +16,18 @@ GENOTYPE_SHARE = 0.2
 
 @dataclass
 class _StageWork:
-    """A stage's work: all `individuals` that it trains, several `at_once`, and the epochs `left` of each born one."""
+    """A stage's work: all `individuals` that it trains, several `at_once`, and the epochs `left` of each born one.
+
+    `spared` are those that pruning will spare its populations, each of which is `to_prune` until that has happened.
+    """
 
     stage: StageConfig
     images: float
     individuals: int
+    populations: int
     at_once: int
+    spared: int
+    to_prune: int
     left: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -32,12 +38,13 @@ class _StageWork:
     @property
     def epochs_left(self) -> int:
         """Of all individuals, those that are not born yet included."""
-        return sum(self.left.values()) + max(0, self.individuals - len(self.left)) * self.stage.epochs
+        unborn = max(0, self.individuals - len(self.left)) * self.stage.epochs
+        return max(0, sum(self.left.values()) + unborn - self.spared * self.to_prune)
 
     @property
     def epochs_planned(self) -> int:
         """Of all individuals, over or not."""
-        return max(self.individuals, len(self.left)) * self.stage.epochs
+        return max(self.individuals, len(self.left)) * self.stage.epochs - self.spared * self.populations
 
 
 @dataclass
@@ -62,7 +69,7 @@ class _GenotypeWork:
             epochs=derived.epochs,
             cost=GENOTYPE_SHARE * derived.cells * derived.channels * _images(derived.images, n_train),
             left={
-                index: config.most_candidates_of(work.individuals, config.populations_of(index))
+                index: config.most_candidates_of(config.finishers(index), config.populations_of(index))
                 for index, work in enumerate(stages)
                 if config.trains_genotypes
             },
@@ -85,11 +92,15 @@ class WorkLeft:
 
     def __init__(self, config: ResolvedSearchConfig, n_train: int) -> None:
         workers, stack = config.runtime.workers, config.runtime.stack
+        self._prune = config.prune
         self._stages = [
             _StageWork(
                 stage=stage,
                 images=_images(stage.images, n_train),
                 individuals=stage.size * config.populations_of(index),
+                populations=config.populations_of(index),
+                spared=config.prune.spared(stage),
+                to_prune=config.populations_of(index),
                 at_once=min(workers, math.ceil(stage.size / stack)),
             )
             for index, stage in enumerate(config.stages)
@@ -108,13 +119,19 @@ class WorkLeft:
             work.left[individual.id] = work.stage.epochs
             self._stage_of[individual.id] = work
         if index > 0:
-            work.individuals = len(work.left)
+            work.individuals, work.spared = len(work.left), self._prune.spared(work.stage, len(work.left))
 
     def epoch_finished(self, individual_id: str, record: EpochRecord) -> None:
         work = self._stage_of[individual_id]
         work.left[individual_id] = work.stage.epochs - record.epoch - 1
         self._seconds += record.seconds
         self._cost += work.cost
+
+    def pruned(self, index: int, individual_ids: Sequence[str]) -> None:
+        """A population of the stage was compared, and nothing is left of these."""
+        self._stages[index].to_prune -= 1
+        for individual_id in individual_ids:
+            self.individual_finished(individual_id)
 
     def individual_finished(self, individual_id: str) -> None:
         """Nothing is left of an individual, whatever became of it."""

@@ -19,6 +19,7 @@ from medarts_ops.evolution.pruning import pruned_population
 from medarts_ops.executors.protocol import Executor
 from medarts_ops.executors.retrying import with_retries
 from medarts_ops.individual import (
+    Ended,
     EpochRecord,
     EvaluatedIndividual,
     FailedIndividual,
@@ -122,14 +123,14 @@ class TrainingRounds:
         """What acc_valid of a stage's individuals is held against."""
         return self._data.stages[index].yardstick(self._config.stages[index].batch)
 
-    def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Measured]:
+    def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Ended]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.
 
         Where the config prunes it, its worst are ended on the way. Who failed by no fault of its own is trained again,
         as often as the config's `retries` says.
         """
         self._tell(PopulationBorn(stage=stage, round=round, individuals=tuple(population)))
-        tasks, measured = self._tasks(stage, population), dict[str, Measured]()
+        tasks, measured = self._tasks(stage, population), dict[str, Ended]()
         prune = self._config.prune
         if prune.kept(self._config.stages[stage]) < len(population):
             begun = [task.model_copy(update={"until": prune.after}) for task in tasks]
@@ -146,7 +147,7 @@ class TrainingRounds:
         round: int,
         population: Sequence[Individual],
         tasks: Sequence[TrainingTask],
-        measured: dict[str, Measured],
+        measured: dict[str, Ended],
     ) -> None:
         outcomes: dict[str, Outcome] = {}
         # Who is measured together is known together: until then checkpoints stand for what was trained.
@@ -174,7 +175,7 @@ class TrainingRounds:
                 yield outcome
 
     def _prune(
-        self, stage: int, round: int, begun: Sequence[TrainingTask], measured: dict[str, Measured]
+        self, stage: int, round: int, begun: Sequence[TrainingTask], measured: dict[str, Ended]
     ) -> tuple[str, ...]:
         """Carry out a population's first tasks, and compare it; ids of those that go on. The others are `measured`."""
         event = self.known.pruned.get((stage, round))
@@ -201,15 +202,16 @@ class TrainingRounds:
         round: int,
         begun: Sequence[TrainingTask],
         failed: dict[str, Outcome],
-        measured: dict[str, Measured],
+        measured: dict[str, Ended],
     ) -> PopulationPruned:
         """What the comparison of a population gives; who can't be measured has failed, as who could not be trained."""
         objectives, evaluated = compared_early(self._config.objectives), []
         for outcome in self._new_outcomes(stage, round, begun, failed):
-            if isinstance(outcome, TrainedIndividual):
-                one = evaluate_individual(outcome, objectives, self._context)
-            else:
+            one: Measured
+            if isinstance(outcome, FailedIndividual):
                 one = outcome
+            else:
+                one = evaluate_individual(outcome, objectives, self._context)
             if isinstance(one, EvaluatedIndividual):
                 evaluated.append(one)
             else:
@@ -223,7 +225,7 @@ class TrainingRounds:
         return 0.0 if self._short_trainings is None else self._short_trainings.seconds(stage)
 
     def _answer_from_known(
-        self, individual: Individual, outcomes: dict[str, Outcome], measured: dict[str, Measured]
+        self, individual: Individual, outcomes: dict[str, Outcome], measured: dict[str, Ended]
     ) -> None:
         known = self.known.outcomes.get(individual.id)
         if known is None:
@@ -234,7 +236,7 @@ class TrainingRounds:
         outcomes[individual.id] = known.trained if isinstance(known, EvaluatedIndividual) else known
         self._finish(known, measured)
 
-    def _finish(self, outcome: Measured, measured: dict[str, Measured]) -> None:
+    def _finish(self, outcome: Measured, measured: dict[str, Ended]) -> None:
         measured[individual_of(outcome).id] = outcome
         self._tell(IndividualFinished(outcome=outcome))
 
@@ -244,7 +246,7 @@ class TrainingRounds:
         waits = self._config.runtime.workers > 1 and are_timed(self._config.objectives)
         return list(found) if waits else found
 
-    def _trained(self, outcome: Outcome, measured: dict[str, Measured]) -> None:
+    def _trained(self, outcome: Outcome, measured: dict[str, Ended]) -> None:
         if isinstance(outcome, FailedIndividual):
             self._finish(outcome, measured)
         elif not self._measures_together:
@@ -253,7 +255,7 @@ class TrainingRounds:
     def _evaluated(self, trained: TrainedIndividual) -> Measured:
         return evaluate_individual(trained, self._config.objectives, self._context)
 
-    def _measure_together(self, stage: int, outcomes: Sequence[Outcome], measured: dict[str, Measured]) -> None:
+    def _measure_together(self, stage: int, outcomes: Sequence[Outcome], measured: dict[str, Ended]) -> None:
         """Measure all candidates of a population, after their genotypes' short trainings, and finish each by its best.
 
         An individual of which no candidate can be measured has failed as its last epoch's did.

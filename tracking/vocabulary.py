@@ -32,6 +32,7 @@ VERSION_TAG = "medarts.version"  # the release that made the run
 TORCH_VERSION_TAG = "medarts.torch_version"  # the torch that it ran with
 FAILURE_TAG = "medarts.failure"  # why it failed or stopped
 FAILURE_CAUSE_TAG = "medarts.failure_cause"  # the kind of that reason
+PRUNED_TAG = "medarts.pruned"  # why an individual was ended before its stage was; its run is KILLED
 FAILED_EPOCH_TAG = "medarts.failed_epoch"  # the epoch in which an individual failed
 STOPPED_TAG = "medarts.stopped"  # marks a run that ended only because its job stopped; a resumed job opens it again
 DIVERGED_TAG = "medarts.diverged"  # marks a run of which a number was not finite, and so is no metric

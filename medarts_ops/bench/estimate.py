@@ -131,7 +131,7 @@ def search_estimate(config: ResolvedSearchConfig, images: DrawnImages, times: Se
     estimates: list[StageEstimate] = []
     for index, (stage, n, time) in enumerate(zip(config.stages, images.stages, times.stages, strict=True)):
         individuals = stage.size * config.populations_of(index)
-        steps = individuals * stage.epochs * ceil(n * config.weight_share / stage.batch)
+        steps = config.epochs_of(index) * ceil(n * config.weight_share / stage.batch)
         estimates.append(
             StageEstimate(
                 name=stage.name,
@@ -145,7 +145,7 @@ def search_estimate(config: ResolvedSearchConfig, images: DrawnImages, times: Se
         )
     genotypes = None
     if times.genotypes is not None:
-        individuals = sum(estimate.individuals for estimate in estimates)
+        individuals = sum(map(config.finishers, range(len(config.stages))))
         genotypes = _genotypes_estimate(config, individuals, images, times.genotypes)
     hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
     return SearchEstimate(stages=tuple(estimates), genotypes=genotypes, hours=hours)

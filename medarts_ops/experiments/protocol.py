@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from medarts_ops.config_prune import PruneConfig
 from medarts_ops.config_stages import StageConfig
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult, FinishedTraining
@@ -158,18 +159,21 @@ def _evaluations(networks: str, settings: Sequence[Setting]) -> str:
 
 
 def _searches(plan: ExperimentPlan, arms: Sequence[Arm]) -> str:
-    stages = {arm.search.stages for arm in arms if arm.search is not None}
+    trained = {(arm.search.stages, arm.search.prune) for arm in arms if arm.search is not None}
     on = _each([_dataset(plan, arm).name for arm in arms])
-    if len(stages) > 1:
+    if len(trained) > 1:
         return f"Searches on {on} of different stages, as the settings of each say."
-    return f"Searches on {on} of {'; '.join(map(_stage, next(iter(stages))))}."
+    stages, prune = next(iter(trained))
+    return f"Searches on {on} of {'; '.join(_stage(stage, prune) for stage in stages)}."
 
 
-def _stage(stage: StageConfig) -> str:
-    images = f"{stage.images:,}" if isinstance(stage.images, int) else f"{100 * stage.images:g} % of the"
+def _stage(stage: StageConfig, prune: PruneConfig) -> str:
+    images, kept = f"{stage.images:,}" if isinstance(stage.images, int) else f"{100 * stage.images:g} % of the", ""
+    if prune.kept(stage) < stage.size:
+        kept = f", of which {prune.kept(stage)} go on after {_epochs([prune.after or 0])}"
     return (
         f"{stage.name}: {stage.size} × {stage.cells} cells, {stage.channels} channels, {_epochs([stage.epochs])}, "
-        f"{images} images"
+        f"{images} images{kept}"
     )
 
 

@@ -101,8 +101,7 @@ def cost_of(training: Training, datasets: dict[str, DatasetSummary]) -> float:
         return training.evaluate_config.epochs * _epoch_cost(training, datasets, "")
     config = training.search_config
     return sum(
-        stage.size * config.populations_of(index) * stage.epochs * _stage_cost(stage, training, datasets)
-        for index, stage in enumerate(config.stages)
+        config.epochs_of(index) * _stage_cost(stage, training, datasets) for index, stage in enumerate(config.stages)
     )
 
 

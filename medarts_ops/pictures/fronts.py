@@ -205,9 +205,10 @@ def _subtitle(stage: StageResult) -> str:
     missing = len(stage.ranked) - len(_dots(stage))
     if missing:
         notes.append(f"{missing} without finite objectives not shown")
-    if stage.failed:
-        ids = [one.individual.id for one in stage.failed]
-        notes.append(f"{len(ids)} failed: {', '.join(ids[:4])}{', …' if len(ids) > 4 else ''}")
+    for how, ended in (("pruned", stage.pruned), ("failed", stage.failed)):
+        ids = [one.individual.id for one in ended]
+        if ids:
+            notes.append(f"{len(ids)} {how}: {', '.join(ids[:4])}{', …' if len(ids) > 4 else ''}")
     return "; ".join(notes)
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 HIGHLIGHT = "#D55E00"
+ENDED = {"failed": "x", "pruned": "_"}
+"""The marks of individuals that were not ranked."""
+
 COLUMN, ROW = 2.1, 0.42
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 1.1, 0.95, 0.6
 TALLEST = 40.0
@@ -35,21 +38,22 @@ TALLEST = 40.0
 
 @dataclass(frozen=True)
 class Relative:
-    """An individual's place in the tree: stage and row from 0; `accuracy` None where it failed."""
+    """An individual's place in the tree: stage and row from 0; `accuracy` None where it was `pruned`, or failed."""
 
     individual: Individual
     row: int
     accuracy: float | None
+    pruned: bool = False
 
 
 def relatives(result: SearchResult) -> dict[str, Relative]:
-    """Everybody of a search by id, a stage's individuals from best to worst, failed ones last."""
+    """Everybody of a search by id, a stage's individuals from best to worst, pruned ones behind, failed ones last."""
     found: dict[str, Relative] = {}
     for stage in result.stages:
-        for row, ranked in enumerate(stage.ranked):
-            found[ranked.id] = Relative(ranked.trained.individual, row, ranked.trained.valid_accuracy)
-        for row, failed in enumerate(stage.failed, start=len(stage.ranked)):
-            found[failed.individual.id] = Relative(failed.individual, row, None)
+        accuracies = {ranked.id: ranked.trained.valid_accuracy for ranked in stage.ranked}
+        pruned = {one.individual.id for one in stage.pruned}
+        for row, one in enumerate(stage.individuals):
+            found[one.id] = Relative(one, row, accuracies.get(one.id), pruned=one.id in pruned)
     return found
 
 
@@ -58,11 +62,11 @@ def lineage_figure(result: SearchResult) -> Figure:
 
     The ancestry of the individual that the search found is highlighted; its genotype's identity stands at the end. A
     child of several has a solid line to the first parent, which gave a crossover child its normal cell, and dashed ones
-    to the others. A cross is an individual that failed.
+    to the others. A cross is an individual that failed, a dash one that was pruned.
     """
     people = relatives(result)
     kin = frozenset(individual.id for individual in lineage_of(result.stages, result.best.id))
-    rows = max(len(stage.ranked) + len(stage.failed) for stage in result.stages)
+    rows = max(len(stage.individuals) for stage in result.stages)
     width = max(LEFT + COLUMN * (len(result.stages) + 1) + RIGHT, 6.5)
     wanted = TOP + ROW * rows + BOTTOM
     height = max(min(wanted, TALLEST), 3.0)
@@ -80,7 +84,7 @@ def lineage_figure(result: SearchResult) -> Figure:
     _draw_people(figure, axes, people)
     _draw_names(axes, people, kin, everybody=wanted <= TALLEST)
     _draw_found(axes, result, people)
-    _draw_legend(figure, {one.individual.origin for one in people.values()})
+    _draw_legend(figure, {one.individual.origin for one in people.values()}, any(one.pruned for one in people.values()))
     return figure
 
 
@@ -118,9 +122,10 @@ def _draw_people(figure: Figure, axes: Axes, people: dict[str, Relative]) -> Non
         ]
         columns, rows, colours = np.reshape(group, (-1, 3)).T
         dots = axes.scatter(columns, rows, c=colours, marker=marker, s=95, zorder=4, gid=origin, **scale)  # type: ignore[arg-type]
-    failed = np.reshape([(one.individual.stage, one.row) for one in people.values() if one.accuracy is None], (-1, 2))
-    columns, rows = failed.T
-    axes.scatter(columns, rows, marker="x", c=PALE, s=55, gid="failed")
+    for how, marker in ENDED.items():
+        ended = [one for one in people.values() if one.accuracy is None and one.pruned == (how == "pruned")]
+        columns, rows = np.reshape([(one.individual.stage, one.row) for one in ended], (-1, 2)).T
+        axes.scatter(columns, rows, marker=marker, c=PALE, s=55, gid=how)
     width, height = figure.get_size_inches()
     bar = axes_at(figure, width - RIGHT + 0.25, BOTTOM, 0.14, height - TOP - BOTTOM, "bar")
     figure.colorbar(dots, cax=bar).set_label("accuracy (%)", fontsize=LABEL_SIZE)
@@ -149,12 +154,16 @@ def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -
     text.set(fontsize=LABEL_SIZE, color=INK)
 
 
-def _draw_legend(figure: Figure, origins: Collection[str]) -> None:
+def _draw_legend(figure: Figure, origins: Collection[str], any_pruned: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         *origin_handles(origins),
-        Line2D([], [], color=PALE, marker="x", linestyle="", label="failed"),
+        *(
+            Line2D([], [], color=PALE, marker=marker, linestyle="", label=how)
+            for how, marker in ENDED.items()
+            if how == "failed" or any_pruned
+        ),
         Line2D([], [], color=INK, linestyle="-", label="first parent (a crossover child's normal cell)"),
         Line2D([], [], color=INK, linestyle="--", label="further parent (its reduction cell)"),
     ]

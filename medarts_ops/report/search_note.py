@@ -22,8 +22,8 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
         "",
         f"Search cost {duration(result.seconds)}.",
         "",
-        "| stage | individuals | failed | front 0 | best | accuracy | time |",
-        "|---|---|---|---|---|---|---|",
+        "| stage | individuals | pruned | failed | front 0 | best | accuracy | time |",
+        "|---|---|---|---|---|---|---|---|",
         *(_stage_line(stage) for stage in result.stages),
         "",
         *(f"**Warning:** {warning}.\n" for stage in result.stages for warning in ranking_warnings(stage)),
@@ -37,8 +37,9 @@ def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> s
 
 def stage_note(stage: StageResult, best_run_id: str | None, chosen: Collection[str]) -> str:
     """Markdown: what came of its individuals, and who goes on; `best_run_id` is None where all failed."""
-    failed = f", {len(stage.failed)} of them failed" if stage.failed else ""
-    lines = [f"{counted(len(stage.ranked) + len(stage.failed), 'individual')}{failed}; {duration(stage.seconds)}."]
+    ended = {"pruned": stage.pruned, "failed": stage.failed}
+    came = "".join(f", {len(each)} of them {how}" for how, each in ended.items() if each)
+    lines = [f"{counted(len(stage.individuals), 'individual')}{came}; {duration(stage.seconds)}."]
     if best_run_id is not None:
         values = stage.best.evaluated.objectives.items()
         objectives = ", ".join(f"{name} {exact_objective(name, value)}" for name, value in values)
@@ -56,5 +57,6 @@ def _ids(names: Iterable[str]) -> str:
 
 def _stage_line(stage: StageResult) -> str:
     named = f"{stage.best.id} | {percent(stage.best.trained.valid_accuracy)}" if stage.ranked else "none | "
-    total, front = len(stage.ranked) + len(stage.failed), sum(ranked.front == 0 for ranked in stage.ranked)
-    return f"| {stage.name} | {total} | {len(stage.failed)} | {front} | {named} | {duration(stage.seconds)} |"
+    front = sum(ranked.front == 0 for ranked in stage.ranked)
+    counts = " | ".join(str(len(each)) for each in (stage.individuals, stage.pruned, stage.failed))
+    return f"| {stage.name} | {counts} | {front} | {named} | {duration(stage.seconds)} |"

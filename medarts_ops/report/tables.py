@@ -81,7 +81,7 @@ def changed_settings(config: SearchConfig | EvaluateConfig) -> tuple[SettingLine
 
 def stage_view(report: SearchReport, stage: StageResult) -> StageView:
     """A finished stage with what its neighbours say of it."""
-    individuals = [*(one.trained.individual for one in stage.ranked), *(one.individual for one in stage.failed)]
+    individuals = stage.individuals
     drawn = [one.hyperparameters.values for one in individuals]
     return StageView(
         stage=stage,

@@ -121,6 +121,8 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
         "dataset.test_share",
         "alpha.lr",  # sampled
         "min_survivors",
+        "prune.after",
+        "prune.keep",
         "retries",
         "stages.0.name",
         "stages.0.least_steps",

@@ -19,6 +19,7 @@ from medarts_ops.individual import (
     EpochRecord,
     EvaluationEpoch,
     FailedIndividual,
+    PrunedIndividual,
     RankedIndividual,
     StageResult,
     TrainedIndividual,
@@ -135,7 +136,7 @@ def history_json(history: Sequence[EpochRecord] | Sequence[EvaluationEpoch]) -> 
 
 
 def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
-    """A stage's ranking as a table, best first, and those that failed.
+    """A stage's ranking as a table, best first, and those that were pruned or failed.
 
     `crowding_distance` is "Infinity" at the ends of a front.
     """
@@ -151,6 +152,16 @@ def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
                 "epoch": failed.epoch,
             }
             for failed in result.failed
+        ],
+        "pruned": [
+            {
+                "individual": pruned.individual.id,
+                "run_id": run_id_of(pruned.individual.id),
+                "epochs": len(pruned.history),
+                "front": pruned.front,
+                "objectives": _data(pruned, {"objectives"})["objectives"],
+            }
+            for pruned in result.pruned
         ],
     }
     return versioned(vocabulary.POPULATION, table)
@@ -174,6 +185,16 @@ def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
 def failure_tags(failed: FailedIndividual) -> dict[str, str]:
     """Why an individual failed, as its run in MLflow and its trial in Optuna say it."""
     return {vocabulary.FAILURE_TAG: failed.reason, vocabulary.FAILURE_CAUSE_TAG: failed.cause}
+
+
+def pruned_tags(pruned: PrunedIndividual) -> dict[str, str]:
+    """Why an individual was pruned, likewise."""
+    return {vocabulary.PRUNED_TAG: pruned.reason}
+
+
+def intermediate_values(pruned: PrunedIndividual) -> dict[int, float]:
+    """What a pruned individual had come to, as its trial in Optuna has it: the first objective, by epoch from 0."""
+    return {pruned.history[-1].epoch: next(iter(pruned.objectives.values()))}
 
 
 def lineage_json(stages: Sequence[StageResult], best_id: str, run_id_of: RunIdOf) -> Json:

@@ -17,7 +17,16 @@ from medarts_ops.tracking.artifacts.files import unversioned
 from medarts_ops.tracking.artifacts.shapes import read_genotype, reason_of
 from medarts_ops.tracking.reading.relations import Evaluated, chosen_individual
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.vocabulary import ACCURACY, BALANCED_ACCURACY, CONFIG, CONFUSION, GENOTYPE, JOB_OF_RUN, JOBS
+from medarts_ops.tracking.vocabulary import (
+    ACCURACY,
+    BALANCED_ACCURACY,
+    CONFIG,
+    CONFUSION,
+    GENOTYPE,
+    JOB_OF_RUN,
+    JOBS,
+    PRUNED_TAG,
+)
 from medarts_ops.value import Value
 
 if TYPE_CHECKING:
@@ -136,8 +145,9 @@ def found_by(evaluated: Evaluated) -> tuple[StoredRun, Genotype]:
     individual = chosen_individual(store, run)
     genotype = None if individual is None else genotype_of(store, individual)
     if individual is None or genotype is None:
+        stands = "pruned" if PRUNED_TAG in run.tags else run.status.lower()
         raise RunError(
-            f"run {run.run_id} ({run.name}) has no genotype: it is {run.status.lower()}; allowed are finished "
+            f"run {run.run_id} ({run.name}) has no genotype: it is {stands}; allowed are finished "
             f"searches, stages and individuals: `medarts resume {search.name}` goes on with one that was stopped"
         )
     return individual, genotype

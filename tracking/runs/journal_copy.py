@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medarts_ops.journal.journal import JOURNAL_NAME
-from medarts_ops.observers import IndividualFinished, SearchEvent, SearchFinished, SearchStopped, StageFinished
+from medarts_ops.observers import (
+    IndividualFinished,
+    PopulationPruned,
+    SearchEvent,
+    SearchFinished,
+    SearchStopped,
+    StageFinished,
+)
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.runs.run_writer import RunWriter
 
-WORTH_COPYING = (IndividualFinished, StageFinished, SearchFinished, SearchStopped)
+WORTH_COPYING = (PopulationPruned, IndividualFinished, StageFinished, SearchFinished, SearchStopped)
 """Events that no checkpoint in the work directory could bring back as cheaply."""
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from medarts_ops.derived import DerivedTraining
 from medarts_ops.evolution.hypervolume import relative_hypervolume
 from medarts_ops.evolution.ranking import chosen_from
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Individual, StageResult
+from medarts_ops.individual import (
+    EpochRecord,
+    EvaluatedIndividual,
+    FailedIndividual,
+    Individual,
+    PrunedIndividual,
+    StageResult,
+)
 from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.observers import (
     EpochFinished,
     IndividualFinished,
     PopulationBorn,
+    PopulationPruned,
     SearchEvent,
     SearchFinished,
     SearchStarted,
@@ -74,6 +82,9 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
                     self._born(individual)
             case EpochFinished():
                 self._log_epoch(self.run_id_of(event.individual_id), event.record)
+            case PopulationPruned():
+                for pruned in event.pruned:
+                    self._pruned(pruned)
             case IndividualFinished():
                 self._individual_finished(event)
             case StageFinished():
@@ -147,6 +158,16 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
                 self._trained(run_id, event.outcome)
                 self._runs.finish(run_id, "FINISHED")
 
+    def _pruned(self, pruned: PrunedIndividual) -> None:
+        run_id = self.run_id_of(pruned.individual.id)
+        if not self._runs.is_open(run_id):
+            return
+        self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(pruned.history))
+        self._log_objectives(run_id, pruned.objectives, pruned.history)
+        self._log_missing(run_id, {vocabulary.SECONDS: pruned.seconds})
+        self._store.set_tags(run_id, shapes.pruned_tags(pruned))
+        self._runs.finish(run_id, "KILLED")
+
     def _trained(self, run_id: str, evaluated: EvaluatedIndividual) -> None:
         trained = evaluated.trained
         space = self.started.config.space.search_space()
@@ -158,7 +179,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
             self._store.log_json(run_id, vocabulary.MIXTURE_GENOTYPE, other)
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(trained.history))
         self._store.log_json(run_id, vocabulary.ALPHA_EPOCHS, shapes.alpha_epochs_json(trained.history, space))
-        self._log_objectives(run_id, evaluated)
+        self._log_objectives(run_id, evaluated.objectives, trained.history)
         discretized = {
             vocabulary.DISCRETIZED_ACCURACY: trained.discretized_accuracy,
             vocabulary.DISCRETIZED_LOSS: trained.discretized_loss,
@@ -169,9 +190,8 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
             self._log_curve(run_id, trained.derived)
         self._store.set_tags(run_id, shapes.reading_tags(trained))
 
-    def _log_objectives(self, run_id: str, evaluated: EvaluatedIndividual) -> None:
+    def _log_objectives(self, run_id: str, objectives: Mapping[str, float], history: Sequence[EpochRecord]) -> None:
         """One of an epoch's own names (valid_loss) stands after the last epoch, if it is of an earlier one."""
-        history, objectives = evaluated.trained.history, evaluated.objectives
         last = epoch_metrics(history[-1]) if history else {}
         self._log_missing(run_id, {name: value for name, value in objectives.items() if name not in last})
         earlier = {name: value for name, value in objectives.items() if name in last and last[name] != value}
@@ -247,7 +267,9 @@ def stage_metrics(result: StageResult) -> dict[str, float]:
     """What a stage came to, as metrics: the objectives are its best individual's, where one was ranked."""
     best = result.best.evaluated if result.ranked else None
     found = {} if best is None else {vocabulary.BEST_ACCURACY: best.trained.valid_accuracy, **best.objectives}
+    pruned = {"n_pruned": float(len(result.pruned))} if result.pruned else {}
     return found | {
         "front_size": float(sum(ranked.front == 0 for ranked in result.ranked)),
         "n_failed": float(len(result.failed)),
+        **pruned,
     }

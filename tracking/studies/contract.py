@@ -32,6 +32,7 @@ _DIFFERS_FREELY = {
     "dataset.cache": "where images are kept, not which they are",
     "dataset.test_share": "the fingerprint follows from it",
     "min_survivors": "whether a search goes on, not what an individual comes to",
+    "prune": "who trains to the stage's end, not what one comes to there",
     "retries": "an individual that is trained again comes to the same",
     "stages.0.name": "a name",
     "stages.0.least_steps": "the epochs that it comes to count",

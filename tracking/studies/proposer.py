@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -11,11 +13,18 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.errors import SearchError
-from medarts_ops.individual import EvaluatedIndividual, FailedIndividual, Hyperparameters, Measured
+from medarts_ops.individual import (
+    Ended,
+    EvaluatedIndividual,
+    FailedIndividual,
+    Hyperparameters,
+    PrunedIndividual,
+    individual_of,
+)
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.seeds import Stream, integer_seed
-from medarts_ops.tracking.artifacts.shapes import failure_tags
+from medarts_ops.tracking.artifacts.shapes import failure_tags, intermediate_values, pruned_tags
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 from medarts_ops.tracking.studies.contract import hold_to_contract, study_contract
 from medarts_ops.tracking.studies.drawn_round import DrawnTrial, draw_round, drawn_from_json, drawn_to_json
@@ -83,10 +92,10 @@ class OptunaProposer:
         proposed = [{name: float(asked[place].params[name]) for name in self._space} for place in range(n)]
         return tuple(map(self._unproposed.with_values, proposed))
 
-    def tell(self, round: int, outcomes: Sequence[Measured]) -> None:
+    def tell(self, round: int, outcomes: Sequence[Ended]) -> None:
         """What came of a round, in the order that `propose` gave; telling twice changes nothing.
 
-        A failed trial says why in its user attributes.
+        A failed or pruned trial says why in its user attributes, a pruned one has its intermediate value.
 
         If the study lost its proposals (its database was deleted, and the journal knew them), the outcomes are
         recorded all the same, though Optuna breeds from none that it did not propose.
@@ -106,10 +115,12 @@ class OptunaProposer:
                 if trial is None:
                     study.add_trial(self._told_trial(round, place, outcome))
                 elif trial.state == TrialState.RUNNING:
-                    state, values, attributes = self._verdict(outcome)
-                    for key, value in attributes.items():  # a finished trial takes no more
-                        self._storage.set_trial_user_attr(self._trial_id(trial), key, value)
-                    study.tell(trial.number, values, state=state)
+                    verdict, trial_id = self._verdict(outcome), self._trial_id(trial)
+                    for key, text in verdict.attributes.items():  # a finished trial takes no more
+                        self._storage.set_trial_user_attr(trial_id, key, text)
+                    for step, value in verdict.intermediate.items():  # `Trial.report` is for one objective alone
+                        self._storage.set_trial_intermediate_value(trial_id, step, value)
+                    study.tell(trial.number, verdict.values, state=verdict.state)
 
     def _drawn(self, study: Study, round: int, n: int) -> Sequence[DrawnTrial]:
         """The round as it was drawn when it was first asked for; drawn now, and written down, if it never was."""
@@ -159,22 +170,33 @@ class OptunaProposer:
         study_id = self._storage.get_study_id_from_name(self.study_name)
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
 
-    def _verdict(self, outcome: Measured) -> tuple[TrialState, list[float] | None, dict[str, str]]:
-        """The state, the values and the user attributes of an outcome's trial."""
+    def _verdict(self, outcome: Ended) -> _Verdict:
         match outcome:
             case EvaluatedIndividual(objectives=objectives):
                 values = [objectives[objective.name] for objective in self._config.objectives]
-                return TrialState.COMPLETE, values, {}
+                return _Verdict(TrialState.COMPLETE, values)
             case FailedIndividual():
-                return TrialState.FAIL, None, failure_tags(outcome)
+                return _Verdict(TrialState.FAIL, attributes=failure_tags(outcome))
+            case PrunedIndividual():
+                return _Verdict(TrialState.PRUNED, None, pruned_tags(outcome), intermediate_values(outcome))
 
-    def _told_trial(self, round: int, place: int, outcome: Measured) -> FrozenTrial:
-        individual = outcome.trained.individual if isinstance(outcome, EvaluatedIndividual) else outcome.individual
-        state, values, attributes = self._verdict(outcome)
+    def _told_trial(self, round: int, place: int, outcome: Ended) -> FrozenTrial:
+        individual = individual_of(outcome)
+        verdict = self._verdict(outcome)
         return create_trial(
-            state=state,
-            values=values,
+            state=verdict.state,
+            values=verdict.values,
             params={name: individual.hyperparameters.values[name] for name in self._space},
             distributions=self._space,
-            user_attrs={PROPOSAL: self._key(round, place)} | attributes,
+            user_attrs={PROPOSAL: self._key(round, place), **verdict.attributes},
+            intermediate_values=dict(verdict.intermediate),
         )
+
+
+class _Verdict(NamedTuple):
+    """How an outcome's trial ends: state, values, user attributes, and values on its way by epoch."""
+
+    state: TrialState
+    values: list[float] | None = None
+    attributes: Mapping[str, str] = MappingProxyType({})
+    intermediate: Mapping[int, float] = MappingProxyType({})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -11,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from medarts_ops.config import ResolvedSearchConfig
 from medarts_ops.individual import Individual, StageResult
+from medarts_ops.tracking.artifacts.shapes import intermediate_values
 from medarts_ops.tracking.stores.study_storage import name_objectives, open_study, study_errors
 
 INDIVIDUAL = "individual"
@@ -33,7 +36,8 @@ def record_stage(
     takes no other attribute.
 
     Stages train for different lengths, so each has a study of its own and its `best_trials` are front 0. Trials carry
-    the individual's id, its MLflow run, genotype hash and front as user attributes, failed ones cause and reason.
+    the individual's id, its MLflow run, genotype hash and front as user attributes, failed ones cause and reason,
+    pruned ones the reason and the first objective as their intermediate value.
 
     `run_id_of` gives the MLflow run of an individual's id; `stage_run_id` is the stage's, an attribute of the study.
 
@@ -56,7 +60,7 @@ def record_stage(
         name_objectives(study, config.objectives)
         study.set_user_attr(RUN, stage_run_id)
         recorded = {trial.user_attrs.get(INDIVIDUAL) for trial in study.get_trials(deepcopy=False)}
-        for member, state, values, attributes in told:
+        for member, state, values, attributes, intermediate in told:
             if member.id not in recorded:
                 trial = create_trial(
                     state=state,
@@ -64,6 +68,7 @@ def record_stage(
                     params={name: member.hyperparameters.values[name] for name in distributions},
                     distributions=distributions,
                     user_attrs={INDIVIDUAL: member.id, RUN: run_id_of(member.id), **attributes},
+                    intermediate_values=dict(intermediate),
                 )
                 study.add_trial(trial)
 
@@ -74,13 +79,19 @@ def _names_others(study: optuna.Study, run_ids: dict[str, str]) -> bool:
     return any(each.get(RUN) != run_ids.get(each.get(INDIVIDUAL, ""), each.get(RUN)) for each in attributes)
 
 
-_Told = tuple[Individual, TrialState, list[float] | None, dict[str, object]]
+class _Told(NamedTuple):
+    """What becomes of an individual: state, values in the objectives' order, attributes, and values on its way."""
+
+    individual: Individual
+    state: TrialState
+    values: list[float] | None
+    attributes: Mapping[str, object]
+    intermediate: Mapping[int, float] = MappingProxyType({})
 
 
 def _told(result: StageResult, config: ResolvedSearchConfig) -> list[_Told]:
-    """What becomes of each individual: state, values in the objectives' order, and attributes of its trial."""
-    ranked: list[_Told] = [
-        (
+    ranked = [
+        _Told(
             each.trained.individual,
             TrialState.COMPLETE,
             [each.evaluated.objectives[objective.name] for objective in config.objectives],
@@ -88,10 +99,15 @@ def _told(result: StageResult, config: ResolvedSearchConfig) -> list[_Told]:
         )
         for each in result.ranked
     ]
-    failed: list[_Told] = [
-        (each.individual, TrialState.FAIL, None, {"cause": each.cause, "reason": each.reason}) for each in result.failed
+    failed = [
+        _Told(each.individual, TrialState.FAIL, None, {"cause": each.cause, "reason": each.reason})
+        for each in result.failed
     ]
-    return ranked + failed
+    pruned = [
+        _Told(each.individual, TrialState.PRUNED, None, {"reason": each.reason}, intermediate_values(each))
+        for each in result.pruned
+    ]
+    return [*ranked, *failed, *pruned]
 
 
 def _holding(values: Sequence[float]) -> BaseDistribution:
