@@ -184,19 +184,8 @@ def _hyperparameters(run: StoredRun) -> dict[str, str]:
 
 def print_run(console: Console, shown: dict[str, Any], summary: Summary | None = None) -> None:
     """Writes what `describe_run` gave, and what an experiment came to."""
-    labels = (
-        "kind",
-        "name",
-        "run_id",
-        "status",
-        "started",
-        "ended",
-        "failure",
-        "pruned",
-        "preset",
-        "dataset",
-        "strategy",
-    )
+    of_run = ("kind", "name", "run_id", "status", "started", "ended", "failure", "pruned")
+    labels = (*of_run, "preset", "dataset", "strategy")
     times = {key: f"{shown[key][:19].replace('T', ' ')} UTC" for key in ("started", "ended") if shown[key] is not None}
     told = shown | times
     if shown["resumes"] is not None and shown["status"] == "RUNNING":
