@@ -35,6 +35,7 @@ from medarts_ops.individual import (
     FailedIndividual,
     Hyperparameters,
     Individual,
+    PrunedIndividual,
     RankedIndividual,
     SearchResult,
     StageResult,
@@ -49,6 +50,7 @@ from medarts_ops.observers import (
     EvaluationStarted,
     IndividualFinished,
     PopulationBorn,
+    PopulationPruned,
     SearchEvent,
     SearchFinished,
     SearchStarted,
@@ -203,6 +205,14 @@ def make_failed(number: int = 0, reason: str = "loss is NaN", epoch: int | None 
     return FailedIndividual(individual=make_individual(number), reason=reason, epoch=epoch)
 
 
+def make_pruned(number: int = 0, accuracy: float = 0.4, params: float = 1e6) -> PrunedIndividual:
+    """An individual that was dominated after its first epoch."""
+    individual, history = make_individual(number), (make_epoch_record(0, accuracy),)
+    return PrunedIndividual(
+        individual=individual, objectives={"accuracy": accuracy, "params": params}, front=1, history=history
+    )
+
+
 def make_evaluated(
     accuracy: float = 0.5,
     params: float = 3e6,
@@ -346,11 +356,11 @@ def make_events(
     chosen: tuple[str, ...] = ()
     for stage in stages:
         outcomes = {ranked.id: ranked.evaluated for ranked in stage.ranked}
-        born = [ranked.trained.individual for ranked in stage.ranked] + [failed.individual for failed in stage.failed]
-        born.sort(key=lambda individual: individual.number)
+        born = sorted(stage.individuals, key=lambda individual: individual.number)
         events += [
             StageStarted(index=stage.index, name=stage.name, survivors=chosen, images=images[stage.index]),
             PopulationBorn(stage=stage.index, round=0, individuals=tuple(born)),
+            *_pruned(stage),
             *(EpochFinished(individual_id=stage.best.id, record=make_epoch_record(epoch)) for epoch in range(epochs)),
             *(IndividualFinished(outcome=outcomes[each.id]) for each in born if each.id in outcomes),
             *(IndividualFinished(outcome=failed) for failed in stage.failed),
@@ -359,6 +369,19 @@ def make_events(
         following = config.stages[stage.index + 1 : stage.index + 2]
         chosen = tuple(ranked.id for next_stage in following for ranked in stage.ranked[: next_stage.survivors])
     return (*events, SearchFinished(result=SearchResult(search_id=search_id, stages=tuple(stages))))
+
+
+def _pruned(stage: StageResult) -> Sequence[SearchEvent]:
+    """The epochs of those that were pruned, and that they were."""
+    if not stage.pruned:
+        return ()
+    epochs = [
+        EpochFinished(individual_id=pruned.individual.id, record=record)
+        for pruned in stage.pruned
+        for record in pruned.history
+    ]
+    kept = tuple(ranked.id for ranked in stage.ranked)
+    return (*epochs, PopulationPruned(stage=stage.index, round=0, kept=kept, pruned=stage.pruned))
 
 
 def make_two_stages_config() -> ResolvedSearchConfig:
@@ -378,6 +401,13 @@ def make_search_events(search_id: str = "search-test") -> tuple[SearchEvent, ...
     """What a search of one stage with two good individuals and a failed one tells its observers, in order."""
     config = make_search_config_tiny().model_copy(update={"space": SpaceConfig()})  # the space of their α
     return make_events(config, make_stages(config, [FIRST_STAGE]), search_id)
+
+
+def make_pruned_events(search_id: str = "search-test") -> tuple[SearchEvent, ...]:
+    """The same of a search that pruned a fourth individual after its first epoch."""
+    config = make_search_config_tiny().model_copy(update={"space": SpaceConfig()})
+    (stage,) = make_stages(config, [FIRST_STAGE])
+    return make_events(config, [stage.model_copy(update={"pruned": (make_pruned(3),)})], search_id)
 
 
 def make_evaluation_events() -> tuple[EvaluationStarted, EvaluationEpochFinished, EvaluationFinished]:

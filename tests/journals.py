@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +50,11 @@ def without_digests(content: bytes) -> bytes:
     return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in (older, *entries))
 
 
-def make_proposed_events(name: str = "search-test") -> tuple[SearchEvent, ...]:
-    """As `make_search_events`, of a search whose learning rates of α were proposed."""
-    started, *others = make_search_events(name)
+def make_proposed_events(
+    name: str = "search-test", make: Callable[[str], tuple[SearchEvent, ...]] = make_search_events
+) -> tuple[SearchEvent, ...]:
+    """What `make` gives, of a search whose learning rates of α were proposed."""
+    started, *others = make(name)
     assert isinstance(started, SearchStarted)
     space = ProposalsConfig(space={"alpha_lr": RangeConfig(low=3e-4, high=6e-3)})
     config = started.config.model_copy(update={"proposals": space})

@@ -7,7 +7,7 @@ import math
 import pytest
 from factories import OBJECTIVES, make_epoch_record, make_individual, make_search_runtime
 
-from medarts_ops.config import ProposalsConfig, ResolvedSearchConfig, StageConfig
+from medarts_ops.config import ProposalsConfig, PruneConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.time_left import WorkLeft
 
 SECONDS = make_epoch_record().seconds
@@ -70,6 +70,29 @@ def test_generations_that_are_not_born_yet_count() -> None:
     assert work.stage_epochs(0) == (1, 8)
     work.born(0, (make_individual(2), make_individual(3)))
     assert work.stage_epochs(0) == (1, 8)
+
+
+def test_what_pruning_will_spare_is_no_part_of_the_plan_and_what_it_ended_is_over() -> None:
+    config = search_of_two_stages().model_copy(update={"prune": PruneConfig(after=1)})
+    work = begun(config)
+    assert work.stage_epochs(0) == (0, 3)
+    work.epoch_finished("init-00", make_epoch_record(0))
+    work.epoch_finished("init-01", make_epoch_record(0))
+    assert work.stage_epochs(0) == (2, 3)
+    work.pruned(0, ["init-01"])
+    assert work.stage_epochs(0) == (2, 3)
+    assert work.seconds_left() == pytest.approx(SECONDS * (1 + 4 * 4))
+
+
+def test_a_later_population_that_is_too_small_to_be_pruned_is_spared_nothing() -> None:
+    first, last = search_of_two_stages().stages
+    config = search_of_two_stages().model_copy(
+        update={"stages": (first, last.model_copy(update={"survivors": 2})), "prune": PruneConfig(after=2)}
+    )
+    work = begun(config)
+    assert work.stage_epochs(1) == (0, 4 + 2)
+    work.born(1, (make_individual(0, 1, "final"),))
+    assert work.stage_epochs(1) == (0, 4)
 
 
 def test_at_the_end_nothing_is_left() -> None:

@@ -23,7 +23,7 @@ from medarts_ops.bench.search_step import (
 )
 from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
-from medarts_ops.config import DerivedConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
+from medarts_ops.config import DerivedConfig, PruneConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
@@ -123,6 +123,14 @@ def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
     estimate = estimate_search(config, DrawnImages((80, 80, 80)), SIZE, repeats=1)
     assert [stage.steps for stage in estimate.stages] == [3 * 1 * 2, 3 * 1 * 2, 1 * 1 * 2]
     assert estimate.hours == pytest.approx(sum(stage.hours for stage in estimate.stages))
+
+
+def test_an_estimate_counts_what_pruning_leaves():
+    tiny = make_search_config_tiny()
+    stages = tuple(stage.model_copy(update={"epochs": 3}) for stage in tiny.stages)
+    config = tiny.model_copy(update={"stages": stages, "prune": PruneConfig(after=1, keep=0.67)})
+    estimate = estimate_search(config, (80, 80, 80), 0, SIZE, repeats=1)
+    assert [stage.steps for stage in estimate.stages] == [(2 * 3 + 1) * 2, (2 * 3 + 1) * 2, 3 * 2]
 
 
 def test_an_estimate_counts_the_short_trainings_that_individuals_could_ask_for():

@@ -7,7 +7,15 @@ import json
 from typing import NamedTuple
 
 import pytest
-from factories import make_failed, make_genotype, make_individual, make_ranked, make_stage_result, make_trained
+from factories import (
+    make_failed,
+    make_genotype,
+    make_individual,
+    make_pruned,
+    make_ranked,
+    make_stage_result,
+    make_trained,
+)
 from rich.console import Console
 from rich.tree import Tree
 
@@ -68,6 +76,23 @@ def test_each_stage_has_its_pareto_table() -> None:
     assert "init-01 random - 70.00 % 1.00 M 1 0.500 0/0".split() in lines
     assert "mid-03 crossover init-00 init-01 90.00 % 3.35 M 0 ∞ 0/0".split() in lines
     assert "init-02 failed: loss is NaN".split() in lines
+
+
+def with_pruned() -> SearchResult:
+    result = found().result
+    first = result.stages[0].model_copy(update={"pruned": (make_pruned(4),)})
+    return result.model_copy(update={"stages": (first, *result.stages[1:])})
+
+
+def test_who_was_pruned_stands_below_the_table_and_in_json() -> None:
+    text = printed(80, result=with_pruned())
+    assert "Stage init: 2 ranked, 1 pruned, 1 failed; front 0 is the Pareto front" in text
+    assert "init-04 pruned: on front 1 of its population after 1 epoch" in text
+    assert "pruned" not in printed(80)
+    data = search_json(found()._replace(result=with_pruned()))  # type: ignore[arg-type]
+    objectives = {"accuracy": 0.4, "params": 1e6}
+    said = {"individual": "init-04", "run_id": None, "epochs": 1, "front": 1, "objectives": objectives}
+    assert [stage["pruned"] for stage in data["stages"]] == [[said], []]
 
 
 def with_skips() -> SearchResult:

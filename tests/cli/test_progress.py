@@ -12,6 +12,7 @@ from factories import (
     make_derived,
     make_epoch_record,
     make_genotype,
+    make_pruned_events,
     make_search_events,
 )
 from rich.console import Console
@@ -57,6 +58,16 @@ def test_without_a_terminal_every_event_is_one_line() -> None:
         "stage init finished, 9 s of training: best is init-00, accuracy 90.00 %",
         "search finished: 9 s of training",
     ]
+
+
+def test_a_pruned_individual_is_one_line_with_what_it_had_come_to() -> None:
+    made, written = console()
+    with ProgressBoard(made) as board:
+        progress = SearchProgress(board)
+        for event in make_pruned_events():
+            progress.notify(event)
+    (line,) = [line for line in written.getvalue().splitlines() if "pruned" in line]
+    assert line == "init-03 pruned on front 1 of its population after 1 epoch: accuracy 40.00 %, params 1.00 M"
 
 
 @pytest.mark.parametrize(

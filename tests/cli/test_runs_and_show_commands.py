@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from class_reports import make_class_report
 from click.testing import CliRunner, Result
-from factories import make_evaluation_events, make_genotype, make_search_events
+from factories import make_evaluation_events, make_genotype, make_pruned_events, make_search_events
 from journals import write_journal
 
 from medarts_ops.cli.main import medarts
@@ -23,6 +23,7 @@ from medarts_ops.cli.show_parts import print_individuals, print_runs
 from medarts_ops.journal.lock import job_lock
 from medarts_ops.space.formats import parse_genotype
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.tracking.runs.search_runs import MlflowSearchObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -328,8 +329,21 @@ def test_a_search_lists_its_individuals_from_best_to_worst(stored: Any) -> None:
     assert {row["name"] for row in rows if row["survivor"]} == {"init-00", "init-01"}
 
 
+def test_a_pruned_individual_is_listed_as_such_and_says_why_it_has_no_genotype(here: Path) -> None:
+    observer = MlflowSearchObserver(open_store(f"sqlite:///{here / 'mlflow.db'}"))
+    for event in make_pruned_events():
+        observer.notify(event)
+    lines = [line.split() for line in CliRunner().invoke(medarts, ["show", "search-test"]).stdout.splitlines()]
+    assert ["init-03", "random", "40.00", "%", "1.00", "M", "-", "pruned"] in lines
+    alone = CliRunner().invoke(medarts, ["show", "search-test/init-03"]).stdout
+    assert "on front 1 of its population after 1 epoch" in alone and "KILLED" in alone
+    refused = CliRunner().invoke(medarts, ["evaluate", "search-test/init-03"])
+    assert refused.exit_code == 1 and "has no genotype: it is pruned; allowed are finished" in refused.stderr
+
+
 def test_of_a_large_stage_the_best_are_listed_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"stage": "init", "status": "FINISHED", "origin": "random", "front": 0, "survivor": False, "chosen": False}
+    row["pruned"] = False
     rows = [{**row, "name": f"init-{number:02}", "objectives": {}} for number in range(12)]
     print_individuals(results_console(), rows, 10)
     output = capsys.readouterr().out

@@ -102,6 +102,21 @@ def test_one_task_of_several_individuals_gives_all_their_outcomes(executor, stag
     assert len(outcomes) == 2
 
 
+def test_a_task_goes_on_from_what_another_left_to_the_bits_of_a_single_one(executor, stage_data, tmp_path):
+    stage = CONFIG.stages[0].model_copy(update={"epochs": 2})
+    (whole,) = (each.model_copy(update={"stage": stage}) for each in tasks(stage_data, [0]))
+    begun = whole.model_copy(update={"until": 1, "checkpoint": str(tmp_path / "begun.pt")})
+    (early,) = executor.run([begun], ignore)
+    assert isinstance(early, TrainedIndividual) and len(early.history) == 1 and early.discretized_loss is None
+    rest = begun.going_on(begun.names)
+    assert rest is not None
+    told: list[int] = []
+    (late,) = executor.run([rest], lambda who, record: told.append(record.epoch))
+    (alone,) = LocalExecutor(make_search_runtime()).run([whole], ignore)
+    assert (late.alpha, late.discretized_loss) == (alone.alpha, alone.discretized_loss)
+    assert told == [0, 1]
+
+
 def test_a_diverging_individual_is_an_outcome_not_an_error(executor, stage_data):
     weights = CONFIG.weights.model_copy(update={"grad_clip": 1e30})
     config = CONFIG.model_copy(update={"weights": weights})

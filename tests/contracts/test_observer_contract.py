@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from experiment_outcomes import make_networks, make_result, make_setting
-from factories import make_dataset_summary, make_evaluate_config_tiny, make_evaluation_epoch, make_genotype
+from factories import (
+    make_dataset_summary,
+    make_evaluate_config_tiny,
+    make_evaluation_epoch,
+    make_genotype,
+    make_pruned_events,
+)
 from journals import held_of, make_proposed_events, write_journal
 from rich.console import Console
 
@@ -33,7 +39,7 @@ from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.vocabulary import EVALUATION_TAG, EXPERIMENT_TAG
 
 NAME = "mine"
-SEARCH = make_proposed_events(NAME)
+SEARCH = make_proposed_events(NAME, make_pruned_events)
 HISTORY = tuple(make_evaluation_epoch(epoch) for epoch in range(2))
 RESULT = EvaluationResult(genotype=make_genotype(), parameters=3_000_000, history=HISTORY, seconds=20.0)
 EVALUATION = (

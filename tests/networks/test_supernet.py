@@ -152,6 +152,22 @@ def test_a_stack_computes_what_its_individuals_compute_alone(name):
             torch.testing.assert_close(ours.grad[place], theirs.grad, rtol=1e-8, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", ["full", "photos", *(name for name in SPECS if "every operation" in name)])
+def test_the_state_of_some_of_a_stack_is_that_of_a_network_of_them_alone(name):
+    torch.manual_seed(0)
+    sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3, "stem": stem_of(name)}
+    stack, rest = (Supernet(SPECS[name], individuals=n, **sizes).double() for n in (3, 2))
+    images = torch.randn(3, 4, 3, *((33, 34) if stem_of(name) == "imagenet" else (9, 8))).double()
+    space, places = SPECS[name].space, [2, 0]
+    mixtures = [mixture_of(torch.randn(3, space.n_edges, space.n_primitives).double()) for _ in range(2)]
+    stack(images, *mixtures)  # moves running statistics
+    rest.load_state_dict(stack.state_of(places))
+    logits = stack.eval()(images, *mixtures)
+    torch.testing.assert_close(
+        rest.eval()(images[places], *(each[places] for each in mixtures)), logits[places], rtol=1e-10, atol=1e-12
+    )
+
+
 def test_an_operation_of_weight_0_is_as_good_as_masked():
     torch.manual_seed(0)
     column = EVERY.primitives.index("conv_3x1_1x3")

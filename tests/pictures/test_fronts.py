@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import make_failed, make_ranked, make_stage_result
+from factories import make_failed, make_pruned, make_ranked, make_stage_result
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from pictures.searches import make_search, make_search_with_all_operators
@@ -107,6 +107,11 @@ def test_a_single_objective_stands_over_the_individuals_numbers():
     figure = front_figure(with_objectives({"accuracy": 0.5}, {"accuracy": 0.25}), "s")
     assert places(dots(figure)) == {(0, 50), (1, 25)}
     assert figure.axes[0].get_xlabel() == "number of the individual"
+
+
+def test_who_was_pruned_is_counted():
+    stage = make_stage_result([make_ranked(0)]).model_copy(update={"pruned": (make_pruned(1), make_pruned(2))})
+    assert front_figure(stage, "s").axes[0].get_title() == "2 pruned: init-01, init-02"
 
 
 def test_what_has_no_place_or_failed_is_counted():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from factories import make_failed, make_ranked, make_stage_result
+from factories import make_failed, make_pruned, make_ranked, make_stage_result
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
@@ -50,6 +50,16 @@ def test_everybody_stands_in_the_column_of_the_stage_and_the_row_of_the_rank():
         ]
         assert found[origin] == expected
     assert found["failed"] == [(0, 8)]
+
+
+def test_a_pruned_individual_is_a_dash_behind_the_ranked_ones():
+    stage = make_stage_result([make_ranked()], [make_failed(1)]).model_copy(update={"pruned": (make_pruned(2),)})
+    figure = lineage_figure(SearchResult(search_id="s", stages=(stage,)))
+    places = {dots.get_gid(): np.asarray(dots.get_offsets()).tolist() for dots in figure.axes[0].collections}
+    assert (places["pruned"], places["failed"]) == ([[0, 1]], [[0, 2]])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"pruned", "failed"} <= set(labels)
+    assert "pruned" not in [text.get_text() for text in lineage_figure(SEARCH).legends[0].get_texts()]
 
 
 def test_colour_is_accuracy_in_percent():

@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from class_reports import make_class_report, make_validated_result
-from factories import make_genotype
+from factories import make_genotype, make_pruned
 from pictures.searches import make_search_with_all_operators
 from report.page_reader import WRITTEN, Page
 from report.reports import make_evaluation, make_report, make_unfinished_report
@@ -54,6 +54,14 @@ def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
     for name, run_id in report.run_ids.items():
         assert name in page.text and run_id in page.text
     assert "init-08 failed (diverged): loss is NaN" in page.text
+
+
+def test_a_pruned_individual_says_when_and_what_it_had_come_to() -> None:
+    whole = make_report()
+    first = whole.stages[0].model_copy(update={"pruned": (make_pruned(9),)})
+    text = Page(report_html(replace(whole, stages=(first, *whole.stages[1:])), WRITTEN)).text
+    assert "init-09 pruned on front 1 of its population after 1 epoch: accuracy 40.00 %, params 1.00 M." in text
+    assert "10 individuals of" in text
 
 
 def test_an_evaluation_says_what_its_network_does_class_by_class() -> None:

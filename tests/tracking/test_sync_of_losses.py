@@ -20,6 +20,7 @@ from factories import (
     make_evaluation_epoch,
     make_events,
     make_genotype,
+    make_pruned,
     make_stages,
     make_two_stages_config,
 )
@@ -49,7 +50,9 @@ class Place:
         self.storage = f"sqlite:///{folder / 'optuna.db'}"
         config = make_two_stages_config()
         last = [Outcome(0.91, 2e6), Outcome(0.85, 3e6), Outcome(0.95, 4e6)]
-        started, *others = make_events(config, make_stages(config, [FIRST_STAGE, last]), NAME, epochs=2)
+        first, second = make_stages(config, [FIRST_STAGE, last])
+        stages = (first.model_copy(update={"pruned": (make_pruned(3),)}), second)
+        started, *others = make_events(config, stages, NAME, epochs=2)
         write_journal(folder / "work", NAME, (started, make_process_started(), *others))
         self.sync()
         self.undisturbed = self.whole()

@@ -10,7 +10,7 @@ from factories import make_search_config_tiny
 
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import StoreError
-from medarts_ops.individual import FailedIndividual, Outcome, TrainedIndividual
+from medarts_ops.individual import FailedIndividual, Individual, Outcome, TrainedIndividual
 from medarts_ops.populations import random_individual
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
@@ -62,6 +62,31 @@ def test_a_stack_that_runs_out_of_memory_is_trained_in_halves(monkeypatch, tmp_p
     assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
     assert tried[0] == 3 and set(tried) == {3, 2, 1}
     assert outcomes[0].alpha == alone["init-00"].alpha  # type: ignore[union-attr]
+
+
+def test_a_stack_of_those_that_go_on_is_trained_in_the_halves_that_its_beginning_was(monkeypatch, tmp_path):
+    stage = CONFIG.stages[0].model_copy(update={"epochs": 2})
+    everybody = tuple(random_individual(CONFIG, number) for number in range(4))
+    whole = TrainingTask(
+        individuals=everybody, stage=stage, config=CONFIG, stage_data="", checkpoint=str(tmp_path / "group.pt")
+    )
+    begun = whole.model_copy(update={"until": 1})
+    rest = begun.going_on({"init-00", "init-02", "init-03"})
+    assert rest is not None and rest.identity != begun.identity and begun.going_on(()) is None
+    with_room_for(monkeypatch, 1)
+
+    def outcomes(task: TrainingTask) -> list[Outcome]:
+        return list(carry_out(task, Workplace(RUNTIME, TENSORS, ""), lambda who, record: None))
+
+    assert [len(outcome.history) for outcome in outcomes(begun)] == [1] * 4  # type: ignore[union-attr]
+    ended = outcomes(rest)
+    assert [outcome.individual.number for outcome in ended] == [0, 2, 3]
+    alone = {outcome.individual.id: outcome for each in everybody for outcome in outcomes(_alone(whole, each))}
+    assert all(outcome.alpha == alone[outcome.individual.id].alpha for outcome in ended)  # type: ignore[union-attr]
+
+
+def _alone(task: TrainingTask, individual: Individual) -> TrainingTask:
+    return task.model_copy(update={"individuals": (individual,), "checkpoint": None})
 
 
 def test_an_individual_that_does_not_fit_has_failed_and_says_what_to_lower(monkeypatch):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from alpha_artifacts import read_alpha
-from factories import make_alpha, make_derived, make_epoch_record, make_genotype
+from factories import make_alpha, make_derived, make_epoch_record, make_genotype, make_pruned_events
 
 from medarts_ops.errors import RunError
 from medarts_ops.individual import Cut, EvaluatedIndividual, FailedIndividual, Yardstick
@@ -382,3 +382,17 @@ def test_what_the_time_cut_short_is_a_tag_of_its_stage_and_of_the_search(
         "stage final was left out",
     ]
     assert vocabulary.CUT_TAG not in store.find_run(observer.stage_run_id(1)).tags
+
+
+def test_a_pruned_individual_is_a_killed_run_that_says_why_and_keeps_what_it_had_come_to(
+    store: RunStore, tell: Tell
+) -> None:
+    observer = tell(make_pruned_events())
+    run = store.find_run(observer.run_id_of("init-03"))
+    assert (run.status, run.tags["medarts.pruned"]) == ("KILLED", "on front 1 of its population after 1 epoch")
+    assert (run.metrics["accuracy"], run.metrics["params"], run.metrics["seconds"]) == (0.4, 1e6, 1.5)
+    assert not run.tags.keys() & {"medarts.failure", "medarts.stopped", "medarts.front"}
+    stage = store.find_run(observer.stage_run_id(0))
+    assert (stage.metrics["n_pruned"], stage.metrics["n_failed"]) == (1, 1)
+    population = store.read_json_artifact(stage.run_id, "population.json")
+    assert [(row["individual"], row["epochs"], row["front"]) for row in population["pruned"]] == [("init-03", 1, 1)]

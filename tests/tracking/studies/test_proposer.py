@@ -8,7 +8,14 @@ from pathlib import Path
 
 import optuna
 import pytest
-from factories import make_dataset_summary, make_evaluated, make_individual, make_search_config_tiny, make_trained
+from factories import (
+    make_dataset_summary,
+    make_evaluated,
+    make_individual,
+    make_pruned,
+    make_search_config_tiny,
+    make_trained,
+)
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
@@ -282,3 +289,19 @@ def test_an_unreachable_study_server_is_reported_in_one_line() -> None:
     with pytest.raises(StoreError, match="can't reach the database") as caught:
         open_study_storage(f"postgresql://user:secret@127.0.0.1:{port}/optuna")
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_pruned_trial_has_its_intermediate_value_whether_it_was_asked_for_or_its_study_was_lost(
+    tmp_path: Path,
+) -> None:
+    asked, lost = (open_study_storage(f"sqlite:///{tmp_path / name}.db") for name in ("asked", "lost"))
+    (good,) = outcomes_of(proposer_on(asked).propose(0, 2)[:1])
+    outcomes = [good, make_pruned(1, accuracy=0.4)]
+    for held in (asked, asked, lost, lost):
+        proposer_on(held).tell(0, outcomes)
+    for held in (asked, lost):
+        study = optuna.load_study(study_name="search-a/proposals", storage=held)
+        _, pruned = study.trials
+        assert (pruned.state, pruned.intermediate_values) == (TrialState.PRUNED, {0: 0.4})
+        assert pruned.user_attrs["medarts.pruned"] == "on front 1 of its population after 1 epoch"
+        assert [trial.number for trial in study.best_trials] == [0]

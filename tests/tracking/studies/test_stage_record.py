@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import optuna
 import pytest
@@ -10,6 +11,7 @@ from factories import (
     make_failed,
     make_hyperparameters,
     make_individual,
+    make_pruned,
     make_ranked,
     make_search_config_tiny,
     make_stage_result,
@@ -19,6 +21,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from medarts_ops.individual import Hyperparameters, StageResult
+from medarts_ops.tracking.stores.study_storage import open_study_storage
 from medarts_ops.tracking.studies.stage_record import record_stage
 
 
@@ -63,6 +66,25 @@ def test_a_failed_individual_is_a_failed_trial_with_its_reason_and_no_values(sta
     failed = recorded(stage).trials[-1]
     assert failed.state == TrialState.FAIL and failed.values is None
     assert (failed.user_attrs["cause"], failed.user_attrs["reason"]) == ("diverged", "loss is NaN")
+
+
+@pytest.mark.parametrize("names", [("accuracy", "params"), ("accuracy",)])
+def test_a_pruned_individual_is_a_pruned_trial_with_its_intermediate_value(
+    tmp_path: Path, names: Sequence[str]
+) -> None:
+    config, stage = make_search_config_tiny(), make_stage_result((make_ranked(0),))
+    objectives = tuple(each for each in config.objectives if each.name in names)
+    storage = open_study_storage(f"sqlite:///{tmp_path / 'optuna.db'}")
+    pruned = stage.model_copy(update={"pruned": (make_pruned(1, accuracy=0.4),)})
+    for _ in range(2):
+        record_stage(
+            storage, "s", pruned, config.model_copy(update={"objectives": objectives}), str.upper, "run of stage"
+        )
+    study = optuna.load_study(study_name="s/init", storage=storage)
+    best, ended = study.trials
+    assert (ended.state, ended.intermediate_values) == (TrialState.PRUNED, {0: 0.4})
+    assert ended.user_attrs["reason"] == "on front 1 of its population after 1 epoch"
+    assert study.best_trials == [best]
 
 
 def test_recording_twice_adds_nothing(stage: StageResult) -> None:
