@@ -89,6 +89,7 @@ class TrainingRounds:
     ) -> None:
         self._config, self._folder, self._data, self._deadline = config, folder, data, deadline
         self._executor, self.known, self._tell = executor, known, tell
+        self._told_epochs: set[str] = set()
         self._short_trainings = None
         if data.derived is not None:
             checkpoints = folder / CHECKPOINTS
@@ -311,7 +312,10 @@ class TrainingRounds:
 
     def _on_epoch(self, individual: Individual, record: EpochRecord) -> None:
         # α of an epoch is told once, with all others when the individual has finished: a journal would hold it often.
-        self._tell(EpochFinished(individual_id=individual.id, record=without_alpha(record)))
+        event = EpochFinished(individual_id=individual.id, record=without_alpha(record))
+        if event.key not in self._told_epochs:  # a second task tells again what the first one did
+            self._told_epochs.add(event.key)
+            self._tell(event)
 
     def _stage_data(self, stage: int) -> Path:
         return self._folder / f"stage-{stage}.npz"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,16 @@ def told(result: SearchResult) -> Any:
 
 def events_of(folder: Path) -> list[SearchEvent]:
     return [event for _, event in Journal.open(folder, SEARCH).events()]
+
+
+class Listener:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def notify(self, event: SearchEvent) -> None:
+        self.keys.append(event.key)
 
 
 class Scripted:
@@ -156,8 +166,10 @@ def test_pruned_individuals_are_not_in_the_journal_as_finished(pruned: Any) -> N
     assert epochs.count(0) == 8 and epochs.count(1) == 5
 
 
-def test_two_workers_prune_as_one_does(pruned: Any, tmp_path: Path) -> None:
-    assert told(run_search(config(workers=2), tmp_path)) == told(pruned[0])
+def test_two_workers_prune_as_one_does_and_no_event_is_told_twice(pruned: Any, tmp_path: Path) -> None:
+    listener = Listener()
+    assert told(run_search(config(workers=2), tmp_path, observers=[listener])) == told(pruned[0])
+    assert len(set(listener.keys)) == len(listener.keys)
 
 
 def test_where_all_are_kept_it_is_the_search_without_pruning(unpruned: Any, tmp_path: Path) -> None:
@@ -165,6 +177,10 @@ def test_where_all_are_kept_it_is_the_search_without_pruning(unpruned: Any, tmp_
     assert told(run_search(config(PruneConfig(after=1, keep=1.0)), tmp_path)) == told(result)
     keys = [[event.key for event in events_of(each) if event.kind != "process_started"] for each in (folder, tmp_path)]
     assert keys[0] == keys[1]
+
+
+def of_the_work(keys: Iterable[str]) -> set[str]:
+    return {key for key in keys if not key.startswith(("process_started", "search_stopped"))}
 
 
 def stop_at(what: Callable[[SearchEvent], bool]) -> Any:
@@ -188,18 +204,6 @@ PLACES = {
     "in the second part": at_epoch("mid-01", 1),
     "between those that end": lambda event: isinstance(event, IndividualFinished),
 }
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.keys: set[str] = set()
-
-    def notify(self, event: SearchEvent) -> None:
-        self.keys.add(event.key)
-
-
-def of_the_work(keys: set[str]) -> set[str]:
-    return {key for key in keys if not key.startswith(("process_started", "search_stopped"))}
 
 
 @pytest.mark.parametrize("place", PLACES)
