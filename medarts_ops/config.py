@@ -216,6 +216,7 @@ class SearchConfig(Settings):
             rounds=self.proposals.generations,
             min_survivors=self.min_survivors,
             objectives=[objective.name for objective in self.objectives],
+            budget=self.runtime.budget.seconds,
         )
         if self.levels == "single" and self.ranking_split != "holdout":
             raise ConfigError(

@@ -61,14 +61,15 @@ def check_prune(
     rounds: int,
     min_survivors: int,
     objectives: Sequence[str],
+    budget: float | None = None,
 ) -> None:
     """Refuse to end individuals that a search can't do without, or that can't be compared.
 
-    `rounds` are the first stage's populations, `objectives` the search's, by name.
+    `rounds` are the first stage's populations, `objectives` the search's, by name, `budget` its time in seconds.
 
     Raises:
-        ConfigError: too few would be left for `survivors` of the stage behind or for `min_survivors`; or what is
-            compared says nothing about how well an individual does.
+        ConfigError: too few would be left for `survivors` of the stage behind or for `min_survivors`; what is
+            compared says nothing about how well an individual does; or epochs may end early, since a time is over.
     """
     pruned = [index for index, stage in enumerate(stages) if prune.kept(stage) < stage.size]
     for index in pruned:
@@ -78,6 +79,11 @@ def check_prune(
         populations = 1 if index else rounds
         for path, wanted in asked.items():
             _check_left(prune, stage, path, wanted, populations)
+    if pruned and budget is not None:
+        raise ConfigError(
+            f"prune.after is {prune.after} and runtime.budget is {budget:g} seconds: a plan that is fitted to a time, "
+            "and may end early, prunes nobody; allowed is one of the two, so leave prune.after or the budget empty"
+        )
     if pruned and set(objectives) & set(DERIVED_OBJECTIVES) and not set(objectives) & set(SUPERNET_OBJECTIVES):
         raise ConfigError(
             f"prune.after is {prune.after} and objectives are {', '.join(objectives)}: a population that is compared "

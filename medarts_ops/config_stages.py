@@ -116,7 +116,7 @@ class StageConfig(Settings):
         share = share if self.warmup is None else self.warmup
         if share is None:
             return otherwise + 1
-        return next(epochs for epochs in count(1) if _nearest(share, epochs) < epochs)
+        return next(epochs for epochs in count(1) if nearest(share, epochs) < epochs)
 
 
 def nearest(share: float, whole: int) -> int:

@@ -19,13 +19,14 @@ from medarts_ops.executors.registry import build_executor
 from medarts_ops.individual import Hyperparameters, SearchResult
 from medarts_ops.journal.job import Job, check_images, check_search_goes_on, new_job, resumed_job
 from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.known_work import Known
 from medarts_ops.observers import SearchEvent, SearchFinished, SearchObserver, SearchStarted
 from medarts_ops.proposers import FixedProposer, Proposer
 from medarts_ops.reproducibility import process_started
 from medarts_ops.resolving import resolve_search_config
 from medarts_ops.stages import multi_stage_search
 from medarts_ops.strategies.registry import strategy_settings
-from medarts_ops.training_rounds import Known, TrainingRounds
+from medarts_ops.training_rounds import TrainingRounds
 
 _logger = logging.getLogger(__name__)
 

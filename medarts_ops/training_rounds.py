@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from medarts_ops.alpha import operations_left
 from medarts_ops.candidates import after_equal_epochs, best_of_each, candidates_of
@@ -32,11 +31,11 @@ from medarts_ops.individual import (
     individual_of,
     without_alpha,
 )
+from medarts_ops.known_work import Known
 from medarts_ops.objectives.measuring import MeasuringContext
 from medarts_ops.objectives.registry import are_timed, evaluate_individual, params
 from medarts_ops.observers import (
     EpochFinished,
-    GenotypeTrained,
     IndividualFinished,
     PopulationBorn,
     PopulationPruned,
@@ -48,26 +47,6 @@ from medarts_ops.short_trainings import ShortTrainings
 from medarts_ops.tasks import TrainingTask, stacks_of
 
 CHECKPOINTS = "checkpoints"  # folder of a search that holds the individuals in training
-
-
-class Known(NamedTuple):
-    """What earlier processes of a search came to.
-
-    Populations, and who of them was pruned, by stage and round, outcomes by individual's id, and genotypes' short
-    trainings.
-    """
-
-    populations: Mapping[tuple[int, int], tuple[Individual, ...]]
-    pruned: Mapping[tuple[int, int], PopulationPruned]
-    outcomes: Mapping[str, Measured]
-    derived: Sequence[GenotypeTrained]
-
-    @classmethod
-    def from_events(cls, events: Sequence[SearchEvent]) -> Known:
-        born = {(event.stage, event.round): event.individuals for event in events if isinstance(event, PopulationBorn)}
-        pruned = {(event.stage, event.round): event for event in events if isinstance(event, PopulationPruned)}
-        outcomes = {event.individual.id: event.outcome for event in events if isinstance(event, IndividualFinished)}
-        return cls(born, pruned, outcomes, [event for event in events if isinstance(event, GenotypeTrained)])
 
 
 class TrainingRounds:

@@ -34,7 +34,7 @@ FLOORS = [
     {"config"},
     {"config_parsing", "config_writing", "individual", "shrinking"},
     {"observers", "proposers", "evolution"},
-    {"candidates", "experiment", "patient_observer", "proposal_outcomes", "tasks", "time_left"},
+    {"candidates", "experiment", "known_work", "patient_observer", "proposal_outcomes", "tasks", "time_left"},
     {"deadline"},
     {"summary"},
     {"summary_text"},

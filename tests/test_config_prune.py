@@ -60,6 +60,10 @@ DERIVED = (ObjectiveConfig(name="derived_accuracy"), ObjectiveConfig(name="param
             "prune.keep is 0.25: 2 of 8 individuals of stage 'init' .* asks for 4; allowed is 0.375 to 1",
         ),
         (
+            {"stages": stages(8, 1), "prune": PruneConfig(after=2), "runtime": {"budget": "2h"}},
+            "prune.after is 2 and runtime.budget is 7200 seconds: .* allowed is one of the two",
+        ),
+        (
             {"stages": stages(8, 1), "prune": PruneConfig(after=2), "objectives": DERIVED},
             "prune.after is 2 and objectives are derived_accuracy, params: .* allowed is with accuracy or valid_loss "
             "among them, or leave prune.after empty",

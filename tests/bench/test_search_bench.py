@@ -129,7 +129,7 @@ def test_an_estimate_counts_what_pruning_leaves():
     tiny = make_search_config_tiny()
     stages = tuple(stage.model_copy(update={"epochs": 3}) for stage in tiny.stages)
     config = tiny.model_copy(update={"stages": stages, "prune": PruneConfig(after=1, keep=0.67)})
-    estimate = estimate_search(config, (80, 80, 80), 0, SIZE, repeats=1)
+    estimate = estimate_search(config, DrawnImages((80, 80, 80)), SIZE, repeats=1)
     assert [stage.steps for stage in estimate.stages] == [(2 * 3 + 1) * 2, (2 * 3 + 1) * 2, 3 * 2]
 
 
