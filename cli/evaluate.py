@@ -13,7 +13,15 @@ from medarts_ops.cli import completion
 from medarts_ops.cli.jobs import show_evaluation
 from medarts_ops.cli.loading import looking_for, progress_board, say, say_what_is_read
 from medarts_ops.cli.next_command import resumable
-from medarts_ops.cli.options import Places, budget_option, config_options, config_request, json_option, places_options
+from medarts_ops.cli.options import (
+    Places,
+    budget_option,
+    config_options,
+    config_request,
+    json_option,
+    noted_option,
+    places_options,
+)
 from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import EvaluationProgress
 from medarts_ops.config import EvaluateConfig
@@ -38,6 +46,12 @@ if TYPE_CHECKING:
     help="Instead of a run: a file with a genotype (JSON or DARTS's form), or a name of `medarts genotypes`.",
 )
 @config_options
+@noted_option(
+    "--devices",
+    type=int,
+    metavar="N",
+    help="Cards that share each batch of this training, or processes on a CPU.  [default: 1]",
+)
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
 @budget_option
 @click.option("--dry-run", is_flag=True, help="Print what it would train and cost, from a few timed steps.")
@@ -69,6 +83,7 @@ def command(
       medarts evaluate --genotype found.json --dataset npz --data birds.npz
       medarts evaluate search-cifar10 --dry-run
       medarts evaluate search-cifar10 --budget 8h
+      medarts evaluate search-cifar10 --devices 4
     """
     began = time.monotonic()
     if (run_id is None) == (published is None):

@@ -73,14 +73,21 @@ def print_planned_evaluation(console: Console, planned: PlannedEvaluation) -> No
     config, (to_train, measured) = planned.config, planned.images
     height, width = planned.dataset.resolution
     classes, measuring = planned.dataset.class_names, "validate" if config.validation_share else "test"
+    devices = config.runtime.devices
+    where = (
+        config.runtime.device
+        if devices == 1
+        else f"{devices} devices ({config.runtime.device}), if they waited for nothing"
+    )
+    each = f", {config.batch // devices} on each of {devices} devices" if devices > 1 else ""
     facts = [
         ("network", f"{config.cells} cells, {config.channels} channels, stem {config.stem}"),
         ("parameters", millions(planned.parameters)),
         ("images", f"{to_train:,} to train, {measured:,} to {measuring}, {height}×{width}, {len(classes)} classes"),
-        ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}{_per_step(config)}"),
+        ("training", f"{counted(config.epochs, 'epoch')} in batches of {config.batch}{each}{_per_step(config)}"),
         ("a batch", f"{planned.estimate.step_seconds:.3g} s"),
-        ("time", f"about {duration(SECONDS_PER_HOUR * planned.estimate.hours)} on {config.runtime.device}"),
-        ("memory", f"about {byte_size(planned.estimate.memory_bytes)}"),
+        ("time", f"about {duration(SECONDS_PER_HOUR * planned.estimate.hours)} on {where}"),
+        ("memory", f"about {byte_size(planned.estimate.memory_bytes)}{' each' if devices > 1 else ''}"),
     ]
     print_facts(console, facts)
 

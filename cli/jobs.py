@@ -36,12 +36,16 @@ def resume_search(job: Job, places: Places, board: ProgressBoard) -> TrackedSear
     )
 
 
-def resume_evaluation(job: Job, places: Places, board: ProgressBoard) -> TrackedEvaluation:
+def resume_evaluation(job: Job, places: Places, board: ProgressBoard, devices: int | None = None) -> TrackedEvaluation:
     """Go on with an evaluation to its end."""
     from medarts_ops.tracking.resume import resumed_evaluation
 
     return resumed_evaluation(
-        job, pictures=places.pictures, system_metrics=places.system_metrics, observers=(EvaluationProgress(board),)
+        job,
+        pictures=places.pictures,
+        system_metrics=places.system_metrics,
+        observers=(EvaluationProgress(board),),
+        devices=devices,
     )
 
 
@@ -96,7 +100,7 @@ def show_evaluation(
 class JobCommands(NamedTuple):
     """What the commands do with a kind of job: go on with one, and show what it came to, as JSON or for people."""
 
-    resume: Callable[[Job, Places, ProgressBoard], Any]
+    resume: Callable[..., Any]  # of the job, places and the progress board; an evaluation takes its devices, too
     show: Callable[[Any, Places, bool], None]
 
 

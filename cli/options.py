@@ -26,6 +26,7 @@ SETTINGS = {
     "seed": "seed",
     **{name: f"dataset.{name}" for name in ("data", "resolution", "cache")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
+    "devices": "runtime.devices",
     "fit": "runtime.memory",
     "executor": "runtime.executor",
     "budget": "runtime.budget",
@@ -48,24 +49,24 @@ def giving(*options: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
     return lambda command: reduce(lambda given, option: option(given), reversed(options), command)
 
 
-_noted_option = partial(click.option, expose_value=False, callback=_note)
+noted_option = partial(click.option, expose_value=False, callback=_note)
 
-_RESOLUTION_OPTION = _noted_option(
+_RESOLUTION_OPTION = noted_option(
     "--resolution",
     type=int,
     help="Resize all images to this side, in pixels. Needed where sizes are mixed or above 64.",
 )
 
-_SEED_OPTION = _noted_option("--seed", type=int, help="The one number that all randomness comes from.  [default: 0]")
+_SEED_OPTION = noted_option("--seed", type=int, help="The one number that all randomness comes from.  [default: 0]")
 
 _CONFIG_OPTIONS = (
-    _noted_option(
+    noted_option(
         "--dataset",
         metavar="NAME",
         shell_complete=completion.datasets,
         help="digits, cifar10, cifar100, folder or npz. Takes the preset of that name unless --preset is given.",
     ),
-    _noted_option(
+    noted_option(
         "--data",
         metavar="PATH",
         envvar=DATA_VARIABLE,
@@ -73,12 +74,12 @@ _CONFIG_OPTIONS = (
         help="Folder or .npz file with the images; downloads go there, too. digits needs none.",
     ),
     _RESOLUTION_OPTION,
-    _noted_option(
+    noted_option(
         "--cache",
         metavar="DIR",
         help="Keep images of class folders here, decoded and resized: the next job reads the same ones faster.",
     ),
-    _noted_option(
+    noted_option(
         "--preset",
         metavar="NAME",
         shell_complete=completion.presets,
@@ -86,14 +87,14 @@ _CONFIG_OPTIONS = (
         "system alone: darts, sdarts-rs, pc-darts, p-darts, dr-nas, fair-darts, asap, snas, gdas, proxyless; or a "
         "baseline: random, evolution.",
     ),
-    _noted_option(
+    noted_option(
         "--config",
         "config_file",
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="YAML over the preset: sections search: and evaluate:, and extends: PRESET.",
     ),
-    _noted_option(
+    noted_option(
         "--set",
         "sets",
         metavar="KEY=VALUE",
@@ -102,31 +103,31 @@ _CONFIG_OPTIONS = (
         help="One setting by its dotted path, such as stages.0.epochs=2. Repeatable; beats all others.",
     ),
     _SEED_OPTION,
-    _noted_option(
+    noted_option(
         "--device",
         metavar="NAME",
         help="auto, cpu, cuda, cuda:N or several: cuda:0,cuda:2.  [default: auto, GPUs if there are any]",
     ),
-    _noted_option(
+    noted_option(
         "--amp", metavar="MODE", help="Mixed precision: auto, off, fp16 or bf16.  [default: auto, by the device]"
     ),
-    _noted_option(
+    noted_option(
         "--deterministic",
         is_flag=True,
         default=None,
         help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
     ),
-    _noted_option(
+    noted_option(
         "--executor",
         metavar="NAME",
         help="Where is trained: local, processes or ray.  [default: auto, in as many processes here as workers]",
     ),
-    _noted_option(
+    noted_option(
         "--ray-address",
         metavar="ADDRESS",
         help="The cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT.  [default: Ray is started here]",
     ),
-    _noted_option(
+    noted_option(
         "--fit",
         is_flag=True,
         flag_value="fit",
@@ -135,7 +136,7 @@ _CONFIG_OPTIONS = (
     ),
 )
 
-budget_option = _noted_option(
+budget_option = noted_option(
     "--budget",
     metavar="TIME",
     help="Be done within it, such as 90s, 45m, 2h, 1h30m or 2d: the plan is made smaller until it fits, and epochs end "
@@ -153,17 +154,17 @@ several_seeds_options = giving(*(option for option in _CONFIG_OPTIONS if option 
 """As `config_options` but for --seed: an experiment has several, by an option of its own."""
 
 search_options = giving(
-    _noted_option(
+    noted_option(
         "--workers",
         metavar="N",
         help="Processes that train individuals side by side, or auto.  [default: auto, what finishes first]",
     ),
-    _noted_option(
+    noted_option(
         "--stack",
         metavar="N",
         help="Individuals trained as one network, or auto.  [default: auto, 1 on a CPU, what fits on a GPU]",
     ),
-    _noted_option(
+    noted_option(
         "--cuda-graphs",
         metavar="MODE",
         help="Replay the search step as a CUDA graph: auto, on or off.  [default: auto, on with CUDA]",

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from medarts_ops.config_dataset import DatasetConfig
-from medarts_ops.config_runtime import ResolvedRuntime, RuntimeConfig
+from medarts_ops.config_runtime import EvaluationRuntimeConfig, ResolvedEvaluationRuntime
 from medarts_ops.config_training import AugmentConfig, WeightsConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.settings import (
@@ -114,7 +114,7 @@ class EvaluateConfig(Settings):
     )
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     augment: AugmentConfig = AugmentConfig(cutout=16)
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: EvaluationRuntimeConfig = EvaluationRuntimeConfig()
 
     @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:
@@ -139,4 +139,4 @@ class ResolvedEvaluateConfig(EvaluateConfig):
     """An evaluation's settings without any `auto`. Their JSON is an EvaluateConfig's."""
 
     stem: StemKind = resolved(EvaluateConfig, "stem")
-    runtime: ResolvedRuntime
+    runtime: ResolvedEvaluationRuntime

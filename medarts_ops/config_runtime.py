@@ -112,7 +112,7 @@ class RuntimeConfig(Settings):
     budget: BudgetConfig = BudgetConfig()
 
     @property
-    def devices(self) -> tuple[str, ...]:
+    def device_names(self) -> tuple[str, ...]:
         """The device, or each of several cards."""
         return tuple(self.device.split(","))
 
@@ -136,6 +136,19 @@ class SearchRuntimeConfig(RuntimeConfig):
     )
 
 
+class EvaluationRuntimeConfig(RuntimeConfig):
+    """What only an evaluation has: one training on several devices."""
+
+    added_later = frozenset({"devices"})
+
+    devices: AtATime = setting(
+        1,
+        "ours",
+        "devices that share each batch of the one training: cards, or processes on a CPU; "
+        "batch norm sees each device's images by themselves",
+    )
+
+
 class ResolvedRuntime(RuntimeConfig):
     """A runtime as one machine resolved it: no `auto` is left. Its JSON is a RuntimeConfig's."""
 
@@ -146,7 +159,12 @@ class ResolvedRuntime(RuntimeConfig):
     def side_by_side(self, workers: int) -> ResolvedSearchRuntime:
         """The same for so many trainings at a time."""
         more = {"workers": workers, "stack": 1, "cuda_graphs": "off"}
-        return ResolvedSearchRuntime.model_validate(dict(self) | more)
+        alone = {name: getattr(self, name) for name in ResolvedRuntime.model_fields}
+        return ResolvedSearchRuntime.model_validate(alone | more)
+
+
+class ResolvedEvaluationRuntime(ResolvedRuntime, EvaluationRuntimeConfig):
+    """An evaluation's."""
 
 
 class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):

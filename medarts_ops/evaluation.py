@@ -31,7 +31,7 @@ from medarts_ops.observers import (
     EvaluationStarted,
 )
 from medarts_ops.reproducibility import process_started
-from medarts_ops.resolving import resolve_evaluation
+from medarts_ops.resolving import on_devices, resolve_evaluation
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.genotype import (
     EvaluationBegun,
@@ -70,7 +70,7 @@ def run_evaluation(
     summary = dataset.summary(None)
     started = evaluation_started(fitted_evaluation(resolved, genotype, summary), genotype, summary)
     with new_job(EVALUATION, folder, observers) as job:
-        return _carry_out(job, started, dataset, executor)
+        return _carry_out(job, started, dataset, executor, started.config)
 
 
 def evaluation_started(
@@ -89,12 +89,16 @@ def evaluation_started(
 
 
 def resume_evaluation(
-    folder: str | Path, *, observers: Sequence[EvaluationObserver] = (), executor: Executor | None = None
+    folder: str | Path,
+    *,
+    observers: Sequence[EvaluationObserver] = (),
+    executor: Executor | None = None,
+    devices: int | None = None,
 ) -> EvaluationResult:
     """Go on with an evaluation after its last whole epoch; the start and the epochs so far are told once more.
 
     One that is finished is only told again. Arguments are those of `run_evaluation`; observers bear an event that is
-    told twice.
+    told twice. `devices` are how many go on with it, instead of as many as it began with.
 
     Raises:
         SearchError: there is no evaluation in the folder, or another process works on it.
@@ -113,7 +117,8 @@ def resume_evaluation(
             return finished.result
         dataset = load_dataset(started.config.dataset)
         check_images(f"evaluation {folder.name!r}", started.dataset, dataset.summary(None))
-        return _carry_out(job, started, dataset, executor)
+        config = started.config if devices is None else on_devices(started.config, devices)
+        return _carry_out(job, started, dataset, executor, config)
 
 
 def _carry_out(
@@ -121,16 +126,21 @@ def _carry_out(
     started: EvaluationStarted,
     dataset: ImageDataset,
     executor: Executor | None,
+    computing: ResolvedEvaluateConfig,
 ) -> EvaluationResult:
-    _logger.info("the evaluation computes with %s", started.config.runtime)
-    executor = executor or _executor_of(started.config, dataset)
-    work = EvaluationAtWork(job, started)
+    _logger.info("the evaluation computes with %s", computing.runtime)
+    executor = executor or _executor_of(computing, dataset)
+    work = EvaluationAtWork(job, started, computing)
     with closing(executor):
         (outcome,) = executor.run([work.task], lambda _, progress: work.on_progress(progress))
     return work.finish(outcome)
 
 
 def _executor_of(config: ResolvedEvaluateConfig, dataset: ImageDataset) -> Executor:
+    if config.runtime.devices > 1:
+        from medarts_ops.executors.on_devices import DevicesExecutor  # a training on one device needs no launcher
+
+        return DevicesExecutor(config.runtime)
     if config.runtime.executor == "auto":
         return LocalExecutor(config.runtime, dataset, source=config.dataset)
     return build_executor(config.runtime.side_by_side(1))
@@ -151,10 +161,19 @@ def evaluation_task(started: EvaluationStarted, folder: Path | None, spent: floa
 
 
 class EvaluationAtWork:
-    """An evaluation whose `task` an executor has, alone or beside others: what comes of it goes into its job."""
+    """An evaluation whose `task` an executor has, alone or beside others: what comes of it goes into its job.
 
-    def __init__(self, job: Job[EvaluationEvent, EvaluationStarted], started: EvaluationStarted) -> None:
+    `computing` are its settings where this process computes otherwise than it began.
+    """
+
+    def __init__(
+        self,
+        job: Job[EvaluationEvent, EvaluationStarted],
+        started: EvaluationStarted,
+        computing: ResolvedEvaluateConfig | None = None,
+    ) -> None:
         self._job, self._started = job, started
+        self._computing = started.config if computing is None else computing
         self.task = evaluation_task(started, job.folder, job.journal.seconds_at_work)
 
     def on_progress(self, progress: EvaluationProgress) -> None:
@@ -166,7 +185,7 @@ class EvaluationAtWork:
                 if job.folder is not None and not (job.folder / STARTED).exists():
                     write_started(job.folder, begun)
                 job.begin(begun)
-                job.notify(process_started(begun.config, begun.dataset))
+                job.notify(process_started(self._computing, begun.dataset))
             case EvaluationEpoch():
                 job.notify(EvaluationEpochFinished(record=progress))
 

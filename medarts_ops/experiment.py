@@ -71,6 +71,16 @@ class Arm(Value):
         return config.dataset
 
     @model_validator(mode="after")
+    def _trains_on_one_device(self) -> Self:
+        devices = 1 if self.evaluation is None else self.evaluation.runtime.devices
+        if devices > 1:
+            raise ConfigError(
+                f"runtime.devices of arm {self.name!r} is {devices}: an experiment trains its evaluations side by side "
+                "(--workers, --executor ray), allowed is 1; `medarts evaluate` takes more"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_what_is_trained(self) -> Self:
         if self.search is None and (self.evaluation is None or self.genotype is None):
             raise ConfigError(f"arm {self.name!r} has nothing to train: it needs a search, or an evaluation's genotype")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
@@ -48,7 +48,8 @@ class Training:
     """What is trained at a time: `at_a_time` networks, in `processes`, with batches of `batch`.
 
     `setting` is the batch's dotted path, `least` the smallest that can be trained, `images` the bytes of images that
-    each process loads for itself, `surely` more bytes than a network holds.
+    each process loads for itself, `surely` more bytes than a network holds. `devices` share the setting's batch, of
+    which `batch` is the part of one.
     `memory` is what one network takes in batches of a given size.
     """
 
@@ -62,6 +63,7 @@ class Training:
     surely: int
     runtime: ResolvedRuntime
     memory: Callable[[int], StepMemory]
+    devices: int = 1
 
     def needed(self, memory: StepMemory) -> int:
         """Bytes beyond what this process has already."""
@@ -128,13 +130,16 @@ def _is_checked(runtime: ResolvedRuntime) -> bool:
 def fitted_evaluation(
     config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary
 ) -> ResolvedEvaluateConfig:
-    """An evaluation on these images that fits, as `fitted_search`."""
-    if not _is_checked(config.runtime):
+    """An evaluation on these images that fits, as `fitted_search`; several cards are taken to be equal."""
+    runtime = config.runtime
+    if not _is_checked(runtime):
         return config
-    training = _of_evaluation(config, genotype, shape_of(dataset), "the training", "batch", processes=1)
-    return config.model_copy(
-        update={"batch": _checked_batch(training, free_bytes(config.runtime.device), config.runtime)}
-    )
+    here = runtime.devices if runtime.device == "cpu" else 1  # processes that share the memory
+    part = config.model_copy(update={"batch": config.batch // runtime.devices})
+    training = _of_evaluation(part, genotype, shape_of(dataset), "the training", "batch", here)
+    training = replace(training, devices=runtime.devices)
+    batch = _checked_batch(training, free_bytes(runtime.device), runtime)
+    return config.model_copy(update={"batch": batch * runtime.devices})
 
 
 def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -> int:
@@ -179,7 +184,7 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
 
 def _on_one_device(runtime: ResolvedRuntime, processes: int) -> int:
     """How many of so many processes are on this machine, or on that of several cards which has most of them."""
-    return ceil(processes / len(runtime.devices))
+    return ceil(processes / len(runtime.device_names))
 
 
 def _of_evaluation(
@@ -219,17 +224,20 @@ def _checked_batch(training: Training, free: int, runtime: ResolvedRuntime) -> i
         _logger.warning(
             "%s: batch lowered from %d to %d, so that it fits into %s of memory",
             training.what,
-            training.batch,
-            fitting,
+            training.batch * training.devices,
+            fitting * training.devices,
             byte_size(free),
         )
         return fitting
     needed = byte_size(training.needed(training.memory(training.batch)))
-    wrong = f"{training.what} takes about {needed} of memory in batches of {training.batch}: {byte_size(free)} free"
+    of = f" on {training.devices} devices" if training.devices > 1 else ""
+    batch = training.batch * training.devices
+    wrong = f"{training.what} takes about {needed} of memory in batches of {batch}{of}: {byte_size(free)} free"
     others = "fewer channels or cells, or a lower dataset.resolution"
-    if training.at_a_time > 1:
+    if training.at_a_time > training.devices:
         others = f"fewer at a time (runtime.workers, runtime.stack), {others}"
     if fitting:
+        fitting *= training.devices
         remedy = f"a batch of {fitting} fits: set {training.setting}={fitting}, or --fit lowers it by itself"
         raise ConfigError(f"{wrong}; {remedy}, or take {others}")
     raise ConfigError(f"{wrong} and no batch fits; take {others}")

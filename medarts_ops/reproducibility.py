@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime, ResolvedSearchRuntime
 from medarts_ops.observers import DatasetSummary, ProcessStarted
 from medarts_ops.provenance import git_commit, git_is_dirty, installed_version
 from medarts_ops.training.runtime import Gpu, Numerics, Runtime
@@ -41,7 +41,7 @@ class ReproducibilityRecord(Value):
     seed: int
     dataset: str
     fingerprint: str
-    runtime: ResolvedRuntime | ResolvedSearchRuntime
+    runtime: ResolvedEvaluationRuntime | ResolvedSearchRuntime
     numerics: Numerics
     environment: dict[str, str]
     python: str

@@ -7,7 +7,13 @@ from math import ceil
 from typing import Any
 
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
-from medarts_ops.config_runtime import ResolvedRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_parsing import parse_config
+from medarts_ops.config_runtime import (
+    EvaluationRuntimeConfig,
+    ResolvedEvaluationRuntime,
+    RuntimeConfig,
+    SearchRuntimeConfig,
+)
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import SearchData, prepare_search_data
@@ -16,11 +22,15 @@ from medarts_ops.executors.registry import EXECUTORS, resolved_on_ray
 from medarts_ops.fitting import fits, fitted_search
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
+from medarts_ops.quantities import counted
+from medarts_ops.settings import MAX_AT_A_TIME
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
 from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
+
+MOST_SHOWN = 12  # numbers of devices that a message lists
 
 
 def resolve_search_config(
@@ -143,20 +153,65 @@ def _of_evaluation(config: EvaluateConfig) -> dict[str, Any]:
             "dataset.low_resolution is true: only a search halves its images, allowed is false in an evaluation; to "
             "train on smaller ones set dataset.resolution, such as 16"
         )
+    _check_is_divided(config)
     return {"runtime": resolve_runtime(config.runtime)}
 
 
-def resolve_runtime(runtime: RuntimeConfig) -> ResolvedRuntime:
-    """A runtime as this machine, or the cluster, gives it to one process; raises as for a search's."""
+def on_devices(config: ResolvedEvaluateConfig, devices: int) -> ResolvedEvaluateConfig:
+    """The settings of an evaluation that goes on with another number of devices; a ConfigError as for a new one.
+
+    They are the first of its own; where it has too few, as many cards as there are.
+    """
+    named = config.runtime.device_names
+    device = ",".join(named[:devices]) if devices <= len(named) or named == ("cpu",) else "cuda"
+    changed = dict(config.runtime) | {"devices": devices, "device": device}
+    runtime = parse_config(EvaluationRuntimeConfig, changed, "runtime")
+    return config.model_copy(update=_of_evaluation(config.model_copy(update={"runtime": runtime})))
+
+
+def resolve_runtime(runtime: EvaluationRuntimeConfig) -> ResolvedEvaluationRuntime:
+    """A runtime as this machine, or the cluster, gives it to one training; raises as for a search's.
+
+    A ConfigError, too, for more devices than there are.
+    """
     EXECUTORS.get(runtime.executor)
+    if runtime.devices > 1 and runtime.executor not in ("auto", "local"):
+        raise ConfigError(
+            f"runtime.devices is {runtime.devices} and runtime.executor {runtime.executor!r}, which gives each "
+            "training one device: allowed are auto and local, or one device; set --devices 1 or leave --executor out"
+        )
     runtime = resolved_on_ray(runtime) if runtime.elsewhere else runtime
-    return ResolvedRuntime.model_validate(dict(runtime) | _of_machine(runtime, _devices_of(runtime, most=1), workers=1))
+    devices = _devices_of(runtime, most=runtime.devices, together=runtime.devices)
+    if runtime.devices > 1 and devices[0].type != "cpu" and len(devices) != runtime.devices:
+        raise ConfigError(
+            f"runtime.devices is {runtime.devices} and there are {counted(len(devices), 'card')} for it "
+            f"({', '.join(map(str, devices))}): allowed are as many; set --devices {len(devices)} "
+            "(`medarts resume` takes it, too) or name others by --device"
+        )
+    found = _of_machine(runtime, devices, workers=runtime.devices)
+    return ResolvedEvaluationRuntime.model_validate(dict(runtime) | found)
 
 
-def _devices_of(runtime: RuntimeConfig, most: int | None) -> tuple[Device, ...]:
-    """Where is computed: several cards where they are named, or of all that there are up to `most`."""
-    named = runtime.devices
-    if len(named) > 1 and runtime.executor in ("local", "ray"):
+def _check_is_divided(config: EvaluateConfig) -> None:
+    batch, devices = config.batch, config.runtime.devices
+    if batch % devices:
+        allowed = [str(n) for n in range(1, min(batch, MAX_AT_A_TIME) + 1) if batch % n == 0]
+        shown = ", ".join(allowed if len(allowed) <= MOST_SHOWN else [*allowed[:MOST_SHOWN], "…"])
+        below, above = batch // devices * devices, -(-batch // devices) * devices
+        others = f"{below} or {above}" if below else str(above)
+        raise ConfigError(
+            f"runtime.devices is {devices} and batch {batch}, of which each device takes an equal part: allowed are "
+            f"{shown} devices, or a batch of {others}, say; set --devices or batch"
+        )
+
+
+def _devices_of(runtime: RuntimeConfig, most: int | None, together: int = 1) -> tuple[Device, ...]:
+    """Where is computed: several cards where they are named, or of all that there are up to `most`.
+
+    A training takes as many `together`.
+    """
+    named = runtime.device_names
+    if len(named) > together and runtime.executor in ("local", "ray"):
         whose = "this process trains on one" if runtime.executor == "local" else "Ray gives each task a card of its own"
         raise ConfigError(
             f"runtime.device is {runtime.device!r} and runtime.executor is {runtime.executor!r}: {whose}; allowed is "
@@ -172,7 +227,7 @@ def _in_use(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: int) -
     """The cards that so many workers take in turn; a ConfigError if one that was named is left over."""
     if runtime.executor == "ray":
         return devices[:1]  # by which each task calls the card that it is given
-    if len(runtime.devices) > workers:
+    if len(runtime.device_names) > workers:
         raise ConfigError(
             f"runtime.device is {runtime.device!r} and runtime.workers is {workers}, or the largest stage has as few "
             f"individuals: a card would be idle; allowed are up to {workers} cards, or more workers"

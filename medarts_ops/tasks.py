@@ -18,7 +18,7 @@ from medarts_ops.config import (
     SearchConfig,
     StageConfig,
 )
-from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime, ResolvedRuntime
 from medarts_ops.derived import DerivedEpoch, DerivedOutcome, FailedDerivedTraining
 from medarts_ops.individual import EpochRecord, FailedIndividual, FailureCause, Individual, Outcome
 from medarts_ops.space.genotype import Genotype
@@ -255,5 +255,7 @@ def derived_settings(config: ResolvedSearchConfig) -> ResolvedEvaluateConfig:
         drop_path=0.0,
         auxiliary=AuxiliaryConfig(weight=0.0),
         augment=config.augment,
-        runtime=ResolvedRuntime.model_validate({name: getattr(runtime, name) for name in ResolvedRuntime.model_fields}),
+        runtime=ResolvedEvaluationRuntime.model_validate(
+            {name: getattr(runtime, name) for name in ResolvedRuntime.model_fields}
+        ),
     )

@@ -1,4 +1,4 @@
-"""A search whose driver kills itself in mid epoch, in a module that a spawned process can import."""
+"""Jobs whose driver kills itself in mid epoch, in a module that a spawned process can import."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from multiprocessing import active_children
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from factories import make_search_config_tiny, make_search_runtime
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny, make_search_runtime
 
-from medarts_ops.observers import EpochFinished, SearchEvent
+from medarts_ops.evaluation import run_evaluation
+from medarts_ops.observers import EpochFinished, EvaluationEpochFinished, EvaluationEvent, SearchEvent
+from medarts_ops.resolving import on_devices
 from medarts_ops.search import run_search
 
 
@@ -20,8 +22,8 @@ class DiesWithTheFirstEpoch:
     def __init__(self, say: Connection) -> None:
         self._say = say
 
-    def notify(self, event: SearchEvent) -> None:
-        if isinstance(event, EpochFinished):
+    def notify(self, event: SearchEvent | EvaluationEvent) -> None:
+        if isinstance(event, EpochFinished | EvaluationEpochFinished):
             self._say.send([child.pid for child in active_children()])
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -32,3 +34,18 @@ def search(folder: Path, say: Connection) -> None:
     runtime = make_search_runtime(workers=2)
     config = tiny.model_copy(update={"stages": (first, *tiny.stages[1:]), "runtime": runtime})
     run_search(config, folder, observers=[DiesWithTheFirstEpoch(say)])
+
+
+def evaluate_on_two(folder: Path, say: Connection) -> None:
+    config = on_devices(make_evaluate_config_tiny().model_copy(update={"epochs": 50, "batch": 16}), 2)
+    run_evaluation(
+        config, make_genotype("sep_conv_3x3", nodes=2), folder=folder, observers=[DiesWithTheFirstEpoch(say)]
+    )
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False

@@ -20,7 +20,7 @@ from medarts_ops.config import (
     SpaceConfig,
     StageConfig,
 )
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime, ResolvedSearchRuntime
 from medarts_ops.derived import DerivedEpoch, DerivedTraining
 from medarts_ops.evolution.children import children_of
 from medarts_ops.evolution.inheritance import inherit
@@ -276,7 +276,7 @@ def make_evaluate_config_tiny() -> ResolvedEvaluateConfig:
         drop_path=0.3,
         auxiliary=AuxiliaryConfig(weight=0.0),
         augment=AugmentConfig(flip=False, cutout=2),
-        runtime=ResolvedRuntime(device="cpu", amp="off", threads=1),
+        runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
     )
 
 

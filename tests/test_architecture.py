@@ -82,7 +82,7 @@ HOMES = {
     "sqlalchemy": {"tracking"},
     "click": {"cli"},
     "rich": {"cli"},
-    "torch": {"networks", "strategies", "training", "data", "objectives", "bench", "export"},
+    "torch": {"networks", "strategies", "training", "data", "objectives", "bench", "export", "executors"},
     "torchvision": {"data", "bench"},
     "PIL": {"data", "bench", "export"},
     "pillow_heif": {"data"},

@@ -18,13 +18,18 @@ from pydantic import ValidationError
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_runtime import (
+    EvaluationRuntimeConfig,
+    ResolvedEvaluationRuntime,
+    ResolvedSearchRuntime,
+    SearchRuntimeConfig,
+)
 from medarts_ops.provenance import git_branch, git_commit, git_is_dirty, installed_version
 from medarts_ops.reproducibility import ReproducibilityRecord, reproducibility_record
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
 
 SEARCH = make_search_config_tiny(seed=3)
-EVALUATION = ResolvedEvaluateConfig(seed=4, runtime=ResolvedRuntime(device="cpu", amp="off", threads=1))
+EVALUATION = ResolvedEvaluateConfig(seed=4, runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1))
 CONFIGS = {"search": SEARCH, "evaluation": EVALUATION}
 
 
@@ -82,7 +87,7 @@ def test_a_resolved_config_is_recorded_as_it_is():
     search = resolve_config_alone(
         SEARCH.model_copy(update={"runtime": SearchRuntimeConfig(device="cpu", stack=1)}), (8, 8)
     )
-    evaluation = resolve_evaluate_config(EvaluateConfig(runtime=RuntimeConfig(device="cpu")), (8, 8))
+    evaluation = resolve_evaluate_config(EvaluateConfig(runtime=EvaluationRuntimeConfig(device="cpu")), (8, 8))
     for config in (search, evaluation):
         assert recorded(config).numerics.threads == config.runtime.threads
 

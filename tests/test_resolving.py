@@ -21,7 +21,7 @@ from medarts_ops.config import (
     SearchConfig,
     StrategyConfig,
 )
-from medarts_ops.config_runtime import ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
+from medarts_ops.config_runtime import EvaluationRuntimeConfig, ResolvedSearchRuntime, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError
 from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (
@@ -63,13 +63,13 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_auto_takes_fp16_on_turing_and_bf16_from_ampere_on(monkeypatch, capability, amp):
     with_cuda(monkeypatch, capability)
-    resolved = resolve_runtime(RuntimeConfig())
+    resolved = resolve_runtime(EvaluationRuntimeConfig())
     assert (resolved.device, resolved.amp) == ("cuda:0", amp)
 
 
 def test_auto_on_a_machine_without_gpu_is_the_cpu_in_full_precision(monkeypatch):
     without_cuda(monkeypatch)
-    resolved = resolve_runtime(RuntimeConfig())
+    resolved = resolve_runtime(EvaluationRuntimeConfig())
     assert (resolved.device, resolved.amp) == ("cpu", "off")
     assert resolved.threads >= 1
 
@@ -84,20 +84,20 @@ def test_workers_share_the_cores(monkeypatch):
 
 def test_resolving_twice_changes_nothing(monkeypatch):
     without_cuda(monkeypatch)
-    once = resolve_runtime(RuntimeConfig())
+    once = resolve_runtime(EvaluationRuntimeConfig())
     assert resolve_runtime(once) == once
 
 
 def test_cuda_without_a_gpu_says_what_to_check(monkeypatch):
     without_cuda(monkeypatch)
     with pytest.raises(ConfigError, match="nvidia-smi"):
-        resolve_runtime(RuntimeConfig(device="cuda"))
+        resolve_runtime(EvaluationRuntimeConfig(device="cuda"))
 
 
 def test_a_card_that_is_not_there_is_refused(monkeypatch):
     with_cuda(monkeypatch, (7, 5), count=1)
     with pytest.raises(ConfigError, match=r"cuda:3.*has 1 CUDA device"):
-        resolve_runtime(RuntimeConfig(device="cuda:3"))
+        resolve_runtime(EvaluationRuntimeConfig(device="cuda:3"))
 
 
 def test_cublas_gets_its_workspace_before_cuda_is_asked_anything(monkeypatch):
@@ -110,8 +110,8 @@ def test_cublas_gets_its_workspace_before_cuda_is_asked_anything(monkeypatch):
         return (8, 0)
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
-    resolve_runtime(RuntimeConfig(deterministic=False))
-    resolve_runtime(RuntimeConfig(deterministic=True))
+    resolve_runtime(EvaluationRuntimeConfig(deterministic=False))
+    resolve_runtime(EvaluationRuntimeConfig(deterministic=True))
     assert seen == [None, ":4096:8"]
 
 
@@ -119,7 +119,7 @@ def test_a_workspace_of_the_users_own_is_kept_if_it_repeats_itself(monkeypatch):
     with_cuda(monkeypatch, (8, 0))
     monkeypatch.setenv(CUBLAS_WORKSPACE, ":16:8")
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    resolve_runtime(RuntimeConfig(deterministic=True))
+    resolve_runtime(EvaluationRuntimeConfig(deterministic=True))
     assert os.environ[CUBLAS_WORKSPACE] == ":16:8"
 
 
@@ -133,14 +133,14 @@ def test_a_process_whose_cublas_is_settled_is_refused(monkeypatch, workspace, in
         monkeypatch.setenv(CUBLAS_WORKSPACE, workspace)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
     with pytest.raises(ConfigError, match=f"{found}: allowed are :4096:8 and :16:8; set it before the process starts"):
-        resolve_runtime(RuntimeConfig(deterministic=True))
-    resolve_runtime(RuntimeConfig(deterministic=False))
+        resolve_runtime(EvaluationRuntimeConfig(deterministic=True))
+    resolve_runtime(EvaluationRuntimeConfig(deterministic=False))
 
 
 def test_a_cpu_needs_nothing_from_cublas(monkeypatch):
     without_cuda(monkeypatch)
     monkeypatch.setenv(CUBLAS_WORKSPACE, ":0:0")
-    assert resolve_runtime(RuntimeConfig(deterministic=True)).deterministic
+    assert resolve_runtime(EvaluationRuntimeConfig(deterministic=True)).deterministic
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ def resumed_evaluation(
     pictures: bool = True,
     system_metrics: bool = False,
     observers: Sequence[EvaluationObserver] = (),
+    devices: int | None = None,
 ) -> TrackedEvaluation:
     """Go on with an evaluation that was stopped or killed, in its own run. One that is finished is told again.
 
@@ -157,6 +158,7 @@ def resumed_evaluation(
         pictures: log pictures, and the report of the search anew, too.
         system_metrics: log how busy the machine is while the job runs, too, on the job's own run.
         observers: told of every event, after MLflow; of those that happened before, too.
+        devices: how many go on with it, instead of as many as it began with.
 
     Raises:
         SearchError: no folder of that evaluation, or one that another process works on.
@@ -174,5 +176,5 @@ def resumed_evaluation(
     store = evaluation_home(job.opened_store(create=True), job.folder)
     recorder = evaluation_recorder(store, job.folder, pictures=pictures, system_metrics=system_metrics)
     patient = PatientObserver[EvaluationEvent](recorder.observer)
-    result = resume_evaluation(job.folder, observers=(patient, *observers))
+    result = resume_evaluation(job.folder, observers=(patient, *observers), devices=devices)
     return finished_evaluation(result, job.name, recorder, patient.waiting)

@@ -188,11 +188,12 @@ def _genotypes_estimate(
 
 
 class EvaluationEstimate(Value):
-    """A whole evaluation: hours of training and testing on one device, seconds of a batch.
+    """A whole evaluation: hours of training and testing on its devices, seconds of a batch.
 
     A batch takes its part of the weights' update, too, which may be one for several (`accumulate`).
     `step_bytes` is about what a step holds at once beside weights and images, `memory_bytes` what training takes from
-    the machine or the GPU beyond images.
+    the machine or the GPU beyond images, for each of several devices. That these exchange gradients, and wait for each
+    other, is not in the time.
     """
 
     step_seconds: float
@@ -206,12 +207,13 @@ def estimate_evaluation(
 ) -> EvaluationEstimate:
     """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs."""
     device = Runtime.from_config(config.runtime).device
-    timed = min(config.batch, TIMED_IMAGES) if device.type == "cpu" else config.batch
+    share = config.batch // config.runtime.devices
+    timed = min(share, TIMED_IMAGES) if device.type == "cpu" else share
     parts = training_step(config.model_copy(update={"batch": timed}), genotype, size)
     seconds = time_interleaved({"batch": parts.batch, "update": parts.update}, repeats, device)
-    step_seconds = seconds["batch"] * config.batch / timed + seconds["update"] / config.accumulate
+    step_seconds = seconds["batch"] * share / timed + seconds["update"] / config.accumulate
     shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
-    memory = evaluation_memory(config, genotype, shape)
+    memory = evaluation_memory(config.model_copy(update={"batch": share}), genotype, shape)
     return EvaluationEstimate(
         step_seconds=step_seconds,
         step_bytes=memory.step,

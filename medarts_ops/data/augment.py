@@ -90,6 +90,11 @@ class Draws:
 
         return cls(*(joined(field.name) for field in fields(cls)))
 
+    def part(self, own: slice) -> Draws:
+        """Those of a part of the images."""
+        drawn = (getattr(self, field.name) for field in fields(self))
+        return Draws(*(None if each is None else each[own] for each in drawn))
+
 
 def training_batch(
     images: Tensor, mean: Tensor, std: Tensor, augmentation: Augmentation, draws: Draws, *, channels_last: bool = True

@@ -113,11 +113,11 @@ class ProcessExecutor:
 
     def _places(self) -> int:
         """How many workers there may be: those of a card that failed are missing, as another's memory is its own's."""
-        on_each = ceil(self._config.workers / len(self._config.devices))
+        on_each = ceil(self._config.workers / len(self._config.device_names))
         return min(self._config.workers, on_each * len(self._usable()))
 
     def _usable(self) -> list[str]:
-        devices = self._config.devices
+        devices = self._config.device_names
         return [each for each in devices if self._failed[each] < FAILURES_OF_A_CARD] or list(devices)
 
     def _receive(self, worker: _Worker, on_progress: Callable[[Who, Progress], None]) -> Sequence[Any]:

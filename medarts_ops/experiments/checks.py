@@ -15,5 +15,5 @@ def check_can_be_trained(config: ResolvedEvaluateConfig, dataset: ImageDataset) 
         ConfigError: a batch that the auxiliary head can't take, or images that the stem can't.
         DataError: fewer images than the settings ask for.
     """
-    check_network(config, dataset.resolution)
+    check_network(config, dataset.resolution, config.runtime.devices)
     with_validation(dataset, config)

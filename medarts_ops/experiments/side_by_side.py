@@ -36,7 +36,7 @@ def _quickest(plan: ExperimentPlan, open_threads: Collection[str], cores: int) -
     runtimes = {arm.name: arm.evaluation.runtime for arm in plan.arms if arm.evaluation is not None}
     n = len(runtimes) * len(plan.seeds)
     if any(runtime.device != "cpu" for runtime in runtimes.values()):
-        return min(n, *(len(runtime.devices) for runtime in runtimes.values()))
+        return min(n, *(len(runtime.device_names) for runtime in runtimes.values()))
     fixed = [runtime.threads for name, runtime in runtimes.items() if name not in open_threads]
     if fixed:
         return max(1, min(n, cores // max(fixed)))

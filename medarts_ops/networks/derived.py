@@ -80,6 +80,7 @@ class DerivedCell(nn.Module):
         self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=True)
         self.concat = genotype.concat(kind)
         self.sources = [source for _, source in genotype.edges(kind)]
+        self.reads_all = {*self.sources, *self.concat} >= set(range(N_INPUTS + genotype.n_nodes(kind)))
         self.operations = nn.ModuleList(
             build_operation(name, place.channels, 2 if place.reduction and source < N_INPUTS else 1, affine=True)
             for name, source in genotype.edges(kind)
@@ -155,7 +156,8 @@ def quarters(images: Tensor) -> Tensor:
 class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
-    `least_batch` is the number of images that a training step needs.
+    `least_batch` is the number of images that a training step needs, `reads_all` whether each weight has a part in its
+    loss: a published genotype may leave an input, or a node, unread.
     """
 
     def __init__(
@@ -173,11 +175,13 @@ class DerivedNetwork(nn.Module):
         self.stem = STEMS[stem](in_channels, channels)
         outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
         places = list(cell_places(cells, channels, outputs, stem))
-        self.cells = nn.ModuleList(DerivedCell(genotype, place) for place in places)
+        made = [DerivedCell(genotype, place) for place in places]
+        self.cells = nn.ModuleList(made)
         widths = [place.channels * outputs[place.reduction] for place in places]
         self.auxiliary_after = 2 * cells // 3 if auxiliary else None
         if self.auxiliary_after is not None:
             self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes, stem)
+        self.reads_all = all(place.reads_all for place in made)
         self.least_batch = least_batch(auxiliary=auxiliary, stem=stem)
         self.classifier = nn.Linear(widths[-1], n_classes)
 

@@ -90,7 +90,7 @@ def stack_that_fits(config: ResolvedSearchConfig, stages: Sequence[StageData]) -
     """
     if config.runtime.device == "cpu" or config.proposals.strategy:
         return 1
-    cards = min(config.runtime.workers, len(config.runtime.devices))
+    cards = min(config.runtime.workers, len(config.runtime.device_names))
     largest = min(LARGEST_STACK, ceil(max(stage.size for stage in config.stages) / cards))
     for stage, data in zip(config.stages, stages, strict=True):
         if stage.size > 1:

@@ -105,7 +105,7 @@ def train_genotype(
 ) -> Sequence[EvaluationOutcome]:
     """Train on the images that the settings name, and test what came of it. Epochs of a checkpoint are told again."""
     started, config = task.started, task.started.config
-    balanced, limit = config.class_weights == "balanced", TimeLimit(task.seconds)
+    balanced, limit = config.class_weights == "balanced", TimeLimit(task.seconds, workplace.runtime.ranks)
     training = SupervisedTraining(started.genotype, config, dataset, workplace.runtime)
     mean, std = (tuple(part.tolist()) for part in training.statistics)
     on_progress(task.name, EvaluationBegun(mean=mean, std=std))

@@ -53,9 +53,12 @@ class PlacedImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def augmented(self, indices: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Batch:
-        """A training batch of the images at `indices [image]` (on the host)."""
-        return self._augmented(indices, augmentation, Draws.make(len(indices), self.size, augmentation, generator))
+    def augmented(
+        self, indices: Tensor, augmentation: Augmentation, generator: torch.Generator, own: slice = slice(None)
+    ) -> Batch:
+        """A training batch of the images at `indices [image]` (on the host); of `own` alone, drawn as in the whole."""
+        draws = Draws.make(len(indices), self.size, augmentation, generator)
+        return self._augmented(indices[own], augmentation, draws.part(own))
 
     def augmented_stack(
         self, indices: Sequence[Tensor], augmentation: Augmentation, generators: Sequence[torch.Generator]
@@ -109,10 +112,10 @@ class PlacedImages:
         return torch.stack(losses_of_batches).sum(dim=0), torch.stack(hits_of_batches).sum(dim=0)
 
     @torch.no_grad()
-    def logits(self, logits_of: Callable[[Tensor], Tensor], training_batch: int) -> Tensor:
-        """What `logits_of` gives for all images, float32 [image, class] on the device; otherwise as `measure`."""
+    def logits(self, logits_of: Callable[[Tensor], Tensor], training_batch: int, own: slice = slice(None)) -> Tensor:
+        """What `logits_of` gives for all images, or `own`: float32 [image, class] on the device; else as `measure`."""
         found = []
-        for chosen in torch.arange(len(self)).split(measured_batch(training_batch, self.size)):
+        for chosen in torch.arange(len(self))[own].split(measured_batch(training_batch, self.size)):
             with self.runtime.autocast():
                 found.append(logits_of(self.plain(chosen).images).float())
         return torch.cat(found)

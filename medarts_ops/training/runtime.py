@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
 from medarts_ops.errors import ConfigError
 from medarts_ops.provenance import nvidia_driver_version
+from medarts_ops.training.ranks import ALONE, Ranks
 from medarts_ops.value import Value
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -110,11 +111,16 @@ class Runtime:
     tf32: bool
     cuda_graphs: bool
     deterministic: bool
+    ranks: Ranks = ALONE
 
     @classmethod
-    def from_config(cls, config: ResolvedRuntime) -> Runtime:
-        """Build, in whichever process is to compute; ConfigError if it has no such device, or not `deterministic`."""
-        device = resolve_device(config.devices[0])  # of several cards each worker is given its own
+    def from_config(cls, config: ResolvedRuntime, ranks: Ranks = ALONE) -> Runtime:
+        """Build, in whichever process is to compute; ConfigError if it has no such device, or not `deterministic`.
+
+        Of several cards each rank has its own, and each worker is given its own.
+        """
+        names = config.device_names
+        device = resolve_device(names[ranks.rank % len(names)])
         if config.deterministic and device.type == "cuda":
             make_cublas_repeatable()
         return cls(
@@ -125,6 +131,7 @@ class Runtime:
             tf32=config.tf32,
             cuda_graphs=isinstance(config, ResolvedSearchRuntime) and config.cuda_graphs == "on",
             deterministic=config.deterministic,
+            ranks=ranks,
         )
 
     def apply_to_process(self) -> None:

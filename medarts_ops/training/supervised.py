@@ -30,14 +30,18 @@ from medarts_ops.training.validation import Validation
 from medarts_ops.training.weight_steps import SCHEDULES, accumulated, clipped_update, warmed_up
 
 
-def check_network(config: ResolvedEvaluateConfig, resolution: tuple[int, int]) -> None:
-    """Refuse, by a ConfigError, images that a network is no match for, and fewer of them a step than it takes."""
+def check_network(config: ResolvedEvaluateConfig, resolution: tuple[int, int], devices: int = 1) -> None:
+    """Refuse, by a ConfigError, images that a network is no match for, and fewer of them a step than it takes.
+
+    Each of several `devices` takes as many.
+    """
     check_stem(config.stem, config.channels, resolution)
-    least = least_batch(auxiliary=config.auxiliary.weight > 0, stem=config.stem)
+    least = devices * least_batch(auxiliary=config.auxiliary.weight > 0, stem=config.stem)
     if config.batch < least:
+        on_each = f" on {devices} devices" if devices > 1 else ""
         raise ConfigError(
             f"batch is {config.batch} and auxiliary.weight {config.auxiliary.weight:g}: the auxiliary head's norm "
-            f"takes {least} images a step or more; raise batch or set auxiliary.weight=0"
+            f"takes {least} images a step{on_each} or more; raise batch or set auxiliary.weight=0"
         )
 
 
@@ -47,8 +51,8 @@ class SupervisedTraining:
     def __init__(
         self, genotype: Genotype, config: ResolvedEvaluateConfig, dataset: ImageDataset, runtime: Runtime
     ) -> None:
-        check_network(config, dataset.resolution)
-        self._config, self._runtime = config, runtime
+        self._config, self._runtime, self._ranks = config, runtime, runtime.ranks
+        check_network(config, dataset.resolution, self._ranks.of)
         with initial_weights(_seed(config, Stream.WEIGHTS)):
             network = DerivedNetwork(
                 genotype,
@@ -60,6 +64,7 @@ class SupervisedTraining:
                 stem=config.stem,
             )
         self.network = runtime.place(network)
+        self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
         self._optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.weights.lr,
@@ -100,15 +105,19 @@ class SupervisedTraining:
         # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
         drop = config.drop_path * epoch / config.epochs
         self.network.train()
+        if self._ranks.rank > 0:  # drop paths of its own, which no checkpoint has to keep
+            self._drop_stream.manual_seed(integer_seed(config.seed, epoch, self._ranks.rank, Stream.DROP_PATH))
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
-        batches = batch_order(len(self._train), config.batch, self._order, self.network.least_batch)
-        for indices, share, is_last in accumulated(batches, config.accumulate, self._counts):
-            batch = self._train.augmented(indices, self._augmentation, self._augment_stream)
+        least = self._ranks.of * self.network.least_batch
+        batches = batch_order(len(self._train), config.batch, self._order, least)
+        for indices, own, share, is_last in accumulated(batches, config.accumulate, self._counts, self._ranks):
+            batch = self._train.augmented(indices, self._augmentation, self._augment_stream, own)
             loss, right = self.step(batch, drop, share, is_last=is_last)
-            loss_sum += loss * len(indices)
+            loss_sum += loss * len(batch.labels)
             correct += right
         trained = time.perf_counter()
-        sums = torch.cat([torch.stack([loss_sum, correct]), self._measured()]).tolist()  # the only wait for the device
+        found = self._ranks.total(torch.cat([torch.stack([loss_sum, correct]), self._measured()]))
+        sums = found.tolist()  # the only wait for the device
         if not math.isfinite(sums[0]) or not math.isfinite(sums[2]):
             raise TrainingDiverged(
                 f"evaluation, epoch {epoch}: the loss became NaN or infinite; lower weights.lr or set runtime.amp=off"
@@ -134,11 +143,13 @@ class SupervisedTraining:
         return logits
 
     def _measured(self) -> Tensor:
-        """Sums over the images that an epoch is measured by, on the device, the loss's first."""
+        """Sums over this process's part of the images that measure an epoch, on the device, the loss's first."""
+        self._ranks.share_buffers(self.network)
         self.network.eval()
+        batch, n = self._config.batch // self._ranks.of, len(self._test)
         if self._validation is not None:
-            return self._validation.sums(self._logits, self._config.batch)
-        return torch.stack(self._test.measure(self._logits, torch.arange(len(self._test)), self._config.batch))
+            return self._validation.sums(self._logits, batch)
+        return torch.stack(self._test.measure(self._logits, torch.arange(n)[self._ranks.part(n)], batch))
 
     def _measures(self, sums: Sequence[float]) -> dict[str, float]:
         if self._validation is not None:
@@ -155,7 +166,7 @@ class SupervisedTraining:
         if self._validation is not None:
             self._validation.put_back(self.network)
         self.network.eval()
-        logits = self._test.logits(self._logits, self._config.batch)
+        logits = self._test.logits(self._logits, self._config.batch // self._ranks.of)
         if not logits.isfinite().all():
             raise TrainingDiverged(
                 "evaluation: the trained network's answers are NaN or infinite; lower weights.lr or set runtime.amp=off"
@@ -176,13 +187,14 @@ class SupervisedTraining:
         Returns the classifier's mean loss and its hits, without waiting for the device.
         """
         smoothing, weight = self._config.label_smoothing, self._class_weights
-        with self._runtime.autocast():
-            logits, auxiliary = self.network(batch.images, drop, self._drop_stream)
-            main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
-            if auxiliary is not None:
-                of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)
-                loss = loss + self._config.auxiliary.weight * of_auxiliary
-        self._scaler.scale(loss * share).backward()
+        with self._ranks.exchange(self._joined, now=is_last):
+            with self._runtime.autocast():
+                logits, auxiliary = self._joined(batch.images, drop, self._drop_stream)
+                main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
+                if auxiliary is not None:
+                    of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)
+                    loss = loss + self._config.auxiliary.weight * of_auxiliary
+            self._scaler.scale(loss * share).backward()
         if is_last:
             self.update()
         return main.detach().float(), hits(logits, batch.labels)

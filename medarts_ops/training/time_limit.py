@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 
+from medarts_ops.training.ranks import ALONE, Ranks
+
 
 class TimeLimit:
     """Ends a training after the last epoch that fits into `seconds` from now on; None never does.
 
-    The first epoch is always trained: without one there is no result.
+    The first epoch is always trained: without one there is no result. Of several `ranks` the first one's clock counts.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds, self._began = seconds, time.monotonic()
+    def __init__(self, seconds: float | None, ranks: Ranks = ALONE) -> None:
+        self._seconds, self._began, self._ranks = seconds, time.monotonic(), ranks
         self._lap: float | None = None
         self._longest = 0.0
 
@@ -22,4 +24,6 @@ class TimeLimit:
         if self._lap is not None:
             self._longest = max(self._longest, passed - self._lap)
         self._lap = passed
-        return self._seconds is None or done == 0 or passed + self._longest <= self._seconds
+        if self._seconds is None or done == 0:
+            return True
+        return self._ranks.agreed(passed + self._longest <= self._seconds)

@@ -25,11 +25,15 @@ class Validation:
         self._weights: dict[str, Tensor] = {}
 
     def sums(self, logits_of: Callable[[Tensor], Tensor], training_batch: int) -> Tensor:
-        """Summed loss, and hits by class, [1 + class], which stay on the device; the network is in eval mode."""
-        logits = self._images.logits(logits_of, training_batch)
-        loss = F.cross_entropy(logits, self._images.labels, reduction="sum")
-        right = logits.argmax(dim=1) == self._images.labels
-        classes = self._images.labels[:, None] == torch.arange(self._n_classes, device=loss.device)
+        """Summed loss, and hits by class, [1 + class], which stay on the device; the network is in eval mode.
+
+        Of several processes, each has the sums of its own part of the images.
+        """
+        own = self._images.runtime.ranks.part(len(self._images))
+        logits, labels = self._images.logits(logits_of, training_batch, own), self._images.labels[own]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        right = logits.argmax(dim=1) == labels
+        classes = labels[:, None] == torch.arange(self._n_classes, device=loss.device)
         return torch.cat([loss[None], (classes & right[:, None]).sum(dim=0)])
 
     def measures(self, sums: Sequence[float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from medarts_ops.config_training import Schedule
+from medarts_ops.training.ranks import ALONE, Ranks
 
 
 def cosine_rate(first: float, least: float, epoch: int, epochs: int) -> float:
@@ -31,24 +32,30 @@ def warmed_up(rate: float, first: float, epoch: int, warmup_epochs: int) -> floa
 
 
 class StepPart(NamedTuple):
-    """One batch of a step of the weights: its `indices [image]`, and its share, in 0…1, of what the step's count."""
+    """One batch of a step of the weights: its `indices [image]`, the `own` ones of this process, and their share.
+
+    The share, in 0…1, is of what the step's images count, times the number of processes, over which is averaged.
+    """
 
     indices: Tensor
+    own: slice
     share: float
     is_last: bool
 
 
-def accumulated(batches: Sequence[Tensor], per_step: int, counts: Tensor) -> Iterator[StepPart]:
+def accumulated(batches: Sequence[Tensor], per_step: int, counts: Tensor, ranks: Ranks = ALONE) -> Iterator[StepPart]:
     """Batches in groups of `per_step`, whose gradients make one step; the epoch's last group may be smaller.
 
     `counts [image]` is what each image counts in the loss. A group's losses, each times its share, come to the mean
-    over the images of the group, so weighed.
+    over the images of the group, so weighed; those of several processes do in their mean.
     """
     for first in range(0, len(batches), per_step):
         group = batches[first : first + per_step]
-        counted = [float(counts[indices].sum()) for indices in group]
-        for number, indices in enumerate(group):
-            yield StepPart(indices, counted[number] / sum(counted), number + 1 == len(group))
+        owns = [ranks.part(len(indices)) for indices in group]
+        counted = sum(float(counts[indices].sum()) for indices in group)
+        for number, (indices, own) in enumerate(zip(group, owns, strict=True)):
+            share = ranks.of * float(counts[indices[own]].sum()) / counted
+            yield StepPart(indices, own, share, number + 1 == len(group))
 
 
 def clipped_update(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, grad_clip: float) -> None:

@@ -15,11 +15,11 @@ from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import AuxiliaryConfig, ResolvedEvaluateConfig
-from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.zoo import zoo_genotype
 
-RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1)
+RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
 TINY = ResolvedEvaluateConfig(cells=3, channels=4, batch=4, runtime=RUNTIME)
 
 

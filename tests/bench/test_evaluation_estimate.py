@@ -9,7 +9,7 @@ from medarts_ops.bench.estimate import TEST_SHARE, TIMED_IMAGES, estimate_evalua
 from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
@@ -19,7 +19,7 @@ CONFIG = ResolvedEvaluateConfig(
     channels=4,
     batch=2 * TIMED_IMAGES,
     epochs=10,
-    runtime=ResolvedRuntime(device="cpu", amp="off", threads=1),
+    runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
 )
 GENOTYPE = zoo_genotype("DARTS_V2")
 

@@ -8,17 +8,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from dying_driver import search
+from dying_driver import is_alive, search
 
 SECONDS = 2.0
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has buried yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes of others")

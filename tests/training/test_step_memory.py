@@ -10,12 +10,12 @@ from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.search_step import ImageSize, product_step
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
-from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.step_memory import ImageShape, evaluation_memory, search_memory
 
 CPU = torch.device("cpu")
-RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1)
+RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
 GENOTYPE = zoo_genotype("DARTS_V2")
 
 

@@ -65,7 +65,7 @@ def test_batches_of_a_step_come_to_the_loss_of_the_whole_where_classes_have_weig
     logits, labels = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) // 5
     weight = torch.tensor([0.5, 1.0, 4.0])
     parts = accumulated(torch.arange(12).split(4), 3, weight[labels])
-    losses = [share * F.cross_entropy(logits[at], labels[at], weight=weight) for at, share, _ in parts]
+    losses = [share * F.cross_entropy(logits[at], labels[at], weight=weight) for at, _, share, _ in parts]
     assert sum(losses).item() == pytest.approx(F.cross_entropy(logits, labels, weight=weight).item(), rel=1e-6)
 
 

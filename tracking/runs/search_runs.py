@@ -249,7 +249,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         best, hours = result.best, result.seconds / SECONDS_PER_HOUR
         spent = vocabulary.GPU_HOURS if config.runtime.device.startswith("cuda") else vocabulary.CPU_HOURS
         last = len(result.stages) - 1
-        self._log_missing(run_id, {vocabulary.HOURS: hours, spent: hours * len(config.runtime.devices)}, step=last)
+        self._log_missing(run_id, {vocabulary.HOURS: hours, spent: hours * len(config.runtime.device_names)}, step=last)
         alpha = shapes.alpha_json(best.trained.alpha, config.space.search_space())
         lineage = shapes.lineage_json(result.stages, best.id, self.run_id_of)
         self._store.log_json(run_id, vocabulary.GENOTYPE, shapes.genotype_json(best.trained.genotype))
