@@ -122,17 +122,24 @@ def _with_stems(
 
 
 def resolve_evaluation(
-    config: EvaluateConfig, dataset: ImageDataset | None = None
+    config: EvaluateConfig, dataset: ImageDataset | None = None, *, side_by_side: bool = False
 ) -> tuple[ResolvedEvaluateConfig, ImageDataset]:
     """An evaluation's settings as this machine gives them, and its images, on which the stem depends.
 
-    `dataset` is what `load_dataset(config.dataset)` gave, where the caller has it already.
+    `dataset` is what `load_dataset(config.dataset)` gave, where the caller has it already. Several that are trained
+    `side_by_side` may have more cards than one of them takes.
 
     Raises:
-        ConfigError: as `resolve_evaluate_config`, before any image is read.
+        ConfigError: as `resolve_evaluate_config`, before any image is read; or a card that would be idle.
         MedartsError: for whatever is wrong with the data.
     """
     _ = _of_evaluation(config)
+    cards, devices = len(config.runtime.device_names), config.runtime.devices
+    if cards > devices and not side_by_side:
+        raise ConfigError(
+            f"runtime.device is {config.runtime.device!r} and runtime.devices {devices}: a card would be idle; allowed "
+            f"is one name for each device; set --devices {cards}, or name fewer"
+        )
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     return resolve_evaluate_config(config, dataset.resolution), dataset
 

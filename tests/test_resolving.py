@@ -327,3 +327,15 @@ def test_the_place_of_training_is_no_part_of_what_a_checkpoint_was_made_of():
         assert "executor" in task.model_dump_json()
         identities.add(task.identity)
     assert len(identities) == 1
+
+
+def test_an_evaluation_takes_each_card_that_is_named_unless_several_are_trained_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_cuda(monkeypatch, (8, 0), count=2)
+    config = make_evaluate_config_tiny()
+    runtime = config.runtime.model_copy(update={"device": "cuda:0,cuda:1"})
+    config = config.model_copy(update={"runtime": runtime})
+    with pytest.raises(ConfigError, match="a card would be idle.*set --devices 2, or name fewer"):
+        resolve_evaluation(config)
+    assert resolve_evaluation(config, side_by_side=True)[0].runtime.device_names == ("cuda:0", "cuda:1")

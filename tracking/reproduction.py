@@ -140,7 +140,7 @@ def reproduce(
 
 def _with_images(config: EvaluateConfig) -> tuple[Setting, ImageDataset]:
     """What is trained and its images, which are read."""
-    resolved, dataset = resolve_evaluation(config)
+    resolved, dataset = resolve_evaluation(config, side_by_side=True)
     return Setting(resolved, dataset.summary(None)), dataset
 
 

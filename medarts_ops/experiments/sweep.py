@@ -68,7 +68,7 @@ def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
         key = config.dataset.model_dump_json()
         evaluation = None
         if arm.evaluation is not None:
-            evaluation, datasets[key] = resolve_evaluation(arm.evaluation, datasets.get(key))
+            evaluation, datasets[key] = resolve_evaluation(arm.evaluation, datasets.get(key), side_by_side=True)
             check_can_be_trained(evaluation, datasets[key])
         elif key not in datasets:
             datasets[key] = load_dataset(config.dataset)
