@@ -64,9 +64,11 @@ def seconds_of(text: str) -> float:
     """7200.0 for `2h`; so `90s`, `45m`, `1h30m` or `2d`, and what `duration` writes, the largest unit first.
 
     Raises:
-        ValueError: it is no such time.
+        ValueError: it is no such time, none at all, or without end.
     """
     found = _DURATION.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
-        raise ValueError("allowed is a time with its units, such as 90s, 45m, 2h, 1h30m or 2d")
-    return sum(float(count) * unit for count, unit in zip(found.groups(), _UNITS.values(), strict=True) if count)
+    counts = zip(found.groups(), _UNITS.values(), strict=True) if found is not None else ()
+    seconds = sum(float(count) * unit for count, unit in counts if count)
+    if not 0 < seconds < math.inf:
+        raise ValueError("allowed is a time above 0 with its units, such as 90s, 45m, 2h, 1h30m or 2d")
+    return seconds
