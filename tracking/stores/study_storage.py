@@ -76,7 +76,7 @@ def journal_file(url: str | None) -> Path | None:
     if url is None or not url.startswith(JOURNAL):
         return None
     path = url.removeprefix(JOURNAL)
-    if path.strip("/") in ("", ".", "..") or Path(path).is_dir():
+    if path.strip("/") in ("", ".", "..") or os.path.isdir(path):  # Path.is_dir raises where a name is too long
         raise ConfigError(f"{url!r} names no file: allowed is {JOURNAL}<path of a .log file>")
     return Path(path).resolve()
 

@@ -65,6 +65,11 @@ def test_an_address_without_a_file_is_refused(address: str, tmp_path: Path, monk
         open_study_storage(address)
 
 
+def test_a_name_that_is_too_long_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="can't write the study storage .*File name too long"):
+        open_study_storage(f"journal:{tmp_path / ('x' * 300)}")
+
+
 def test_a_folder_that_is_a_file_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="can't write the study storage"):
