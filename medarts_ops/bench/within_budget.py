@@ -155,8 +155,11 @@ def experiment_within_budget(
     Each training has the part of the time that it takes of the whole.
 
     Raises:
-        ConfigError: the least that it can be made takes longer.
+        ConfigError: the least that it can be made takes longer, or a search has what is refused beside a budget.
     """
+    for arm in plan.arms:
+        if arm.search is not None:  # before anything is timed, and by the number that was given
+            ResolvedSearchConfig.model_validate(dict(_with_budget(arm.search, seconds=seconds)))
     timed = TimedPlan(plan, TIMED_STEPS, on_timing)
 
     def seconds_at(scale: float) -> float:

@@ -22,6 +22,7 @@ from medarts_ops.bench.within_budget import (
     experiment_within_budget,
     fit_search,
 )
+from medarts_ops.config_prune import PruneConfig
 from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.config_stages import TABLE_II
 from medarts_ops.deadline import seconds_for
@@ -98,3 +99,13 @@ def test_an_experiment_shares_its_time_out_and_makes_all_arms_smaller_alike():
     assert seconds == pytest.approx(3600, rel=0.02)
     with pytest.raises(ConfigError, match="the smallest experiment of these settings takes about"):
         experiment_within_budget(plan, 0.001, time.monotonic())
+
+
+def test_an_experiment_that_prunes_is_refused_by_the_time_that_was_given_before_anything_is_timed():
+    search = make_short_search()
+    stage = search.stages[0].model_copy(update={"epochs": 2})
+    pruned = search.model_copy(update={"stages": (stage,), "prune": PruneConfig(after=1)})
+    timed: list[str] = []
+    with pytest.raises(ConfigError, match="prune.after is 1 and runtime.budget is 3600 seconds"):
+        experiment_within_budget(make_plan([make_arm("one", search=pruned)]), 3600.0, time.monotonic(), timed.append)
+    assert timed == []
