@@ -53,7 +53,9 @@ def test_workers_of_the_python_interface_have_it_too(monkeypatch: pytest.MonkeyP
     try:
         worker = executor._start().process
         assert worker in active_children()
-        environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
+        while not (told := Path(f"/proc/{worker.pid}/environ").read_bytes()):  # until the new program is there
+            assert worker.is_alive()
+        environment = told.split(b"\0")
         assert f"GOMP_SPINCOUNT={SPINS}".encode() in environment
     finally:
         executor.close()

@@ -43,7 +43,7 @@ def test_the_programs_run_as_they_stand(
         for program in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
             exec(program, names)
     finally:
-        mlflow.set_tracking_uri("")  # out of the process's environment, too
+        mlflow.set_tracking_uri(None)  # out of the process's environment, too
     printed = capsys.readouterr().out
     best = story.best_first[0]
     assert best in printed and story.search.run_ids[best] == names["best"].info.run_id
