@@ -165,8 +165,8 @@ def declaring(descr: str, shape: tuple[int, ...]) -> bytes:
 @pytest.mark.parametrize(
     ("member", "message"),
     [
-        (declaring("|u1", (2**33, 3)), "declares 25.8 GB"),
-        (declaring("<U99999999", (9, 9)), "declares 32.4 GB"),
+        (declaring("|u1", (2**33, 3)), "declares 24 GiB"),
+        (declaring("<U99999999", (9, 9)), "declares 30.2 GiB"),
         (declaring("|u1", (0, 2**63)), "which no array has"),
         (declaring("|u1", (1,) * 40), "which no array has"),
         (declaring("|u1", (-1, 4)), "which no array has"),

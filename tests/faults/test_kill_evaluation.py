@@ -9,7 +9,8 @@ from killed_jobs import Undisturbed
 
 SHARES = 4
 OF_ALL_STORES = {
-    *("write_place", "write_started", "write_result", "_save_weights", "CheckpointFile.write", "CheckpointFile.delete"),
+    *("write_place", "write_started", "write_result", "FilesHere.write"),
+    *("CheckpointFile.write", "CheckpointFile.delete"),
     *("Journal.keep_in", "Journal.record", "RunStore.create_run", "RunStore.log_params", "RunStore.log_dataset"),
     *("RunStore.log_text", "RunStore.log_file", "RunStore.log_metrics", "RunStore.set_tags", "RunStore.finish"),
 }
