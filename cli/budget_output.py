@@ -70,8 +70,8 @@ def _rows(config: ResolvedSearchConfig, images: DrawnImages) -> list[tuple[str, 
     """Name, epochs, individuals and images of each stage, and of the short trainings of genotypes, if there are any."""
     rows = [(stage.name, stage.epochs, stage.size, n) for stage, n in zip(config.stages, images.stages, strict=True)]
     if config.trains_genotypes:
-        individuals = sum(row[2] for row in rows)
-        rows.append(("genotypes alone", config.derived.epochs, config.most_candidates_of(individuals), images.derived))
+        genotypes = sum(map(config.most_candidates_of, range(len(config.stages))))
+        rows.append(("genotypes alone", config.derived.epochs, genotypes, images.derived))
     return rows
 
 

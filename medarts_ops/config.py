@@ -174,10 +174,10 @@ class SearchConfig(Settings):
         """Whether an objective asks for the short training of genotypes."""
         return any(objective.name in DERIVED_OBJECTIVES for objective in self.objectives)
 
-    def most_candidates_of(self, individuals: int, populations: int = 1) -> int:
-        """As how many candidates so many individuals, of so many populations, are measured at most."""
+    def most_candidates_of(self, stage: int) -> int:
+        """As how many candidates a stage's individuals are measured at most, in all its populations."""
         each = 1 if self.candidates == "last" else self.most_candidates
-        return individuals * each + (populations if self.consensus_candidate else 0)
+        return self.finishers(stage) * each + (self.populations_of(stage) if self.consensus_candidate else 0)
 
     def finishers(self, stage: int) -> int:
         """How many individuals of a stage train to its end, in all its populations."""

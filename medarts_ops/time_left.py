@@ -69,9 +69,7 @@ class _GenotypeWork:
             epochs=derived.epochs,
             cost=GENOTYPE_SHARE * derived.cells * derived.channels * _images(derived.images, n_train),
             left={
-                index: config.most_candidates_of(config.finishers(index), config.populations_of(index))
-                for index, work in enumerate(stages)
-                if config.trains_genotypes
+                index: config.most_candidates_of(index) for index, work in enumerate(stages) if config.trains_genotypes
             },
             at_once=config.runtime.workers,
         )

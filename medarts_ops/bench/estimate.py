@@ -145,8 +145,7 @@ def search_estimate(config: ResolvedSearchConfig, images: DrawnImages, times: Se
         )
     genotypes = None
     if times.genotypes is not None:
-        individuals = sum(map(config.finishers, range(len(config.stages))))
-        genotypes = _genotypes_estimate(config, individuals, images, times.genotypes)
+        genotypes = _genotypes_estimate(config, images, times.genotypes)
     hours = sum(estimate.hours for estimate in estimates) + (genotypes.hours if genotypes else 0.0)
     return SearchEstimate(stages=tuple(estimates), genotypes=genotypes, hours=hours)
 
@@ -159,8 +158,8 @@ def planned_seconds(config: ResolvedSearchConfig, images: DrawnImages, times: Se
         each = SECONDS_PER_HOUR * of_stage.hours / of_stage.individuals
         alone = 0.0
         if genotypes is not None:
-            n = config.most_candidates_of(of_stage.individuals, config.populations_of(index))
-            alone = SECONDS_PER_HOUR * genotypes.hours / genotypes.genotypes * ceil(n / workers)
+            rounds = ceil(config.most_candidates_of(index) / workers)
+            alone = SECONDS_PER_HOUR * genotypes.hours / genotypes.genotypes * rounds
         found.append((each * time_of_stage(config, index), alone))
     return found
 
@@ -171,12 +170,9 @@ def _derived_parts(config: ResolvedSearchConfig, images: DrawnImages) -> tuple[i
     return images.derived - held_out, held_out
 
 
-def _genotypes_estimate(
-    config: ResolvedSearchConfig, individuals: int, images: DrawnImages, time: StepTime
-) -> GenotypesEstimate:
+def _genotypes_estimate(config: ResolvedSearchConfig, images: DrawnImages, time: StepTime) -> GenotypesEstimate:
     settings, parts = derived_settings(config), _derived_parts(config, images)
-    populations = sum(config.populations_of(stage) for stage in range(len(config.stages)))
-    genotypes = config.most_candidates_of(individuals, populations)
+    genotypes = sum(map(config.most_candidates_of, range(len(config.stages))))
     return GenotypesEstimate(
         genotypes=genotypes,
         images=parts[0],

@@ -14,7 +14,7 @@ from factories import (
     make_search_runtime,
 )
 
-from medarts_ops.bench.estimate import SearchTimes, StepTime
+from medarts_ops.bench.estimate import SearchTimes, StepTime, planned_seconds, search_estimate
 from medarts_ops.bench.within_budget import (
     PLANNED_SHARE,
     FittedSearch,
@@ -22,13 +22,16 @@ from medarts_ops.bench.within_budget import (
     experiment_within_budget,
     fit_search,
 )
+from medarts_ops.config import ResolvedObjective
 from medarts_ops.config_prune import PruneConfig
 from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.config_stages import TABLE_II
 from medarts_ops.deadline import seconds_for
 from medarts_ops.errors import ConfigError
+from medarts_ops.quantities import SECONDS_PER_HOUR
 from medarts_ops.shrinking import DrawnImages
 
+OBJECTIVES = ("derived_accuracy", "accuracy", "params")
 TIMES = SearchTimes(stages=tuple(StepTime(seconds=seconds, bytes=1) for seconds in (0.1, 0.15, 0.2)))
 IMAGES = DrawnImages((10_000, 10_000, 20_000), 0, 10)
 WHOLE = 1.2 * (8 * 5 * 79 * 0.1 + 8 * 5 * 79 * 0.15 + 15 * 157 * 0.2)
@@ -40,6 +43,19 @@ def fit(seconds: float, prepared: float = 0.0, **runtime: int) -> FittedSearch:
     given = make_search_runtime(budget=BudgetConfig(seconds=seconds_for(seconds)), **runtime)  # type: ignore[arg-type]
     config = make_search_config_tiny().model_copy(update={"stages": TABLE_II, "runtime": given})
     return fit_search(config, IMAGES, TIMES, prepared)
+
+
+@pytest.mark.parametrize("after", [None, 2])
+def test_the_short_trainings_of_all_stages_are_those_of_the_search_pruned_or_not(after: int | None) -> None:
+    objectives = tuple(ResolvedObjective.model_validate({"name": name, "direction": "maximize"}) for name in OBJECTIVES)
+    changes = {"stages": TABLE_II, "objectives": objectives, "prune": PruneConfig(after=after)}
+    config = make_search_config_tiny().model_copy(update={**changes, "runtime": make_search_runtime()})
+    images, times = IMAGES._replace(derived=1000), TIMES.model_copy(update={"genotypes": TIMES.stages[0]})
+    genotypes = search_estimate(config, images, times).genotypes
+    assert genotypes is not None
+    assert genotypes.genotypes == sum(config.finishers(stage) for stage in range(3)) == (17 if after is None else 9)
+    alone = sum(seconds for _, seconds in planned_seconds(config, images, times))
+    assert alone == pytest.approx(SECONDS_PER_HOUR * genotypes.hours)
 
 
 def test_a_plan_that_fits_is_left_as_it_is_and_says_what_it_takes():
