@@ -101,7 +101,7 @@ def fits(config: ResolvedSearchConfig, data: SearchData) -> bool:
     """Whether all that a search trains at a time fits into the memory that is free."""
     if config.runtime.elsewhere:
         return True
-    free = free_bytes(config.runtime.device)
+    free = free_bytes(*config.runtime.device_names)
     return all(_batch_within(training, free) == training.batch for training in _of_search(config, data))
 
 
@@ -113,7 +113,7 @@ def fitted_search(config: ResolvedSearchConfig, data: SearchData) -> ResolvedSea
     """
     if not _is_checked(config.runtime):
         return config
-    free = free_bytes(config.runtime.device)
+    free = free_bytes(*config.runtime.device_names)
     batches = [_checked_batch(training, free, config.runtime) for training in _of_search(config, data)]
     stages = tuple(
         stage.model_copy(update={"batch": batch}) for stage, batch in zip(config.stages, batches, strict=False)
@@ -138,7 +138,7 @@ def fitted_evaluation(
     part = config.model_copy(update={"batch": config.batch // runtime.devices})
     training = _of_evaluation(part, genotype, shape_of(dataset), "the training", "batch", here)
     training = replace(training, devices=runtime.devices)
-    batch = _checked_batch(training, free_bytes(runtime.device), runtime)
+    batch = _checked_batch(training, free_bytes(*runtime.device_names), runtime)
     return config.model_copy(update={"batch": batch * runtime.devices})
 
 
@@ -149,7 +149,7 @@ def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -
         for each in evaluations:
             on_each = _on_one_device(each.config.runtime, processes)
             training = _of_evaluation(each.config, each.genotype, shape_of(each.dataset), "", "batch", on_each)
-            if _batch_within(training, free_bytes(each.config.runtime.device)) < training.batch:
+            if _batch_within(training, free_bytes(*each.config.runtime.device_names)) < training.batch:
                 return False
         return True
 

@@ -49,15 +49,17 @@ def train_side_by_side(
     for one in planned:  # a worker saves its checkpoint there before it is heard of here
         one.folder.mkdir(parents=True, exist_ok=True)
     folders = {one.folder.name: one.folder for one in planned}
-    tasks = [evaluation_task(one.started, one.folder, _seconds_spent(one.folder)) for one in planned]
+    tasks = [evaluation_task(one.started, one.folder, _seconds_spent(one)) for one in planned]
     with _AtWork(planned) as at_work:
         for outcome in executor.run(tasks, at_work.on_progress):
             on_end(folders[outcome.name], at_work.finish(outcome))
 
 
-def _seconds_spent(folder: Path) -> float:
-    """What earlier processes spent on an evaluation, if it began."""
-    return 0.0 if kind_in(folder) is None else read_journal(folder, EVALUATION).seconds_at_work
+def _seconds_spent(planned: PlannedEvaluation) -> float:
+    """What earlier processes spent of an evaluation's budget, if it has one and began: a journal takes time to read."""
+    if planned.started.config.runtime.budget.seconds is None or kind_in(planned.folder) is None:
+        return 0.0
+    return read_journal(planned.folder, EVALUATION).seconds_at_work
 
 
 class _AtWork:

@@ -84,18 +84,17 @@ def _work(stage: StageConfig) -> float:
 
 
 def stack_that_fits(config: ResolvedSearchConfig, stages: Sequence[StageData]) -> int:
-    """How many individuals are stacked: 1 on a CPU, on CUDA as many as a stage has and free memory holds.
+    """How many individuals are stacked: 1 on a CPU, on CUDA a worker's part of a stage, if free memory holds it.
 
-    1 as well where proposals give each individual numbers of the strategy's own. Several cards share a stage out.
+    1 as well where proposals give each individual numbers of the strategy's own.
     """
     if config.runtime.device == "cpu" or config.proposals.strategy:
         return 1
-    cards = min(config.runtime.workers, len(config.runtime.device_names))
-    largest = min(LARGEST_STACK, ceil(max(stage.size for stage in config.stages) / cards))
+    largest = min(LARGEST_STACK, ceil(max(stage.size for stage in config.stages) / config.runtime.workers))
     for stage, data in zip(config.stages, stages, strict=True):
         if stage.size > 1:
             needed = search_memory(config, stage, image_shape(data)).most
-            largest = min(largest, individuals_that_fit(free_bytes(config.runtime.device), needed))
+            largest = min(largest, individuals_that_fit(free_bytes(*config.runtime.device_names), needed))
     return largest
 
 

@@ -17,13 +17,15 @@ _FILES = {
 """By the version of control groups: the limit, what is used of it, and what of that is only kept for files."""
 
 
-def free_bytes(device: str) -> int:
+def free_bytes(*devices: str) -> int:
     """Free memory of a device, `cpu` or `cuda:N`, what torch's allocator keeps in reserve included.
 
-    Of several cards, `cuda:0,cuda:2`, that of the one which has least.
+    Of several cards that of the one which has least.
     """
-    if "," in device:
-        return min(map(free_bytes, device.split(",")))
+    return min(map(_free_bytes, devices))
+
+
+def _free_bytes(device: str) -> int:
     if device != "cpu":
         module = torch.get_device_module(device)
         module.empty_cache()

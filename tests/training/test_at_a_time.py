@@ -110,6 +110,8 @@ def test_on_a_gpu_a_stack_is_what_fits_and_no_more_than_a_stage_has(monkeypatch)
         monkeypatch.setattr(at_a_time, "free_bytes", lambda device, free=free: free)
         found.append(stack_that_fits(config, data))
     assert found == [1, 2, population]
+    config = config.model_copy(update={"runtime": make_search_runtime(device="cuda:0", amp="off", workers=2)})
+    assert stack_that_fits(config, data) == -(-population // 2)  # else one of them would have nothing to do
 
 
 def test_at_least_one_individual_fits():
