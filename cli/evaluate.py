@@ -32,7 +32,6 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 
 if TYPE_CHECKING:
-    from medarts_ops.bench.within_budget import FittedEvaluation
     from medarts_ops.tracking.reading.relations import Evaluated
 
 
@@ -105,12 +104,6 @@ def command(
     from medarts_ops.cli.budget_output import say_fitted_evaluation
     from medarts_ops.tracking.evaluation import tracked_evaluation
 
-    fitted: list[FittedEvaluation] = []
-
-    def on_fitted(found: FittedEvaluation) -> None:
-        say_fitted_evaluation(found)
-        fitted.append(found)
-
     name = fresh_name("evaluate", config.dataset.name) if name is None else name
     with resumable(places, name), progress_board() as board:
         trained = tracked_evaluation(
@@ -124,17 +117,17 @@ def command(
             pictures=places.pictures,
             system_metrics=places.system_metrics,
             observers=(EvaluationProgress(board),),
-            on_fitted=on_fitted,
+            on_fitted=say_fitted_evaluation,
             began=began,
         )
-    show_evaluation(trained, places, as_json, fitted[0] if fitted else None)
+    show_evaluation(trained, places, as_json)
 
 
 def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     """Print what an evaluation would train and cost. Nothing is stored."""
     from medarts_ops.bench.within_budget import evaluation_within_budget
     from medarts_ops.cli.budget_output import evaluation_budget_json, say_fitted_evaluation
-    from medarts_ops.cli.evaluation_dry_run import plan_evaluation, print_planned_evaluation
+    from medarts_ops.cli.evaluation_dry_run import plan_evaluation, planned_evaluation, print_planned_evaluation
     from medarts_ops.experiments.checks import check_can_be_trained
     from medarts_ops.resolving import resolve_evaluation
 
@@ -148,7 +141,10 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     fitted = evaluation_within_budget(resolved, genotype, dataset.summary(None), began)
     if fitted is not None:
         say_fitted_evaluation(fitted)
-    planned = plan_evaluation(resolved if fitted is None else fitted.config, genotype, dataset.summary(None))
+    if fitted is None:
+        planned = plan_evaluation(resolved, genotype, dataset.summary(None))
+    else:
+        planned = planned_evaluation(fitted.config, genotype, dataset.summary(None), fitted.estimate)
     if as_json:
         print_json({**planned.as_json(), "budget": None if fitted is None else evaluation_budget_json(fitted)})
         return

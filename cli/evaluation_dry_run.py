@@ -48,6 +48,13 @@ def plan_evaluation(
 ) -> PlannedEvaluation:
     """Time a few steps of the network of `genotype`; ConfigError where it won't fit into memory, unless unchecked."""
     config = fitted_evaluation(config, genotype, dataset) if check else config
+    return planned_evaluation(config, genotype, dataset, time_evaluation(config, genotype, dataset, TIMED_STEPS))
+
+
+def planned_evaluation(
+    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary, estimate: EvaluationEstimate
+) -> PlannedEvaluation:
+    """The plan of an evaluation that was timed already."""
     shape = shape_of(dataset)
     shaped = {"n_classes": shape.n_classes, "in_channels": shape.in_channels, "stem": config.stem}
     return PlannedEvaluation(
@@ -55,7 +62,7 @@ def plan_evaluation(
         dataset=dataset,
         images=images_of_epoch(config, dataset),
         parameters=count_parameters(genotype, cells=config.cells, channels=config.channels, **shaped),
-        estimate=time_evaluation(config, genotype, dataset, TIMED_STEPS),
+        estimate=estimate,
     )
 
 

@@ -65,7 +65,7 @@ def evaluation_json(trained: TrackedEvaluation) -> dict[str, Any]:
         "test_error": result.test_error,
         "best_test_error": result.best_test_error,
         "chosen_epoch": result.chosen_epoch,
-        "cut": None if result.cut is None else f"{result.cut.what} {result.cut.in_words}",
+        "cut": None if result.cut is None else str(result.cut),
         "parameters": result.parameters,
         "seconds": result.seconds,
         "epochs": len(result.history),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from medarts_ops.bench.estimate import TIMED_STEPS
 from medarts_ops.bench.experiment_estimate import ExperimentEstimate, estimate_experiment
 from medarts_ops.cli.options import Places
 from medarts_ops.cli.output import print_facts, print_json, print_line, print_table, progress_console, results_console
@@ -14,10 +15,8 @@ from medarts_ops.experiment import FinishedTraining
 from medarts_ops.quantities import SECONDS_PER_HOUR, byte_size, counted, duration, millions
 
 if TYPE_CHECKING:
+    from medarts_ops.bench.within_budget import FittedExperiment
     from medarts_ops.experiment import ExperimentPlan
-
-TIMED_STEPS = 3
-"""Of each size of network."""
 
 
 def known_trainings(plan: ExperimentPlan, places: Places) -> tuple[str, ...]:
@@ -42,14 +41,22 @@ def known_trainings(plan: ExperimentPlan, places: Places) -> tuple[str, ...]:
     return tuple(found)
 
 
-def print_dry_run(plan: ExperimentPlan, as_json: bool, known: Collection[str] = ()) -> None:
-    """Print what a plan would train and cost; `known` trainings would be taken over from before."""
+def print_dry_run(
+    plan: ExperimentPlan, as_json: bool, known: Collection[str] = (), fitted: FittedExperiment | None = None
+) -> None:
+    """Print what a plan would train and cost; `known` trainings would be taken over from before.
+
+    A plan that was `fitted` to a time was timed for that.
+    """
     console = progress_console()
     for remark in dict.fromkeys(remark for dataset in plan.datasets.values() for remark in dataset.remarks):
         print_line(console, remark)
-    estimate = estimate_experiment(
-        plan, TIMED_STEPS, known=known, on_timing=lambda what: print_line(console, f"timing {what}")
-    )
+    if fitted is None:
+        estimate = estimate_experiment(
+            plan, TIMED_STEPS, known=known, on_timing=lambda what: print_line(console, f"timing {what}")
+        )
+    else:
+        estimate = fitted.timed.estimate(known, fitted.scale)
     if as_json:
         print_json({"estimate": estimate.model_dump(), "plan": plan.model_dump(mode="json")})
     else:

@@ -12,6 +12,7 @@ from medarts_ops.cli.options import Places
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 
 if TYPE_CHECKING:
+    from medarts_ops.bench.within_budget import FittedExperiment
     from medarts_ops.experiment import ExperimentPlan
 
 
@@ -40,12 +41,12 @@ def carry_out(
     from medarts_ops.experiments.side_by_side import with_workers
 
     plan = with_workers(plan, how.workers, open_threads).model_copy(update={"command": given_line()})
-    if how.budget is not None:
-        plan = _within_budget(plan, how.budget)
+    fitted = None if how.budget is None else _within_budget(plan, how.budget)
+    plan = plan if fitted is None else fitted.plan
     if how.dry_run:
         from medarts_ops.cli.experiment_dry_run import known_trainings, print_dry_run
 
-        print_dry_run(plan, as_json, () if how.fresh else known_trainings(plan, places))
+        print_dry_run(plan, as_json, () if how.fresh else known_trainings(plan, places), fitted)
         return
     from medarts_ops.cli.experiment_output import show_experiment
     from medarts_ops.cli.experiment_progress import ExperimentProgress
@@ -70,7 +71,7 @@ def carry_out(
     show_experiment(tracked, places, as_json, as_csv)
 
 
-def _within_budget(plan: ExperimentPlan, seconds: float) -> ExperimentPlan:
+def _within_budget(plan: ExperimentPlan, seconds: float) -> FittedExperiment:
     """The plan fitted to the time, which is said."""
     from medarts_ops.bench.within_budget import experiment_within_budget
     from medarts_ops.cli.budget_output import say_fitted_experiment
@@ -78,4 +79,4 @@ def _within_budget(plan: ExperimentPlan, seconds: float) -> ExperimentPlan:
 
     fitted = experiment_within_budget(plan, seconds, time.monotonic(), lambda what: say(f"timing {what}"))
     say_fitted_experiment(fitted, seconds)
-    return fitted.plan
+    return fitted

@@ -16,7 +16,6 @@ from medarts_ops.cli.ui import print_link
 from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
-    from medarts_ops.bench.within_budget import FittedEvaluation, FittedSearch
     from medarts_ops.tracking.evaluation import TrackedEvaluation
     from medarts_ops.tracking.experiment import TrackedExperiment
     from medarts_ops.tracking.reading.jobs import Job
@@ -65,13 +64,13 @@ def resume_experiment(job: Job, places: Places, board: ProgressBoard) -> Tracked
     )
 
 
-def show_search(found: TrackedSearch, places: Places, as_json: bool, fitted: FittedSearch | None = None) -> None:
-    """A finished search on stdout; `fitted` is how it came to its plan, which JSON says, too."""
+def show_search(found: TrackedSearch, places: Places, as_json: bool) -> None:
+    """A finished search on stdout; JSON says how it came to its plan, too."""
     from medarts_ops.tracking.reading.links import individuals_link
 
     tell_what_waits(places, found.result.search_id, found.waiting)
     if as_json:
-        budget = {} if fitted is None else {"budget": search_budget_json(fitted)}
+        budget = {} if found.fitted is None else {"budget": search_budget_json(found.fitted)}
         output.print_json(output.search_json(found) | budget)
         return
     console = output.results_console()
@@ -85,13 +84,11 @@ def show_search(found: TrackedSearch, places: Places, as_json: bool, fitted: Fit
     print_link(console, "All individuals", link, places)
 
 
-def show_evaluation(
-    trained: TrackedEvaluation, places: Places, as_json: bool, fitted: FittedEvaluation | None = None
-) -> None:
-    """A finished evaluation on stdout; `fitted` as of a search."""
+def show_evaluation(trained: TrackedEvaluation, places: Places, as_json: bool) -> None:
+    """A finished evaluation on stdout, as a search."""
     tell_what_waits(places, trained.name, trained.waiting)
     if as_json:
-        budget = {} if fitted is None else {"budget": evaluation_budget_json(fitted)}
+        budget = {} if trained.fitted is None else {"budget": evaluation_budget_json(trained.fitted)}
         output.print_json(evaluation_output.evaluation_json(trained) | budget)
     else:
         evaluation_output.print_evaluation(output.results_console(), trained, places.named_store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -28,12 +28,6 @@ from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 from medarts_ops.objectives.ranking_warnings import steps_warning
 from medarts_ops.quantities import byte_size
-
-if TYPE_CHECKING:
-    from medarts_ops.bench.within_budget import FittedSearch
-
-PLANNED_STEPS = 3
-"""Timed steps of each stage of a dry run."""
 
 
 @click.command(short_help="Find an architecture.")
@@ -76,12 +70,6 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
     from medarts_ops.cli.budget_output import say_fitted_search
     from medarts_ops.tracking.search import tracked_search
 
-    fitted: list[FittedSearch] = []
-
-    def on_fitted(found: FittedSearch) -> None:
-        say_fitted_search(found)
-        fitted.append(found)
-
     with resumable(places, name), progress_board() as board:
         found = tracked_search(
             config,
@@ -94,10 +82,10 @@ def command(ctx: click.Context, places: Places, *, name: str | None, dry_run: bo
             system_metrics=places.system_metrics,
             observers=(SearchProgress(board),),
             evaluate=evaluate,
-            on_fitted=on_fitted,
+            on_fitted=say_fitted_search,
             began=began,
         )
-    show_search(found, places, as_json, fitted[0] if fitted else None)
+    show_search(found, places, as_json)
 
 
 def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str, Any]:
@@ -115,7 +103,7 @@ def settings_of_evaluations(request: Request, config: SearchConfig) -> dict[str,
 
 def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     """Print what a search would train and cost, and the evaluation after it. Nothing is stored."""
-    from medarts_ops.bench.estimate import drawn_images, search_estimate
+    from medarts_ops.bench.estimate import TIMED_STEPS, drawn_images, search_estimate
     from medarts_ops.bench.within_budget import search_within_budget
     from medarts_ops.cli.bench import estimate_of
     from medarts_ops.cli.bench_tables import print_estimate
@@ -139,7 +127,7 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
         if warning is not None and resolved.dataset.name in OWN_IMAGES:
             say(f"warning: {warning}")
     if fitted is None:
-        estimate = estimate_of(resolved, data, PLANNED_STEPS, lambda what: say(f"timing {what}"))
+        estimate = estimate_of(resolved, data, TIMED_STEPS, lambda what: say(f"timing {what}"))
     else:
         estimate = search_estimate(resolved, drawn_images(data), fitted.times)
     say("timing the evaluation of what it would find")

@@ -64,6 +64,9 @@ class Cut(Value):
         """`ended after 3 of 5 epochs`."""
         return f"ended after {self.epochs} of {counted(self.planned, 'epoch')}"
 
+    def __str__(self) -> str:
+        return f"{self.what} {self.in_words}"
+
 
 class EvaluationResult(Value):
     """A trained genotype: that of the last epoch, or where images were held back for validation of `chosen_epoch`.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from multiprocessing import active_children
+import time
+from collections.abc import Callable
+from multiprocessing import active_children, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -41,6 +43,21 @@ def evaluate_on_two(folder: Path, say: Connection) -> None:
     run_evaluation(
         config, make_genotype("sep_conv_3x3", nodes=2), folder=folder, observers=[DiesWithTheFirstEpoch(say)]
     )
+
+
+def outlived(job: Callable[[Path, Connection], None], folder: Path) -> tuple[int | None, int, float]:
+    """How a driver ended that carried out the job, how many workers it had, and for how many seconds they went on."""
+    context = get_context("spawn")
+    hear, say = context.Pipe(duplex=False)
+    driver = context.Process(target=job, args=(folder, say))
+    driver.start()
+    say.close()
+    workers: list[int] = hear.recv()
+    driver.join()
+    died = time.monotonic()
+    while any(map(is_alive, workers)) and time.monotonic() < died + 60:
+        time.sleep(0.05)
+    return driver.exitcode, len(workers), time.monotonic() - died
 
 
 def is_alive(pid: int) -> bool:

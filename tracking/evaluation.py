@@ -34,7 +34,7 @@ class TrackedEvaluation(NamedTuple):
     """A finished evaluation and where MLflow holds it.
 
     `waiting` is the number of events that the store did not take, because it was away to the end: result and weights
-    are in the evaluation's folder, and `resumed_evaluation` tells them.
+    are in the evaluation's folder, and `resumed_evaluation` tells them. `fitted` is as a search's.
     """
 
     result: EvaluationResult
@@ -42,6 +42,7 @@ class TrackedEvaluation(NamedTuple):
     run_id: str
     experiment_id: str
     waiting: int
+    fitted: FittedEvaluation | None = None
 
 
 def tracked_evaluation(
@@ -97,7 +98,7 @@ def tracked_evaluation(
         recorder = evaluation_recorder(store, folder, pictures=pictures, system_metrics=system_metrics)
         patient = PatientObserver[EvaluationEvent](recorder.observer)
         result = run_evaluation(resolved, genotype, dataset=dataset, folder=folder, observers=(patient, *observers))
-    return finished_evaluation(result, name, recorder, patient.waiting)
+    return finished_evaluation(result, name, recorder, patient.waiting)._replace(fitted=fitted)
 
 
 def finished_evaluation(

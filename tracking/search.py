@@ -39,6 +39,7 @@ class TrackedSearch(NamedTuple):
 
     `waiting` is the number of events that the stores did not take, because one was away to the end: they are in the
     search's journal, `sync_search` tells them, and `run_ids` lacks the individuals that were born meanwhile.
+    `fitted` is how a search that was begun now, with a budget, came to its plan.
     """
 
     result: SearchResult
@@ -47,6 +48,7 @@ class TrackedSearch(NamedTuple):
     run_ids: Mapping[str, str]
     waiting: int
     first_objective: ResolvedObjective
+    fitted: FittedSearch | None = None
 
 
 def tracked_search(
@@ -108,7 +110,7 @@ def tracked_search(
         with _warning_of_what_waits(search_id, patient):
             listeners = (patient, *observers)
             result = run_search(resolved, folder, data=data, proposer=proposer, observers=listeners, evaluate=evaluate)
-    return finished_search(result, recorder, patient.waiting)
+    return finished_search(result, recorder, patient.waiting)._replace(fitted=fitted)
 
 
 def finished_search(result: SearchResult, recorder: SearchRecorder, waiting: int) -> TrackedSearch:

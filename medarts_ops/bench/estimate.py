@@ -23,6 +23,9 @@ from medarts_ops.value import Value
 
 VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
 
+TIMED_STEPS = 3
+"""Of each size of network, for a plan."""
+
 TIMED_IMAGES = 24
 """Images of an evaluation's timed step on a CPU, where time goes by the image: a whole batch may take a minute."""
 

@@ -125,7 +125,7 @@ class TimedPlan:
             taken_over=len(trainings) - len(left),
             training_hours=searching + evaluating,
             hours=elapsed + evaluating / workers,
-            disk_bytes=weights + sum(_image_bytes(each.search_config, self._summary(each.arm)) for each in searches),
+            disk_bytes=weights + sum(self._image_bytes(each.arm, scale) for each in searches),
             arms=tuple(arms.values()),
         )
 
@@ -157,6 +157,12 @@ class TimedPlan:
         seconds = planned_seconds(smaller, drawn, self._searches[key])
         return PlannedSearch(smaller, search_estimate(smaller, drawn, self._searches[key]).hours, seconds)
 
+    def _image_bytes(self, arm: Arm, scale: float) -> int:
+        config, dataset = self.search(arm, scale).config, self._summary(arm)
+        side = _side(dataset, halved=config.dataset.low_resolution)
+        images = sum(_stage_images(stage.images, dataset) for stage in config.stages)
+        return images * side * side * dataset.in_channels
+
     def _summary(self, arm: Arm) -> DatasetSummary:
         return self._plan.datasets[arm.fingerprint]
 
@@ -174,12 +180,6 @@ class TimedPlan:
             self._evaluations[key] = _Timing(timed.step_seconds, macs)
         timing = self._evaluations[key]
         return evaluation_hours(config, images, timing.step_seconds * macs / timing.macs)
-
-
-def _image_bytes(config: ResolvedSearchConfig, dataset: DatasetSummary) -> int:
-    side = _side(dataset, halved=config.dataset.low_resolution)
-    images = sum(_stage_images(stage.images, dataset) for stage in config.stages)
-    return images * side * side * dataset.in_channels
 
 
 def _stage_images(images: float, dataset: DatasetSummary) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from medarts_ops.bench.estimate import (
+    TIMED_STEPS,
     EvaluationEstimate,
     SearchTimes,
     drawn_images,
@@ -34,9 +35,6 @@ from medarts_ops.space.genotype import Genotype
 PLANNED_SHARE = 0.9
 """Of the time for training (ours): steps may take a tenth longer than timed before any epoch ends early."""
 
-TIMED_STEPS = 3
-"""Of each size of network."""
-
 OnTiming = Callable[[str], None]
 Settings = TypeVar("Settings", ResolvedSearchConfig, ResolvedEvaluateConfig)
 
@@ -61,14 +59,19 @@ class FittedEvaluation:
     asked: ResolvedEvaluateConfig
     asked_seconds: float
     config: ResolvedEvaluateConfig
-    seconds: float
+    estimate: EvaluationEstimate
+
+    @property
+    def seconds(self) -> float:
+        """What it takes as it fits."""
+        return SECONDS_PER_HOUR * self.estimate.hours
 
 
 @dataclass(frozen=True)
 class FittedExperiment:
-    """An experiment likewise: all of its arms are made smaller by one factor."""
+    """An experiment likewise: all of its arms are made smaller by one factor. `timed` is the plan as asked for."""
 
-    asked: ExperimentPlan
+    timed: TimedPlan
     asked_seconds: float
     plan: ExperimentPlan
     seconds: float
@@ -135,7 +138,8 @@ def evaluation_within_budget(
 
     scale = _scale(budget.model_copy(update={"prepared": prepared}), seconds_at, "evaluation")
     fitted = _with_budget(smaller_evaluation(config, scale), scale=scale, prepared=prepared)
-    return FittedEvaluation(config, seconds_at(1.0), fitted, seconds_at(scale))
+    estimate = timed.model_copy(update={"hours": seconds_at(scale) / SECONDS_PER_HOUR})
+    return FittedEvaluation(config, seconds_at(1.0), fitted, estimate)
 
 
 def time_evaluation(
@@ -172,7 +176,7 @@ def experiment_within_budget(
     planned = seconds_at(scale)
     stretch = (seconds_left(budget, 0.0) or 0.0) / planned
     arms = tuple(_budgeted(arm, timed, scale, stretch) for arm in plan.arms)
-    return FittedExperiment(plan, seconds_at(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
+    return FittedExperiment(timed, seconds_at(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
 
 
 def _budgeted(arm: Arm, timed: TimedPlan, scale: float, stretch: float) -> Arm:

@@ -35,6 +35,19 @@ def test_a_dry_run_says_what_fits_beside_what_was_asked_for(tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == [], "nothing was stored"
 
 
+def test_a_dry_run_of_a_sweep_times_once_what_it_fits_and_what_that_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", *TINY, "--vary", "weights.lr=0.01,0.02", "--seeds", "0", "--budget", "20m", "--dry-run", "--json"]
+    result = CliRunner().invoke(medarts, [*words, "--set", "stages.0.epochs=100000"])
+    told = json.loads(result.stdout)
+    assert told["plan"]["arms"][0]["search"]["stages"][0]["epochs"] < 100_000
+    assert told["estimate"]["hours"] <= 1 / 3
+    timed = [line for line in result.stderr.splitlines() if line.startswith("timing ")]
+    assert timed and len(timed) == told["estimate"]["searches"] == 2
+
+
 def test_a_dry_run_of_an_evaluation_says_its_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(medarts, [*TRAINED, "--set", "epochs=100000", "--budget", "30m", "--dry-run", "--json"])

@@ -34,6 +34,7 @@ class Trained(NamedTuple):
     run_id: str
     experiment_id: str
     waiting: int
+    fitted: None = None
 
 
 class FakeTracked(ModuleType):

@@ -31,6 +31,7 @@ class Found(NamedTuple):
     run_ids: dict[str, str]
     waiting: int
     first_objective: ResolvedObjective = ResolvedObjective(name="accuracy", direction="maximize")
+    fitted: None = None
 
 
 class FakeTracked(ModuleType):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
-from dying_driver import evaluate_on_two, is_alive
+from dying_driver import evaluate_on_two, outlived
 from factories import make_evaluate_config_tiny, make_genotype
 
 from medarts_ops.config import EvaluateConfig
@@ -102,18 +101,9 @@ def test_how_many_devices_computed_is_recorded_with_each_start(story):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes of others")
 def test_ranks_end_with_a_driver_that_was_killed(tmp_path):
-    context = get_context("spawn")
-    hear, say = context.Pipe(duplex=False)
-    driver = context.Process(target=evaluate_on_two, args=(tmp_path, say))
-    driver.start()
-    say.close()
-    ranks: list[int] = hear.recv()
-    driver.join()
-    died = time.monotonic()
-    while any(map(is_alive, ranks)) and time.monotonic() < died + 60:
-        time.sleep(0.05)
-    assert (driver.exitcode, len(ranks)) == (-signal.SIGKILL, 2)
-    assert time.monotonic() - died < 2
+    ended, ranks, seconds = outlived(evaluate_on_two, tmp_path)
+    assert (ended, ranks) == (-signal.SIGKILL, 2)
+    assert seconds < 2
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class MlflowEvaluationObserver(JobObserver[EvaluationEvent, EvaluationStarted]):
         self._store.log_json(run_id, vocabulary.HISTORY, shapes.history_json(result.history))
         if result.classes is not None:
             self._store.log_json(run_id, vocabulary.CONFUSION, confusion_json(result.classes))
-        cut = {} if result.cut is None else {vocabulary.CUT_TAG: f"{result.cut.what} {result.cut.in_words}"}
+        cut = {} if result.cut is None else {vocabulary.CUT_TAG: str(result.cut)}
         self._store.set_tags(run_id, {vocabulary.NOTE_TAG: _note(result), **cut})
         self._runs.finish(run_id, "FINISHED")
 

@@ -224,8 +224,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         # On the search's run too, whose charts would be empty otherwise; its `hours` is the whole search's.
         self._log_missing(self.run_id, metrics | {"stage_hours": hours}, step=result.index)
         if result.cuts:
-            cuts = [f"{cut.what} {cut.in_words}" for cut in result.cuts]
-            self._store.set_tags(run_id, {vocabulary.CUT_TAG: "\n".join(cuts)})
+            self._store.set_tags(run_id, {vocabulary.CUT_TAG: "\n".join(map(str, result.cuts))})
         if warnings := ranking_warnings(result):
             self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
         best = self.run_id_of(result.best.id) if result.ranked else None
