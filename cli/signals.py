@@ -36,8 +36,14 @@ def heed_signals() -> None:
 
 
 def is_no_interrupt(record: logging.LogRecord) -> bool:
-    """Whether a line is worth showing: libraries log the end that was asked for, with its traceback, and pass it on."""
-    return not record.exc_info or not isinstance(record.exc_info[1], KeyboardInterrupt)
+    """Whether a line is worth showing: libraries log the end that was asked for, with its traceback, and pass it on.
+
+    They also log what fails while they clean up after it (a cursor of a database that is closed already, say).
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is None
 
 
 def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:

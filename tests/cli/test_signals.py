@@ -59,3 +59,14 @@ def test_a_library_that_logs_the_interrupt_is_not_shown_and_what_else_it_logs_is
 
     assert not is_no_interrupt(record(KeyboardInterrupt())) and not is_no_interrupt(record(Terminated()))
     assert is_no_interrupt(record(OSError())) and is_no_interrupt(record(None))
+
+
+def test_what_fails_while_a_library_cleans_up_after_the_interrupt_is_not_shown_either() -> None:
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            [].pop()
+    except IndexError as failure:
+        held = (IndexError, failure, None)
+    assert not is_no_interrupt(logging.LogRecord("pool", logging.ERROR, "", 0, "Error closing cursor", (), held))
