@@ -34,6 +34,8 @@ class RayConfig(Settings):
 
 
 def _may_be_text(given: object) -> object:
+    if isinstance(given, bool):  # which pydantic takes for 1 and 0
+        raise ValueError("allowed is a time, such as 2h, or a number of seconds")
     return seconds_of(given) if isinstance(given, str) else given
 
 
@@ -69,7 +71,7 @@ class BudgetConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _may_be_the_time(cls, given: object) -> object:
-        return {"seconds": given} if isinstance(given, str | int | float) else given
+        return {"seconds": given} if given is None or isinstance(given, str | int | float) else given
 
 
 class RuntimeConfig(Settings):

@@ -51,6 +51,10 @@ def test_no_setting_answers_a_bad_value_in_words_for_programmers(model: Any) -> 
         ),
         ({"proposals": {"space": {"alpha_lr": {"low": 1}}}}, "proposals.space.alpha_lr.high: is missing: give it"),
         ({"dataset": {"test_share": 1}}, "dataset.test_share: allowed is less than 1, got 1"),
+        (
+            {"runtime": {"budget": True}},
+            "runtime.budget.seconds: allowed is a time, such as 2h, or a number of seconds, got True",
+        ),
     ],
 )
 def test_a_bad_value_is_told_with_what_is_allowed(settings: dict[str, Any], said: str) -> None:
@@ -62,6 +66,10 @@ def test_a_name_stands_for_a_strategy_and_for_objectives() -> None:
     assert parsed == SearchConfig()
     alone = parse_config(SearchConfig, {"objectives": "accuracy"})
     assert [each.name for each in alone.objectives] == ["accuracy"]
+
+
+def test_no_budget_is_a_job_without_end() -> None:
+    assert parse_config(SearchConfig, {"runtime": {"budget": None}}) == SearchConfig()
 
 
 def test_a_key_that_looks_like_pydantics_mark_is_an_unknown_setting() -> None:
