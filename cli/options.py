@@ -118,6 +118,11 @@ _CONFIG_OPTIONS = (
         help="Same bits each time on the same GPU, too; slower. A CPU gives them anyway, for equal threads.",
     ),
     noted_option(
+        "--cuda-graphs",
+        metavar="MODE",
+        help="Replay the training step as a CUDA graph: auto, on or off.  [default: auto, on with one CUDA device]",
+    ),
+    noted_option(
         "--executor",
         metavar="NAME",
         help="Where is trained: local, processes or ray.  [default: auto, in as many processes here as workers]",
@@ -163,11 +168,6 @@ search_options = giving(
         "--stack",
         metavar="N",
         help="Individuals trained as one network, or auto.  [default: auto, 1 on a CPU, what fits on a GPU]",
-    ),
-    noted_option(
-        "--cuda-graphs",
-        metavar="MODE",
-        help="Replay the search step as a CUDA graph: auto, on or off.  [default: auto, on with CUDA]",
     ),
 )
 """Options that only a search has, beside those that shape any config."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -11,6 +12,7 @@ from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
 
 CARDS = r"cuda:\d+(,cuda:\d+)*"
 AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
+Graphs = Literal["auto", "on", "off"]
 
 
 class RayConfig(Settings):
@@ -133,7 +135,7 @@ class SearchRuntimeConfig(RuntimeConfig):
     stack: AtATime | Literal["auto"] = setting(
         "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
     )
-    cuda_graphs: Literal["auto", "on", "off"] = setting(
+    cuda_graphs: Graphs = setting(
         "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
     )
 
@@ -142,12 +144,18 @@ class EvaluationRuntimeConfig(RuntimeConfig):
     """What only an evaluation has: one training on several devices."""
 
     added_later = frozenset({"devices"})
+    as_before: ClassVar[Mapping[str, object]] = {"cuda_graphs": "off"}
 
     devices: AtATime = setting(
         1,
         "ours",
         "devices that share each batch of the one training: cards, or processes on a CPU; "
         "batch norm sees each device's images by themselves",
+    )
+    cuda_graphs: Graphs = setting(
+        "auto",
+        "ours",
+        "replay the training step as one CUDA graph; auto: on with one CUDA device, off if deterministic",
     )
 
 
@@ -158,15 +166,22 @@ class ResolvedRuntime(RuntimeConfig):
     amp: Literal["off", "fp16", "bf16"] = resolved(RuntimeConfig, "amp")
     threads: AtATime = resolved(RuntimeConfig, "threads")
 
+    @property
+    def captures(self) -> bool:
+        """Whether steps are CUDA graphs, which searches and evaluations can say."""
+        return getattr(self, "cuda_graphs", "off") == "on"
+
     def side_by_side(self, workers: int) -> ResolvedSearchRuntime:
         """The same for so many trainings at a time."""
-        more = {"workers": workers, "stack": 1, "cuda_graphs": "off"}
+        more = {"workers": workers, "stack": 1, "cuda_graphs": "on" if self.captures else "off"}
         alone = {name: getattr(self, name) for name in ResolvedRuntime.model_fields}
         return ResolvedSearchRuntime.model_validate(alone | more)
 
 
 class ResolvedEvaluationRuntime(ResolvedRuntime, EvaluationRuntimeConfig):
     """An evaluation's."""
+
+    cuda_graphs: Literal["on", "off"] = resolved(EvaluationRuntimeConfig, "cuda_graphs")
 
 
 class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):

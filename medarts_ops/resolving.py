@@ -195,7 +195,7 @@ def resolve_runtime(runtime: EvaluationRuntimeConfig) -> ResolvedEvaluationRunti
             f"({', '.join(map(str, devices))}): allowed are as many; set --devices {len(devices)} "
             "(`medarts resume` takes it, too) or name others by --device"
         )
-    found = _of_machine(runtime, devices, workers=runtime.devices)
+    found = _of_machine(runtime, devices, workers=runtime.devices) | {"cuda_graphs": _graphs(runtime, devices[0])}
     return ResolvedEvaluationRuntime.model_validate(dict(runtime) | found)
 
 
@@ -248,11 +248,16 @@ def _of_machine(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: in
     return {"device": ",".join(map(str, devices)), "amp": amp, "threads": threads}
 
 
-def _graphs(runtime: SearchRuntimeConfig, device: Device) -> str:
-    wish = runtime.cuda_graphs
-    if wish == "auto" and runtime.deterministic:
+def _graphs(runtime: SearchRuntimeConfig | EvaluationRuntimeConfig, device: Device) -> str:
+    wish, together = runtime.cuda_graphs, getattr(runtime, "devices", 1)
+    if wish == "auto" and (runtime.deterministic or together > 1):
         # The deterministic form of an indexed sum sorts and checks its indices, which a capture need not bear.
         return "off"
+    if wish == "on" and together > 1:
+        raise ConfigError(
+            f"runtime.cuda_graphs is 'on' and runtime.devices is {together}: a graph holds no exchange of gradients; "
+            "say auto or off, or take one device"
+        )
     if wish == "on" and device.type != "cuda":
         raise ConfigError(
             f"runtime.cuda_graphs is 'on' and the device is {str(device)!r}: only CUDA has graphs; say auto or off"

@@ -152,6 +152,24 @@ def test_graphs_are_left_out_of_a_deterministic_search_unless_asked_for(monkeypa
     assert search_runtime(workers=1, deterministic=deterministic, cuda_graphs=wish).cuda_graphs == graphs
 
 
+@pytest.mark.parametrize(
+    ("given", "graphs"),
+    [({}, "on"), ({"deterministic": True}, "off"), ({"devices": 2}, "off"), ({"cuda_graphs": "off"}, "off")],
+)
+def test_an_evaluation_on_one_card_is_a_graph(monkeypatch, given, graphs):
+    with_cuda(monkeypatch, (8, 0), count=2)
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    assert resolve_runtime(EvaluationRuntimeConfig(**given)).cuda_graphs == graphs
+
+
+def test_graphs_that_an_evaluation_can_not_have_are_refused(monkeypatch):
+    with_cuda(monkeypatch, (8, 0), count=2)
+    with pytest.raises(ConfigError, match="runtime.devices is 2: a graph holds no exchange of gradients"):
+        resolve_runtime(EvaluationRuntimeConfig(cuda_graphs="on", devices=2))
+    with pytest.raises(ConfigError, match="only CUDA has graphs"):
+        resolve_runtime(EvaluationRuntimeConfig(cuda_graphs="on", device="cpu"))
+
+
 def test_every_auto_is_a_number_once_a_search_starts(monkeypatch):
     monkeypatch.setattr(at_a_time, "available_cores", lambda: 2)
     config, data = resolve_search_config(asked(runtime={"device": "cpu"}))

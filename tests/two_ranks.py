@@ -47,7 +47,7 @@ def weights_after_a_step(genotype: Genotype, ranks: Ranks) -> dict[str, torch.Te
     batches = torch.arange(59).split(32)
     for indices, own, share, is_last in accumulated(batches, 2, training._counts, ranks):
         batch = training._train.augmented(indices, training._augmentation, training._augment_stream, own)
-        training.step(batch, 0.0, share, is_last=is_last)
+        training.step(batch, share=share, is_last=is_last)
     return {name: weight.detach().clone() for name, weight in training.network.named_parameters()}
 
 

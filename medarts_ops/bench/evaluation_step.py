@@ -94,8 +94,9 @@ def training_step(config: ResolvedEvaluateConfig, genotype: Genotype, size: Imag
     every = config.model_copy(update={"images": None, "validation_share": 0.0})  # there are but few
     training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()
+    training.set_epoch(config.epochs - 1)
     batch = made_up_batch(config.batch, size, runtime, seed=0)
-    return StepParts(lambda: training.step(batch, config.drop_path, is_last=False), training.update)
+    return StepParts(lambda: training.iterate(batch, is_last=False), training.update)
 
 
 def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:

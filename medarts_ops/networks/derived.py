@@ -5,7 +5,7 @@ Behind the stem `imagenet` it is DARTS's NetworkImageNet, for larger pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -59,12 +59,13 @@ def _conv_norm(in_channels: int, out_channels: int, *, stride: int) -> tuple[nn.
     return convolution, nn.BatchNorm2d(out_channels)
 
 
-def drop_path(images: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
-    """Zero whole images of a batch with `probability` in [0, 1) and rescale the rest; never in place (DARTS)."""
-    keep = 1.0 - probability
-    shape = (images.shape[0], 1, 1, 1)
-    kept = torch.rand(shape, device=images.device, generator=generator) < keep
-    return images * (kept.to(images.dtype) / keep)
+def path_factors(draws: Tensor, keep: Tensor | float, dtype: torch.dtype) -> Tensor:
+    """What drop path multiplies images by: 1/keep with a probability of `keep` in (0, 1], else 0 (DARTS).
+
+    `draws [path, image]` are uniform in [0, 1). Where all is kept all factors are exactly 1.
+    """
+    kept = (draws < keep).to(torch.promote_types(dtype, torch.float32))
+    return (kept / keep).to(dtype)
 
 
 class DerivedCell(nn.Module):
@@ -86,18 +87,25 @@ class DerivedCell(nn.Module):
             for name, source in genotype.edges(kind)
         )
 
-    def forward(
-        self, before_previous: Tensor, previous: Tensor, probability: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """Two inputs after their ReLU → [image, concat · channel, height, width]; drop path on all but identities."""
+    @property
+    def n_paths(self) -> int:
+        """How many operations drop path may drop: all but identities (DARTS)."""
+        return sum(not isinstance(operation, nn.Identity) for operation in self.operations)
+
+    def forward(self, before_previous: Tensor, previous: Tensor, factors: Iterator[Tensor] | None = None) -> Tensor:
+        """Two inputs after their ReLU → [image, concat · channel, height, width].
+
+        Of `factors`, each [image, 1, 1, 1], each operation but identities takes the next, which drops its images or
+        scales them.
+        """
         states = [self.preprocess0.after_relu(before_previous), self.preprocess1.after_relu(previous)]
         activated: dict[int, Tensor] = {}
         for first in range(0, len(self.operations), EDGES_PER_NODE):
             node: Tensor | None = None
             for position in range(first, first + EDGES_PER_NODE):
                 term = self._term(position, states, activated)
-                if probability > 0 and not isinstance(self.operations[position], nn.Identity):
-                    term = drop_path(term, probability, generator)
+                if factors is not None and not isinstance(self.operations[position], nn.Identity):
+                    term = term * next(factors).to(term.dtype)  # never in place (DARTS)
                 node = term if node is None else node + term
             assert node is not None
             states.append(node)
@@ -156,8 +164,9 @@ def quarters(images: Tensor) -> Tensor:
 class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
-    `least_batch` is the number of images that a training step needs, `reads_all` whether each weight has a part in its
-    loss: a published genotype may leave an input, or a node, unread.
+    `least_batch` is the number of images that a training step needs, `n_paths` that of the paths which drop path may
+    drop, `reads_all` whether each weight has a part in the loss: a published genotype may leave an input, or a node,
+    unread.
     """
 
     def __init__(
@@ -182,23 +191,23 @@ class DerivedNetwork(nn.Module):
         if self.auxiliary_after is not None:
             self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes, stem)
         self.reads_all = all(place.reads_all for place in made)
+        self.n_paths = sum(cell.n_paths for cell in made)
         self.least_batch = least_batch(auxiliary=auxiliary, stem=stem)
         self.classifier = nn.Linear(widths[-1], n_classes)
 
-    def forward(
-        self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, paths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Logits [image, class] of `images` by the classifier and, while training, by the auxiliary head.
 
-        Drop paths have `drop_probability` as it is given (0 outside of training); `generator` is on the images' device.
+        `paths [path, image]` of `path_factors` drop paths; none are dropped without.
         """
+        factors = None if paths is None else iter(paths[:, :, None, None, None].unbind())
         auxiliary: Tensor | None = None
         first, second = self.stem(images)
         before_previous = torch.relu_(first)
         previous = before_previous if second is first else torch.relu_(second)
         last = len(self.cells) - 1
         for index, cell in enumerate(self.cells):
-            output = cell(before_previous, previous, drop_probability, generator)
+            output = cell(before_previous, previous, factors)
             # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
             before_previous, previous = previous, output if index == last else torch.relu_(output)
             if index == self.auxiliary_after and self.training:

@@ -77,7 +77,7 @@ class Member:
             fused=fused,
         )
         # Set here, since SGD would look at the value of a tensor that it is given, and wait for the device.
-        self._weights_optimizer.param_groups[0]["lr"] = runtime.rate(hyper.weights_lr)
+        self._weights_optimizer.param_groups[0]["lr"] = runtime.number(hyper.weights_lr)
         for weight, buffer in zip(self._weights, buffers, strict=True):
             self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
         alpha_lr = hyper.alpha_lr * task.stage.alpha_rate

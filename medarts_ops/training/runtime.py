@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medarts_ops.config_runtime import ResolvedRuntime, ResolvedSearchRuntime
+from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.errors import ConfigError
 from medarts_ops.provenance import nvidia_driver_version
 from medarts_ops.training.ranks import ALONE, Ranks
@@ -129,7 +129,7 @@ class Runtime:
             channels_last=config.channels_last,
             threads=config.threads,
             tf32=config.tf32,
-            cuda_graphs=isinstance(config, ResolvedSearchRuntime) and config.cuda_graphs == "on",
+            cuda_graphs=config.captures,
             deterministic=config.deterministic,
             ranks=ranks,
         )
@@ -167,8 +167,8 @@ class Runtime:
         """
         return self.device.type == "cuda" or self.amp_type is not torch.float16
 
-    def rate(self, value: float) -> float | Tensor:
-        """A learning rate as an optimizer wants it: a captured step reads it from the device."""
+    def number(self, value: float) -> float | Tensor:
+        """A number that changes from epoch to epoch, as a learning rate: a captured step reads it from the device."""
         return torch.tensor(value, device=self.device) if self.cuda_graphs else value
 
     def captured(self, step: StaticStep) -> StaticStep:

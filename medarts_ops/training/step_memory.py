@@ -93,10 +93,10 @@ def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape:
             auxiliary=config.auxiliary.weight > 0,
             stem=config.stem,
         )
-    draws = torch.Generator()
 
     def run(batch: int) -> None:
-        network(_meta_images(shape, dtype, batch), config.drop_path, draws)
+        paths = torch.empty(network.n_paths, batch, dtype=dtype, device="meta") if config.drop_path > 0 else None
+        network(_meta_images(shape, dtype, batch), paths)
 
     return _memory(network, run, config.batch, shape, dtype)
 

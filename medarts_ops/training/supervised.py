@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import IO, Any
 
 import torch
@@ -19,7 +20,7 @@ from medarts_ops.data.evaluation_images import with_validation
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
-from medarts_ops.networks.derived import DerivedNetwork, least_batch
+from medarts_ops.networks.derived import DerivedNetwork, least_batch, path_factors
 from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
@@ -65,6 +66,9 @@ class SupervisedTraining:
             )
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
+        # Numbers that change from epoch to epoch stay where a captured step reads them.
+        self._lr = runtime.number(config.weights.lr)
+        self._kept, self._drops = torch.ones((), device=runtime.device), False
         self._optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.weights.lr,
@@ -91,6 +95,8 @@ class SupervisedTraining:
         self._augment_stream = runtime.generator(_seed(config, Stream.AUGMENTATION))
         self._drop_stream = runtime.generator(_seed(config, Stream.DROP_PATH))
         self._streams = (self._order, self._augment_stream, self._drop_stream)
+        self._captured = {last: runtime.captured(partial(self._step_of_tensors, last)) for last in (False, True)}
+        self._captured_logits = runtime.captured(lambda images: (self.network(images)[0],))
         self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
@@ -100,10 +106,8 @@ class SupervisedTraining:
             TrainingDiverged: a loss became NaN or infinite.
         """
         started = time.perf_counter()
-        config, lr = self._config, self._rate(epoch)
-        self._optimizer.param_groups[0]["lr"] = lr
-        # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
-        drop = config.drop_path * epoch / config.epochs
+        config = self._config
+        lr, drop = self.set_epoch(epoch)
         self.network.train()
         if self._ranks.rank > 0:  # drop paths of its own, which no checkpoint has to keep
             self._drop_stream.manual_seed(integer_seed(config.seed, epoch, self._ranks.rank, Stream.DROP_PATH))
@@ -112,7 +116,7 @@ class SupervisedTraining:
         batches = batch_order(len(self._train), config.batch, self._order, least)
         for indices, own, share, is_last in accumulated(batches, config.accumulate, self._counts, self._ranks):
             batch = self._train.augmented(indices, self._augmentation, self._augment_stream, own)
-            loss, right = self.step(batch, drop, share, is_last=is_last)
+            loss, right = self.iterate(batch, share, is_last=is_last)
             loss_sum += loss * len(batch.labels)
             correct += right
         trained = time.perf_counter()
@@ -138,9 +142,22 @@ class SupervisedTraining:
             self._validation.keep_if_best(self.history, self.network)
         return record
 
+    def set_epoch(self, epoch: int) -> tuple[float, float]:
+        """Set, and return, the learning rate and the probability of drop path that an epoch, from 0, has."""
+        config, lr = self._config, self._rate(epoch)
+        # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
+        drop = config.drop_path * epoch / config.epochs
+        if isinstance(self._lr, Tensor):
+            self._lr.fill_(lr)
+        else:
+            self._lr = lr
+        self._optimizer.param_groups[0]["lr"] = self._lr  # a checkpoint may have brought another
+        self._kept.fill_(1 - drop)
+        self._drops = drop > 0
+        return lr, drop
+
     def _logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network(images)[0]
-        return logits
+        return self._captured_logits(images)[0].clone()  # which the next replay would overwrite
 
     def _measured(self) -> Tensor:
         """Sums over this process's part of the images that measure an epoch, on the device, the loss's first."""
@@ -181,15 +198,42 @@ class SupervisedTraining:
         falling = SCHEDULES[weights.schedule](weights.lr, weights.lr_min, epoch, config.epochs)
         return warmed_up(falling, weights.lr, epoch, config.warmup_epochs)
 
-    def step(self, batch: Batch, drop: float, share: float = 1.0, *, is_last: bool = True) -> tuple[Tensor, Tensor]:
+    def iterate(self, batch: Batch, share: float = 1.0, *, is_last: bool = True) -> tuple[Tensor, Tensor]:
+        """`step` with paths drawn, as a CUDA graph where the runtime uses them; its results are good until the next."""
+        device = self._runtime.device
+        tensors = (batch.images, batch.labels, *self._draws(len(batch.labels)))
+        loss, right = self._captured[is_last](*tensors, torch.full((), share, dtype=torch.float64, device=device))
+        return loss, right
+
+    def _draws(self, n_images: int) -> tuple[Tensor, ...]:
+        """What drop path draws, if it has any, [path, image]; outside of the step, whose graph would repeat it."""
+        if self._config.drop_path == 0:
+            return ()
+        shape, device = (self.network.n_paths, n_images), self._runtime.device
+        if not self._drops:  # as in the first epoch, which draws nothing
+            return (torch.zeros(shape, device=device),)
+        return (torch.rand(shape, device=device, generator=self._drop_stream),)
+
+    def _step_of_tensors(
+        self, is_last: bool, images: Tensor, labels: Tensor, *draws_and_share: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        *draws, share = draws_and_share
+        return self.step(Batch(images, labels), draws[0] if draws else None, share, is_last=is_last)
+
+    def step(
+        self, batch: Batch, draws: Tensor | None = None, share: Tensor | float = 1.0, *, is_last: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """A step of the weights, or the `share` of one that a batch has: its last batch steps them.
 
-        Returns the classifier's mean loss and its hits, without waiting for the device.
+        `draws [path, image]` are drop path's, if it has any. Returns the classifier's mean loss and its hits, without
+        waiting for the device.
         """
         smoothing, weight = self._config.label_smoothing, self._class_weights
+        dtype = self._runtime.amp_type or batch.images.dtype
+        paths = None if draws is None else path_factors(draws, self._kept, dtype)
         with self._ranks.exchange(self._joined, now=is_last):
             with self._runtime.autocast():
-                logits, auxiliary = self._joined(batch.images, drop, self._drop_stream)
+                logits, auxiliary = self._joined(batch.images, paths)
                 main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
                 if auxiliary is not None:
                     of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)
@@ -200,9 +244,9 @@ class SupervisedTraining:
         return main.detach().float(), hits(logits, batch.labels)
 
     def update(self) -> None:
-        """The weights stepped by the gradients that batches left, which are gone afterwards."""
+        """The weights stepped by the gradients that batches left, which are gone, or zero, afterwards."""
         clipped_update(self._optimizer, self._scaler, self._config.weights.grad_clip)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=not self._runtime.cuda_graphs)  # which two graphs of a step share
 
     def state(self) -> dict[str, Any]:
         # Only where there is something to keep: checkpoints of earlier releases have no such part.

@@ -16,7 +16,7 @@ from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import AuxiliaryConfig, ResolvedEvaluateConfig
 from medarts_ops.config_runtime import ResolvedEvaluationRuntime
-from medarts_ops.networks.derived import DerivedNetwork
+from medarts_ops.networks.derived import DerivedNetwork, path_factors
 from medarts_ops.space.zoo import zoo_genotype
 
 RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
@@ -31,8 +31,10 @@ def test_the_derived_network_equals_the_original_s_way_of_running_it(name, drop)
     theirs = ReferenceDerivedNetwork(copy.deepcopy(ours))
     images, labels = torch.randn(6, 3, 9, 9, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 2])
     gradients = []
-    for network in (ours, theirs):
-        logits, auxiliary = network(images, drop, torch.Generator().manual_seed(1))
+    draws = torch.rand(ours.n_paths, len(images), generator=torch.Generator().manual_seed(1))
+    paths = path_factors(draws, 1 - drop, images.dtype) if drop else None
+    for network, words in ((ours, (paths,)), (theirs, (drop, torch.Generator().manual_seed(1)))):
+        logits, auxiliary = network(images, *words)
         loss = F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
         gradients.append([logits, auxiliary, *torch.autograd.grad(loss, list(network.parameters()))])
     for got, expected in zip(*gradients, strict=True):

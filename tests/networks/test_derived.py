@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
-from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, drop_path, least_batch, quarters
+from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, least_batch, path_factors, quarters
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
 
@@ -91,7 +91,8 @@ def test_auxiliary_head_of_100_classes_adds_69210_parameters():
 def test_published_genotypes_back_propagate_with_drop_path(name, auxiliary):
     torch.manual_seed(0)
     network = DerivedNetwork(zoo()[name].genotype, cells=3, channels=4, n_classes=3, in_channels=3, auxiliary=auxiliary)
-    logits, side = network(torch.randn(4, 3, 9, 9), 0.3)
+    paths = path_factors(torch.rand(network.n_paths, 4), 0.7, torch.float32)
+    logits, side = network(torch.randn(4, 3, 9, 9), paths)
     assert (side is not None) == auxiliary
     loss = F.cross_entropy(logits, torch.tensor([0, 1, 2, 0]))
     if side is not None:
@@ -126,12 +127,16 @@ def test_quarters_are_what_adaptive_pooling_gives(sides):
     assert torch.allclose(quarters(images), F.adaptive_avg_pool2d(images, 2), rtol=1e-14)
 
 
-def test_drop_path_keeps_the_mean_and_leaves_its_input_alone():
-    images = torch.ones(4000, 2, 1, 1)
-    dropped = drop_path(images, 0.25, torch.Generator().manual_seed(0))
-    assert torch.equal(images, torch.ones_like(images))
-    assert dropped.mean().item() == pytest.approx(1.0, abs=0.03)
-    assert sorted(set(dropped.flatten().tolist())) == pytest.approx([0.0, 4 / 3])
+@pytest.mark.parametrize("keep", [0.75, torch.tensor(0.75)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_drop_path_keeps_the_mean(keep, dtype):
+    factors = path_factors(torch.rand(2, 4000, generator=torch.Generator().manual_seed(0)), keep, dtype)
+    assert factors.dtype == dtype and factors.double().mean().item() == pytest.approx(1.0, abs=0.03)
+    assert set(factors.flatten().tolist()) == {0.0, torch.tensor(4 / 3, dtype=dtype).item()}
+
+
+def test_where_nothing_is_dropped_images_keep_their_bits():
+    assert torch.equal(path_factors(torch.zeros(3, 5), torch.ones(()), torch.float32), torch.ones(3, 5))
 
 
 def test_an_identity_is_never_dropped():
@@ -141,7 +146,8 @@ def test_an_identity_is_never_dropped():
     images = torch.randn(8, 1, 8, 8)
     before, previous = network.stem(images)
     cell = network.cells[0]
-    torch.testing.assert_close(cell(before, previous, 0.9, None), cell(before, previous, 0.0, None))
+    assert cell.n_paths == 0
+    torch.testing.assert_close(cell(before, previous, iter(())), cell(before, previous))
 
 
 def test_fewer_than_three_cells_are_refused():

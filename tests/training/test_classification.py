@@ -98,10 +98,10 @@ def test_the_loss_of_a_step_is_weighed_by_class_and_divided_by_the_weights(amp):
     batch = training._train.plain(torch.arange(32))
     training.network.train()
     with runtime.autocast():
-        logits = training.network(batch.images, 0.0, training._drop_stream)[0].detach().float()
+        logits = training.network(batch.images)[0].detach().float()
     labels = dataset.train.labels
     weights = torch.tensor(len(labels) / (10 * np.bincount(labels)))[batch.labels]
     losses = -logits.double().log_softmax(1)[torch.arange(32), batch.labels]
-    loss, _ = training.step(batch, 0.0)
+    loss, _ = training.step(batch)
     assert float(loss) == pytest.approx(float((weights * losses).sum() / weights.sum()), rel=1e-4)
     assert float(loss) != pytest.approx(float(losses.mean()), rel=1e-6)

@@ -40,7 +40,7 @@ class Listener:
 def test_one_that_breaks_off_says_why_in_a_line_and_goes_on_when_that_is_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
-    def step(self: SupervisedTraining, *batch: object, is_last: bool) -> object:
+    def step(self: SupervisedTraining, *batch: object, **more: object) -> object:
         raise error
 
     listener = Listener()

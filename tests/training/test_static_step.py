@@ -1,5 +1,6 @@
-"""What a CUDA graph asks of the search step, shown without a GPU: static shapes, one device, no waiting.
+"""What a CUDA graph asks of the steps of a search and of an evaluation, shown without a GPU.
 
+Static shapes, one device, and no waiting.
 Tensors of torch's meta device have a shape and no values: an operation that mixes devices, or a look at a value (which
 on a GPU would wait for it), is an error. Optimizers know no meta device: they step torch's fake tensors, which say that
 they are on a GPU and have no values either, but which nothing can be propagated back through where there is none.
@@ -14,14 +15,15 @@ from typing import Any
 
 import pytest
 import torch
-from factories import make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_genotype, make_search_config_tiny
 from made_up_strategy import NAME, registered_strategy
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import AuxiliaryConfig, SearchConfig
 from medarts_ops.data.batches import Batch
+from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.networks import separable
 from medarts_ops.populations import random_individual
@@ -33,6 +35,7 @@ from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.member import Member
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import EAGER_STEPS, CapturedStep, Runtime
+from medarts_ops.training.supervised import SupervisedTraining
 
 TINY = make_search_config_tiny()
 DATA = prepare_search_data(TINY).stages[0]
@@ -96,6 +99,7 @@ def device_without_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
     # What steps them is shown by fake tensors, below.
     monkeypatch.setattr(Member, "step_alpha", lambda self, gradients, *, scaled: None)
     monkeypatch.setattr(Member, "step_weights", lambda self, gradients: None)
+    monkeypatch.setattr(SupervisedTraining, "update", lambda self: None)
     cpu = Runtime.from_config(TINY.runtime)
     yield replace(cpu, device=torch.device("meta"), cuda_graphs=True)
     separable._places.cache_clear()
@@ -110,6 +114,24 @@ def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values
         losses, right, alpha_losses = training.step(*given)
     assert len(calls.seen) > 1000 and calls.moves == []
     assert {each.device.type for each in (losses, right, alpha_losses)} == {"meta"}
+
+
+def evaluation_of(runtime: Runtime, **changes: Any) -> SupervisedTraining:
+    """Training with all that a step may have: paths to drop, an auxiliary head, weighed classes, smoothed labels."""
+    everything = {"auxiliary": AuxiliaryConfig(), "drop_path": 0.3, "class_weights": "balanced", "label_smoothing": 0.1}
+    config = make_evaluate_config_tiny().model_copy(update=everything | {"images": 60, "epochs": 3} | changes)
+    return SupervisedTraining(make_genotype(nodes=2), config, load_dataset(config.dataset), runtime)
+
+
+def test_a_step_of_an_evaluation_stays_on_its_device_and_never_waits_for_it(device_without_values):
+    training = evaluation_of(device_without_values)
+    training.network.train()
+    (images, labels), _ = ((each.images[0], each.labels[0]) for each in batches(1, "meta"))
+    draws, share = torch.zeros(training.network.n_paths, 4, device="meta"), torch.zeros((), device="meta")
+    with Calls() as calls, torch.autograd.set_multithreading_enabled(False):
+        loss, right = training.step(Batch(images, labels), draws, share)
+    assert len(calls.seen) > 200 and calls.moves == []
+    assert {loss.device.type, right.device.type} == {"meta"}
 
 
 @pytest.fixture
@@ -182,6 +204,63 @@ def test_every_step_runs_the_same_operations_on_the_same_shapes(name, order, sid
             training.step(*given)
         runs.append(calls.seen)
     assert runs[0] == runs[1]
+
+
+def test_every_step_of_an_evaluation_runs_the_same_operations_whatever_its_epoch():
+    training = evaluation_of(Runtime.from_config(TINY.runtime))
+    training.network.train()
+    (images, labels), _ = ((each.images[0], each.labels[0]) for each in batches(1, "cpu"))
+    runs = []
+    for epoch in (0, 0, 1, 2):
+        training.set_epoch(epoch)
+        (draws,) = training._draws(4)
+        with Calls() as calls, torch.autograd.set_multithreading_enabled(False):
+            training.step(Batch(images, labels), draws, torch.ones(()))
+        runs.append(calls.seen)
+    assert runs[1] == runs[2] == runs[3]  # the first makes the momentum
+
+
+class RunAgain:
+    """A stand-in for a graph's replay: the step again, on the tensors that the graph reads."""
+
+    def __init__(self, step: Callable[..., tuple[Tensor, ...]]) -> None:
+        self._step, self.steps = step, 0
+        self._places: dict[tuple[torch.Size, ...], tuple[list[Tensor], tuple[Tensor, ...]]] = {}
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        self.steps += 1
+        shapes = tuple(each.shape for each in tensors)
+        if shapes not in self._places:
+            inputs = [each.clone() for each in tensors]
+            self._places[shapes] = inputs, self._step(*inputs)
+            return self._places[shapes][1]
+        inputs, outputs = self._places[shapes]
+        for mine, given in zip(inputs, tensors, strict=True):
+            mine.copy_(given)
+        for mine, found in zip(outputs, self._step(*inputs), strict=True):
+            mine.copy_(found)
+        return outputs
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("validation_share", [0.0, 0.2])
+def test_an_evaluation_whose_step_is_a_graph_comes_to_the_same_numbers(monkeypatch, accumulate, validation_share):
+    plain = Runtime.from_config(TINY.runtime)
+    changes = {"accumulate": accumulate, "validation_share": validation_share, "batch": 16}
+    expected = evaluation_of(plain, **changes)
+    captured: list[RunAgain] = []
+    monkeypatch.setattr(Runtime, "captured", lambda self, step: captured.append(RunAgain(step)) or captured[-1])
+    found = evaluation_of(replace(plain, cuda_graphs=True), **changes)
+    for epoch in range(3):
+        for training in (expected, found):
+            training.run_epoch(epoch)
+    told = [
+        [each.model_dump(exclude={"seconds", "images_per_second"}) for each in training.history]
+        for training in (expected, found)
+    ]
+    assert told[0] == told[1]
+    assert torch.equal(expected.test_logits(), found.test_logits())
+    assert all(each.steps > 2 for each in captured if accumulate == 2 or each is not captured[0])
 
 
 class FakeGraph:

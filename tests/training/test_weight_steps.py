@@ -103,10 +103,10 @@ def batch_of(first: int, last: int) -> Batch:
 def test_accumulated_batches_step_as_the_whole_batch_does():
     whole, parted, other = (training(label_smoothing=0.1) for _ in range(3))
     for _ in range(2):  # the second step begins without the gradients of the first, and has momentum
-        whole.step(batch_of(0, 6), 0.0)
-        parted.step(batch_of(0, 4), 0.0, 4 / 6, is_last=False)
-        parted.step(batch_of(4, 6), 0.0, 2 / 6)
-        other.step(batch_of(0, 4), 0.0)
+        whole.step(batch_of(0, 6))
+        parted.step(batch_of(0, 4), share=4 / 6, is_last=False)
+        parted.step(batch_of(4, 6), share=2 / 6)
+        other.step(batch_of(0, 4))
     weights = [list(each.network.parameters()) for each in (whole, parted, other)]
     for ours, theirs in zip(*weights[:2], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
@@ -133,7 +133,7 @@ def test_label_smoothing_spreads_a_share_of_the_target_over_all_classes():
     batch = batch_of(0, 6)
     logits = copy.deepcopy(smoothed.network)(batch.images)[0].log_softmax(dim=1)
     target = 0.9 * F.one_hot(batch.labels, 10) + 0.1 / 10
-    loss, _ = smoothed.step(batch, 0.0)
+    loss, _ = smoothed.step(batch)
     assert loss.item() == pytest.approx(-(target * logits).sum(dim=1).mean().item(), rel=1e-6)
 
 
