@@ -65,7 +65,10 @@ def test_images_in_a_folder_whose_path_is_no_utf_8_are_refused(here: Path) -> No
         ("n" * 300, "which is no folder"),
     ],
 )
-def test_a_name_that_no_folder_can_have_is_refused(data: str, message: str) -> None:
+def test_a_name_that_no_folder_can_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     refused = invoke("search", "--dataset", "folder", "--data", data, "--cache", "~nobody-of-that-name")
     assert_refused(refused, 1 if data else 2, message)
 

@@ -23,7 +23,10 @@ def offered(*words: str) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", ["show", "evaluate", "export", "report", "resume", "delete", "compare"])
-def test_jobs_of_a_local_store_are_offered_and_below_a_search_its_parts(stored: Any, verb: str) -> None:
+def test_jobs_of_a_local_store_are_offered_and_below_a_search_its_parts(
+    stored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     place = (verb, "--tracking-uri", stored.uri)
     assert offered(*place, "") == ["evaluate-test", "search-told"]
     assert offered(*place, "se") == ["search-told"]

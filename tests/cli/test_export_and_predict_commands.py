@@ -245,7 +245,10 @@ def test_a_model_in_the_registry_takes_photos_of_any_size_and_answers_as_predict
     assert "mlflow.pyfunc.load_model('models:/digits@champion')" in shown.stdout
 
 
-def test_an_evaluation_without_a_logged_model_can_not_be_registered(tmp_path: Path, template_database: Path) -> None:
+def test_an_evaluation_without_a_logged_model_can_not_be_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template_database: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     shutil.copy(template_database, tmp_path / "mlflow.db")
     observer = MlflowEvaluationObserver(open_store(f"sqlite:///{tmp_path}/mlflow.db"), "alone", parent_run_id=None)
     for event in make_evaluation_events():
