@@ -29,7 +29,7 @@ from medarts_ops.strategies.skip_repair import read_genotype
 from medarts_ops.strategies.strategy import AlphaStep, StagePlace, Strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.weight_steps import SCHEDULES, clipped_update
+from medarts_ops.training.weight_steps import SCHEDULES, clipped_update, set_rate
 
 
 class EpochSums(NamedTuple):
@@ -77,7 +77,7 @@ class Member:
             fused=fused,
         )
         # Set here, since SGD would look at the value of a tensor that it is given, and wait for the device.
-        self._weights_optimizer.param_groups[0]["lr"] = runtime.number(hyper.weights_lr)
+        self._weights_optimizer.param_groups[0]["lr"] = runtime.rate(hyper.weights_lr)
         for weight, buffer in zip(self._weights, buffers, strict=True):
             self._weights_optimizer.state[weight]["momentum_buffer"] = buffer
         alpha_lr = hyper.alpha_lr * task.stage.alpha_rate
@@ -104,11 +104,7 @@ class Member:
         return SCHEDULES[weights.schedule](lr, min(weights.lr_min, lr), epoch, self._task.stage.epochs)
 
     def set_rate(self, value: float) -> None:
-        group = self._weights_optimizer.param_groups[0]
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(value)  # a captured step reads it where it is
-        else:
-            group["lr"] = value
+        set_rate(self._weights_optimizer, value)
 
     def draws(self) -> tuple[Tensor, ...]:
         """What a forward pass of this member needs that is random: noise of both kinds of cell, a seed of dropout."""

@@ -167,8 +167,8 @@ class Runtime:
         """
         return self.device.type == "cuda" or self.amp_type is not torch.float16
 
-    def number(self, value: float) -> float | Tensor:
-        """A number that changes from epoch to epoch, as a learning rate: a captured step reads it from the device."""
+    def rate(self, value: float) -> float | Tensor:
+        """A learning rate as an optimizer wants it: a captured step reads it from the device."""
         return torch.tensor(value, device=self.device) if self.cuda_graphs else value
 
     def captured(self, step: StaticStep) -> StaticStep:

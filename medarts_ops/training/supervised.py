@@ -28,7 +28,7 @@ from medarts_ops.training.classification import balanced_class_weights
 from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.validation import Validation
-from medarts_ops.training.weight_steps import SCHEDULES, accumulated, clipped_update, warmed_up
+from medarts_ops.training.weight_steps import SCHEDULES, accumulated, clipped_update, set_rate, warmed_up
 
 
 def check_network(config: ResolvedEvaluateConfig, resolution: tuple[int, int], devices: int = 1) -> None:
@@ -66,8 +66,7 @@ class SupervisedTraining:
             )
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
-        # Numbers that change from epoch to epoch stay where a captured step reads them.
-        self._lr = runtime.number(config.weights.lr)
+        # How probably a path is kept stays where a captured step reads it.
         self._kept, self._drops = torch.ones((), device=runtime.device), False
         self._optimizer = torch.optim.SGD(
             self.network.parameters(),
@@ -76,6 +75,7 @@ class SupervisedTraining:
             weight_decay=config.weights.weight_decay,
             fused=runtime.fused_optimizers(),
         )
+        self._place_rate()
         self._scaler = runtime.gradient_scaler()
         train, held_back = with_validation(dataset, config)
         self.statistics = channel_statistics(train.images)
@@ -147,11 +147,7 @@ class SupervisedTraining:
         config, lr = self._config, self._rate(epoch)
         # Rises linearly from 0, as DARTS writes it: the last epoch has not quite the full probability.
         drop = config.drop_path * epoch / config.epochs
-        if isinstance(self._lr, Tensor):
-            self._lr.fill_(lr)
-        else:
-            self._lr = lr
-        self._optimizer.param_groups[0]["lr"] = self._lr  # a checkpoint may have brought another
+        set_rate(self._optimizer, lr)
         self._kept.fill_(1 - drop)
         self._drops = drop > 0
         return lr, drop
@@ -192,6 +188,9 @@ class SupervisedTraining:
 
     def _placed(self, part: LabelledImages) -> PlacedImages:
         return PlacedImages.place(part.images, part.labels, *self.statistics, self._runtime)
+
+    def _place_rate(self) -> None:
+        self._optimizer.param_groups[0]["lr"] = self._runtime.rate(self._config.weights.lr)
 
     def _rate(self, epoch: int) -> float:
         config, weights = self._config, self._config.weights
@@ -264,6 +263,7 @@ class SupervisedTraining:
             self._validation.load_state(state["chosen"])
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._place_rate()  # of another runtime it may be a number, or elsewhere
         self._scaler.load_state_dict(state["scaler"])
         for stream, held in zip(self._streams, state["streams"], strict=True):
             stream.set_state(held.cpu())

@@ -58,6 +58,15 @@ def accumulated(batches: Sequence[Tensor], per_step: int, counts: Tensor, ranks:
             yield StepPart(indices, own, share, number + 1 == len(group))
 
 
+def set_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all weights; one on the device stays where it is, where a captured step reads it."""
+    group = optimizer.param_groups[0]
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(value)
+    else:
+        group["lr"] = value
+
+
 def clipped_update(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, grad_clip: float) -> None:
     """Unscale, clip the norm over all of the optimizer's weights, step; the scaler's turn ends here."""
     scaler.unscale_(optimizer)
