@@ -248,7 +248,8 @@ def test_a_model_in_the_registry_takes_photos_of_any_size_and_answers_as_predict
 def test_an_evaluation_without_a_logged_model_can_not_be_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template_database: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # beside the store, which a refusal leaves empty where it is run
     shutil.copy(template_database, tmp_path / "mlflow.db")
     observer = MlflowEvaluationObserver(open_store(f"sqlite:///{tmp_path}/mlflow.db"), "alone", parent_run_id=None)
     for event in make_evaluation_events():
