@@ -24,7 +24,7 @@ from medarts_ops.configs.loader import named_preset
 from medarts_ops.configs.presets import SettingsFile
 from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.configs.sweep_file import SweepFile, read_sweep_file
-from medarts_ops.configs.vary import parse_vary
+from medarts_ops.configs.vary import PRESET, parse_vary
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiments.network import ArmSettings
 from medarts_ops.experiments.scales import default_seeds
@@ -84,6 +84,7 @@ def command(
     Examples:
       medarts sweep --vary strategy.order=first,second --seeds 0-4
       medarts sweep --vary 'objectives=[accuracy],[accuracy, params]' --evaluate --set evaluate.epochs=6
+      medarts sweep --vary preset=darts,pc-darts,random --dataset digits --budget 1h
       medarts sweep --genotype DARTS_V2 --genotype SNAS --dataset digits --vary weights.lr=0.025,0.1
       medarts sweep mine.yaml --dry-run
     """
@@ -128,14 +129,15 @@ def _asked(
         request = request._replace(config_file=said.settings)
     if genotypes and evaluates:
         raise click.UsageError("--evaluate is for what searches find, and --genotype makes none: give one of the two")
-    if genotypes and named_preset(request, "evaluate") is None:
-        raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
     parsed = [parse_vary(text) for text in varied]
     paths = [path for path, _ in parsed]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise ConfigError(f"--vary {twice} is given twice: give all of its values at once")
-    return AskedSweep(request, {**said.vary, **dict(parsed)}, genotypes, evaluates)
+    all_varied = {**said.vary, **dict(parsed)}
+    if genotypes and PRESET not in all_varied and named_preset(request, "evaluate") is None:
+        raise click.UsageError("--genotype needs --dataset NAME (or --preset NAME): say what to train on")
+    return AskedSweep(request, all_varied, genotypes, evaluates)
 
 
 def _genotypes(given: Sequence[str]) -> dict[str, Genotype]:

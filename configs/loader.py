@@ -114,13 +114,18 @@ def named_preset(request: Request, section: Section) -> str | None:
     Raises:
         ConfigError: `--preset` and the config file name different ones, or the dataset has none.
     """
-    extends = _settings_file(request).extends
+    extends = extended_preset(request)
     if request.preset is not None and extends not in (None, request.preset):
         raise ConfigError(
             f"the config file extends {extends!r} and --preset is {request.preset!r}: give one of the two"
         )
     dataset = _asked_dataset(request, section)
     return request.preset or extends or (None if dataset is None else presets.preset_for_dataset(dataset))
+
+
+def extended_preset(request: Request) -> str | None:
+    """The preset that the config file extends, if any."""
+    return _settings_file(request).extends
 
 
 def after_search(

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from medarts_ops.configs.layers import parse_assignment, replacements
-from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
-from medarts_ops.configs.presets import SECTIONS, Section
+from medarts_ops.configs.loader import Request, after_search, extended_preset, resolve_evaluate, resolve_search
+from medarts_ops.configs.presets import SECTIONS, Section, preset_names
 from medarts_ops.configs.seed_list import check_no_seed_is_set
 from medarts_ops.configs.vary import (
     EVALUATION_PREFIX,
+    PRESET,
     Axis,
     Point,
     assignment,
@@ -18,7 +19,7 @@ from medarts_ops.configs.vary import (
     check_nothing_is_set_twice,
     grid,
 )
-from medarts_ops.errors import ConfigError
+from medarts_ops.errors import ConfigError, unknown_name
 from medarts_ops.experiments.network import ArmSettings, distinct_names
 from medarts_ops.space.genotype import Genotype
 
@@ -26,9 +27,9 @@ from medarts_ops.space.genotype import Genotype
 class AskedSweep(NamedTuple):
     """A sweep as it is asked for.
 
-    `request` has the settings that all combinations share, `varied` the values of each path. With `genotypes`, by the
-    names that people know them by, these are trained; without, searches are made, and what they find is trained
-    where `evaluate_found`. Settings of that evaluation have paths that begin with `evaluate.`
+    `request` has the settings that all combinations share, `varied` the values of each path, of which `preset` is one.
+    With `genotypes`, by the names that people know them by, these are trained; without, searches are made, and what
+    they find is trained where `evaluate_found`. Settings of that evaluation have paths that begin with `evaluate.`
     """
 
     request: Request
@@ -55,6 +56,7 @@ def arms_of(asked: AskedSweep) -> tuple[ArmSettings, ...]:
         for part in SECTIONS
     }
     check_nothing_is_set_twice(axes, given)
+    _check_presets(axes, asked.request)
     requests = {part: asked.request._replace(sets=sets[part]) for part in SECTIONS}
     if section == "search":
         arms = [_searched(point, axes, requests, asked.evaluate_found) for point in grid(axes)]
@@ -112,9 +114,23 @@ def _trained(axes: Sequence[Axis], request: Request, genotypes: Mapping[str, Gen
 
 
 def _at(request: Request, section: Section, axes: Sequence[Axis], point: Point) -> Request:
-    """The request at one point of the grid."""
-    sets = [assignment(axis, value) for axis, value in zip(axes, point.values, strict=True) if axis.section == section]
-    return request._replace(sets=(*request.sets, *sets))
+    """The request at one point of the grid; a preset is that of search and evaluation alike."""
+    at = list(zip(axes, point.values, strict=True))
+    sets = [assignment(axis, value) for axis, value in at if axis.section == section and axis.path != PRESET]
+    preset = next((value for axis, value in at if axis.path == PRESET), request.preset)
+    return request._replace(preset=preset, sets=(*request.sets, *sets))
+
+
+def _check_presets(axes: Sequence[Axis], request: Request) -> None:
+    for axis in axes:
+        if axis.path != PRESET:
+            continue
+        for source, given in (("--preset", request.preset), ("extends in the file", extended_preset(request))):
+            if given is not None:
+                raise ConfigError(f"preset is varied, and {source} names {given}: give one of the two")
+        for value in axis.values:
+            if value not in (known := preset_names()):
+                raise ConfigError(f"--vary preset: {unknown_name('preset', str(value), known)}")
 
 
 def _check_they_differ(arms: Sequence[ArmSettings]) -> None:

@@ -17,6 +17,9 @@ from medarts_ops.experiments.network import distinct_names
 EVALUATION_PREFIX = "evaluate."
 """Paths that begin so are of the evaluation of what a search found."""
 
+PRESET = "preset"
+"""The one path that is no setting: the preset that lies below all settings."""
+
 MAX_POINTS = 1000
 """Combinations of one grid."""
 
@@ -90,6 +93,8 @@ def axes_of(varied: Mapping[str, tuple[Any, ...]], section: Section, *, with_eva
         inner = path.removeprefix(EVALUATION_PREFIX)
         if inner == "seed":
             raise ConfigError("--vary seed: every combination is trained with the same seeds; give them by --seeds")
+        if inner == PRESET and of_evaluation and section == "search":
+            raise ConfigError(f"--vary {path}: a search and its evaluation have one preset; vary it by --vary {PRESET}")
         axes.append(Axis("evaluate" if of_evaluation else section, inner, values, path))
     for axis, other in itertools.combinations(axes, 2):
         if axis.section == other.section and overlap(axis.path, other.path):

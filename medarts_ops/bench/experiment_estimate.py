@@ -21,7 +21,7 @@ from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.quantities import SECONDS_PER_HOUR
+from medarts_ops.quantities import SECONDS_PER_HOUR, counted
 from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
@@ -138,8 +138,8 @@ class TimedPlan:
         hours = self._evaluation(smaller_evaluation(arm.evaluation, scale), genotype, self._summary(arm))
         shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}
         summary = self._summary(arm)
-        counted = {"n_classes": len(summary.class_names), "in_channels": summary.in_channels}
-        parameters = count_parameters(genotype, **shape, **counted, stem=arm.evaluation.stem)
+        images = {"n_classes": len(summary.class_names), "in_channels": summary.in_channels}
+        parameters = count_parameters(genotype, **shape, **images, stem=arm.evaluation.stem)
         return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=hours, parameters=parameters)
 
     def search(self, arm: Arm, scale: float) -> PlannedSearch:
@@ -150,8 +150,8 @@ class TimedPlan:
         images = DrawnImages(stages, _stage_images(config.derived.images, dataset), len(dataset.class_names))
         key = config.model_dump_json(exclude={"preset", "seed"})
         if key not in self._searches:
-            self._on_timing(f"a search of {len(config.stages)} stages")
-            side = _side(dataset, halved=config.dataset.low_resolution)
+            self._on_timing(f"a search of {counted(len(config.stages), 'stage')}")
+            side = _searched_side(config, dataset)
             self._searches[key] = time_steps(config, images, _size(dataset, side), self._repeats)
         smaller, drawn = smaller_search(config, images, scale)
         seconds = planned_seconds(smaller, drawn, self._searches[key])
@@ -159,7 +159,7 @@ class TimedPlan:
 
     def _image_bytes(self, arm: Arm, scale: float) -> int:
         config, dataset = self.search(arm, scale).config, self._summary(arm)
-        side = _side(dataset, halved=config.dataset.low_resolution)
+        side = _searched_side(config, dataset)
         images = sum(_stage_images(stage.images, dataset) for stage in config.stages)
         return images * side * side * dataset.in_channels
 
@@ -167,7 +167,7 @@ class TimedPlan:
         return self._plan.datasets[arm.fingerprint]
 
     def _evaluation(self, config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary) -> float:
-        side = _side(dataset, halved=False)
+        side = _side(dataset)
         size = _size(dataset, side)
         shape = {"cells": config.cells, "channels": config.channels, "n_classes": size.n_classes}
         macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side), stem=config.stem)
@@ -186,10 +186,16 @@ def _stage_images(images: float, dataset: DatasetSummary) -> int:
     return images if isinstance(images, int) else max(1, round(images * dataset.n_train))
 
 
-def _side(dataset: DatasetSummary, *, halved: bool) -> int:
+def _searched_side(config: ResolvedSearchConfig, dataset: DatasetSummary) -> int:
+    """The side of what a search trains on; `dataset` may have another, that of the evaluation."""
+    full = config.dataset.resolution or _side(dataset)
+    return max(8, full // (2 if config.dataset.low_resolution else 1))
+
+
+def _side(dataset: DatasetSummary) -> int:
     """The side of a square of as many pixels as an image has."""
     height, width = dataset.resolution
-    return max(8, isqrt(height * width) // (2 if halved else 1))
+    return max(8, isqrt(height * width))
 
 
 def _size(dataset: DatasetSummary, side: int) -> ImageSize:

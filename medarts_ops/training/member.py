@@ -13,6 +13,7 @@ from torch import Tensor
 from medarts_ops.alpha import Alpha, Mixtures
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.errors import GenotypeError
+from medarts_ops.hyperparameters import STRATEGY
 from medarts_ops.individual import (
     EpochRecord,
     FailedIndividual,
@@ -163,10 +164,12 @@ class Member:
         self.history.append(record)
 
     def _divergence(self, epoch: int, sums: EpochSums) -> str:
+        own = [f"{STRATEGY}{name} ({value:g})" for name, value in self.individual.hyperparameters.strategy.items()]
+        numbers = ", ".join(["weights.lr", "alpha.lr", *own])
         return (
             f"individual {self.individual.id}, stage {self._task.stage.name!r}, epoch {epoch}: loss or α became NaN "
             f"or infinite (weights {sums.weight_loss:g}, α half {sums.alpha_loss:g}, validation {sums.valid_loss:g}); "
-            "lower weights.lr or alpha.lr, or set runtime.amp=off"
+            f"lower one of {numbers}, or set runtime.amp=off"
         )
 
     def _failed(self, epoch: int, reason: str, cause: FailureCause) -> FailedIndividual:

@@ -59,3 +59,16 @@ def test_a_search_counts_with_its_images_and_its_own_workers() -> None:
     assert found.search_hours > 0 and found.evaluation_hours > 0
     assert estimate.hours == pytest.approx(3 * (found.search_hours / 2 + found.evaluation_hours))
     assert estimate.disk_bytes == 3 * (80 * 8 * 8 + found.parameters * 4 * 2)
+
+
+def test_a_search_on_smaller_images_than_its_evaluation_is_counted_with_its_own() -> None:
+    search = make_short_search()
+    halved = search.dataset.model_copy(update={"resolution": 2 * 8, "low_resolution": True})
+    plain = estimate_experiment(make_plan([make_arm("found", search=search)]), 1)
+    smaller = make_arm("found", search=search.model_copy(update={"dataset": halved}))
+    assert estimate_experiment(make_plan([smaller]), 1).disk_bytes == plain.disk_bytes
+    larger = make_arm(
+        "found", search=search.model_copy(update={"dataset": halved.model_copy(update={"low_resolution": False})})
+    )
+    grown = estimate_experiment(make_plan([larger]), 1).disk_bytes - plain.disk_bytes
+    assert grown == 2 * 80 * (16 * 16 - 8 * 8), "of two seeds"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from factories import make_genotype
 
-from medarts_ops.configs.loader import Request
+from medarts_ops.configs.loader import Request, resolve_search
 from medarts_ops.configs.presets import SettingsFile
 from medarts_ops.configs.sweep_arms import AskedSweep, arms_of
 from medarts_ops.errors import ConfigError
@@ -72,6 +72,24 @@ def test_a_dataset_that_is_varied_brings_its_preset() -> None:
     assert [arm.search.preset for arm in made if arm.search] == ["digits", "cifar10"]
 
 
+def test_a_varied_preset_lies_below_all_settings_of_search_and_evaluation() -> None:
+    file = SettingsFile(None, {"weights": {"momentum": 0.5}}, {})
+    request = Request(config_file=file, options={"dataset": {"name": "digits"}}, sets=("evaluate.cells=3",))
+    made = arms({"preset": ("darts", "pc-darts"), "evaluate.epochs": (1, 2)}, request, evaluate_found=True)
+    assert [arm.subject for arm in made][:2] == ["preset=darts, evaluate.epochs=1", "preset=darts, evaluate.epochs=2"]
+    for arm, preset in zip(made, ("darts", "darts", "pc-darts", "pc-darts"), strict=True):
+        assert arm.search is not None and arm.evaluation is not None
+        assert (arm.search.preset, arm.search.strategy.name, arm.evaluation.preset) == (preset, preset, preset)
+        assert (arm.search.weights.momentum, arm.search.dataset.name, arm.evaluation.cells) == (0.5, "digits", 3)
+    alone = resolve_search(Request("pc-darts", (), file, {"dataset": {"name": "digits"}})).config
+    assert made[-1].search == alone
+
+
+def test_given_genotypes_are_trained_by_varied_presets() -> None:
+    made = arms({"preset": ("digits", "cifar10")}, genotypes={"mine": ONE})
+    assert [arm.evaluation.dataset.name for arm in made if arm.evaluation] == ["digits", "cifar10"]
+
+
 @pytest.mark.parametrize(
     ("varied", "request_", "why"),
     [
@@ -87,7 +105,15 @@ def test_a_dataset_that_is_varied_brings_its_preset() -> None:
         ({"weights.lr": (0.1,)}, Request(sets=("evaluate.epochs=1",)), "add --evaluate"),
         ({"weights.lr": (0.1,)}, Request(sets=("seed=1",)), "seed is set by --set"),
         ({}, Request(config_file=SettingsFile(None, {"seed": 3}, {})), "seed is set by config file"),
-        ({"preset": ("digits",)}, Request(), "preset can't be set like the rest"),
+        ({"preset": ("pc-dart",)}, Request(), "--vary preset: unknown preset 'pc-dart'.* did you mean 'pc-darts'"),
+        ({"preset": (1,)}, Request(), "--vary preset: unknown preset '1'"),
+        ({"preset": ("darts",)}, Request("digits"), "preset is varied, and --preset names digits"),
+        (
+            {"preset": ("darts",)},
+            Request(config_file=SettingsFile("npz", {}, {})),
+            "preset is varied, and extends in the file names npz",
+        ),
+        ({"preset": ("darts",)}, Request(sets=("preset=digits",)), "preset is varied, and --set sets preset"),
     ],
 )
 def test_what_contradicts_or_is_unknown_is_refused(varied: dict[str, Any], request_: Request, why: str) -> None:

@@ -131,6 +131,11 @@ def test_contradicting_paths_are_refused(paths: tuple[str, ...], why: str) -> No
         axes_of(dict.fromkeys(paths, (1,)), "search", with_evaluation=False)
 
 
+def test_a_search_and_its_evaluation_have_one_preset() -> None:
+    with pytest.raises(ConfigError, match="one preset"):
+        axes_of({"evaluate.preset": ("digits",)}, "search", with_evaluation=True)
+
+
 @pytest.mark.parametrize("path", ["weights.lr", "weights", "weights.lr.more"])
 def test_what_is_varied_and_set_is_refused(path: str) -> None:
     with pytest.raises(ConfigError, match="weights.lr is varied, and --set sets"):

@@ -10,6 +10,7 @@ import torch
 from factories import make_search_config_tiny
 
 from medarts_ops.config import SearchConfig
+from medarts_ops.config_proposals import ProposalsConfig, RangeConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.data.stage_data import StageData
 from medarts_ops.individual import (
@@ -19,6 +20,7 @@ from medarts_ops.individual import (
 )
 from medarts_ops.networks.supernet import PhotoStem
 from medarts_ops.populations import random_individual
+from medarts_ops.strategies.dr_nas import DrNasSettings
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
@@ -160,6 +162,15 @@ def test_a_diverging_loss_fails_the_individual_and_names_it():
     outcome = train(with_stage(config, epochs=3))
     assert isinstance(outcome, FailedIndividual)
     assert "init-00" in outcome.reason and "'init'" in outcome.reason and f"epoch {outcome.epoch}" in outcome.reason
+    assert "lower one of weights.lr, alpha.lr, or set runtime.amp=off" in outcome.reason
+
+
+def test_a_diverging_loss_names_the_strategys_numbers_that_proposals_range_over() -> None:
+    proposals = ProposalsConfig(strategy={"kl": RangeConfig(low=0.1, high=1.0)})
+    own = {"strategy": DrNasSettings(kl=0.5), "proposals": proposals}
+    config = changed(make_search_config_tiny(), weights={"lr": 1e30, "grad_clip": 1e30}).model_copy(update=own)
+    outcome = train(with_stage(config, epochs=3))
+    assert isinstance(outcome, FailedIndividual) and "alpha.lr, strategy.kl (0.5), or" in outcome.reason
 
 
 @pytest.mark.parametrize("amp", ["fp16", "bf16"])
