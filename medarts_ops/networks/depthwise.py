@@ -84,6 +84,6 @@ class DepthwiseConv2d(nn.Conv2d):
         if not torch.is_grad_enabled():
             # What is exported or only measured is a plain convolution.
             return super().forward(images)
-        images, weight = in_autocast_type(images, self.weight[:, 0])
+        images, weight = in_autocast_type(images, self.weight.squeeze(1))
         convolved: Tensor = _Depthwise.apply(images, weight, self.stride[0], self.dilation[0])
         return convolved

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medarts_ops.networks.batch_norm import BatchNorm
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
 from medarts_ops.settings import StemKind
@@ -54,9 +55,9 @@ class ImagenetStem(nn.Module):
 STEMS: dict[StemKind, Callable[[int, int], CifarStem | ImagenetStem]] = {"cifar": CifarStem, "imagenet": ImagenetStem}
 
 
-def _conv_norm(in_channels: int, out_channels: int, *, stride: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+def _conv_norm(in_channels: int, out_channels: int, *, stride: int) -> tuple[nn.Conv2d, BatchNorm]:
     convolution = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
-    return convolution, nn.BatchNorm2d(out_channels)
+    return convolution, BatchNorm(out_channels)
 
 
 def path_factors(draws: Tensor, keep: Tensor | float, dtype: torch.dtype) -> Tensor:
@@ -133,10 +134,10 @@ class AuxiliaryHead(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            BatchNorm(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            *([nn.BatchNorm2d(768)] if stem == "cifar" else []),
+            *([BatchNorm(768)] if stem == "cifar" else []),
             nn.ReLU(),
         )
         # 8×8 of 32×32 images, 7×7 of 224×224.

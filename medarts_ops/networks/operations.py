@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.errors import GenotypeError, unknown_name
+from medarts_ops.networks.batch_norm import BatchNorm
 from medarts_ops.networks.depthwise import DepthwiseConv2d
 
 
@@ -47,9 +48,7 @@ class ReluConvNorm(ReluFirst):
     """ReLU, 1×1 convolution, batch norm: what a cell does first with an input of unchanged size."""
 
     def __init__(self, in_channels: int, out_channels: int, *, affine: bool) -> None:
-        super().__init__(
-            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, affine=affine)
-        )
+        super().__init__(nn.Conv2d(in_channels, out_channels, 1, bias=False), BatchNorm(out_channels, affine=affine))
 
 
 LEAST_SAFE_CHANNELS = 16
@@ -68,7 +67,7 @@ class FactorizedReduce(nn.Module):
         half = out_channels // 2
         self.straight = nn.Conv2d(in_channels, half, 1, stride=2, bias=False)
         self.shifted = nn.Conv2d(in_channels, out_channels - half, 1, stride=2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+        self.norm = BatchNorm(out_channels, affine=affine)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.after_relu(F.relu(images))
@@ -145,7 +144,7 @@ class Separable:
         for each in (stride, 1) if self.twice else (stride,):
             depthwise = DepthwiseConv2d(channels, self.kernel, stride=each, dilation=self.dilation)
             pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-            modules += [nn.ReLU(), depthwise, pointwise, nn.BatchNorm2d(channels, affine=affine)]
+            modules += [nn.ReLU(), depthwise, pointwise, BatchNorm(channels, affine=affine)]
         return ReluFirst(*modules[1:])
 
 
@@ -161,7 +160,7 @@ class Factored:
         return ReluFirst(
             nn.Conv2d(channels, channels, (1, kernel), stride=(1, stride), padding=(0, side), bias=False),
             nn.Conv2d(channels, channels, (kernel, 1), stride=(stride, 1), padding=(side, 0), bias=False),
-            nn.BatchNorm2d(channels, affine=affine),
+            BatchNorm(channels, affine=affine),
         )
 
 

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medarts_ops.networks.batch_norm import BatchNorm
+
 
 class _Transpose(torch.autograd.Function):
     """A contiguous transpose of a matrix, whose gradient is one, too: `permute` leaves strided copies to others."""
@@ -49,7 +51,7 @@ def by_block(weight: Tensor) -> Tensor:
     return weight.transpose(0, 1).flatten(0, 1)
 
 
-class PlaneNorm(nn.BatchNorm2d):
+class PlaneNorm(BatchNorm):
     """Batch norm of planes without weights of its own; scale and shift may be given with each call.
 
     Its rows are [block, individual, channel], so many in all.
@@ -63,11 +65,9 @@ class PlaneNorm(nn.BatchNorm2d):
 
     def forward(self, planes: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """[channel, image, height, width], normalised per channel, times `scale [channel]`, plus `shift [channel]`."""
-        moving = not self.training or self.track_running_stats
         rows = F.batch_norm(
             planes.reshape(1, len(planes), -1),
-            self.running_mean if moving else None,
-            self.running_var if moving else None,
+            *self.moving_statistics(),
             weight=scale,
             bias=shift,
             training=self.training,
