@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="Cards that share each batch of this training, or processes on a CPU.  [default: 1]",
 )
+@noted_option(
+    "--checkpoint-cells",
+    is_flag=True,
+    default=None,
+    help="Compute what is inside cells again for the backward pass: the same numbers in less memory, slower.",
+)
 @click.option("--name", metavar="NAME", help="The evaluation run's name.  [default: evaluate-<dataset>-<time>]")
 @budget_option
 @click.option("--dry-run", is_flag=True, help="Print what it would train and cost, from a few timed steps.")

@@ -27,6 +27,7 @@ SETTINGS = {
     **{name: f"dataset.{name}" for name in ("data", "resolution", "cache")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
     "devices": "runtime.devices",
+    "checkpoint_cells": "runtime.checkpoint_cells",
     "fit": "runtime.memory",
     "executor": "runtime.executor",
     "budget": "runtime.budget",

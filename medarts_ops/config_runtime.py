@@ -143,7 +143,7 @@ class SearchRuntimeConfig(RuntimeConfig):
 class EvaluationRuntimeConfig(RuntimeConfig):
     """What only an evaluation has: one training on several devices."""
 
-    added_later = frozenset({"devices"})
+    added_later = frozenset({"devices", "checkpoint_cells"})
     as_before: ClassVar[Mapping[str, object]] = {"cuda_graphs": "off"}
 
     devices: AtATime = setting(
@@ -156,6 +156,12 @@ class EvaluationRuntimeConfig(RuntimeConfig):
         "auto",
         "ours",
         "replay the training step as one CUDA graph; auto: on with one CUDA device, off if deterministic",
+    )
+    checkpoint_cells: bool = setting(
+        False,
+        "ours",
+        "keep of a training step what is between cells, and compute what is inside them again for the backward pass: "
+        "the same bits in less memory, slower",
     )
 
 

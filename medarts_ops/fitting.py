@@ -50,7 +50,8 @@ class Training:
     `setting` is the batch's dotted path, `least` the smallest that can be trained, `images` the bytes of images that
     each process loads for itself, `surely` more bytes than a network holds. `devices` share the setting's batch, of
     which `batch` is the part of one.
-    `memory` is what one network takes in batches of a given size.
+    `memory` is what one network takes in batches of a given size, `checkpointed` the same if `runtime.checkpoint_cells`
+    were set, where it isn't and can be.
     """
 
     what: str
@@ -64,6 +65,7 @@ class Training:
     runtime: ResolvedRuntime
     memory: Callable[[int], StepMemory]
     devices: int = 1
+    checkpointed: Callable[[int], StepMemory] | None = None
 
     def needed(self, memory: StepMemory) -> int:
         """Bytes beyond what this process has already."""
@@ -137,9 +139,20 @@ def fitted_evaluation(
     here = runtime.devices if runtime.device == "cpu" else 1  # processes that share the memory
     part = config.model_copy(update={"batch": config.batch // runtime.devices})
     training = _of_evaluation(part, genotype, shape_of(dataset), "the training", "batch", here)
-    training = replace(training, devices=runtime.devices)
+    training = replace(training, devices=runtime.devices, checkpointed=_checkpointed(part, genotype, dataset))
     batch = _checked_batch(training, free_bytes(*runtime.device_names), runtime)
     return config.model_copy(update={"batch": batch * runtime.devices})
+
+
+def _checkpointed(
+    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary
+) -> Callable[[int], StepMemory] | None:
+    if config.runtime.checkpoint_cells:
+        return None
+    runtime, shape = config.runtime.model_copy(update={"checkpoint_cells": True}), shape_of(dataset)
+    return lambda batch: evaluation_memory(
+        config.model_copy(update={"batch": batch, "runtime": runtime}), genotype, shape
+    )
 
 
 def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -> int:
@@ -236,6 +249,9 @@ def _checked_batch(training: Training, free: int, runtime: ResolvedRuntime) -> i
     others = "fewer channels or cells, or a lower dataset.resolution"
     if training.at_a_time > training.devices:
         others = f"fewer at a time (runtime.workers, runtime.stack), {others}"
+    again = training.checkpointed
+    if again is not None and training.needed(again(training.batch)) <= free:
+        others = f"--checkpoint-cells, which fits and is slower, or {others}"
     if fitting:
         fitting *= training.devices
         remedy = f"a batch of {fitting} fits: set {training.setting}={fitting}, or --fit lowers it by itself"

@@ -142,6 +142,21 @@ def test_an_evaluation_that_fits_is_left_as_it_is_and_with_fit_lowered(monkeypat
     assert lowered == config.model_copy(update={"batch": lowered.batch})
 
 
+def test_an_evaluation_that_would_fit_if_cells_were_computed_again_is_told_so(monkeypatch):
+    config = resolve_evaluate_config(evaluation(), PHOTOS.resolution)
+    leave_free(monkeypatch, 600e6)
+    with pytest.raises(ConfigError) as refused:
+        fitted_evaluation(config, GENOTYPE, PHOTOS)
+    again = config.model_copy(update={"runtime": config.runtime.model_copy(update={"checkpoint_cells": True})})
+    needed = fitting.evaluation_bytes(again, GENOTYPE, fitting.shape_of(PHOTOS))
+    assert needed < fitting.evaluation_bytes(config, GENOTYPE, fitting.shape_of(PHOTOS))
+    assert ("--checkpoint-cells, which fits" in str(refused.value)) == (needed <= 600e6)
+    leave_free(monkeypatch, needed)
+    with pytest.raises(ConfigError, match="or take --checkpoint-cells, which fits and is slower, or fewer"):
+        fitted_evaluation(config, GENOTYPE, PHOTOS)
+    assert fitted_evaluation(again, GENOTYPE, PHOTOS) == again
+
+
 def test_so_many_evaluations_are_trained_side_by_side_as_fit(monkeypatch):
     config = resolve_evaluate_config(evaluation(), PHOTOS.resolution)
     started = EvaluationStarted(config=config, genotype=GENOTYPE, parameters=1, dataset=PHOTOS)

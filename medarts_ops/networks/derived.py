@@ -5,13 +5,17 @@ Behind the stem `imagenet` it is DARTS's NetworkImageNet, for larger pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from medarts_ops.networks.batch_norm import BatchNorm
+from medarts_ops.networks.frozen import unmoved_statistics
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
 from medarts_ops.settings import StemKind
@@ -93,20 +97,21 @@ class DerivedCell(nn.Module):
         """How many operations drop path may drop: all but identities (DARTS)."""
         return sum(not isinstance(operation, nn.Identity) for operation in self.operations)
 
-    def forward(self, before_previous: Tensor, previous: Tensor, factors: Iterator[Tensor] | None = None) -> Tensor:
+    def forward(self, before_previous: Tensor, previous: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
         """Two inputs after their ReLU → [image, concat · channel, height, width].
 
         Of `factors`, each [image, 1, 1, 1], each operation but identities takes the next, which drops its images or
-        scales them.
+        scales them; none drops none.
         """
+        left = iter(factors)
         states = [self.preprocess0.after_relu(before_previous), self.preprocess1.after_relu(previous)]
         activated: dict[int, Tensor] = {}
         for first in range(0, len(self.operations), EDGES_PER_NODE):
             node: Tensor | None = None
             for position in range(first, first + EDGES_PER_NODE):
                 term = self._term(position, states, activated)
-                if factors is not None and not isinstance(self.operations[position], nn.Identity):
-                    term = term * next(factors).to(term.dtype)  # never in place (DARTS)
+                if factors and not isinstance(self.operations[position], nn.Identity):
+                    term = term * next(left).to(term.dtype)  # never in place (DARTS)
                 node = term if node is None else node + term
             assert node is not None
             states.append(node)
@@ -165,6 +170,9 @@ def quarters(images: Tensor) -> Tensor:
 class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
+    With `checkpoint_cells` a training step keeps what is between cells, and computes what is inside them again for the
+    backward pass: the same numbers in less memory.
+
     `least_batch` is the number of images that a training step needs, `n_paths` that of the paths which drop path may
     drop, `reads_all` whether each weight has a part in the loss: a published genotype may leave an input, or a node,
     unread.
@@ -180,8 +188,10 @@ class DerivedNetwork(nn.Module):
         in_channels: int,
         auxiliary: bool,
         stem: StemKind = "cifar",
+        checkpoint_cells: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpoint_cells = checkpoint_cells
         self.stem = STEMS[stem](in_channels, channels)
         outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
         places = list(cell_places(cells, channels, outputs, stem))
@@ -201,16 +211,35 @@ class DerivedNetwork(nn.Module):
 
         `paths [path, image]` of `path_factors` drop paths; none are dropped without.
         """
-        factors = None if paths is None else iter(paths[:, :, None, None, None].unbind())
+        factors = () if paths is None else paths[:, :, None, None, None].unbind()
+        first_path = 0
         auxiliary: Tensor | None = None
         first, second = self.stem(images)
         before_previous = torch.relu_(first)
         previous = before_previous if second is first else torch.relu_(second)
         last = len(self.cells) - 1
         for index, cell in enumerate(self.cells):
-            output = cell(before_previous, previous, factors)
+            own = factors[first_path : first_path + cell.n_paths]
+            first_path += cell.n_paths
+            output = self._computed(cell)(before_previous, previous, own)
             # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
             before_previous, previous = previous, output if index == last else torch.relu_(output)
             if index == self.auxiliary_after and self.training:
                 auxiliary = self.auxiliary_head(previous)
         return self.classifier(previous.mean(dim=(2, 3))), auxiliary
+
+    def _computed(self, cell: nn.Module) -> Callable[..., Tensor]:
+        if not (self.checkpoint_cells and self.training):
+            return cell
+        return partial(
+            checkpoint,
+            cell,
+            use_reentrant=False,
+            preserve_rng_state=False,  # a cell draws nothing
+            context_fn=lambda: _once_and_again(cell),
+        )
+
+
+def _once_and_again(cell: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Around a cell's forward pass, and around the same pass again, which moves no statistics a second time."""
+    return nullcontext(), unmoved_statistics(cell)

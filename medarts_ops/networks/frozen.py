@@ -22,6 +22,20 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def unmoved_statistics(network: nn.Module) -> Iterator[None]:
+    """For the same pass again: running statistics move by nothing, and are saved for a backward pass as before."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    held = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, held, strict=True):
+            norm.momentum = momentum
+
+
+@contextmanager
 def kept_statistics(network: nn.Module) -> Iterator[None]:
     """Passes inside may move running statistics, and their momentum be set: both are put back, where they are."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -74,8 +74,9 @@ def search_memory(config: ResolvedSearchConfig, stage: StageConfig, shape: Image
         supernet = Supernet(spec, **size, n_classes=shape.n_classes, in_channels=shape.in_channels, stem=config.stem)
         mixture = torch.empty(1, space.n_edges, space.n_primitives, dtype=dtype, requires_grad=True)
 
-    def run(batch: int) -> None:
-        supernet(_meta_images(shape, dtype, 1, batch), mixture, mixture)
+    def run(batch: int) -> Tensor:
+        logits: Tensor = supernet(_meta_images(shape, dtype, 1, batch), mixture, mixture)
+        return logits.sum()
 
     return _memory(supernet, run, stage.batch, shape, dtype)
 
@@ -92,11 +93,13 @@ def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape:
             in_channels=shape.in_channels,
             auxiliary=config.auxiliary.weight > 0,
             stem=config.stem,
+            checkpoint_cells=config.runtime.checkpoint_cells,
         )
 
-    def run(batch: int) -> None:
+    def run(batch: int) -> Tensor:
         paths = torch.empty(network.n_paths, batch, dtype=dtype, device="meta") if config.drop_path > 0 else None
-        network(_meta_images(shape, dtype, batch), paths)
+        logits, auxiliary = network(_meta_images(shape, dtype, batch), paths)
+        return logits.sum() if auxiliary is None else logits.sum() + auxiliary.sum()
 
     return _memory(network, run, config.batch, shape, dtype)
 
@@ -110,11 +113,14 @@ def _meta_images(shape: ImageShape, dtype: torch.dtype, *batch: int) -> Tensor:
 
 
 def _memory(
-    network: nn.Module, run: Callable[[int], None], batch: int, shape: ImageShape, dtype: torch.dtype
+    network: nn.Module, run: Callable[[int], Tensor], batch: int, shape: ImageShape, dtype: torch.dtype
 ) -> StepMemory:
     weights = sum(parameter.nbytes for parameter in network.parameters())
     network.to(dtype).train()
-    saved = saved_bytes(lambda: run(batch), network)
+    if getattr(network, "checkpoint_cells", False):
+        saved = peak_of_step(lambda: run(batch)) - weights
+    else:
+        saved = saved_bytes(lambda: run(batch), network)
     network.eval()
     live = LiveBytes()
     with torch.no_grad(), live:
@@ -123,7 +129,15 @@ def _memory(
     return StepMemory(weights, step, BYTES_PER_ESTIMATED * saved / batch, live.peak)
 
 
-def saved_bytes(forward: Callable[[], None], network: nn.Module) -> int:
+def peak_of_step(loss: Callable[[], Tensor]) -> int:
+    """The most that a forward and a backward pass hold at once, with the gradients of weights, the weights aside."""
+    live = LiveBytes()
+    with live:
+        loss().backward()  # type: ignore[no-untyped-call]
+    return live.peak
+
+
+def saved_bytes(forward: Callable[[], object], network: nn.Module) -> int:
     """What a forward pass keeps for its backward pass, the network's weights aside."""
     saved: dict[int, torch.UntypedStorage] = {}  # kept, so that no number is given twice
 

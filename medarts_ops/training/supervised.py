@@ -63,6 +63,7 @@ class SupervisedTraining:
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
                 stem=config.stem,
+                checkpoint_cells=config.runtime.checkpoint_cells,
             )
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)

@@ -65,6 +65,23 @@ def test_a_training_step_of_a_genotype_holds_what_was_estimated(stem, cells, cha
     assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
 
 
+@pytest.mark.parametrize(
+    ("stem", "cells", "batch", "side", "share"), [("cifar", 8, 8, 32, 0.5), ("imagenet", 5, 8, 96, 0.75)]
+)
+def test_a_step_that_computes_cells_again_holds_what_was_estimated_and_so_much_less(stem, cells, batch, side, share):
+    shape, size = ImageShape(side, side, 3, 10), ImageSize(resolution=side, in_channels=3, n_classes=10)
+    runtimes = [RUNTIME.model_copy(update={"checkpoint_cells": again}) for again in (False, True)]
+    plain, again = (
+        ResolvedEvaluateConfig(stem=stem, cells=cells, channels=16, batch=batch, runtime=runtime)
+        for runtime in runtimes
+    )
+    step = training_step(again, GENOTYPE, size)
+    step()
+    estimated = evaluation_memory(again, GENOTYPE, shape).step
+    assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
+    assert estimated < share * evaluation_memory(plain, GENOTYPE, shape).step
+
+
 def test_half_precision_halves_what_autograd_saves():
     config = make_search_config_tiny()
     stage, shape = config.stages[0], ImageShape(8, 8, 1, 10)

@@ -38,6 +38,7 @@ _DIFFERS_FREELY = {
     "runtime.workers": "as runtime.device",
     "runtime.stack": "as runtime.threads",
     "runtime.cuda_graphs": "as runtime.device",
+    "runtime.checkpoint_cells": "as runtime.device",
     "runtime.executor": "as runtime.device",
     **dict.fromkeys(
         (f"runtime.budget.{part}" for part in ("seconds", "scale", "prepared", "stages", "genotypes")),
