@@ -28,6 +28,7 @@ SETTINGS = {
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
     "devices": "runtime.devices",
     "checkpoint_cells": "runtime.checkpoint_cells",
+    "compile_": "runtime.compile",
     "fit": "runtime.memory",
     "executor": "runtime.executor",
     "budget": "runtime.budget",

@@ -143,7 +143,7 @@ class SearchRuntimeConfig(RuntimeConfig):
 class EvaluationRuntimeConfig(RuntimeConfig):
     """What only an evaluation has: one training on several devices."""
 
-    added_later = frozenset({"devices", "checkpoint_cells"})
+    added_later = frozenset({"devices", "checkpoint_cells", "compile"})
     as_before: ClassVar[Mapping[str, object]] = {"cuda_graphs": "off"}
 
     devices: AtATime = setting(
@@ -163,6 +163,12 @@ class EvaluationRuntimeConfig(RuntimeConfig):
         "keep of a training step what is between cells, and compute what is inside them again for the backward pass: "
         "the same bits in less memory, slower",
     )
+    compile: bool = setting(
+        False,
+        "ours",
+        "have torch compile the network's training step, for minutes once and with other last digits: by a C++ "
+        "compiler on a CPU, by triton on CUDA; smaller last batches and tests run as without",
+    )
 
 
 class ResolvedRuntime(RuntimeConfig):
@@ -176,6 +182,11 @@ class ResolvedRuntime(RuntimeConfig):
     def captures(self) -> bool:
         """Whether steps are CUDA graphs, which searches and evaluations can say."""
         return getattr(self, "cuda_graphs", "off") == "on"
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the network is compiled, which evaluations can say."""
+        return bool(getattr(self, "compile", False))
 
     def side_by_side(self, workers: int) -> ResolvedSearchRuntime:
         """The same for so many trainings at a time."""

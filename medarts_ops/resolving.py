@@ -26,7 +26,7 @@ from medarts_ops.quantities import counted
 from medarts_ops.settings import MAX_AT_A_TIME
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
-from medarts_ops.training.runtime import Device, fast_amp, make_cublas_repeatable, resolve_devices
+from medarts_ops.training.runtime import Device, check_can_compile, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
 
@@ -195,8 +195,26 @@ def resolve_runtime(runtime: EvaluationRuntimeConfig) -> ResolvedEvaluationRunti
             f"({', '.join(map(str, devices))}): allowed are as many; set --devices {len(devices)} "
             "(`medarts resume` takes it, too) or name others by --device"
         )
+    _check_compiles(runtime, devices[0])
     found = _of_machine(runtime, devices, workers=runtime.devices) | {"cuda_graphs": _graphs(runtime, devices[0])}
     return ResolvedEvaluationRuntime.model_validate(dict(runtime) | found)
+
+
+def _check_compiles(runtime: EvaluationRuntimeConfig, device: Device) -> None:
+    if not runtime.compile:
+        return
+    if runtime.devices > 1:
+        raise ConfigError(
+            f"runtime.compile is true and runtime.devices {runtime.devices}: one device alone compiles its step; leave "
+            "--compile out, or take one device"
+        )
+    if runtime.checkpoint_cells:
+        raise ConfigError(
+            "runtime.compile and runtime.checkpoint_cells are both true: a compiled step chooses by itself what it "
+            "computes again; give one of --compile and --checkpoint-cells"
+        )
+    if not runtime.elsewhere:
+        check_can_compile(device)
 
 
 def _check_is_divided(config: EvaluateConfig) -> None:

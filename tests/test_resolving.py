@@ -170,6 +170,26 @@ def test_graphs_that_an_evaluation_can_not_have_are_refused(monkeypatch):
         resolve_runtime(EvaluationRuntimeConfig(cuda_graphs="on", device="cpu"))
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"devices": 2}, "one device alone"),
+        ({"checkpoint_cells": True}, "give one of --compile and --checkpoint-cells"),
+    ],
+)
+def test_a_step_is_compiled_on_one_device_and_computes_no_cell_again(more, why):
+    with pytest.raises(ConfigError, match=why):
+        resolve_runtime(EvaluationRuntimeConfig(device="cpu", compile=True, **more))
+
+
+def test_a_compiled_step_is_recorded_and_refused_without_a_compiler(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    assert resolve_runtime(EvaluationRuntimeConfig(device="cpu", compile=True)).compile
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigError, match="needs a compiler"):
+        resolve_runtime(EvaluationRuntimeConfig(device="cpu", compile=True))
+
+
 def test_every_auto_is_a_number_once_a_search_starts(monkeypatch):
     monkeypatch.setattr(at_a_time, "available_cores", lambda: 2)
     config, data = resolve_search_config(asked(runtime={"device": "cpu"}))

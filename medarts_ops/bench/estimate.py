@@ -204,7 +204,11 @@ class EvaluationEstimate(Value):
 def estimate_evaluation(
     config: ResolvedEvaluateConfig, genotype: Genotype, images: tuple[int, int], size: ImageSize, repeats: int
 ) -> EvaluationEstimate:
-    """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs."""
+    """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs.
+
+    One that compiles its step is timed without, since compiling takes minutes: it will take less than told.
+    """
+    config = config.model_copy(update={"runtime": config.runtime.model_copy(update={"compile": False})})
     device = Runtime.from_config(config.runtime).device
     share = config.batch // config.runtime.devices
     timed = min(share, TIMED_IMAGES) if device.type == "cpu" else share

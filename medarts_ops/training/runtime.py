@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from importlib.util import find_spec
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +22,8 @@ from medarts_ops.errors import ConfigError
 from medarts_ops.provenance import nvidia_driver_version
 from medarts_ops.training.ranks import ALONE, Ranks
 from medarts_ops.value import Value
+
+_logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module", bound=nn.Module)
 Device = torch.device  # for rooms that pass devices on and compute nothing
@@ -82,6 +87,22 @@ def resolve_devices(names: tuple[str, ...], most: int | None = 1) -> tuple[torch
     return tuple(torch.device("cuda", index) for index in range(there if most is None else min(most, there)))
 
 
+def check_can_compile(device: torch.device) -> None:
+    """Raise a ConfigError if this machine lacks what torch.compile writes code for the device with."""
+    variable, usual = ("CC", "gcc") if device.type == "cuda" else ("CXX", "g++")
+    name = (os.environ.get(variable) or usual).split()[0]
+    if shutil.which(name) is None:
+        raise ConfigError(
+            f"runtime.compile is true and this machine has no {name}: torch.compile needs a compiler; install one, "
+            f"name it by the environment variable {variable}, or leave --compile out"
+        )
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise ConfigError(
+            "runtime.compile is true and there is no triton, which torch.compile needs on CUDA: pip install triton, or "
+            "leave --compile out"
+        )
+
+
 def broken(device: str) -> str | None:
     """Why a process can't compute on a card any more, which an error of CUDA's leaves so; None if it can."""
     if device == "cpu":
@@ -112,10 +133,11 @@ class Runtime:
     cuda_graphs: bool
     deterministic: bool
     ranks: Ranks = ALONE
+    compiles: bool = False
 
     @classmethod
     def from_config(cls, config: ResolvedRuntime, ranks: Ranks = ALONE) -> Runtime:
-        """Build, in whichever process is to compute; ConfigError if it has no such device, or not `deterministic`.
+        """Build, in whichever process is to compute; ConfigError if it has no such device, nor what that asks for.
 
         Of several cards each rank has its own, and each worker is given its own.
         """
@@ -123,6 +145,8 @@ class Runtime:
         device = resolve_device(names[ranks.rank % len(names)])
         if config.deterministic and device.type == "cuda":
             make_cublas_repeatable()
+        if config.compiles:
+            check_can_compile(device)
         return cls(
             device=device,
             amp_type=_AMP_TYPES[config.amp],
@@ -132,6 +156,7 @@ class Runtime:
             cuda_graphs=config.captures,
             deterministic=config.deterministic,
             ranks=ranks,
+            compiles=config.compiles,
         )
 
     def apply_to_process(self) -> None:
@@ -174,6 +199,13 @@ class Runtime:
     def captured(self, step: StaticStep) -> StaticStep:
         """The step as one CUDA graph, if the runtime uses graphs; else itself."""
         return CapturedStep(step) if self.cuda_graphs else step
+
+    def compiled(self, network: nn.Module) -> Callable[..., Any]:
+        """The network, compiled at its first call for batches of that one size, if the runtime compiles."""
+        if not self.compiles:
+            return network
+        _logger.warning("the first batch compiles the training step, which takes minutes once")
+        return torch.compile(network, dynamic=False)
 
     def place(self, module: Module) -> Module:
         """Move a module to the device, in the runtime's memory layout."""

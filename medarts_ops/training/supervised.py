@@ -67,6 +67,7 @@ class SupervisedTraining:
             )
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
+        self._compiled = runtime.compiled(self._joined)  # for whole batches: each other size would be compiled anew
         # How probably a path is kept stays where a captured step reads it.
         self._kept, self._drops = torch.ones((), device=runtime.device), False
         self._optimizer = torch.optim.SGD(
@@ -233,7 +234,8 @@ class SupervisedTraining:
         paths = None if draws is None else path_factors(draws, self._kept, dtype)
         with self._ranks.exchange(self._joined, now=is_last):
             with self._runtime.autocast():
-                logits, auxiliary = self._joined(batch.images, paths)
+                network = self._compiled if len(batch.labels) == self._config.batch else self._joined
+                logits, auxiliary = network(batch.images, paths)
                 main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
                 if auxiliary is not None:
                     of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)

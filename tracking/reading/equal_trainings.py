@@ -39,6 +39,7 @@ _DIFFERS_FREELY = {
     "runtime.stack": "as runtime.threads",
     "runtime.cuda_graphs": "as runtime.device",
     "runtime.checkpoint_cells": "as runtime.device",
+    "runtime.compile": "as runtime.threads",
     "runtime.executor": "as runtime.device",
     **dict.fromkeys(
         (f"runtime.budget.{part}" for part in ("seconds", "scale", "prepared", "stages", "genotypes")),
