@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -170,8 +171,8 @@ def quarters(images: Tensor) -> Tensor:
 class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
-    With `checkpoint_cells` a training step keeps what is between cells, and computes what is inside them again for the
-    backward pass: the same numbers in less memory.
+    Where `checkpoint_cells` is set to True, a training step keeps what is between cells, and computes what is inside
+    them again for the backward pass: the same numbers in less memory.
 
     `least_batch` is the number of images that a training step needs, `n_paths` that of the paths which drop path may
     drop, `reads_all` whether each weight has a part in the loss: a published genotype may leave an input, or a node,
@@ -188,10 +189,9 @@ class DerivedNetwork(nn.Module):
         in_channels: int,
         auxiliary: bool,
         stem: StemKind = "cifar",
-        checkpoint_cells: bool = False,
     ) -> None:
         super().__init__()
-        self.checkpoint_cells = checkpoint_cells
+        self.checkpoint_cells = False
         self.stem = STEMS[stem](in_channels, channels)
         outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
         places = list(cell_places(cells, channels, outputs, stem))
@@ -202,7 +202,8 @@ class DerivedNetwork(nn.Module):
         if self.auxiliary_after is not None:
             self.auxiliary_head = AuxiliaryHead(widths[self.auxiliary_after], n_classes, stem)
         self.reads_all = all(place.reads_all for place in made)
-        self.n_paths = sum(cell.n_paths for cell in made)
+        self._paths_by_cell = [cell.n_paths for cell in made]
+        self.n_paths = sum(self._paths_by_cell)
         self.least_batch = least_batch(auxiliary=auxiliary, stem=stem)
         self.classifier = nn.Linear(widths[-1], n_classes)
 
@@ -212,15 +213,14 @@ class DerivedNetwork(nn.Module):
         `paths [path, image]` of `path_factors` drop paths; none are dropped without.
         """
         factors = () if paths is None else paths[:, :, None, None, None].unbind()
-        first_path = 0
+        left = iter(factors)
         auxiliary: Tensor | None = None
         first, second = self.stem(images)
         before_previous = torch.relu_(first)
         previous = before_previous if second is first else torch.relu_(second)
         last = len(self.cells) - 1
-        for index, cell in enumerate(self.cells):
-            own = factors[first_path : first_path + cell.n_paths]
-            first_path += cell.n_paths
+        for index, (cell, n_paths) in enumerate(zip(self.cells, self._paths_by_cell, strict=True)):
+            own = tuple(islice(left, n_paths))
             output = self._computed(cell)(before_previous, previous, own)
             # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
             before_previous, previous = previous, output if index == last else torch.relu_(output)

@@ -93,13 +93,14 @@ def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape:
             in_channels=shape.in_channels,
             auxiliary=config.auxiliary.weight > 0,
             stem=config.stem,
-            checkpoint_cells=config.runtime.checkpoint_cells,
         )
+    network.checkpoint_cells = config.runtime.checkpoint_cells
 
     def run(batch: int) -> Tensor:
         paths = torch.empty(network.n_paths, batch, dtype=dtype, device="meta") if config.drop_path > 0 else None
         logits, auxiliary = network(_meta_images(shape, dtype, batch), paths)
-        return logits.sum() if auxiliary is None else logits.sum() + auxiliary.sum()
+        loss: Tensor = logits.sum() if auxiliary is None else logits.sum() + auxiliary.sum()
+        return loss
 
     return _memory(network, run, config.batch, shape, dtype)
 
@@ -133,7 +134,7 @@ def peak_of_step(loss: Callable[[], Tensor]) -> int:
     """The most that a forward and a backward pass hold at once, with the gradients of weights, the weights aside."""
     live = LiveBytes()
     with live:
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
     return live.peak
 
 

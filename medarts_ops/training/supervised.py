@@ -63,8 +63,8 @@ class SupervisedTraining:
                 in_channels=dataset.in_channels,
                 auxiliary=config.auxiliary.weight > 0,
                 stem=config.stem,
-                checkpoint_cells=config.runtime.checkpoint_cells,
             )
+        network.checkpoint_cells = config.runtime.checkpoint_cells
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
         self._compiled = runtime.compiled(self._joined)  # for whole batches: each other size would be compiled anew

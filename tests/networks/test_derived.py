@@ -155,7 +155,8 @@ def test_an_identity_is_never_dropped():
 def test_cells_that_are_computed_again_come_to_the_same_bits(name, drops):
     torch.manual_seed(0)
     sizes = {"cells": 5, "channels": 4, "n_classes": 3, "in_channels": 3, "auxiliary": True}
-    networks = [DerivedNetwork(zoo()[name].genotype, **sizes, checkpoint_cells=again) for again in (False, True)]
+    networks = [DerivedNetwork(zoo()[name].genotype, **sizes) for _ in range(2)]
+    networks[1].checkpoint_cells = True
     networks[1].load_state_dict(networks[0].state_dict())
     images, draws = torch.randn(4, 3, 10, 10), torch.rand(networks[0].n_paths, 4)
     paths = path_factors(draws, 0.7, torch.float32) if drops else None
