@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 )
 @noted_option(
     "--compile",
-    "compile_",
     is_flag=True,
     default=None,
     help="Have torch compile the training step: minutes once, then faster. Needs a C++ compiler, on CUDA triton.",

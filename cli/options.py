@@ -26,12 +26,8 @@ SETTINGS = {
     "seed": "seed",
     **{name: f"dataset.{name}" for name in ("data", "resolution", "cache")},
     **{name: f"runtime.{name}" for name in ("device", "amp", "deterministic", "workers", "stack", "cuda_graphs")},
-    "devices": "runtime.devices",
-    "checkpoint_cells": "runtime.checkpoint_cells",
-    "compile_": "runtime.compile",
+    **{name: f"runtime.{name}" for name in ("devices", "checkpoint_cells", "compile", "executor", "budget")},
     "fit": "runtime.memory",
-    "executor": "runtime.executor",
-    "budget": "runtime.budget",
     "ray_address": "runtime.ray.address",
 }
 """Which setting a named option is short for."""

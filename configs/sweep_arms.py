@@ -122,15 +122,16 @@ def _at(request: Request, section: Section, axes: Sequence[Axis], point: Point) 
 
 
 def _check_presets(axes: Sequence[Axis], request: Request) -> None:
-    for axis in axes:
-        if axis.path != PRESET:
-            continue
-        for source, given in (("--preset", request.preset), ("extends in the file", extended_preset(request))):
-            if given is not None:
-                raise ConfigError(f"preset is varied, and {source} names {given}: give one of the two")
-        for value in axis.values:
-            if value not in (known := preset_names()):
-                raise ConfigError(f"--vary preset: {unknown_name('preset', str(value), known)}")
+    varied = next((axis.values for axis in axes if axis.path == PRESET), None)
+    if varied is None:
+        return
+    for source, given in (("--preset", request.preset), ("extends in the file", extended_preset(request))):
+        if given is not None:
+            raise ConfigError(f"preset is varied, and {source} names {given}: give one of the two")
+    known = preset_names()
+    for value in varied:
+        if value not in known:
+            raise ConfigError(f"--vary preset: {unknown_name('preset', str(value), known)}")
 
 
 def _check_they_differ(arms: Sequence[ArmSettings]) -> None:

@@ -138,21 +138,14 @@ def fitted_evaluation(
         return config
     here = runtime.devices if runtime.device == "cpu" else 1  # processes that share the memory
     part = config.model_copy(update={"batch": config.batch // runtime.devices})
-    training = _of_evaluation(part, genotype, shape_of(dataset), "the training", "batch", here)
-    training = replace(training, devices=runtime.devices, checkpointed=_checkpointed(part, genotype, dataset))
+    shape = shape_of(dataset)
+    training = _of_evaluation(part, genotype, shape, "the training", "batch", here)
+    training = replace(training, devices=runtime.devices)
+    if not runtime.checkpoint_cells:
+        again = part.model_copy(update={"runtime": runtime.model_copy(update={"checkpoint_cells": True})})
+        training = replace(training, checkpointed=partial(_memory_of_network, again, genotype, shape))
     batch = _checked_batch(training, free_bytes(*runtime.device_names), runtime)
     return config.model_copy(update={"batch": batch * runtime.devices})
-
-
-def _checkpointed(
-    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary
-) -> Callable[[int], StepMemory] | None:
-    if config.runtime.checkpoint_cells:
-        return None
-    runtime, shape = config.runtime.model_copy(update={"checkpoint_cells": True}), shape_of(dataset)
-    return lambda batch: evaluation_memory(
-        config.model_copy(update={"batch": batch, "runtime": runtime}), genotype, shape
-    )
 
 
 def evaluations_at_a_time(evaluations: Sequence[EvaluationStarted], most: int) -> int:
@@ -214,8 +207,12 @@ def _of_evaluation(
         images=0,
         surely=surely,
         runtime=config.runtime,
-        memory=lambda batch: evaluation_memory(config.model_copy(update={"batch": batch}), genotype, shape),
+        memory=partial(_memory_of_network, config, genotype, shape),
     )
+
+
+def _memory_of_network(config: ResolvedEvaluateConfig, genotype: Genotype, shape: ImageShape, batch: int) -> StepMemory:
+    return evaluation_memory(config.model_copy(update={"batch": batch}), genotype, shape)
 
 
 def _memory_of_stage(config: ResolvedSearchConfig, stage: StageConfig, shape: ImageShape, batch: int) -> StepMemory:

@@ -150,7 +150,7 @@ def published(asked: argparse.Namespace) -> None:
     for protocol, accuracy in zip(json.loads(str(real["protocols"]))["rows"], real["low_fidelity"], strict=True):
         epochs, batch, rate, cells, precision, channels, _, side, _ = protocol
         if side == "16" and precision == "32" and int(epochs) <= 30:
-            sums = [shares_of_rows(accuracy[drawn]) + weight * shares_of_rows(params[drawn]) for weight in WEIGHTS]
+            sums = [shares(accuracy[drawn]) + weight * shares(params[drawn]) for weight in WEIGHTS]
             row = [cells, channels, epochs, batch, f"{float(rate):g}", correlation(accuracy, truth)]
             print("|", " | ".join([*row, *map(chosen, sums)]), "|")
     print(
@@ -158,13 +158,9 @@ def published(asked: argparse.Namespace) -> None:
     )
 
 
-def shares_of_rows(values: np.ndarray) -> np.ndarray:
-    return np.apply_along_axis(shares, 1, values)
-
-
 def shares(values: np.ndarray) -> np.ndarray:
-    """Each over the range of all, as in Eq. 6."""
-    return (values - values.min()) / np.ptp(values)
+    """Each over the range of all, or of its row, as in Eq. 6."""
+    return (values - values.min(axis=-1, keepdims=True)) / np.ptp(values, axis=-1, keepdims=True)
 
 
 def correlation(values: np.ndarray, truth: np.ndarray) -> str:

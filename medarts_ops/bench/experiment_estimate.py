@@ -135,11 +135,11 @@ class TimedPlan:
         if arm.evaluation is None:
             return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=0.0, parameters=0)
         genotype = arm.genotype or zoo_genotype(GENOTYPE)
-        hours = self._evaluation(smaller_evaluation(arm.evaluation, scale), genotype, self._summary(arm))
-        shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}
         summary = self._summary(arm)
-        images = {"n_classes": len(summary.class_names), "in_channels": summary.in_channels}
-        parameters = count_parameters(genotype, **shape, **images, stem=arm.evaluation.stem)
+        hours = self._evaluation(smaller_evaluation(arm.evaluation, scale), genotype, summary)
+        shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}
+        shape |= {"n_classes": len(summary.class_names), "in_channels": summary.in_channels}
+        parameters = count_parameters(genotype, **shape, stem=arm.evaluation.stem)
         return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=hours, parameters=parameters)
 
     def search(self, arm: Arm, scale: float) -> PlannedSearch:

@@ -212,8 +212,7 @@ class DerivedNetwork(nn.Module):
 
         `paths [path, image]` of `path_factors` drop paths; none are dropped without.
         """
-        factors = () if paths is None else paths[:, :, None, None, None].unbind()
-        left = iter(factors)
+        left = iter(() if paths is None else paths[:, :, None, None, None].unbind())
         auxiliary: Tensor | None = None
         first, second = self.stem(images)
         before_previous = torch.relu_(first)

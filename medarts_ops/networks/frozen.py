@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from torch import nn
 
 
+def norms_of(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """All batch norms of a network, in the order of its modules."""
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
     """Normalise by the batch without moving running statistics, which describe w: for passes at other weights."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = norms_of(network)
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -24,7 +29,7 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def unmoved_statistics(network: nn.Module) -> Iterator[None]:
     """For the same pass again: running statistics move by nothing, and are saved for a backward pass as before."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = norms_of(network)
     held = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
@@ -38,7 +43,7 @@ def unmoved_statistics(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def kept_statistics(network: nn.Module) -> Iterator[None]:
     """Passes inside may move running statistics, and their momentum be set: both are put back, where they are."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = norms_of(network)
     held = [(norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in norms]
     try:
         yield

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medarts_ops.individual import Outcome, TrainedIndividual
-from medarts_ops.networks.frozen import kept_statistics
+from medarts_ops.networks.frozen import kept_statistics, norms_of
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.space.discretize import one_hot
 from medarts_ops.training.afterwards import found_afterwards
@@ -54,7 +54,7 @@ def _losses_and_hits(training: SearchTraining, outcomes: Sequence[Outcome]) -> t
     """Sums [individual] over the validation images."""
     supernet, placed, batch = training.supernet, training.tensors.placed, training.task.stage.batch
     mixtures = _one_hots(training, outcomes)
-    norms = [module for module in supernet.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = norms_of(supernet)
     with kept_statistics(supernet):
         supernet.train()
         for number, indices in zip(count(1), _statistics_batches(training)):

@@ -102,7 +102,7 @@ def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape:
         loss: Tensor = logits.sum() if auxiliary is None else logits.sum() + auxiliary.sum()
         return loss
 
-    return _memory(network, run, config.batch, shape, dtype)
+    return _memory(network, run, config.batch, shape, dtype, checkpointed=network.checkpoint_cells)
 
 
 def _computing_in(runtime: ResolvedRuntime) -> torch.dtype:
@@ -114,11 +114,17 @@ def _meta_images(shape: ImageShape, dtype: torch.dtype, *batch: int) -> Tensor:
 
 
 def _memory(
-    network: nn.Module, run: Callable[[int], Tensor], batch: int, shape: ImageShape, dtype: torch.dtype
+    network: nn.Module,
+    run: Callable[[int], Tensor],
+    batch: int,
+    shape: ImageShape,
+    dtype: torch.dtype,
+    *,
+    checkpointed: bool = False,
 ) -> StepMemory:
     weights = sum(parameter.nbytes for parameter in network.parameters())
     network.to(dtype).train()
-    if getattr(network, "checkpoint_cells", False):
+    if checkpointed:
         saved = peak_of_step(lambda: run(batch)) - weights
     else:
         saved = saved_bytes(lambda: run(batch), network)

@@ -118,10 +118,10 @@ def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values
 
 def evaluation_of(runtime: Runtime, *, checkpoint_cells: bool = False, **changes: Any) -> SupervisedTraining:
     """Training with all that a step may have: paths to drop, an auxiliary head, weighed classes, smoothed labels."""
-    again = make_evaluate_config_tiny().runtime.model_copy(update={"checkpoint_cells": checkpoint_cells})
-    changes["runtime"] = again
     everything = {"auxiliary": AuxiliaryConfig(), "drop_path": 0.3, "class_weights": "balanced", "label_smoothing": 0.1}
-    config = make_evaluate_config_tiny().model_copy(update=everything | {"images": 60, "epochs": 3} | changes)
+    tiny = make_evaluate_config_tiny()
+    everything |= {"runtime": tiny.runtime.model_copy(update={"checkpoint_cells": checkpoint_cells})}
+    config = tiny.model_copy(update=everything | {"images": 60, "epochs": 3} | changes)
     return SupervisedTraining(make_genotype(nodes=2), config, load_dataset(config.dataset), runtime)
 
 
