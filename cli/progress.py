@@ -147,7 +147,7 @@ class SearchProgress:
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
         if self._config.dataset.name in OWN_IMAGES and event.yardstick is not None:
-            warning = steps_warning(stage, event.index, event.yardstick.steps)
+            warning = steps_warning(self._config, event.index, event.yardstick.steps)
             if warning is not None:
                 self._board.say(f"warning: {warning}")
 

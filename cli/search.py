@@ -123,7 +123,7 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         say(remark)
     for index, (stage, images) in enumerate(zip(resolved.stages, data.stages, strict=True)):
-        warning = steps_warning(stage, index, images.yardstick(stage.batch).steps)
+        warning = steps_warning(resolved, index, images.yardstick(stage.batch).steps)
         if warning is not None and resolved.dataset.name in OWN_IMAGES:
             say(f"warning: {warning}")
     if fitted is None:

@@ -14,6 +14,7 @@ from medarts_ops.settings import (
     MAX_CHANNELS,
     MAX_EPOCHS,
     MAX_IMAGES,
+    MAX_STEPS,
     STEM_BEFORE,
     Images,
     NamedSettings,
@@ -77,9 +78,18 @@ class DerivedConfig(Settings):
     shallow ones do not, and a tenth of that training ranks nothing (docs/results.md).
     """
 
+    without_effect = frozenset({"least_steps"})  # beside the epochs that come of it
+
     cells: int = setting(10, "ours", "cells of the network", ge=3, le=MAX_CELLS)
     channels: int = setting(10, "ours", "channels of its first cells", ge=1, le=MAX_CHANNELS)
     epochs: int = setting(15, "ours", "epochs of training", ge=1, le=MAX_EPOCHS)
+    least_steps: int = setting(
+        0,
+        "ours",
+        "steps that the training takes at least: with fewer in its epochs it is given more, which are recorded",
+        ge=0,
+        le=MAX_STEPS,
+    )
     batch: int = setting(128, "ours", "images a step", ge=2, le=MAX_BATCH)
     images: Images = setting(
         1.0,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import logging
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
-from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
+from medarts_ops.config import (
+    DerivedConfig,
+    EvaluateConfig,
+    ResolvedEvaluateConfig,
+    ResolvedSearchConfig,
+    SearchConfig,
+    StageConfig,
+)
+from medarts_ops.config_choice import SUPERNET_OBJECTIVES
 from medarts_ops.config_parsing import parse_config
 from medarts_ops.config_runtime import (
     EvaluationRuntimeConfig,
@@ -30,6 +38,8 @@ from medarts_ops.training.runtime import Device, check_can_compile, fast_amp, ma
 
 _logger = logging.getLogger(__name__)
 
+Trained = TypeVar("Trained", StageConfig, DerivedConfig)
+
 MOST_SHOWN = 12  # numbers of devices that a message lists
 
 
@@ -45,7 +55,9 @@ def resolve_search_config(
         MedartsError: for whatever is wrong with the data.
     """
     _ = _of_search(config)
-    data = prepare_search_data(config) if data is None else data
+    if data is None:
+        _say_what_does_not_compare(config)  # once: who has the data has resolved the settings before
+        data = prepare_search_data(config)
     config = _with_epochs_for_steps(config, data)
     found = _of_search(config)
     whole = data.summary.resolution
@@ -60,22 +72,43 @@ def resolve_search_config(
     return fitted_search(resolved, data), data
 
 
+def _say_what_does_not_compare(config: SearchConfig) -> None:
+    supernets = [each.name for each in config.objectives if each.name in SUPERNET_OBJECTIVES]
+    if supernets and config.result.stages == "all":
+        _logger.warning(
+            "result.stages is all and objectives has %s, which does not compare between supernets of different sizes "
+            "and images: set result.stages to last, or an objective of genotypes, such as derived_accuracy",
+            supernets[0],
+        )
+
+
 def _with_epochs_for_steps(config: SearchConfig, data: SearchData) -> SearchConfig:
-    """Stages with as many epochs as their `least_steps` take."""
-    stages = []
-    for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
-        epochs = max(stage.epochs, ceil(stage.least_steps / images.yardstick(stage.batch).steps))
-        if epochs > stage.epochs:
-            _logger.warning(
-                "stage %r: epochs raised from %d to %d, so that it has %d steps (stages.%d.least_steps)",
-                stage.name,
-                stage.epochs,
-                epochs,
-                stage.least_steps,
-                index,
-            )
-        stages.append(stage.model_copy(update={"epochs": epochs}))
-    return config.model_copy(update={"stages": tuple(stages)})
+    """Stages, and genotypes' short trainings, with as many epochs as their `least_steps` take."""
+    stages = tuple(
+        _with_enough_epochs(stage, images.yardstick(stage.batch).steps, f"stage {stage.name!r}", f"stages.{index}")
+        for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True))
+    )
+    derived = config.derived
+    if data.derived is not None:
+        steps = data.derived.yardstick(derived.batch).steps
+        derived = _with_enough_epochs(derived, steps, "a genotype's short training", "derived")
+    return config.model_copy(update={"stages": stages, "derived": derived})
+
+
+def _with_enough_epochs(asked: Trained, steps: int, what: str, path: str) -> Trained:
+    """The same with the epochs, of so many steps each, that its `least_steps` take."""
+    epochs = max(asked.epochs, ceil(asked.least_steps / steps))
+    if epochs == asked.epochs:
+        return asked
+    _logger.warning(
+        "%s: epochs raised from %d to %d, so that it has %d steps (%s.least_steps)",
+        what,
+        asked.epochs,
+        epochs,
+        asked.least_steps,
+        path,
+    )
+    return asked.model_copy(update={"epochs": epochs})
 
 
 def resolve_config_alone(config: SearchConfig, resolution: tuple[int, int]) -> ResolvedSearchConfig:

@@ -213,6 +213,37 @@ def test_a_stage_gets_the_epochs_that_its_least_steps_take_and_says_so(caplog):
     assert len(caplog.records) == 1
 
 
+def test_a_short_training_gets_the_epochs_that_its_least_steps_take_and_says_so(caplog):
+    """Ten of 12 images a class of 10, in batches of 16, are 7 steps an epoch."""
+    derived = {"cells": 3, "channels": 4, "epochs": 2, "batch": 16, "images": 120}
+    by_genotypes = {"stages": [STAGE | {"images": 120, "batch": 16}], "objectives": ["derived_accuracy"]}
+    few, many = (asked(**by_genotypes, derived=derived | {"least_steps": steps}) for steps in (15, 14))
+    raised, data = resolve_search_config(few)
+    assert raised.derived.epochs == 3
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert (
+        said == "a genotype's short training: epochs raised from 2 to 3, so that it has 15 steps (derived.least_steps)"
+    )
+    assert resolve_search_config(many, data)[0].derived.epochs == 2
+    by_hand = asked(**by_genotypes, derived=derived | {"epochs": 3})
+    assert identity_of(resolve_search_config(by_hand, data)[0]) == identity_of(raised)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "result", "is_said"),
+    [
+        (["accuracy", "params"], {"rule": "weighted", "stages": "all"}, True),
+        (["params", "valid_loss"], {"stages": "all"}, True),
+        (["accuracy", "params"], {"rule": "weighted"}, False),
+        (["params"], {"rule": "weighted", "stages": "all"}, False),
+    ],
+)
+def test_what_supernets_measure_is_said_not_to_compare_between_stages(objectives, result, is_said, caplog):
+    resolve_search_config(asked(stages=[STAGE], objectives=objectives, result=result))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == is_said and all("set result.stages to last" in sentence for sentence in said)
+
+
 def test_a_given_stack_is_kept_and_data_that_are_there_are_not_loaded_again(monkeypatch):
     config, data = resolve_search_config(asked())
     monkeypatch.setattr(resolving, "prepare_search_data", None)

@@ -106,6 +106,10 @@ def test_short_trainings_of_genotypes_shrink_too():
     )
     smaller, images = smaller_search(config, IMAGES._replace(derived=1000), 0.5)
     assert (smaller.derived.epochs, smaller.derived.images, images.derived) == (5, 0.5, 500)
+    # 400 of 500 images are trained on, in 13 steps an epoch.
+    derived = config.derived.model_copy(update={"least_steps": 100})
+    enough, _ = smaller_search(config.model_copy(update={"derived": derived}), IMAGES._replace(derived=1000), 0.5)
+    assert enough.derived.epochs == 8
 
 
 def test_the_largest_factor_is_found_that_fits():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from medarts_ops.config import StageConfig
+from medarts_ops.config import SearchConfig
+from medarts_ops.config_choice import SUPERNET_OBJECTIVES
 from medarts_ops.individual import StageResult, Yardstick
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, percent
@@ -20,10 +22,14 @@ ENOUGH_STEPS = 200
 """Steps of w from which on a stage on photos of one's own may rank individuals at all (ours, roughly)."""
 
 
-def steps_warning(stage: StageConfig, index: int, steps: int) -> str | None:
-    """What to raise before a stage is trained whose epochs have so few `steps` that its ranking can mean little."""
+def steps_warning(config: SearchConfig, index: int, steps: int) -> str | None:
+    """What to raise before a stage is trained whose epochs have so few `steps` that its ranking can mean little.
+
+    None where no objective is measured by supernets.
+    """
+    stage = config.stages[index]
     in_all = steps * stage.epochs
-    if in_all >= ENOUGH_STEPS:
+    if in_all >= ENOUGH_STEPS or not _are_of_supernets([each.name for each in config.objectives]):
         return None
     return (
         f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch; fewer than "
@@ -32,26 +38,38 @@ def steps_warning(stage: StageConfig, index: int, steps: int) -> str | None:
     )
 
 
+def _are_of_supernets(objectives: Iterable[str]) -> bool:
+    return any(name in SUPERNET_OBJECTIVES for name in objectives)
+
+
 def standard_error(yardstick: Yardstick) -> float:
     """That of the accuracy of guesses: √(p (1 - p) / n), of p the chance and n images."""
     return math.sqrt(yardstick.chance * (1 - yardstick.chance) / yardstick.images)
 
 
 def _at_chance(stage: StageResult) -> str | None:
-    """Whether no individual's acc_valid is above chance by more than the standard error, and what to raise."""
+    """Whether no individual's acc_valid is above chance by more than the standard error, and what to raise.
+
+    None, too, where supernets neither rank nor train any α.
+    """
     yardstick = stage.yardstick
     if yardstick is None or not stage.ranked:
+        return None
+    is_order = any(_are_of_supernets(ranked.evaluated.objectives) for ranked in stage.ranked)
+    is_alpha = any(record.alpha_loss is not None for ranked in stage.ranked for record in ranked.trained.history)
+    if not is_order and not is_alpha:
         return None
     best, error = max(ranked.trained.valid_accuracy for ranked in stage.ranked), standard_error(yardstick)
     if best > yardstick.chance + error:
         return None
     epochs = max(len(ranked.trained.history) for ranked in stage.ranked)
+    meaning = "neither their order nor their α means anything" if is_order else "their α means nothing"
     trained = f"an epoch had {counted(yardstick.steps, 'step')}, the stage {yardstick.steps * epochs}"
     return (
         f"no individual of stage {stage.name} beats chance: the highest accuracy is {percent(best)}, and naming one "
         f"class would get {percent(yardstick.chance)} ± {percent(error)} (standard error of {yardstick.images:,} "
-        f"images), so neither their order nor their α means anything; {trained}: raise stages.{stage.index}.epochs or "
-        f"stages.{stage.index}.images, or lower stages.{stage.index}.batch"
+        f"images), so {meaning}; {trained}: raise stages.{stage.index}.epochs or stages.{stage.index}.images, or lower "
+        f"stages.{stage.index}.batch"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from factories import make_ranked, make_stage_result
 
-from medarts_ops.config import StageConfig
+from medarts_ops.config import ObjectiveConfig, SearchConfig, StageConfig
 from medarts_ops.individual import StageResult, Yardstick
 from medarts_ops.objectives.ranking_warnings import ranking_warnings, standard_error, steps_warning
 
@@ -49,9 +49,29 @@ def test_objectives_that_are_equal_for_all_are_said() -> None:
     assert ranking_warnings(stage((0.9, 2e6))) == ()  # one alone is not ranked
 
 
+def of_genotypes(alpha_loss: float | None) -> StageResult:
+    """A stage at chance that is ranked by short trainings; its supernets step α where they have a loss of it."""
+    at_chance = stage((0.4, 2e6), (0.3, 3e6))
+    (first, *others) = at_chance.ranked
+    objectives = {"derived_accuracy": 0.6, "params": 2e6}
+    history = tuple(each.model_copy(update={"alpha_loss": alpha_loss}) for each in first.trained.history)
+    trained = first.trained.model_copy(update={"history": history})
+    evaluated = first.evaluated.model_copy(update={"objectives": objectives, "trained": trained})
+    return at_chance.model_copy(update={"ranked": (first.model_copy(update={"evaluated": evaluated}),)})
+
+
+def test_supernets_at_chance_that_rank_nobody_say_nothing_of_the_order() -> None:
+    (warning,) = ranking_warnings(of_genotypes(1.9))
+    assert "(standard error of 100 images), so their α means nothing; an epoch had 8 steps" in warning
+    assert ranking_warnings(of_genotypes(None)) == ()
+
+
 def test_a_stage_of_fewer_than_two_hundred_steps_is_warned_of_before_it_is_trained() -> None:
-    short = StageConfig(name="mid", epochs=5, survivors=1)
+    stages = (StageConfig(population=1), StageConfig(name="mid", epochs=5, survivors=1))
+    short = SearchConfig(stages=stages)
     warning = steps_warning(short, 1, 39)
     assert warning is not None and warning.startswith("stage mid trains for 195 steps in all, 39 an epoch; ")
     assert "raise stages.1.epochs or stages.1.images, or lower stages.1.batch" in warning
     assert steps_warning(short, 1, 40) is None
+    by_genotypes = (ObjectiveConfig(name="derived_accuracy"), ObjectiveConfig(name="params"))
+    assert steps_warning(SearchConfig(stages=stages, objectives=by_genotypes), 1, 1) is None

@@ -109,6 +109,7 @@ def test_every_setting_counts_unless_it_is_one_that_differs_freely() -> None:
         "preset",
         "seed",
         "derived.seed",
+        "derived.least_steps",
         "result.rule",
         "result.stages",
         "dataset.name",

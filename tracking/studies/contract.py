@@ -21,6 +21,7 @@ _DIFFERS_FREELY = {
     "preset": "where settings started from, not what they are",
     "seed": "what a study gathers over",
     "derived.seed": "likewise",
+    "derived.least_steps": "the epochs that it comes to count",
     "result.rule": "which individual is found, not what one comes to",
     "result.stages": "likewise",
     "dataset.name": "the fingerprint says which images they are",
