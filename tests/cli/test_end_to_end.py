@@ -214,7 +214,8 @@ def images() -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def search_and_evaluate(place: Place, name: str, *data: str) -> None:
     stage = "{name: only, cells: 3, channels: 2, epochs: 1, images: 1.0, batch: 16, population: 2}"
-    found = place.json("search", "--name", name, *data, "--set", f"stages=[{stage}]")
+    derived = "derived={cells: 3, channels: 2, epochs: 1, least_steps: 0, batch: 16}"
+    found = place.json("search", "--name", name, *data, "--set", f"stages=[{stage}]", "--set", derived)
     assert found["stages"][-1]["ranked"][0]["genotype"] == found["best"]["genotype"]
     assert 0 <= place.json("evaluate", name, *SMALL, "--set", "batch=16")["test_error"] <= 1
 

@@ -16,6 +16,7 @@ HEIC = "1 HEIC photo would be read after pip install 'medarts-ops[heic]'"
 LIMIT = "class 'dogs' has 4 training images, and a balanced D_sample takes no more of any class: 8 of 28 at most"
 SMALL = ["--set", "runtime.threads=1", "--set", "runtime.device=cpu"]
 STAGE = "stages=[{name: init, cells: 3, channels: 2, epochs: 1, images: 1.0, batch: 8, population: 1}]"
+SEARCH = ["--set", STAGE, "--set", "derived={cells: 3, channels: 2, epochs: 1, least_steps: 1, batch: 8}"]
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def photos(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_dry_run_says_what_is_passed_over_and_which_class_limits(photos: Path) -> None:
-    words = ["search", "--dataset", "folder", "--data", str(photos), *SMALL, "--set", STAGE]
+    words = ["search", "--dataset", "folder", "--data", str(photos), *SMALL, *SEARCH]
     result = invoke(*words, "--dry-run", "--json", "--set", "runtime.workers=1")
     first, *remarks = result.stderr.splitlines()
     assert first == f"reading images below {str(photos)!r}" and remarks[:2] == [PASSED_OVER, HEIC]
@@ -42,7 +43,7 @@ def test_a_dry_run_says_what_is_passed_over_and_which_class_limits(photos: Path)
 
 def test_a_search_and_its_evaluation_say_it_and_keep_it(photos: Path) -> None:
     words = ["--dataset", "folder", "--data", str(photos), *SMALL]
-    found = invoke("search", "--name", "found", *words, "--set", STAGE, "--set", "runtime.workers=1")
+    found = invoke("search", "--name", "found", *words, *SEARCH, "--set", "runtime.workers=1")
     assert found.exit_code == 0 and PASSED_OVER in found.stderr and LIMIT in found.stderr, found.stderr
     assert "training images by class: dogs 4, cats 24" in found.stderr.splitlines()
     network = ["cells=3", "channels=2", "epochs=1", "auxiliary.weight=0"]
@@ -58,7 +59,7 @@ def test_two_classes_of_two_images_ask_for_more_images(here: Path) -> None:
         (here / "photos" / name).mkdir(parents=True)
         for number in range(2):
             Image.new("L", (16, 16), number).save(here / "photos" / name / f"{number}.png")
-    refused = invoke("search", "--dataset", "folder", "--data", "photos", "--set", STAGE)
+    refused = invoke("search", "--dataset", "folder", "--data", "photos", *SEARCH)
     message = "class 'cats' has 1 training images: D_sample needs 2 of each class"
     assert_refused(refused, 1, message)
     assert "add images to it" in refused.stderr and "raise" not in refused.stderr

@@ -19,6 +19,7 @@ from medarts_ops.cli.progress import ProgressBoard
 from medarts_ops.data.loading import LoadingProgress
 
 STAGE = "stages=[{name: init, cells: 3, channels: 2, epochs: 1, images: 1.0, batch: 8, population: 1}]"
+SEARCH = ["--set", STAGE, "--set", "derived={cells: 3, channels: 2, epochs: 1, least_steps: 1, batch: 8}"]
 SMALL = ["--set", "runtime.threads=1", "--set", "runtime.device=cpu", "--set", "runtime.workers=1"]
 
 
@@ -66,7 +67,7 @@ def photos_in(folder: Path) -> Path:
 def test_a_search_takes_cache_fit_and_skipping_to_its_evaluation_and_says_what_is_left_out(here: Path) -> None:
     photos = photos_in(here)
     settings = ["--set", "dataset.fit=pad", "--set", "dataset.skip_unreadable=true", "--resolution", "16"]
-    words = ["--dataset", "folder", "--data", str(photos), "--cache", "kept", *settings, *SMALL, "--set", STAGE]
+    words = ["--dataset", "folder", "--data", str(photos), "--cache", "kept", *settings, *SMALL, *SEARCH]
     found = invoke("search", "--name", "found", *words)
     assert found.exit_code == 0, found.stderr
     left_out = "1 image of 12 left out, which can't be read: 'cats/5.png' (cannot identify image file)"

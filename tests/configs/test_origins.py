@@ -22,8 +22,8 @@ def test_stages_and_ranges_are_unfolded() -> None:
 
 
 def test_an_empty_group_is_a_row_of_its_own() -> None:
-    row = rows(Request("cifar10-paper"))["proposals.space"]
-    assert (row.value, row.changed_by, row.origin) == ({}, "preset cifar10-paper", "paper")
+    row = rows(Request("random"))["proposals.space"]
+    assert (row.value, row.changed_by, row.origin) == ({}, "preset random", "paper")
 
 
 def test_every_setting_has_a_description_and_every_default_an_origin() -> None:
