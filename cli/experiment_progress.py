@@ -58,6 +58,7 @@ class ExperimentProgress:
             case observers.DerivedEpochFinished(genotype=genotype, record=record):
                 note = f"accuracy {percent(record.valid_accuracy)}, {record.images_per_second:,.0f} images/s"
                 epochs = training.search_config.derived.epochs
+                self._left.genotype_epoch_finished(training, genotype, record.epoch, record.seconds)
                 self._epoch(training, f"genotype {genotype} epoch", record.epoch + 1, epochs, note)
 
     def _started(self, plan: ExperimentPlan) -> None:

@@ -46,6 +46,10 @@ class DatasetConfig(Settings):
     )
     low_resolution: bool = setting(True, "paper", "D_low: search at half width and height (LANCZOS)")
 
+    def seen_side(self, whole: int) -> int:
+        """The side of what a search trains on, in pixels, of images that have `whole` where no resolution is set."""
+        return (self.resolution or whole) // (2 if self.low_resolution else 1)
+
     @model_validator(mode="after")
     def _fits_to_something(self) -> Self:
         if self.fit != "squash" and self.resolution is None:

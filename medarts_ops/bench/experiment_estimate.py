@@ -188,8 +188,7 @@ def _stage_images(images: float, dataset: DatasetSummary) -> int:
 
 def _searched_side(config: ResolvedSearchConfig, dataset: DatasetSummary) -> int:
     """The side of what a search trains on; `dataset` may have another, that of the evaluation."""
-    full = config.dataset.resolution or _side(dataset)
-    return max(8, full // (2 if config.dataset.low_resolution else 1))
+    return max(8, config.dataset.seen_side(_side(dataset)))
 
 
 def _side(dataset: DatasetSummary) -> int:

@@ -10,6 +10,7 @@ from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.experiment import ExperimentPlan, Training
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.time_left import GENOTYPE_SHARE
 
 Kind = Literal["search", "evaluation"]
 
@@ -33,9 +34,10 @@ class _Work:
 class ExperimentLeft:
     """Counts an experiment's trainings and estimates its remaining seconds.
 
-    An epoch is taken to cost cells × channels × images × pixels (ours); seconds per cost are the mean of all epochs of
-    searches that are over, and of evaluations apart. Evaluations share the time among the plan's workers, searches
-    come one after the other. What was taken over from before costs nothing.
+    An epoch is taken to cost cells × channels × images × pixels, one of a genotype's short training a share of that
+    (ours); seconds per cost are the mean of all epochs of searches that are over, and of evaluations apart. Evaluations
+    share the time among the plan's workers, searches come one after the other. What was taken over from before costs
+    nothing.
     """
 
     def __init__(self, plan: ExperimentPlan) -> None:
@@ -55,11 +57,18 @@ class ExperimentLeft:
 
     def epoch_finished(self, training: Training, epoch: int, seconds: float, individual: str = "") -> None:
         """An epoch (from 0) of a training, or of an individual of a search, is over; told twice it counts once."""
+        self._over(training, individual, epoch, seconds, _epoch_cost(training, self._plan.datasets, individual))
+
+    def genotype_epoch_finished(self, training: Training, genotype: str, epoch: int, seconds: float) -> None:
+        """The same of a search's short training of a genotype."""
+        cost = _genotype_cost(training.search_config, self._plan.datasets[training.arm.fingerprint])
+        self._over(training, f"genotype {genotype}", epoch, seconds, cost)
+
+    def _over(self, training: Training, who: str, epoch: int, seconds: float, cost: float) -> None:
         work = self._work[training.key]
-        if epoch < work.epochs.get(individual, 0):
+        if epoch < work.epochs.get(who, 0):
             return
-        work.epochs[individual] = epoch + 1
-        cost = _epoch_cost(training, self._plan.datasets, individual)
+        work.epochs[who] = epoch + 1
         work.done += cost
         total, costs = self._spent[work.kind]
         self._spent[work.kind] = (total + seconds, costs + cost)
@@ -99,10 +108,12 @@ def cost_of(training: Training, datasets: dict[str, DatasetSummary]) -> float:
     """What a training costs, in cells × channels × images × pixels, summed over its epochs and individuals."""
     if training.kind == "evaluation":
         return training.evaluate_config.epochs * _epoch_cost(training, datasets, "")
-    config = training.search_config
+    config, dataset = training.search_config, datasets[training.arm.fingerprint]
+    stages = range(len(config.stages))
+    genotypes = sum(map(config.most_candidates_of, stages)) if config.trains_genotypes else 0
     return sum(
-        config.epochs_of(index) * _stage_cost(stage, training, datasets) for index, stage in enumerate(config.stages)
-    )
+        config.epochs_of(index) * _stage_cost(config.stages[index], config, dataset) for index in stages
+    ) + genotypes * config.derived.epochs * _genotype_cost(config, dataset)
 
 
 def _work_of(training: Training, datasets: dict[str, DatasetSummary]) -> _Work:
@@ -119,13 +130,23 @@ def _epoch_cost(training: Training, datasets: dict[str, DatasetSummary], individ
         config, dataset = training.evaluate_config, datasets[training.arm.fingerprint]
         height, width = dataset.resolution
         return config.cells * config.channels * training_images(config, dataset) * height * width
-    stages = training.search_config.stages
+    config = training.search_config
     name = individual.rpartition("-")[0]
-    return _stage_cost(next((stage for stage in stages if stage.name == name), stages[0]), training, datasets)
+    stage = next((stage for stage in config.stages if stage.name == name), config.stages[0])
+    return _stage_cost(stage, config, datasets[training.arm.fingerprint])
 
 
-def _stage_cost(stage: StageConfig, training: Training, datasets: dict[str, DatasetSummary]) -> float:
-    dataset, halving = datasets[training.arm.fingerprint], 4 if training.search_config.dataset.low_resolution else 1
+def _stage_cost(stage: StageConfig, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
+    return stage.cells * stage.channels * _pixels(stage.images, config, dataset)
+
+
+def _genotype_cost(config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
+    derived = config.derived
+    return GENOTYPE_SHARE * derived.cells * derived.channels * _pixels(derived.images, config, dataset)
+
+
+def _pixels(images: int | float, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
+    """Of a sample of so many images, or of such a share, as the search sees them."""
     height, width = dataset.resolution
-    images = stage.images if isinstance(stage.images, int) else stage.images * dataset.n_train
-    return stage.cells * stage.channels * images * height * width / halving
+    number = images if isinstance(images, int) else images * dataset.n_train
+    return number * config.dataset.seen_side(math.isqrt(height * width)) ** 2

@@ -7,8 +7,10 @@ import math
 import pytest
 from experiment_plans import digits, make_arm, make_plan, make_short_evaluation, make_short_search
 
+from medarts_ops.config import DerivedConfig, ResolvedObjective
 from medarts_ops.experiment import ExperimentPlan, Training
 from medarts_ops.experiments.time_left import ExperimentLeft, cost_of
+from medarts_ops.time_left import GENOTYPE_SHARE
 
 SECONDS = 3.0
 
@@ -49,6 +51,30 @@ def test_a_search_costs_all_epochs_of_all_individuals_at_half_the_resolution_whe
     low = search.model_copy(update={"dataset": search.dataset.model_copy(update={"low_resolution": True})})
     halved = make_plan([make_arm("found", search=low)], seeds=(0,))
     assert cost_of(halved.trainings[0], halved.datasets) == expected / 4
+
+
+def test_a_search_has_the_pixels_of_its_own_resolution_beside_an_evaluation_of_another() -> None:
+    search = make_short_search()
+    smaller = search.model_copy(update={"dataset": search.dataset.model_copy(update={"resolution": 4})})
+    plans = [make_plan([make_arm("found", search=each)], seeds=(0,)) for each in (search, smaller)]
+    whole, quarter = (cost_of(plan.trainings[0], plan.datasets) for plan in plans)
+    assert quarter == whole / 4
+
+
+def test_short_trainings_of_genotypes_cost_their_epochs_too() -> None:
+    plain = make_short_search()
+    derived = DerivedConfig(cells=3, channels=4, epochs=5, images=100)
+    objectives = (ResolvedObjective(name="derived_loss", direction="minimize"),)
+    search = plain.model_copy(update={"objectives": objectives, "derived": derived})
+    plans = [make_plan([make_arm("found", search=each)], seeds=(0,)) for each in (plain, search)]
+    without, cost = (cost_of(plan.trainings[0], plan.datasets) for plan in plans)
+    (stage,) = search.stages
+    epoch = GENOTYPE_SHARE * 3 * 4 * 100 * 8 * 8
+    assert cost == pytest.approx(without + stage.size * 5 * epoch)
+    left, trainings = begun(plans[1])
+    for _ in range(2):
+        left.genotype_epoch_finished(trainings["found.s0.search"], "a", 0, SECONDS)
+    assert left.seconds_left() == pytest.approx(SECONDS * (cost / epoch - 1))
 
 
 def test_what_is_left_is_what_the_others_cost() -> None:
