@@ -12,6 +12,8 @@ from typing import NamedTuple
 from medarts_ops.data.folder_tree import images_below, in_words
 from medarts_ops.errors import DataError
 
+_IN_PATTERNS = frozenset("*?[")
+
 
 class GivenImages(NamedTuple):
     """Image files, each once, what was given and is none with the reason, and sentences on what was passed over."""
@@ -32,7 +34,9 @@ def images_given(words: Sequence[str]) -> GivenImages:
     passed_over: Counter[str] = Counter()
     for path in (path for word in words for path in _meant(word)):
         if not os.path.isdir(path):
-            if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            if not os.path.lexists(path) and _IN_PATTERNS.intersection(str(path)):
+                missing.append((path, "no file matches this pattern; `**` is for folders of any depth"))
+            elif os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
                 missing.append((path, "neither a file nor a folder"))
             else:
                 paths[path] = None

@@ -163,7 +163,9 @@ def _check_later_stage(path: str, earlier: StageConfig, stage: StageConfig) -> N
             of_one_kind = not isinstance(stage.children, ChildrenConfig)
             setting_path, kind = (path + ".children", "crossover") if of_one_kind else (f"{path}.children.{name}", name)
             survivors = "1 survivor gives" if stage.survivors == 1 else f"{stage.survivors} survivors give"
-            raise ConfigError(f"{setting_path} is {wanted}: {survivors} at most {most} {kind} children")
+            how = f"set it to {most} or less" if most else "set it to 0"
+            more = f", or raise {path}.survivors" if kind != "consensus" or not most else ""
+            raise ConfigError(f"{setting_path} is {wanted}: {survivors} at most {most} {kind} children; {how}{more}")
 
 
 def check_warmup(stages: Sequence[StageConfig], share: float | None, epochs: int) -> None:
