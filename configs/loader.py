@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from medarts_ops.config import EvaluateConfig, SearchConfig
 from medarts_ops.config_parsing import parse_config
+from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.configs import presets
 from medarts_ops.configs.layers import Layer, deep_merge, leaves, parse_assignment, replacements, with_setting
@@ -196,6 +197,7 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
     if "preset" in changed_by:
         raise ConfigError("preset can't be set like the rest: name it by --preset, or by extends in a config file")
     config = parse_config(model, settings | {"preset": preset})
+    _check_nobody_wrote_a_plan(config.runtime.budget)
     if isinstance(config, SearchConfig):
         from medarts_ops.strategies.registry import strategy_settings
 
@@ -207,6 +209,16 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
         config = config.model_copy(update={"dataset": dataset})
         changed_by["dataset.data"] = DATA_VARIABLE
     return Resolved(config, changed_by)
+
+
+def _check_nobody_wrote_a_plan(budget: BudgetConfig) -> None:
+    for name in BudgetConfig.model_fields:
+        value = getattr(budget, name)
+        if name != "seconds" and value != getattr(BudgetConfig(), name):
+            raise ConfigError(
+                f"runtime.budget.{name} is {value}: it is written when a plan is fitted to a time; leave it out and "
+                "say the time alone, by --budget or runtime.budget.seconds"
+            )
 
 
 def _set_by(changed_by: Mapping[str, str], path: str) -> str:

@@ -27,7 +27,7 @@ from medarts_ops.search import run_search
 from medarts_ops.tracking.artifacts.shapes import evaluate_tags
 from medarts_ops.tracking.reading.jobs import check_name_is_free
 from medarts_ops.tracking.recorders import SearchRecorder, search_recorder
-from medarts_ops.tracking.stores.opening import open_store
+from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
 from medarts_ops.tracking.stores.stored_run import LONGEST_TAG
 from medarts_ops.tracking.stores.study_storage import open_study_storage, studies_of_search
 
@@ -98,8 +98,9 @@ def tracked_search(
     if fitted is not None:
         resolved = fitted.config
         on_fitted(fitted)
+    resolve_tracking_uri(tracking_uri)  # whether it is an address at all, before anything is made
+    studies = open_study_storage(storage)  # first, as a fresh store makes its tables for seconds
     store = open_store(tracking_uri, experiment=experiment)
-    studies = open_study_storage(storage)
     check_name_is_free(store, "search", search_id)
     _check_studies_are_free(search_id, studies)
     with new_folder(Path(work_dir), search_id) as folder:

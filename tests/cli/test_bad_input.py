@@ -52,6 +52,15 @@ def test_a_wrong_setting_is_a_usage_error(words: list[str], message: str, here: 
     assert_refused(invoke("search", *words), 2, message)
 
 
+@pytest.mark.parametrize("words", [["--storage", "optuna.db"], ["--tracking-uri", "mlruns"], ["--storage", "journal:"]])
+def test_a_store_that_is_no_address_leaves_a_fresh_folder_empty(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("search", *words).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("name", "code"), [("../up", 2), ("", 2), ("taken", 1)])
 def test_a_dry_run_refuses_the_names_that_the_search_refuses(name: str, code: int, here: Path) -> None:
     (here / "work" / "taken").mkdir(parents=True)

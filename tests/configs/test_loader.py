@@ -129,6 +129,8 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
+        ("runtime.budget.scale=0.5", r"^runtime.budget.scale is 0.5: it is written when a plan is fitted"),
+        ("runtime.budget={seconds: 2h, stages: [1, 2]}", r"^runtime.budget.stages is .* say the time alone"),
         ("stages.0.epoch=2", r"unknown setting 'stages.0.epoch': .* did you mean 'stages.0.epochs'\?"),
         ("dataset.nam=x", r"unknown setting 'dataset.nam': .* did you mean 'dataset.name'\?"),
         ("alfa.lr=1", r"unknown setting 'alfa': .* did you mean 'alpha'\?"),
