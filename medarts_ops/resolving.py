@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import logging
-from math import ceil
-from typing import Any, TypeVar
+from typing import Any
 
-from medarts_ops.config import (
-    DerivedConfig,
-    EvaluateConfig,
-    ResolvedEvaluateConfig,
-    ResolvedSearchConfig,
-    SearchConfig,
-    StageConfig,
-)
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.config_choice import SUPERNET_OBJECTIVES
 from medarts_ops.config_parsing import parse_config
 from medarts_ops.config_runtime import (
@@ -28,6 +20,7 @@ from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.registry import EXECUTORS, resolved_on_ray
 from medarts_ops.fitting import fits, fitted_search
+from medarts_ops.least_steps import with_least_steps
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.quantities import counted
@@ -37,8 +30,6 @@ from medarts_ops.training.at_a_time import available_cores, share_of_cores, stac
 from medarts_ops.training.runtime import Device, check_can_compile, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
-
-Trained = TypeVar("Trained", StageConfig, DerivedConfig)
 
 MOST_SHOWN = 12  # numbers of devices that a message lists
 
@@ -58,7 +49,7 @@ def resolve_search_config(
     if data is None:
         _say_what_does_not_compare(config)  # once: who has the data has resolved the settings before
         data = prepare_search_data(config)
-    config = _with_epochs_for_steps(config, data)
+    config = with_least_steps(config, data)
     found = _of_search(config)
     whole = data.summary.resolution
     seen = data.summary.search_resolution or whole
@@ -80,35 +71,6 @@ def _say_what_does_not_compare(config: SearchConfig) -> None:
             "and images: set result.stages to last, or an objective of genotypes, such as derived_accuracy",
             supernets[0],
         )
-
-
-def _with_epochs_for_steps(config: SearchConfig, data: SearchData) -> SearchConfig:
-    """Stages, and genotypes' short trainings, with as many epochs as their `least_steps` take."""
-    stages = tuple(
-        _with_enough_epochs(stage, images.yardstick(stage.batch).steps, f"stage {stage.name!r}", f"stages.{index}")
-        for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True))
-    )
-    derived = config.derived
-    if data.derived is not None:
-        steps = data.derived.yardstick(derived.batch).steps
-        derived = _with_enough_epochs(derived, steps, "a genotype's short training", "derived")
-    return config.model_copy(update={"stages": stages, "derived": derived})
-
-
-def _with_enough_epochs(asked: Trained, steps: int, what: str, path: str) -> Trained:
-    """The same with the epochs, of so many steps each, that its `least_steps` take."""
-    epochs = max(asked.epochs, ceil(asked.least_steps / steps))
-    if epochs == asked.epochs:
-        return asked
-    _logger.warning(
-        "%s: epochs raised from %d to %d, so that it has %d steps (%s.least_steps)",
-        what,
-        asked.epochs,
-        epochs,
-        asked.least_steps,
-        path,
-    )
-    return asked.model_copy(update={"epochs": epochs})
 
 
 def resolve_config_alone(config: SearchConfig, resolution: tuple[int, int]) -> ResolvedSearchConfig:

@@ -41,7 +41,7 @@ FLOORS = [
     {"data", "networks", "journal"},
     {"objectives", "strategies"},
     {"training"},
-    {"executors", "fitting", "reproducibility"},
+    {"executors", "fitting", "least_steps", "reproducibility"},
     {"resolving"},
     {"population_reading", "populations", "short_trainings"},
     {"training_rounds"},
