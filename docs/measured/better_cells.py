@@ -1,12 +1,14 @@
-"""Are the cells better that a search finds by what genotypes can do? Five ways to come to a cell, over seeds.
+"""Are the cells better that a search finds by what genotypes can do? Six ways to come to a cell, over seeds.
 
     python better_cells.py work RESULTS FOLDER IMAGES.npz [--seeds 5]    # start it once for each core
     python better_cells.py table RESULTS ORACLE_FOLDER
 
 For each seed: `random`, a random genotype; `largest`, that of most parameters of as many random ones as the search
 trained; `darts`, plain first-order DARTS of one individual, for as many epochs as the search costs; `paper`, the
-paper's choice among the search's last stage, the highest acc_valid after the last epoch; `ours`, what the search found.
-All are trained from scratch alike (`evaluate:` of better_cells.yaml); an oracle, which no search sees, scores them.
+paper's choice among the search's last stage, the highest acc_valid after the last epoch; `ours`, what the search found,
+by weights of 0.5 for derived_accuracy and 1 for parameters; `weighed`, what it would have found by the default weights,
+1 and 0.5, which the presets have. All are trained from scratch alike (`evaluate:` of better_cells.yaml); an oracle,
+which no search sees, scores them.
 
 Each finished piece of work is a small file in RESULTS, which is all that the table and later pieces need; journals and
 checkpoints are in FOLDER, by which a piece goes on where it was.
@@ -30,6 +32,7 @@ from medarts_ops.cli.bench import estimate_of
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.configs.loader import load_evaluate_config, load_search_config
 from medarts_ops.evaluation import resume_evaluation, run_evaluation
+from medarts_ops.evolution.choice import OTHER_WEIGHT, weighted_sums
 from medarts_ops.individual import EvaluatedIndividual, EvaluationResult, SearchResult
 from medarts_ops.journal.job import kind_in, read_journal
 from medarts_ops.journal.kinds import SEARCH
@@ -42,7 +45,7 @@ from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 
 SETTINGS = Path(__file__).with_name("better_cells.yaml")
-ARMS = ("random", "largest", "darts", "paper", "ours")
+ARMS = ("random", "largest", "darts", "paper", "ours", "weighed")
 DARTS_STAGE = {"name": "darts", "cells": 8, "channels": 8, "images": 4000, "batch": 64, "population": 1}
 
 
@@ -78,7 +81,7 @@ def pieces(asked: argparse.Namespace, seed: int) -> Iterator[tuple[str, Callable
     """The pieces of work for one seed that can be done now."""
     yield f"search-{seed}", partial(search, asked, seed)
     if finished(asked.results, f"search-{seed}"):
-        for arm in ("ours", "paper", "largest", "random"):
+        for arm in ("ours", "weighed", "paper", "largest", "random"):
             yield f"{arm}-{seed}", partial(trained, asked, arm, seed)
         yield f"plain-{seed}", partial(darts, asked, seed)
     if finished(asked.results, f"plain-{seed}"):
@@ -214,9 +217,13 @@ def estimated(config: SearchConfig) -> SearchEstimate:
 
 
 def trained(asked: argparse.Namespace, arm: str, seed: int) -> Piece:
-    """Train what the arm found from scratch, as all others."""
+    """Train what the arm found from scratch, as all others; what another arm found, too, is trained once."""
     folder, (_, config) = asked.folder / f"{arm}-{seed}", settings_of(asked, seed)
     genotype = found_by(arm, asked.results, seed)
+    for other in ARMS:
+        known = finished(asked.results, f"{other}-{seed}")
+        if known is not None and known["genotype"] == cells_of(genotype):
+            return known | {"arm": arm}
     result = resume_evaluation(folder) if kind_in(folder) else run_evaluation(config, genotype, folder=folder)
     return {"arm": arm, "seed": seed} | row_of(result)
 
@@ -227,8 +234,17 @@ def found_by(arm: str, results: Path, seed: int) -> Genotype:
     assert found is not None
     if arm in found:
         return genotype_from_data(found[arm])
+    if arm == "weighed":
+        return genotype_from_data(weighed(found["individuals"]))
     drawn = random_genotypes(max(1, found["genotypes_trained"]), seed=1000 + seed)
     return drawn[0] if arm == "random" else max(drawn, key=full_size)
+
+
+def weighed(individuals: Sequence[Piece]) -> Piece:
+    """The cells of the individual of all stages that `result: {rule: weighted, stages: all}` finds."""
+    values = np.array([list(one["objectives"].values()) for one in individuals])  # both are maximised
+    cells: Piece = individuals[int(weighted_sums(values, [1.0, OTHER_WEIGHT]).argmax())]["genotype"]
+    return cells
 
 
 def full_size(genotype: Genotype) -> int:
@@ -282,6 +298,11 @@ def table(asked: argparse.Namespace) -> None:
         ("ours", "largest"),
         ("ours", "darts"),
         ("ours", "random"),
+        ("weighed", "paper"),
+        ("weighed", "largest"),
+        ("weighed", "darts"),
+        ("weighed", "random"),
+        ("weighed", "ours"),
     ):
         both = sorted(columns[one].keys() & columns[other].keys())
         if both:
