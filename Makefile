@@ -12,7 +12,7 @@ OURS := $(shell grep -ls '"editable": true.*"file://$(CURDIR)"' $(VENV)/lib/pyth
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 NAME := digits-$(shell date -u +%Y%m%d-%H%M%S)
 
-.PHONY: help environment search test test-fast test-faults container lint typecheck screenshots docs lock clean $(if $(OURS),,$(READY))
+.PHONY: help environment search test test-fast test-faults container lint typecheck screenshots gpu-proof docs lock clean $(if $(OURS),,$(READY))
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,12 @@ typecheck: $(READY)
 
 screenshots: $(READY) ## Make the pictures in docs/images from the newest search in this folder's stores; needs Chromium
 	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
+
+# Written whatever failed: the table says what did.
+gpu-proof: $(READY) ## All that a CUDA card has to show, as gpu-proof/proof.md; IMAGES=FILE.npz are CIFAR-10's
+	test -n "$(IMAGES)" || { echo "give the images: make gpu-proof IMAGES=FILE.npz" >&2; exit 1; }
+	$(BIN)/python docs/measured/gpu_proof.py run gpu-proof $(IMAGES) --minutes 1440; code=$$?; \
+	$(BIN)/python docs/measured/gpu_proof.py table gpu-proof > gpu-proof/proof.md; exit $$code
 
 docs: $(READY) ## Write docs/settings.md from the models
 	$(BIN)/python -c 'from medarts_ops.configs.reference import settings_reference; print(settings_reference(), end="")' > docs/settings.md

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"help", "environment", "search", "test", "test-fast", "test-faults", "lint", "lock", "clean"}
+TARGETS = {"help", "environment", "search", "test", "test-fast", "test-faults", "gpu-proof", "lint", "lock", "clean"}
 AROUND = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
 """What a `make test` around these tests would hand to their own `make`."""
 

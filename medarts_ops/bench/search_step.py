@@ -27,7 +27,7 @@ from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.placed_images import StageTensors
-from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.runtime import EAGER_STEPS, Runtime
 from medarts_ops.value import Value
 
 PASSES_OF_NEEDED_WORK = {"first": 5, "second": 13}
@@ -107,10 +107,15 @@ def product_step(
 
 
 def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, float]:
-    """Median seconds of each step after one that warms up; they take turns, so that all see the same machine."""
+    """Median seconds of each step once it is warm; they take turns, so that all see the same machine.
+
+    One call warms up on a CPU; elsewhere as many as it takes until a step that is captured is replayed.
+    """
+    warming_up = 1 if device.type == "cpu" else EAGER_STEPS + 1
     wait = (lambda: None) if device.type == "cpu" else partial(torch.get_device_module(device).synchronize, device)
-    for step in steps.values():
-        step()
+    for _ in range(warming_up):
+        for step in steps.values():
+            step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats):
         for name, step in steps.items():

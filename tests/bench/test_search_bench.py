@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from medarts_ops.bench.search_step import (
     measure_stack,
     measure_step,
     product_step,
+    time_interleaved,
 )
 from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
@@ -28,7 +30,7 @@ from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.shrinking import DrawnImages
-from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.runtime import EAGER_STEPS, Runtime
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CPU = torch.device("cpu")
@@ -116,6 +118,15 @@ def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes
     assert second.ratio > 0 and second.launches > first.launches
     assert second.reference_launches > 1.5 * first.reference_launches
     assert second.needed_gflop == pytest.approx(13 / 5 * first.needed_gflop)
+
+
+def test_a_step_that_a_card_captures_is_timed_when_it_is_replayed(monkeypatch):
+    happened: list[str] = []
+    card = SimpleNamespace(synchronize=lambda device: happened.append("wait"))
+    monkeypatch.setattr(torch, "get_device_module", lambda device: card)
+    time_interleaved({"step": lambda: happened.append("step")}, 2, torch.device("cuda"))
+    # Eager ones, the one that captures, and then those that are timed.
+    assert happened == ["step"] * (EAGER_STEPS + 1) + ["wait", "step", "wait"] * 2
 
 
 def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():
