@@ -133,7 +133,8 @@ def test_the_papers_own_reading_is_the_models_defaults() -> None:
 def test_cifar10_and_what_follows_it_choose_by_the_genotypes_own_networks(name: str) -> None:
     config = load_search_config(name)
     assert [each.name for each in config.objectives] == ["derived_accuracy", "params"]
-    assert (config.result.rule, config.result.stages) == ("weighted", "all")
+    assert (config.result.rule, config.result.stages, config.result.weights) == ("weighted", "all", {})
+    assert (config.candidates, config.most_candidates, config.sieve) == ("epochs", 1, "params")
     assert (config.derived.cells, config.derived.channels, config.derived.epochs) == (6, 8, 10)
     # A tenth of the images that CIFAR-10 has must not mean a tenth of the steps.
     assert name.startswith("cifar") or config.derived.least_steps == 1000
