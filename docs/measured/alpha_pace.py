@@ -1,0 +1,127 @@
+"""How fast should α go? A first stage's individual at several rates of α and shares of warm-up, over seeds.
+
+    python alpha_pace.py work RESULTS FOLDER IMAGES.npz [--seeds 6]    # start it once for each core
+    python alpha_pace.py table RESULTS ORACLE_FOLDER
+
+All settings of one seed begin from the same α and the same weights and see the same images, so that differences are
+paired. The supernet's accuracy and an oracle's percentile of the genotype (`better_cells.py`) are told after epochs of
+the stage; no search sees the oracle.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from better_cells import Piece, carried_out, cells_of, finished, mean_of, oracle_of, result_in
+
+from medarts_ops.config import DatasetConfig, SearchConfig
+from medarts_ops.config_runtime import SearchRuntimeConfig
+
+STAGE = {"name": "init", "cells": 4, "channels": 8, "epochs": 10, "images": 2000, "batch": 64, "population": 1}
+RATES = (3e-4, 1e-3, 3e-3)
+WARMUPS = (0.0, 0.4)
+TOLD_AFTER = (5, 10)
+
+
+class Pace(NamedTuple):
+    """α's learning rate, and the share of the stage's epochs that train weights alone."""
+
+    rate: float
+    warmup: float
+
+    @property
+    def name(self) -> str:
+        return f"pace-{self.rate:g}-{self.warmup:g}"
+
+
+PACES = tuple(Pace(*each) for each in product(RATES, WARMUPS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    work_ = verbs.add_parser("work")
+    for name in ("results", "folder", "images"):
+        work_.add_argument(name, type=Path)
+    work_.add_argument("--seeds", type=int, default=6)
+    work_.set_defaults(carry_out=work)
+    table_ = verbs.add_parser("table")
+    for name in ("results", "oracle"):
+        table_.add_argument(name, type=Path)
+    table_.set_defaults(carry_out=table)
+    asked = parser.parse_args()
+    asked.carry_out(asked)
+
+
+def work(asked: argparse.Namespace) -> None:
+    """Search at each pace, seed by seed, what nobody else is at."""
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    asked.results.mkdir(parents=True, exist_ok=True)
+    for seed, pace in product(range(asked.seeds), PACES):
+        carried_out(asked, f"{pace.name}-{seed}", partial(searched, asked, pace, seed))
+
+
+def searched(asked: argparse.Namespace, pace: Pace, seed: int) -> Piece:
+    config = SearchConfig.model_validate(
+        {
+            "seed": seed,
+            "dataset": DatasetConfig(name="npz", data=str(asked.images)),
+            "runtime": SearchRuntimeConfig(device="cpu", threads=1, workers=1),
+            "stages": (STAGE | {"warmup": pace.warmup},),
+            "alpha": {"lr": pace.rate},
+        }
+    )
+    trained = result_in(asked.folder / f"{pace.name}-{seed}", config).best.trained
+    epochs = [
+        {"genotype": cells_of(each.genotype), "valid_accuracy": each.valid_accuracy, "decided": each.max_mixture_normal}
+        for each in trained.history
+        if each.genotype is not None
+    ]
+    return {"rate": pace.rate, "warmup": pace.warmup, "seed": seed, "epochs": epochs}
+
+
+def table(asked: argparse.Namespace) -> None:
+    """Print means over seeds with standard errors, and differences from DARTS's own pace, as Markdown."""
+    percentile = oracle_of(asked.oracle)
+    columns = [f"{what} after {n}" for n in TOLD_AFTER for what in ("accuracy, %", "percentile", "largest weight")]
+    print(
+        f"| α's rate | warm-up | seeds | {' | '.join(columns)} | percentile after {TOLD_AFTER[-1]}, against the first |"
+    )
+    print("|---:|---:|---:|" + "---:|" * (len(columns) + 1))
+    rows = {pace: {row["seed"]: row for row in rows_of(asked.results, pace)} for pace in PACES}
+    last = {
+        pace: {seed: percentile(row["epochs"][-1]["genotype"]) for seed, row in of_pace.items()}
+        for pace, of_pace in rows.items()
+    }
+    for pace, of_pace in rows.items():
+        if not of_pace:
+            continue
+        shown = []
+        for n in TOLD_AFTER:
+            epochs = [row["epochs"][n - 1] for row in of_pace.values()]
+            shown += [
+                mean_of([100 * epoch["valid_accuracy"] for epoch in epochs]),
+                mean_of([percentile(epoch["genotype"]) for epoch in epochs]),
+                mean_of([epoch["decided"] for epoch in epochs]),
+            ]
+        both = sorted(last[pace].keys() & last[PACES[0]].keys())
+        gap = np.array([last[pace][seed] - last[PACES[0]][seed] for seed in both])
+        words = [f"{pace.rate:g}", f"{pace.warmup:g}", str(len(of_pace)), *shown, mean_of(gap) if len(both) else ""]
+        print(f"| {' | '.join(words)} |")
+
+
+def rows_of(results: Path, pace: Pace) -> Iterator[Piece]:
+    for seed in range(100):
+        row = finished(results, f"{pace.name}-{seed}")
+        if row is not None:
+            yield row
+
+
+if __name__ == "__main__":
+    main()
