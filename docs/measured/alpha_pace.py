@@ -22,11 +22,15 @@ from better_cells import Piece, carried_out, cells_of, finished, mean_of, oracle
 
 from medarts_ops.config import DatasetConfig, SearchConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
+from medarts_ops.individual import EvaluatedIndividual
+from medarts_ops.journal.job import read_journal
+from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.observers import IndividualFinished
 
-STAGE = {"name": "init", "cells": 4, "channels": 8, "epochs": 10, "images": 2000, "batch": 64, "population": 1}
+STAGE = {"name": "init", "cells": 4, "channels": 8, "epochs": 8, "images": 1000, "batch": 64, "population": 1}
 RATES = (3e-4, 1e-3, 3e-3)
 WARMUPS = (0.0, 0.4)
-TOLD_AFTER = (5, 10)
+TOLD_AFTER = (4, 8)
 
 
 class Pace(NamedTuple):
@@ -77,10 +81,14 @@ def searched(asked: argparse.Namespace, pace: Pace, seed: int) -> Piece:
             "alpha": {"lr": pace.rate},
         }
     )
-    trained = result_in(asked.folder / f"{pace.name}-{seed}", config).best.trained
+    folder = asked.folder / f"{pace.name}-{seed}"
+    result_in(folder, config)
+    events = [event for _, event in read_journal(folder, SEARCH).events()]
+    (outcome,) = [event.outcome for event in events if isinstance(event, IndividualFinished)]
+    assert isinstance(outcome, EvaluatedIndividual), outcome
     epochs = [
         {"genotype": cells_of(each.genotype), "valid_accuracy": each.valid_accuracy, "decided": each.max_mixture_normal}
-        for each in trained.history
+        for each in outcome.trained.history  # as told of it, with what α said after each
         if each.genotype is not None
     ]
     return {"rate": pace.rate, "warmup": pace.warmup, "seed": seed, "epochs": epochs}
