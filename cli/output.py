@@ -171,6 +171,8 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
 
     `waiting` events are in the journal alone, and individuals that the store does not know have no run id.
     """
+    from medarts_ops.tracking.artifacts.shapes import pruned_rows
+
     result = found.result
     return {
         "run_id": found.run_id,
@@ -192,16 +194,7 @@ def search_json(found: TrackedSearch) -> dict[str, Any]:
                     {"individual": failed.individual.id, "reason": failed.reason, "epoch": failed.epoch}
                     for failed in stage.failed
                 ],
-                "pruned": [
-                    {
-                        "individual": pruned.individual.id,
-                        "run_id": found.run_ids.get(pruned.individual.id),
-                        "epochs": len(pruned.history),
-                        "front": pruned.front,
-                        "objectives": {name: _json_number(value) for name, value in pruned.objectives.items()},
-                    }
-                    for pruned in stage.pruned
-                ],
+                "pruned": pruned_rows(stage, found.run_ids.get),
             }
             for stage in result.stages
         ],

@@ -55,20 +55,24 @@ def make_cublas_repeatable() -> None:
     )
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here; a ConfigError if it is not there."""
+def resolve_device(name: str, asked: str | None = None) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here; a ConfigError if it is not there.
+
+    `asked` is the whole setting, where that names several.
+    """
+    asked = name if asked is None else asked
     available = torch.cuda.is_available()
     device = torch.device(("cuda" if available else "cpu") if name == "auto" else name)
     if device.type != "cuda":
         return device
     if not available:
         raise ConfigError(
-            f"runtime.device is {name!r} and no CUDA device is usable here: allowed are auto and cpu; "
+            f"runtime.device is {asked!r} and no CUDA device is usable here: allowed are auto and cpu; "
             "check the driver with nvidia-smi, and in Docker pass --gpus all"
         )
     index, n_devices = device.index or 0, torch.cuda.device_count()
     if index >= n_devices:
-        raise ConfigError(f"runtime.device is {name!r}: this machine has {n_devices} CUDA device(s), numbered from 0")
+        raise ConfigError(f"runtime.device is {asked!r}: this machine has {n_devices} CUDA device(s), numbered from 0")
     return torch.device("cuda", index)
 
 
@@ -78,7 +82,7 @@ def resolve_devices(names: tuple[str, ...], most: int | None = 1) -> tuple[torch
     Raises:
         ConfigError: one is not there, or is named twice.
     """
-    devices = tuple(resolve_device(name) for name in names)
+    devices = tuple(resolve_device(name, ",".join(names)) for name in names)
     if len(set(devices)) < len(devices):
         raise ConfigError(f"runtime.device is {','.join(names)!r}: allowed is each card once")
     if devices[0].type != "cuda" or names not in (("auto",), ("cuda",)):

@@ -153,18 +153,23 @@ def population_json(result: StageResult, run_id_of: RunIdOf) -> Json:
             }
             for failed in result.failed
         ],
-        "pruned": [
-            {
-                "individual": pruned.individual.id,
-                "run_id": run_id_of(pruned.individual.id),
-                "epochs": len(pruned.history),
-                "front": pruned.front,
-                "objectives": _data(pruned, {"objectives"})["objectives"],
-            }
-            for pruned in result.pruned
-        ],
+        "pruned": pruned_rows(result, run_id_of),
     }
     return versioned(vocabulary.POPULATION, table)
+
+
+def pruned_rows(result: StageResult, run_id_of: Callable[[str], str | None]) -> list[Json]:
+    """Those of a stage that were pruned, as they stood then."""
+    return [
+        {
+            "individual": pruned.individual.id,
+            "run_id": run_id_of(pruned.individual.id),
+            "epochs": len(pruned.history),
+            "front": pruned.front,
+            "objectives": _data(pruned, {"objectives"})["objectives"],
+        }
+        for pruned in result.pruned
+    ]
 
 
 def _ranked_row(ranked: RankedIndividual, run_id_of: RunIdOf) -> Json:
