@@ -126,14 +126,15 @@ def _work_of(training: Training, datasets: dict[str, DatasetSummary]) -> _Work:
 
 
 def _epoch_cost(training: Training, datasets: dict[str, DatasetSummary], individual: str) -> float:
+    dataset = datasets[training.arm.fingerprint]
     if training.kind == "evaluation":
-        config, dataset = training.evaluate_config, datasets[training.arm.fingerprint]
+        config = training.evaluate_config
         height, width = dataset.resolution
         return config.cells * config.channels * training_images(config, dataset) * height * width
-    config = training.search_config
+    stages = training.search_config.stages
     name = individual.rpartition("-")[0]
-    stage = next((stage for stage in config.stages if stage.name == name), config.stages[0])
-    return _stage_cost(stage, config, datasets[training.arm.fingerprint])
+    stage = next((stage for stage in stages if stage.name == name), stages[0])
+    return _stage_cost(stage, training.search_config, dataset)
 
 
 def _stage_cost(stage: StageConfig, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
