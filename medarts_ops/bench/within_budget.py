@@ -110,7 +110,10 @@ def fit_search(
         return planned_seconds(*smaller_search(config, images, scale), times)
 
     budget = config.runtime.budget.model_copy(update={"prepared": prepared})
-    scale = _scale(budget, lambda scale: sum(map(sum, planned(scale))), "search")
+    shorter = "cells, channels or stages"
+    if config.trains_genotypes:
+        shorter += ", or of short trainings fewer steps (derived.least_steps) or smaller networks"
+    scale = _scale(budget, lambda scale: sum(map(sum, planned(scale))), "search", shorter)
     smaller, drawn = smaller_search(config, images, scale)
     stages, genotypes = zip(*planned(scale), strict=True)
     fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
@@ -198,7 +201,9 @@ def _with_budget(config: Settings, **found: object) -> Settings:
     return config.model_copy(update={"runtime": config.runtime.model_copy(update={"budget": budget})})
 
 
-def _scale(budget: BudgetConfig, seconds_at: Callable[[float], float], what: str) -> float:
+def _scale(
+    budget: BudgetConfig, seconds_at: Callable[[float], float], what: str, fewer: str = "cells, channels or stages"
+) -> float:
     training = seconds_left(budget, 0.0)
     assert budget.seconds is not None and training is not None, "it was asked before whether there is a budget"
     scale = largest_scale(PLANNED_SHARE * training, seconds_at)
@@ -206,6 +211,6 @@ def _scale(budget: BudgetConfig, seconds_at: Callable[[float], float], what: str
         least = seconds_for(seconds_at(0.0) / PLANNED_SHARE, budget.prepared)
         raise ConfigError(
             f"runtime.budget is {duration(budget.seconds)}: the smallest {what} of these settings takes about "
-            f"{duration(least)} here, and no less is allowed; give more time, or take fewer cells, channels or stages"
+            f"{duration(least)} here, and no less is allowed; give more time, or take fewer {fewer}"
         )
     return scale

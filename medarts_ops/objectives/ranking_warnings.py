@@ -64,10 +64,11 @@ def _at_chance(stage: StageResult) -> str | None:
         return None
     epochs = max(len(ranked.trained.history) for ranked in stage.ranked)
     meaning = "neither their order nor their α means anything" if is_order else "their α means nothing"
+    whose = "" if is_order else " of a supernet"  # beside that of the genotypes' own networks
     trained = f"an epoch had {counted(yardstick.steps, 'step')}, the stage {yardstick.steps * epochs}"
     return (
-        f"no individual of stage {stage.name} beats chance: the highest accuracy is {percent(best)}, and naming one "
-        f"class would get {percent(yardstick.chance)} ± {percent(error)} (standard error of {yardstick.images:,} "
+        f"no individual of stage {stage.name} beats chance: the highest accuracy{whose} is {percent(best)}, and naming "
+        f"one class would get {percent(yardstick.chance)} ± {percent(error)} (standard error of {yardstick.images:,} "
         f"images), so {meaning}; {trained}: raise stages.{stage.index}.epochs or stages.{stage.index}.images, or lower "
         f"stages.{stage.index}.batch"
     )
