@@ -72,7 +72,7 @@ def resolve_device(name: str, asked: str | None = None) -> torch.device:
         )
     index, n_devices = device.index or 0, torch.cuda.device_count()
     if index >= n_devices:
-        raise ConfigError(f"runtime.device is {asked!r}: this machine has {n_devices} CUDA device(s), numbered from 0")
+        raise ConfigError(f"runtime.device is {name!r}: this machine has {n_devices} CUDA device(s), numbered from 0")
     return torch.device("cuda", index)
 
 
