@@ -18,14 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from better_cells import Piece, carried_out, cells_of, finished, mean_of, oracle_of, result_in
+from better_cells import cells_of, mean_of, oracle_of
+from pieces import Piece, carried_out, command_line, finished, individuals_in, result_in
 
 from medarts_ops.config import DatasetConfig, SearchConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
-from medarts_ops.individual import EvaluatedIndividual
-from medarts_ops.journal.job import read_journal
-from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import IndividualFinished
 
 STAGE = {"name": "init", "cells": 4, "channels": 8, "epochs": 8, "images": 1000, "batch": 64, "population": 1}
 RATES = (3e-4, 1e-3, 3e-3)
@@ -48,25 +45,12 @@ PACES = tuple(Pace(*each) for each in product(RATES, WARMUPS))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    work_ = verbs.add_parser("work")
-    for name in ("results", "folder", "images"):
-        work_.add_argument(name, type=Path)
-    work_.add_argument("--seeds", type=int, default=6)
-    work_.set_defaults(carry_out=work)
-    table_ = verbs.add_parser("table")
-    for name in ("results", "oracle"):
-        table_.add_argument(name, type=Path)
-    table_.set_defaults(carry_out=table)
-    asked = parser.parse_args()
+    asked = command_line(__doc__, work, table, seeds=6)
     asked.carry_out(asked)
 
 
 def work(asked: argparse.Namespace) -> None:
     """Search at each pace, seed by seed, what nobody else is at."""
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    asked.results.mkdir(parents=True, exist_ok=True)
     for seed, pace in product(range(asked.seeds), PACES):
         carried_out(asked, f"{pace.name}-{seed}", partial(searched, asked, pace, seed))
 
@@ -83,12 +67,10 @@ def searched(asked: argparse.Namespace, pace: Pace, seed: int) -> Piece:
     )
     folder = asked.folder / f"{pace.name}-{seed}"
     result_in(folder, config)
-    events = [event for _, event in read_journal(folder, SEARCH).events()]
-    (outcome,) = [event.outcome for event in events if isinstance(event, IndividualFinished)]
-    assert isinstance(outcome, EvaluatedIndividual), outcome
+    (one,) = individuals_in(folder)
     epochs = [
         {"genotype": cells_of(each.genotype), "valid_accuracy": each.valid_accuracy, "decided": each.max_mixture_normal}
-        for each in outcome.trained.history  # as told of it, with what α said after each
+        for each in one.trained.history
         if each.genotype is not None
     ]
     return {"rate": pace.rate, "warmup": pace.warmup, "seed": seed, "epochs": epochs}

@@ -20,26 +20,31 @@ import argparse
 import fcntl
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pieces import (
+    Piece,
+    carried_out,
+    command_line,
+    evaluation_in,
+    events_of,
+    finished,
+    individuals_in,
+    result_in,
+)
 
 from medarts_ops.bench.estimate import SearchEstimate
 from medarts_ops.cli.bench import estimate_of
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.configs.loader import load_evaluate_config, load_search_config
-from medarts_ops.evaluation import resume_evaluation, run_evaluation
 from medarts_ops.evolution.choice import OTHER_WEIGHT, weighted_sums
-from medarts_ops.individual import EvaluatedIndividual, EvaluationResult, SearchResult
-from medarts_ops.journal.job import kind_in, read_journal
-from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.individual import EvaluatedIndividual, EvaluationResult
 from medarts_ops.networks.counting import count_parameters
-from medarts_ops.observers import GenotypeTrained, IndividualFinished, SearchFinished
+from medarts_ops.observers import GenotypeTrained
 from medarts_ops.resolving import resolve_search_config
-from medarts_ops.search import resume_search, run_search
 from medarts_ops.space.formats import genotype_from_data
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
@@ -49,30 +54,13 @@ ARMS = ("random", "largest", "darts", "paper", "ours", "weighed")
 DARTS_STAGE = {"name": "darts", "cells": 8, "channels": 8, "images": 4000, "batch": 64, "population": 1}
 
 
-Piece = dict[str, Any]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    work_ = verbs.add_parser("work")
-    work_.add_argument("results", type=Path)
-    work_.add_argument("folder", type=Path)
-    work_.add_argument("images", type=Path)
-    work_.add_argument("--seeds", type=int, default=5)
-    work_.set_defaults(carry_out=work)
-    table_ = verbs.add_parser("table")
-    table_.add_argument("results", type=Path)
-    table_.add_argument("oracle", type=Path)
-    table_.set_defaults(carry_out=table)
-    asked = parser.parse_args()
+    asked = command_line(__doc__, work, table, seeds=5)
     asked.carry_out(asked)
 
 
 def work(asked: argparse.Namespace) -> None:
     """Carry out what nobody else is at and what waits for nothing, seed by seed, until there is no more of it."""
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    asked.results.mkdir(parents=True, exist_ok=True)
     while any(carried_out(asked, name, job) for seed in range(asked.seeds) for name, job in pieces(asked, seed)):
         pass
 
@@ -88,33 +76,6 @@ def pieces(asked: argparse.Namespace, seed: int) -> Iterator[tuple[str, Callable
         yield f"darts-{seed}", partial(trained, asked, "darts", seed)
 
 
-def carried_out(asked: argparse.Namespace, name: str, job: Callable[[], Piece]) -> bool:
-    """Whether the piece was free and is done now."""
-    with only_here(asked.folder / f"{name}.lock") as free:
-        if not free or finished(asked.results, name):
-            return False
-        (asked.results / f"{name}.json").write_text(json.dumps(job(), separators=(",", ":")) + "\n")
-        print(name, flush=True)
-        return True
-
-
-def finished(results: Path, name: str) -> Piece | None:
-    path = results / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-@contextmanager
-def only_here(path: Path) -> Iterator[bool]:
-    """Whether no other process is at the piece; the system takes the lock away from one that died."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def settings_of(asked: argparse.Namespace, seed: int) -> tuple[SearchConfig, EvaluateConfig]:
     options = {"seed": seed, "dataset": {"data": str(asked.images)}}
     return (
@@ -123,19 +84,10 @@ def settings_of(asked: argparse.Namespace, seed: int) -> tuple[SearchConfig, Eva
     )
 
 
-def result_in(folder: Path, config: SearchConfig) -> SearchResult:
-    if not kind_in(folder):
-        return run_search(config, folder)
-    told = read_journal(folder, SEARCH).find(SearchFinished)
-    return resume_search(folder) if told is None else told.result
-
-
 def search(asked: argparse.Namespace, seed: int) -> Piece:
     folder = asked.folder / f"search-{seed}"
     result = result_in(folder, settings_of(asked, seed)[0])
-    events = [event for _, event in read_journal(folder, SEARCH).events()]
-    outcomes = [event.outcome for event in events if isinstance(event, IndividualFinished)]
-    individuals = [one for one in outcomes if isinstance(one, EvaluatedIndividual)]
+    events, individuals = events_of(folder), individuals_in(folder)
     alone = [event.outcome.seconds for event in events if isinstance(event, GenotypeTrained)]
     return {
         "found": result.best.id,
@@ -224,7 +176,7 @@ def trained(asked: argparse.Namespace, arm: str, seed: int) -> Piece:
         known = finished(asked.results, f"{other}-{seed}")
         if known is not None and known["genotype"] == cells_of(genotype):
             return known | {"arm": arm}
-    result = resume_evaluation(folder) if kind_in(folder) else run_evaluation(config, genotype, folder=folder)
+    result = evaluation_in(folder, config, genotype)
     return {"arm": arm, "seed": seed} | row_of(result)
 
 

@@ -23,19 +23,17 @@ import numpy as np
 import torch
 from gpu_parts.case import MIB, NEEDS_CARD, Asked, Case, Row, on_card
 from numpy.typing import NDArray
+from pieces import evaluation_in, result_in
 
 from medarts_ops.bench.estimate import drawn_images, estimate_evaluation, estimate_search, evaluation_hours
 from medarts_ops.bench.evaluation_step import GENOTYPE
 from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
-from medarts_ops.evaluation import resume_evaluation, run_evaluation
-from medarts_ops.individual import EvaluationResult, SearchResult
 from medarts_ops.journal.job import kind_in, read_journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import EpochFinished, SearchEvent, SearchFinished
+from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.resolving import resolve_evaluation, resolve_search_config
-from medarts_ops.search import resume_search, run_search
 from medarts_ops.space.zoo import zoo_genotype
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -131,14 +129,6 @@ def whole_search(asked: Asked) -> Row:
     }
 
 
-def result_in(folder: Path, config: SearchConfig, **how: Any) -> SearchResult:
-    """The search of that folder, begun, gone on with, or finished before."""
-    if not kind_in(folder):
-        return run_search(config, folder, **how)
-    told = read_journal(folder, SEARCH).find(SearchFinished)
-    return resume_search(folder, **how) if told is None else told.result
-
-
 def evaluation(asked: Asked) -> dict[str, Case]:
     return {"estimated": partial(estimated_evaluation, asked), "measured": partial(first_epochs, asked)}
 
@@ -165,7 +155,7 @@ def first_epochs(asked: Asked) -> Row:
         torch.cuda.reset_peak_memory_stats()
     try:
         with interrupted_in_time(asked.end):
-            result = trained_in(folder, lambda: run_evaluation(short, zoo_genotype(GENOTYPE), folder=folder))
+            result = evaluation_in(folder, short, zoo_genotype(GENOTYPE))
     except KeyboardInterrupt:
         return {"unfinished": "an epoch takes long"}
     resolved, data = resolve_evaluation(config)
@@ -183,10 +173,6 @@ def first_epochs(asked: Asked) -> Row:
         "test error, %": 100 * result.history[-1].test_error,
     }
     return row | ({"MiB": torch.cuda.max_memory_reserved() / MIB} if on_card() else {})
-
-
-def trained_in(folder: Path, begin: Callable[[], EvaluationResult]) -> EvaluationResult:
-    return resume_evaluation(folder) if kind_in(folder) else begin()
 
 
 def small_search(asked: Asked, runtime: Mapping[str, Any]) -> SearchConfig:
