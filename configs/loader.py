@@ -212,9 +212,9 @@ def _resolve(model: type[Config], section: Section, request: Request) -> Resolve
 
 
 def _check_nobody_wrote_a_plan(budget: BudgetConfig) -> None:
-    for name in BudgetConfig.model_fields:
+    for name, field in BudgetConfig.model_fields.items():
         value = getattr(budget, name)
-        if name != "seconds" and value != getattr(BudgetConfig(), name):
+        if name != "seconds" and value != field.default:
             raise ConfigError(
                 f"runtime.budget.{name} is {value}: it is written when a plan is fitted to a time; leave it out and "
                 "say the time alone, by --budget or runtime.budget.seconds"

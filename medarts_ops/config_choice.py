@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -70,6 +70,11 @@ SUPERNET_OBJECTIVES = ("accuracy", "valid_loss")
 """The objectives that an individual's own supernet measures."""
 
 
+def of_supernets(objectives: Iterable[str]) -> list[str]:
+    """Those of these objectives that an individual's own supernet measures."""
+    return [name for name in objectives if name in SUPERNET_OBJECTIVES]
+
+
 class DerivedConfig(Settings):
     """The short training, from scratch, of a genotype's own network at the search's resolution.
 
@@ -99,6 +104,11 @@ class DerivedConfig(Settings):
     held_out: float = setting(0.2, "ours", "part of that D_sample which is measured by, not trained on", gt=0, lt=1)
     lr: float = setting(0.03, "ours", "learning rate of the first epoch; it falls to 0 as weights.schedule says", gt=0)
     seed: int | None = setting(None, "ours", "seed of weights and batches; empty is the search's", ge=0)
+
+    def parts(self, images: int) -> tuple[int, int]:
+        """Of so many drawn images about how many are trained on, how many measure: each class is rounded by itself."""
+        held_out = round(images * self.held_out)
+        return images - held_out, held_out
 
 
 class ResultConfig(Settings):
@@ -149,7 +159,7 @@ def check_objectives(objectives: Sequence[ObjectiveConfig], result: ResultConfig
             raise ConfigError(unknown_name("result.weights", name, names))
     if len(set(names)) != len(names):
         raise ConfigError(f"objectives repeats a name: got {names}")
-    supernets = [name for name in names if name in SUPERNET_OBJECTIVES]
+    supernets = of_supernets(names)
     if consensus_candidate and supernets:
         raise ConfigError(
             f"consensus_candidate is true and objectives has {supernets[0]}, which no supernet measures of a "

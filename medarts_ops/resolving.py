@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
-from medarts_ops.config_choice import SUPERNET_OBJECTIVES
+from medarts_ops.config_choice import of_supernets
 from medarts_ops.config_parsing import parse_config
 from medarts_ops.config_runtime import (
     EvaluationRuntimeConfig,
@@ -64,7 +64,7 @@ def resolve_search_config(
 
 
 def _say_what_does_not_compare(config: SearchConfig) -> None:
-    supernets = [each.name for each in config.objectives if each.name in SUPERNET_OBJECTIVES]
+    supernets = of_supernets(each.name for each in config.objectives)
     if supernets and config.result.stages == "all":
         _logger.warning(
             "result.stages is all and objectives has %s, which does not compare between supernets of different sizes "

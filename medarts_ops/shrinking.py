@@ -67,7 +67,7 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
         least = max(ceil(derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
         n_derived = _scaled(images.derived, scale, least)
         sample = _of_same_kind(derived.images, n_derived, images.derived)
-        trained_on = n_derived - round(n_derived * derived.held_out)
+        trained_on, _ = derived.parts(n_derived)
         epochs = _scaled(derived.epochs, scale, max(1, ceil(derived.least_steps / ceil(trained_on / derived.batch))))
         derived = derived.model_copy(update={"epochs": epochs, "images": sample})
     drawn_now = images._replace(stages=tuple(sizes), derived=n_derived)

@@ -67,7 +67,7 @@ class _GenotypeWork:
         derived = config.derived
         return cls(
             epochs=derived.epochs,
-            cost=GENOTYPE_SHARE * derived.cells * derived.channels * _images(derived.images, n_train),
+            cost=GENOTYPE_SHARE * derived.cells * derived.channels * asked_images(derived.images, n_train),
             left={
                 index: config.most_candidates_of(index) for index, work in enumerate(stages) if config.trains_genotypes
             },
@@ -94,7 +94,7 @@ class WorkLeft:
         self._stages = [
             _StageWork(
                 stage=stage,
-                images=_images(stage.images, n_train),
+                images=asked_images(stage.images, n_train),
                 individuals=stage.size * config.populations_of(index),
                 populations=config.populations_of(index),
                 spared=config.prune.spared(stage),
@@ -175,5 +175,6 @@ class WorkLeft:
         return rate * of_stages + self._genotypes.seconds_left(rate)
 
 
-def _images(asked: int | float, n_train: int) -> float:
+def asked_images(asked: int | float, n_train: int) -> float:
+    """The size of a D_sample that is asked for as a number or as a share of the training images."""
     return asked if isinstance(asked, int) else asked * n_train

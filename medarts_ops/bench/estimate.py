@@ -124,7 +124,7 @@ def time_steps(
         return SearchTimes(stages=tuple(timed))
     on_timing("the short training of a genotype")
     (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
-    one = estimate_evaluation(derived_settings(config), genotype, _derived_parts(config, images), size, repeats)
+    one = estimate_evaluation(derived_settings(config), genotype, config.derived.parts(images.derived), size, repeats)
     trained = StepTime(seconds=one.step_seconds, bytes=one.step_bytes)
     return SearchTimes(stages=tuple(timed), genotypes=trained)
 
@@ -167,14 +167,8 @@ def planned_seconds(config: ResolvedSearchConfig, images: DrawnImages, times: Se
     return found
 
 
-def _derived_parts(config: ResolvedSearchConfig, images: DrawnImages) -> tuple[int, int]:
-    """The images that a short training is trained on, and those that measure it."""
-    held_out = round(images.derived * config.derived.held_out)
-    return images.derived - held_out, held_out
-
-
 def _genotypes_estimate(config: ResolvedSearchConfig, images: DrawnImages, time: StepTime) -> GenotypesEstimate:
-    settings, parts = derived_settings(config), _derived_parts(config, images)
+    settings, parts = derived_settings(config), config.derived.parts(images.derived)
     genotypes = sum(map(config.most_candidates_of, range(len(config.stages))))
     return GenotypesEstimate(
         genotypes=genotypes,

@@ -10,7 +10,7 @@ from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.evaluation_images import training_images
 from medarts_ops.experiment import ExperimentPlan, Training
 from medarts_ops.observers import DatasetSummary
-from medarts_ops.time_left import GENOTYPE_SHARE
+from medarts_ops.time_left import GENOTYPE_SHARE, asked_images
 
 Kind = Literal["search", "evaluation"]
 
@@ -149,5 +149,4 @@ def _genotype_cost(config: ResolvedSearchConfig, dataset: DatasetSummary) -> flo
 def _pixels(images: int | float, config: ResolvedSearchConfig, dataset: DatasetSummary) -> float:
     """Of a sample of so many images, or of such a share, as the search sees them."""
     height, width = dataset.resolution
-    number = images if isinstance(images, int) else images * dataset.n_train
-    return number * config.dataset.seen_side(math.isqrt(height * width)) ** 2
+    return asked_images(images, dataset.n_train) * config.dataset.seen_side(math.isqrt(height * width)) ** 2

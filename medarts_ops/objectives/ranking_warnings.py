@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from medarts_ops.config import SearchConfig
-from medarts_ops.config_choice import SUPERNET_OBJECTIVES
+from medarts_ops.config_choice import of_supernets
 from medarts_ops.individual import StageResult, Yardstick
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, percent
@@ -29,17 +28,13 @@ def steps_warning(config: SearchConfig, index: int, steps: int) -> str | None:
     """
     stage = config.stages[index]
     in_all = steps * stage.epochs
-    if in_all >= ENOUGH_STEPS or not _are_of_supernets([each.name for each in config.objectives]):
+    if in_all >= ENOUGH_STEPS or not of_supernets(each.name for each in config.objectives):
         return None
     return (
         f"stage {stage.name} trains for {counted(in_all, 'step')} in all, {steps} an epoch; fewer than "
         f"{ENOUGH_STEPS} hardly rank individuals: raise stages.{index}.epochs or stages.{index}.images, or lower "
         f"stages.{index}.batch"
     )
-
-
-def _are_of_supernets(objectives: Iterable[str]) -> bool:
-    return any(name in SUPERNET_OBJECTIVES for name in objectives)
 
 
 def standard_error(yardstick: Yardstick) -> float:
@@ -55,7 +50,7 @@ def _at_chance(stage: StageResult) -> str | None:
     yardstick = stage.yardstick
     if yardstick is None or not stage.ranked:
         return None
-    is_order = any(_are_of_supernets(ranked.evaluated.objectives) for ranked in stage.ranked)
+    is_order = any(of_supernets(ranked.evaluated.objectives) for ranked in stage.ranked)
     is_alpha = any(record.alpha_loss is not None for ranked in stage.ranked for record in ranked.trained.history)
     if not is_order and not is_alpha:
         return None
