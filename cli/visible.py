@@ -43,8 +43,9 @@ class VisibleConsole(Console):
 
 
 class VisibleLines(logging.Formatter):
-    """Log records as their message alone, made visible."""
+    """Log records as their message, made visible, after what they are: a warning, or an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The message, and the traceback where there is one."""
-        return visible(super().format(record), line_breaks=True)
+        kind = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return kind + visible(super().format(record), line_breaks=True)

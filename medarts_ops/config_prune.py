@@ -68,10 +68,17 @@ def check_prune(
     `rounds` are the first stage's populations, `objectives` the search's, by name, `budget` its time in seconds.
 
     Raises:
-        ConfigError: too few would be left for `survivors` of the stage behind or for `min_survivors`; what is
-            compared says nothing about how well an individual does; or epochs may end early, since a time is over.
+        ConfigError: nobody would be ended, though somebody is to be; too few would be left for `survivors` of the
+            stage behind or for `min_survivors`; what is compared says nothing about how well an individual does; or
+            epochs may end early, since a time is over.
     """
     pruned = [index for index, stage in enumerate(stages) if prune.kept(stage) < stage.size]
+    if prune.after is not None and prune.keep < 1 and not pruned:
+        raise ConfigError(
+            f"prune.after is {prune.after} and prune.keep {prune.keep:g}: nobody would be ended, since stages train "
+            f"{_each(stages, 'epochs')} epochs with {_each(stages, 'size')} individuals; allowed is an epoch before a "
+            "stage's last and a share that leaves somebody out, or leave prune.after empty"
+        )
     for index in pruned:
         stage, following = stages[index], stages[index + 1 : index + 2]
         asked = {f"stages.{index + 1}.survivors": each.survivors or 0 for each in following}
@@ -90,6 +97,10 @@ def check_prune(
             "before its stage's end has no short trainings, so nothing would say how well an individual does; allowed "
             f"is with {' or '.join(SUPERNET_OBJECTIVES)} among them, or leave prune.after empty"
         )
+
+
+def _each(stages: Sequence[StageConfig], what: str) -> str:
+    return ", ".join(str(getattr(stage, what)) for stage in stages)
 
 
 def _check_left(prune: PruneConfig, stage: StageConfig, path: str, wanted: int, populations: int) -> None:

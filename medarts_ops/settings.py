@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from medarts_ops.value import Value
 
@@ -61,9 +61,18 @@ def resolved(model: type[Value], name: str) -> Any:
 
 
 class Settings(Value):
-    """A group of settings. NaN and infinity are no settings."""
+    """A group of settings. NaN and infinity are no settings, and true and false are no numbers."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _true_is_no_number(cls, given: object, check: ValidatorFunctionWrapHandler) -> object:
+        """Python's `True` is a 1, which pydantic would take it for."""
+        taken = check(given)
+        if isinstance(given, bool) and isinstance(taken, int | float) and not isinstance(taken, bool):
+            check(str(given))  # no number: refused with all that is allowed
+        return taken
 
 
 class NamedSettings(Settings):

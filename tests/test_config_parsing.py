@@ -51,6 +51,10 @@ def test_no_setting_answers_a_bad_value_in_words_for_programmers(model: Any) -> 
         ),
         ({"proposals": {"space": {"alpha_lr": {"low": 1}}}}, "proposals.space.alpha_lr.high: is missing: give it"),
         ({"dataset": {"test_share": 1}}, "dataset.test_share: allowed is less than 1, got 1"),
+        ({"derived": {"least_steps": True}}, "derived.least_steps: allowed is a whole number, got 'True'"),
+        ({"max_skips": False}, "max_skips: allowed is a whole number, or null, got 'False'"),
+        ({"runtime": {"workers": True}}, "runtime.workers: allowed is a whole number, or 'auto', got 'True'"),
+        ({"weights": {"lr": True}}, "weights.lr: allowed is a number, got 'True'"),
         (
             {"runtime": {"budget": True}},
             "runtime.budget.seconds: allowed is a time, such as 2h, or a number of seconds, got True",

@@ -64,6 +64,11 @@ DERIVED = (ObjectiveConfig(name="derived_accuracy"), ObjectiveConfig(name="param
             "prune.after is 2 and runtime.budget is 7200 seconds: .* allowed is one of the two",
         ),
         (
+            {"stages": stages(8, 8, epochs=2), "prune": PruneConfig(after=2)},
+            "prune.after is 2 and prune.keep 0.5: nobody would be ended, since stages train 2, 2 epochs with 8, 8 "
+            "individuals; allowed is an epoch before a stage's last and a share that leaves somebody out",
+        ),
+        (
             {"stages": stages(8, 1), "prune": PruneConfig(after=2), "objectives": DERIVED},
             "prune.after is 2 and objectives are derived_accuracy, params: .* allowed is with accuracy or valid_loss "
             "among them, or leave prune.after empty",
@@ -81,7 +86,7 @@ def test_what_a_search_could_not_go_on_from_is_refused_and_says_what_is_allowed(
         {"stages": stages(8, 3), "prune": PruneConfig(after=2, keep=0.313)},
         {"stages": stages(8, 1), "prune": PruneConfig(after=2, keep=0.563), "min_survivors": 5},
         {"stages": stages(4, 4), "prune": PruneConfig(after=1), "proposals": ProposalsConfig(generations=2)},
-        {"stages": stages(8, 8, epochs=2), "prune": PruneConfig(after=2)},
+        {"stages": stages(8, 8, epochs=2), "prune": PruneConfig(after=2, keep=1)},  # as good as off
         {"stages": stages(8, 1), "objectives": DERIVED},
         {"stages": stages(8, 1), "prune": PruneConfig(after=2), "objectives": (*DERIVED, ObjectiveConfig())},
     ],

@@ -81,9 +81,10 @@ def test_bytes_of_a_file_name_that_are_no_utf_8_are_visible() -> None:
     assert visible("caf\udce9.png") == r"caf\udce9.png"
 
 
-def test_log_lines_are_visible() -> None:
-    record = logging.LogRecord("medarts_ops", logging.WARNING, "", 0, "run %s", ("\x1b[2J",), None)
-    assert VisibleLines().format(record) == r"run \x1b[2J"
+@pytest.mark.parametrize(("level", "kind"), [(logging.WARNING, "warning: "), (logging.INFO, "")])
+def test_log_lines_are_visible_and_say_that_they_warn(level: int, kind: str) -> None:
+    record = logging.LogRecord("medarts_ops", level, "", 0, "run %s", ("\x1b[2J",), None)
+    assert VisibleLines().format(record) == kind + r"run \x1b[2J"
 
 
 def test_an_error_is_visible(here: Path) -> None:
