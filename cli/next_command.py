@@ -22,16 +22,22 @@ ONCE = ("--name",)
 
 @contextmanager
 def resumable(places: Places, name: str) -> Iterator[None]:
-    """While this lasts, whatever ends the command leaves the line that resumes the job `name`, if there is such."""
-    from medarts_ops.tracking.reading.jobs import is_unfinished
+    """While this lasts, whatever ends the command leaves the line that goes on with the job `name`, if there is such.
+
+    A finished job, of which a signal kept the end from being told, is synced rather than resumed.
+    """
+    from medarts_ops.tracking.reading.jobs import is_finished, is_unfinished
 
     try:
         yield
     except TrainingDiverged:  # it would do so again, and says which settings to change
         raise
-    except BaseException:
+    except BaseException as error:
+        meta = click.get_current_context().meta
         if is_unfinished(places.work_dir, name):
-            click.get_current_context().meta[_RESUME_LINE] = job_line(places, "resume", name)
+            meta[_RESUME_LINE] = job_line(places, "resume", name)
+        elif isinstance(error, KeyboardInterrupt) and is_finished(places.work_dir, name):
+            meta[_RESUME_LINE] = job_line(places, "sync", name)
         raise
 
 

@@ -62,14 +62,20 @@ class Job(Generic[Event, Started]):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Tell that it ended early, if it had begun; that a full disk, say, keeps this out hides nothing else."""
+        """Tell that it ended early, if it had begun; that a full disk, say, keeps this out hides nothing else.
+
+        A finished one, whose end was still being told, stays finished in its journal.
+        """
         if error is None or not self._is_at_work:
             return
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = str(error) or ("interrupted" if interrupted else type(error).__name__)  # Ctrl-C has no message
-        number = sum(event.job_state == "stopped" for _, event in self.journal.events())
+        states = [event.job_state for _, event in self.journal.events()]
+        stop = self.journal.kind.stopped(reason=reason, interrupted=interrupted, number=states.count("stopped"))
         try:
-            self.notify(self.journal.kind.stopped(reason=reason, interrupted=interrupted, number=number))
+            if "finished" not in states:
+                self.journal.record(stop)
+            self._tell(stop)
         except MedartsError as second:
             _logger.warning("that the %s stopped could not be told: %s", self.journal.kind.name, second)
 
@@ -135,13 +141,17 @@ def read_journal(folder: Path, kind: JobKind[Event, Started]) -> Journal[Event, 
 
 def is_unfinished(folder: Path) -> bool:
     """Whether a folder holds a job that can be resumed; one that can't be read is: resuming says what is wrong."""
-    held = kind_in(folder)
-    if held is None:
-        return False
     try:
-        return all(event.job_state != "finished" for _, event in read_journal(folder, KINDS[held]).events())
+        return kind_in(folder) is not None and not is_finished(folder)
     except MedartsError:
         return True
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a job that came to its end. Raises as `Journal.open`."""
+    held = kind_in(folder)
+    events = [] if held is None else read_journal(folder, KINDS[held]).events()
+    return any(event.job_state == "finished" for _, event in events)
 
 
 def check_search_goes_on(journal: Journal[SearchEvent, SearchStarted]) -> None:

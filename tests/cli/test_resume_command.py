@@ -34,6 +34,14 @@ def test_what_diverged_would_do_so_again_and_is_not_said_to_go_on(
         assert (resume_line(ctx) is not None) == goes_on
 
 
+def test_what_was_interrupted_while_its_end_was_told_is_synced(here: Path) -> None:
+    write_journal(here / "medarts-work", "mine", make_search_events("mine"))
+    with click.Context(click.Command("medarts")) as ctx:
+        with pytest.raises(KeyboardInterrupt), resumable(Places(), "mine"):
+            raise KeyboardInterrupt
+        assert resume_line(ctx) == "medarts sync mine"
+
+
 def test_a_name_that_a_finished_search_has_offers_nothing_to_go_on_with(here: Path) -> None:
     write_journal(here / "medarts-work", "mine", make_search_events("mine"))
     assert "to go on" not in invoke("search", "--name", "mine").stderr

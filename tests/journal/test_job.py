@@ -13,6 +13,7 @@ from medarts_ops.errors import DataError, SearchError
 from medarts_ops.journal.evaluation_folder import STARTED
 from medarts_ops.journal.job import (
     check_images,
+    is_finished,
     is_unfinished,
     kind_in,
     new_folder,
@@ -112,6 +113,12 @@ def test_a_stopped_job_goes_on_and_tells_all_again(tmp_path: Path) -> None:
     assert listener.keys == KEYS and not is_unfinished(tmp_path)
     held = [event.key for _, event in Journal.open(tmp_path, COUNTING).events()]
     assert held == [*KEYS[:3], "counting_stopped", *KEYS[3:]]
+
+
+def test_what_ends_a_job_while_its_end_is_told_leaves_it_finished(tmp_path: Path) -> None:
+    assert stopped(tmp_path, "counting_finished").keys == [*KEYS, "counting_stopped"]  # who lacks its end may know that
+    assert [event.key for _, event in Journal.open(tmp_path, COUNTING).events()] == KEYS
+    assert is_finished(tmp_path) and not is_unfinished(tmp_path)
 
 
 def test_what_is_told_again_leaves_out_the_stops_that_the_job_went_on_after(tmp_path: Path) -> None:

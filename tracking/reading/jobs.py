@@ -181,3 +181,8 @@ def job_name(run: StoredRun, tag: str) -> str:
 def is_unfinished(work_dir: Path, name: str) -> bool:
     """Whether the folder of that name holds a job that can be resumed."""
     return job_in(work_dir, name) is not None and jobs.is_unfinished(work_dir / name)
+
+
+def is_finished(work_dir: Path, name: str) -> bool:
+    """Whether the folder of that name holds a job that came to its end."""
+    return job_in(work_dir, name) is not None and jobs.is_finished(work_dir / name)
