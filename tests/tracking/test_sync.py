@@ -153,6 +153,15 @@ def test_a_stop_after_which_the_search_went_on_is_no_end(place: Place) -> None:
     assert place.statuses()[NAME] == "FINISHED"
 
 
+def test_a_search_whose_end_the_store_was_not_told_is_finished_there(place: Place) -> None:
+    write_journal(place.work_dir, NAME, EVENTS)
+    told(place.store, (*EVENTS[:-1], STOPPED))
+    assert place.statuses()[NAME] == "KILLED"
+    assert place.sync().state == "finished"
+    assert set(place.statuses().values()) <= {"FINISHED", "FAILED"}
+    assert "medarts.stopped" not in held_of(place.store, NAME)[NAME]["tags"]
+
+
 def test_an_event_that_was_written_in_part_doubles_no_metric(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     write_journal(place.work_dir, NAME, EVENTS)
     observer = told(place.store, EVENTS[:4])
