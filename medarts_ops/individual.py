@@ -209,7 +209,7 @@ def without_epoch_alphas(evaluated: EvaluatedIndividual) -> EvaluatedIndividual:
 
 
 class Yardstick(Value):
-    """What acc_valid of a stage's individuals is held against.
+    """What acc_valid of a stage's individuals, or the accuracy of genotypes' short trainings, is held against.
 
     It is taken on `images`; `chance` is the share of the largest class among them, in 0…1, which naming that class
     always gets right. `steps` are the steps of w in an epoch.
@@ -223,12 +223,13 @@ class Yardstick(Value):
 class StageResult(Value):
     """A finished stage: `ranked` from best to worst, those that failed, and the id that `result.rule` chose of it.
 
-    `seconds` are of all training, short trainings of genotypes included. `yardstick` is None in earlier releases'.
+    `seconds` are of all training, short trainings of genotypes included. `yardstick` is None in earlier releases',
+    `genotypes_yardstick` too, and where nothing is asked of short trainings.
     `cuts` say what ended early since the time was over; individuals are then what they were after equally many epochs.
     `pruned` and `failed` are in the order of their birth.
     """
 
-    added_later = frozenset({"yardstick", "cuts", "pruned"})
+    added_later = frozenset({"yardstick", "cuts", "pruned", "genotypes_yardstick"})
 
     index: int
     name: str
@@ -239,6 +240,7 @@ class StageResult(Value):
     yardstick: Yardstick | None = None
     cuts: tuple[Cut, ...] = ()
     pruned: tuple[PrunedIndividual, ...] = ()
+    genotypes_yardstick: Yardstick | None = None
 
     @property
     def individuals(self) -> tuple[Individual, ...]:

@@ -46,7 +46,8 @@ def multi_stage_search(
         else:
             measured = _train_random_individuals(config, proposer, rounds)
         result = _ranked(config, index, stage, measured, rounds.seconds_of_genotypes(index))
-        results.append(result.model_copy(update={"yardstick": rounds.yardstick(index)}))
+        yardsticks = {"yardstick": rounds.yardstick(index), "genotypes_yardstick": rounds.genotypes_yardstick}
+        results.append(result.model_copy(update=yardsticks))
         tell(StageFinished(result=results[-1]))
     return tuple(results)
 

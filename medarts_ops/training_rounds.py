@@ -103,6 +103,11 @@ class TrainingRounds:
         """What acc_valid of a stage's individuals is held against."""
         return self._data.stages[index].yardstick(self._config.stages[index].batch)
 
+    @property
+    def genotypes_yardstick(self) -> Yardstick | None:
+        """What the accuracies of genotypes' short trainings are held against, where there are such."""
+        return None if self._data.derived is None else self._data.derived.yardstick(self._config.derived.batch)
+
     def train(self, stage: int, round: int, population: Sequence[Individual]) -> list[Ended]:
         """Train and measure a population; in its own order, whatever the order in which outcomes came.
 

@@ -13,7 +13,7 @@ from medarts_ops.quantities import counted, percent
 
 def ranking_warnings(stage: StageResult) -> tuple[str, ...]:
     """What a reader of a finished stage's ranking has to know, each in one sentence without a full stop."""
-    found = (_at_chance(stage), _all_equal(stage))
+    found = (_at_chance(stage), _genotypes_at_chance(stage), _all_equal(stage))
     return (*(warning for warning in found if warning is not None), *_cut_short(stage))
 
 
@@ -54,18 +54,38 @@ def _at_chance(stage: StageResult) -> str | None:
     is_alpha = any(record.alpha_loss is not None for ranked in stage.ranked for record in ranked.trained.history)
     if not is_order and not is_alpha:
         return None
-    best, error = max(ranked.trained.valid_accuracy for ranked in stage.ranked), standard_error(yardstick)
-    if best > yardstick.chance + error:
+    best = max(ranked.trained.valid_accuracy for ranked in stage.ranked)
+    if best > yardstick.chance + standard_error(yardstick):
         return None
     epochs = max(len(ranked.trained.history) for ranked in stage.ranked)
     meaning = "neither their order nor their α means anything" if is_order else "their α means nothing"
     whose = "" if is_order else " of a supernet"  # beside that of the genotypes' own networks
     trained = f"an epoch had {counted(yardstick.steps, 'step')}, the stage {yardstick.steps * epochs}"
     return (
-        f"no individual of stage {stage.name} beats chance: the highest accuracy{whose} is {percent(best)}, and naming "
-        f"one class would get {percent(yardstick.chance)} ± {percent(error)} (standard error of {yardstick.images:,} "
-        f"images), so {meaning}; {trained}: raise stages.{stage.index}.epochs or stages.{stage.index}.images, or lower "
-        f"stages.{stage.index}.batch"
+        f"no individual of stage {stage.name} beats chance: the highest accuracy{whose} is {percent(best)}, "
+        f"{_guesses(yardstick)}, so {meaning}; {trained}: raise stages.{stage.index}.epochs or "
+        f"stages.{stage.index}.images, or lower stages.{stage.index}.batch"
+    )
+
+
+def _genotypes_at_chance(stage: StageResult) -> str | None:
+    """The same of the short trainings, by which genotypes are ranked."""
+    yardstick = stage.genotypes_yardstick
+    found = [ranked.evaluated.objectives.get("derived_accuracy") for ranked in stage.ranked]
+    best = max((accuracy for accuracy in found if accuracy is not None), default=None)
+    if yardstick is None or best is None or best > yardstick.chance + standard_error(yardstick):
+        return None
+    return (
+        f"no genotype of stage {stage.name} beats chance in its short training: the highest derived_accuracy is "
+        f"{percent(best)}, {_guesses(yardstick)}, so it ranks nobody; an epoch had {counted(yardstick.steps, 'step')}: "
+        "raise derived.epochs, derived.least_steps or derived.images, or lower derived.batch"
+    )
+
+
+def _guesses(yardstick: Yardstick) -> str:
+    return (
+        f"and naming one class would get {percent(yardstick.chance)} ± {percent(standard_error(yardstick))} (standard "
+        f"error of {yardstick.images:,} images)"
     )
 
 

@@ -66,6 +66,19 @@ def test_supernets_at_chance_that_rank_nobody_say_nothing_of_the_order() -> None
     assert ranking_warnings(of_genotypes(None)) == ()
 
 
+def test_short_trainings_at_chance_rank_nobody() -> None:
+    measured = of_genotypes(None).model_copy(update={"genotypes_yardstick": HUNDRED.model_copy(update={"chance": 0.6})})
+    (warning,) = ranking_warnings(measured)
+    assert warning == (
+        "no genotype of stage init beats chance in its short training: the highest derived_accuracy is 60.00 %, and "
+        "naming one class would get 60.00 % ± 4.90 % (standard error of 100 images), so it ranks nobody; an epoch had "
+        "8 steps: raise derived.epochs, derived.least_steps or derived.images, or lower derived.batch"
+    )
+    assert ranking_warnings(measured.model_copy(update={"genotypes_yardstick": HUNDRED})) == ()
+    by_supernets = stage((0.6, 2e6), (0.3, 3e6)).model_copy(update={"genotypes_yardstick": HUNDRED})
+    assert ranking_warnings(by_supernets) == ()
+
+
 def test_a_stage_of_fewer_than_two_hundred_steps_is_warned_of_before_it_is_trained() -> None:
     stages = (StageConfig(population=1), StageConfig(name="mid", epochs=5, survivors=1))
     short = SearchConfig(stages=stages)

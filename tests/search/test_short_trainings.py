@@ -90,10 +90,11 @@ def test_the_cost_has_every_short_training_once(whole) -> None:
 
 
 def test_the_test_set_is_never_seen_and_what_measures_is_never_trained_on(whole) -> None:
-    _, _, folder = whole
+    result, _, folder = whole
     data = StageData.load(folder / "derived.npz")
     assert not set(data.weight_indices) & set(data.valid_indices)
     assert len(data.weight_indices) == pytest.approx(4 * len(data.valid_indices), rel=0.2)
+    assert {stage.genotypes_yardstick for stage in result.stages} == {data.yardstick(batch=32)}
 
 
 @pytest.mark.parametrize("at", [1, 3])
