@@ -37,7 +37,8 @@ def command() -> None:
 def show(ctx: click.Context, *, section: str, as_json: bool, as_yaml: bool) -> None:
     """Print every setting that these options give: value, who set it, and the origin of its default.
 
-    Origins are paper (ME-DARTS), DARTS (the original that the paper follows) and ours (a gap that we filled).
+    Origins are paper (ME-DARTS), DARTS (the original that the paper follows), publication (a strategy's) and ours (a
+    gap that we filled).
 
     \b
     Examples:

@@ -48,8 +48,8 @@ _option = partial(click.option, expose_value=False, callback=_note)
 _SCALE_OPTION = _option(
     "--scale",
     type=click.Choice(["small", "paper"]),
-    help="small ends within minutes on two cores; paper has the paper's sizes.  [default: paper for cifar10 and "
-    "cifar100, small for others]",
+    help="small ends within minutes to half an hour on two cores; paper has the paper's sizes.  [default: paper for "
+    "cifar10 and cifar100, small for others]",
 )
 
 _OPTIONS = (

@@ -41,8 +41,9 @@ CSV_LAST = ("hours", "evaluations", "lowest_test_error", "problems", "part_of")
 @csv_option
 @json_option
 def command(places: Places, *, limit: int | None, as_csv: bool, as_json: bool) -> None:
-    """List the searches in the store, newest first, and what came of them; then, but in JSON and CSV, experiments, and
-    evaluations that belong to none.
+    """List the searches in the store, newest first, and what came of them.
+
+    Then experiments, and evaluations that belong to no search; JSON and CSV have the searches alone.
 
     \b
     Examples:

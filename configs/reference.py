@@ -15,7 +15,7 @@ Schema = Mapping[str, Any]
 
 INTRODUCTION = """# Settings
 
-Written by `make docs` from `medarts_ops/config.py`; a test holds it to that. `--set PATH=VALUE` takes each path, a file
+Written by `make docs` from the models themselves; a test holds it to that. `--set PATH=VALUE` takes each path, a file
 for `--config` has them nested (`medarts config show --yaml`). `N` in a path is a place in a list, from 0. Presets set
 some of them: `medarts config show --preset NAME`.
 

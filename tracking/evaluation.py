@@ -66,8 +66,8 @@ def tracked_evaluation(
     the run's artifact `weights.pt`, a state dict. A store that goes away later stops nothing.
 
     Args:
-        run_id: a search, stage (its front 0's highest acc_valid) or individual whose genotype is trained, by its id or
-            as `find_evaluated` gave it; or
+        run_id: a search, stage (its best individual) or individual whose genotype is trained, by its id or as
+            `find_evaluated` gave it; or
         genotype: one given by hand. One of the two.
         config, name, tracking_uri, experiment, work_dir, observers: as for `tracked_search`, but for studies. What is
             trained of a run goes to the experiment of its search, wherever that is.

@@ -35,6 +35,7 @@ from medarts_ops.tracking.recorders import (
 )
 from medarts_ops.tracking.search import TrackedSearch, finished_search
 from medarts_ops.tracking.stores.study_storage import open_study_storage
+from medarts_ops.tracking.vocabulary import JobKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -72,8 +73,7 @@ def resumed_search(
         MedartsError: as for `tracked_search`.
     """
     job = find_job(search, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
-    if job.kind != "search":
-        raise SearchError(f"{job.name!r} is an evaluation: `resumed_evaluation` goes on with it")
+    _check_kind(job, "search")
     store = home_of(job.opened_store(create=job.is_here), "search", job.name)
     if not job.is_here:
         _restore(job, store)
@@ -112,8 +112,7 @@ def resumed_experiment(
         MedartsError: as for `tracked_experiment`.
     """
     job = find_job(given, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
-    if job.kind != "experiment":
-        raise SearchError(f"{job.name!r} is of kind {job.kind}: `medarts resume {job.name}` goes on with it")
+    _check_kind(job, "experiment")
     if not job.is_here:
         raise SearchError(
             f"experiment {job.name!r} has no folder in {str(job.work_dir)!r}: --work-dir names where it was started, "
@@ -166,8 +165,7 @@ def resumed_evaluation(
         MedartsError: as for `tracked_evaluation`.
     """
     job = find_job(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=Path(work_dir))
-    if job.kind != "evaluation":
-        raise SearchError(f"{job.name!r} is a search: `resumed_search` goes on with it")
+    _check_kind(job, "evaluation")
     if not job.is_here:
         raise SearchError(
             f"evaluation {job.name!r} has no folder in {str(job.work_dir)!r}, and no other place keeps its weights: "
@@ -178,3 +176,9 @@ def resumed_evaluation(
     patient = PatientObserver[EvaluationEvent](recorder.observer)
     result = resume_evaluation(job.folder, observers=(patient, *observers), devices=devices)
     return finished_evaluation(result, job.name, recorder, patient.waiting)
+
+
+def _check_kind(job: Job, kind: JobKind) -> None:
+    """Raise a SearchError that says what goes on with a job of another kind."""
+    if job.kind != kind:
+        raise SearchError(f"{job.name!r} is of kind {job.kind}, not {kind}: `resumed_{job.kind}` goes on with it")

@@ -38,7 +38,7 @@ class TrackedSearch(NamedTuple):
     """A finished search and where MLflow holds it; `run_ids` maps an individual's id to its run.
 
     `waiting` is the number of events that the stores did not take, because one was away to the end: they are in the
-    search's journal, `sync_search` tells them, and `run_ids` lacks the individuals that were born meanwhile.
+    search's journal, `sync_job` tells them, and `run_ids` lacks the individuals that were born meanwhile.
     `fitted` is how a search that was begun now, with a budget, came to its plan.
     """
 
@@ -69,7 +69,7 @@ def tracked_search(
     """Search an architecture; every stage and individual becomes an MLflow run, proposals and stages Optuna studies.
 
     Settings, data, store and storage are tried before anything is written: bad input leaves no run behind. A store
-    that goes away later stops nothing: it is told when it answers again, at the end, or by `sync_search`.
+    that goes away later stops nothing: it is told when it answers again, at the end, or by `sync_job`.
 
     Args:
         config: all settings.

@@ -33,7 +33,7 @@ from medarts_ops.tracking.reading.contents import genotype_of
 from medarts_ops.tracking.reading.equal_trainings import EqualTrainings
 from medarts_ops.tracking.reading.experiment_report import experiment_report
 from medarts_ops.tracking.reading.jobs import find_job
-from medarts_ops.tracking.resume import resumed_evaluation, resumed_experiment
+from medarts_ops.tracking.resume import resumed_evaluation, resumed_experiment, resumed_search
 from medarts_ops.tracking.runs.experiment_runs import MlflowExperimentObserver
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.run_store import RunStore
@@ -311,6 +311,12 @@ class TestGoingOn:
         place, tracked = done
         with pytest.raises(SearchError, match="has no folder in"):
             resumed_experiment(tracked.run_id, tracking_uri=place.uri, work_dir=place.folder / "elsewhere")
+
+    def test_what_goes_on_with_another_kind_of_job_says_what_goes_on_with_this_one(self, done):
+        place, _ = done
+        for other in (resumed_search, resumed_evaluation):
+            with pytest.raises(SearchError, match="'e' is of kind experiment, .*: `resumed_experiment` goes on with it"):
+                other("e", tracking_uri=place.uri, work_dir=place.work_dir)
 
     def test_names_of_other_jobs_are_taken(self, done):
         place, _ = done

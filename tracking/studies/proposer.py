@@ -41,7 +41,7 @@ def make_proposer(
 
 
 class OptunaProposer:
-    """Proposes hyperparameters in rounds and learns from what came of them (algorithm.md section 7).
+    """Proposes hyperparameters in rounds and learns from what came of them.
 
     A round is drawn whole and written into the study at once, and then becomes trials. So a search that was killed
     anywhere in between goes on with the same proposals, whatever other searches did to a shared study meanwhile.
