@@ -51,7 +51,7 @@ def survivors(ranked: Sequence[RankedIndividual], n: int) -> tuple[RankedIndivid
 
 
 def chosen_from(stage: StageResult, stages: Sequence[StageConfig]) -> frozenset[str]:
-    """Ids of those that go on from a finished stage, or of the one that the search found; none if none was ranked."""
+    """Ids of those that go on from a finished stage, or of the last one's best; none if none was ranked."""
     if not stage.ranked:
         return frozenset()
     following = stages[stage.index + 1 :]

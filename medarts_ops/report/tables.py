@@ -43,7 +43,7 @@ class StageView:
         settings: its line of Table II.
         varied: the hyperparameters that differ between its individuals.
         children: its individuals that an operator made.
-        chosen: ids that go on; the one that was found, after the last stage.
+        chosen: ids that go on; of the last stage its best.
         share: of the search cost so far, in 0…1.
         agreements: of its individuals that were read by worth.
         taken: ids of those that go on with an α and a genotype not of their last epoch, and whose.

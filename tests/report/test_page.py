@@ -17,7 +17,7 @@ from pictures.searches import make_search_with_all_operators
 from report.page_reader import WRITTEN, Page
 from report.reports import make_evaluation, make_report, make_unfinished_report
 
-from medarts_ops.config import ProposalsConfig, RangeConfig
+from medarts_ops.config import ObjectiveConfig, ProposalsConfig, RangeConfig
 from medarts_ops.config_writing import settings_of
 from medarts_ops.configs.loader import load_evaluate_config, load_search_config
 from medarts_ops.evolution.stop_rule import Stop
@@ -62,6 +62,24 @@ def test_a_pruned_individual_says_when_and_what_it_had_come_to() -> None:
     text = Page(report_html(replace(whole, stages=(first, *whole.stages[1:])), WRITTEN)).text
     assert "init-09 pruned on front 1 of its population after 1 epoch: accuracy 40.00 %, params 1.00 M." in text
     assert "10 individuals of" in text
+
+
+def test_the_one_that_was_found_is_marked_in_whatever_stage_it_is() -> None:
+    report = make_report()
+    assert report.found is not None
+    found, last = report.stages[0].ranked[0], report.stages[-1].ranked[0]
+    earlier = report.found.model_copy(update={"chosen": found.id})
+    text = Page(report_html(replace(report, found=earlier), WRITTEN)).text
+    assert f"{found.id} found" in text and f"{last.id} found" not in text
+    assert "Its training in stage init" in text
+
+
+def test_the_cost_counts_short_trainings_where_there_are_any() -> None:
+    report = make_report()
+    config = report.config.model_copy(update={"objectives": (ObjectiveConfig(name="derived_accuracy"),)})
+    said = "and over genotypes of those of their short trainings"
+    assert said in Page(report_html(replace(report, config=config), WRITTEN)).text
+    assert said not in Page(report_html(report, WRITTEN)).text
 
 
 def test_an_evaluation_says_what_its_network_does_class_by_class() -> None:
