@@ -114,7 +114,7 @@ def table3(
     _reproduce("table3", AskedNetworks(run_ids=run_ids, zoo=zoo), request, how, places, as_csv, as_json)
 
 
-@command.command("table4", short_help="The line of descent of what a search found (Table IV).")
+@command.command("table4", short_help="The line of descent of the last stage's best (Table IV).")
 @click.argument("search", metavar="SEARCH", shell_complete=completion.runs)
 @click.option("--all-parents", is_flag=True, help="Take all parents of a child, not only the first one.")
 @several_seeds_options
@@ -131,7 +131,7 @@ def table4(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Table IV: the line of descent of what a search found, one network a stage, each trained at full size.
+    """Table IV: the line of descent of the last stage's best, one network a stage, each trained at full size.
 
     SEARCH is the name of a finished search or the id of its run; dataset and preset are its own unless options say
     otherwise. Where the line forks it follows the first parent, which gave a crossover child its normal cell.

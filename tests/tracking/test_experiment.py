@@ -315,7 +315,7 @@ class TestGoingOn:
     def test_what_goes_on_with_another_kind_of_job_says_what_goes_on_with_this_one(self, done):
         place, _ = done
         for other in (resumed_search, resumed_evaluation):
-            with pytest.raises(SearchError, match="'e' is of kind experiment, .*: `resumed_experiment` goes on with it"):
+            with pytest.raises(SearchError, match="'e' is of kind experiment, .*: `resumed_experiment` goes on"):
                 other("e", tracking_uri=place.uri, work_dir=place.work_dir)
 
     def test_names_of_other_jobs_are_taken(self, done):
