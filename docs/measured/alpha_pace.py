@@ -79,7 +79,7 @@ def searched(asked: argparse.Namespace, pace: Pace, seed: int) -> Piece:
 def table(asked: argparse.Namespace) -> None:
     """Print means over seeds with standard errors, and differences from DARTS's own pace, as Markdown."""
     percentile = oracle_of(asked.oracle)
-    columns = [f"{what} after {n}" for n in TOLD_AFTER for what in ("accuracy, %", "percentile", "largest weight")]
+    columns = [f"{what} after {n}" for n in TOLD_AFTER for what in ("accuracy, %", "percentile", "largest weight, %")]
     print(
         f"| α's rate | warm-up | seeds | {' | '.join(columns)} | percentile after {TOLD_AFTER[-1]}, against the first |"
     )
@@ -98,7 +98,7 @@ def table(asked: argparse.Namespace) -> None:
             shown += [
                 mean_of([100 * epoch["valid_accuracy"] for epoch in epochs]),
                 mean_of([percentile(epoch["genotype"]) for epoch in epochs]),
-                mean_of([epoch["decided"] for epoch in epochs]),
+                mean_of([100 * epoch["decided"] for epoch in epochs]),
             ]
         both = sorted(last[pace].keys() & last[PACES[0]].keys())
         gap = np.array([last[pace][seed] - last[PACES[0]][seed] for seed in both])
