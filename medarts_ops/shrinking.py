@@ -46,15 +46,16 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
 
     All else stays: stages, cells, channels, batches. Each number stops at its least, or at what it was if that is
     less: an epoch, as many as leave one to train α and as `least_steps` take; a survivor, two where children are of
-    two parents, two random individuals and a child of each operator that has any; a batch of each half, and
-    `LEAST_OF_CLASS` of each class. The same for genotypes' short trainings.
+    two parents, two random individuals and a child of each operator that has any; a batch of each half, or as many as
+    `least_steps` take in all the epochs, and `LEAST_OF_CLASS` of each class. The same for genotypes' short trainings.
     """
     if scale == 1:
         return config, images
     stages: list[StageConfig] = []
     sizes: list[int] = []
     for stage, drawn in zip(config.stages, images.stages, strict=True):
-        least = max(ceil(stage.batch / config.weight_share), LEAST_OF_CLASS * images.n_classes)
+        batches = max(1, ceil(stage.least_steps / stage.epochs))  # of an epoch, that all epochs take the least steps
+        least = max(ceil(batches * stage.batch / config.weight_share), LEAST_OF_CLASS * images.n_classes)
         sizes.append(_scaled(drawn, scale, least))
         changes = {
             "images": _of_same_kind(stage.images, sizes[-1], drawn),
@@ -64,7 +65,8 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
         stages.append(stage.model_copy(update=changes))
     derived, n_derived = config.derived, images.derived
     if config.trains_genotypes:
-        least = max(ceil(derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
+        batches = max(1, ceil(derived.least_steps / derived.epochs))
+        least = max(ceil(batches * derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
         n_derived = _scaled(images.derived, scale, least)
         sample = _of_same_kind(derived.images, n_derived, images.derived)
         trained_on, _ = derived.parts(n_derived)
@@ -72,6 +74,12 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
         derived = derived.model_copy(update={"epochs": epochs, "images": sample})
     drawn_now = images._replace(stages=tuple(sizes), derived=n_derived)
     return config.model_copy(update={"stages": tuple(stages), "derived": derived}), drawn_now
+
+
+def without_least_steps(config: Searched) -> Searched:
+    """The search with the epochs that it has, whose number of steps is free to fall."""
+    stages = tuple(stage.model_copy(update={"least_steps": 0}) for stage in config.stages)
+    return config.model_copy(update={"stages": stages, "derived": config.derived.model_copy(update={"least_steps": 0})})
 
 
 def smaller_evaluation(config: Evaluated, scale: float) -> Evaluated:

@@ -88,8 +88,8 @@ def test_a_larger_factor_never_makes_anything_smaller():
 def test_epochs_leave_one_to_train_alpha_and_the_steps_that_a_stage_takes_at_least():
     stage = StageConfig(epochs=20, images=1000, batch=50, population=2, least_steps=40)
     config, _ = smaller_search(with_stages(stage), DrawnImages((1000,), 0, 10), 0.1)
-    # 100 images are a step an epoch.
-    assert sizes(config) == [(20, 2, 100)]
+    # 100 images would be a step an epoch, and 20 steps in all.
+    assert sizes(config) == [(20, 2, 200)]
     warming = with_stages(stage.model_copy(update={"least_steps": 0}), alpha={"warmup_epochs": 3})
     assert smaller_search(warming, DrawnImages((1000,), 0, 10), 0.0)[0].stages[0].epochs == 4
 

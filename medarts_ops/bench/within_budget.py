@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +30,16 @@ from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.fitting import fitted_evaluation, shape_of
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.quantities import SECONDS_PER_HOUR, duration
-from medarts_ops.shrinking import DrawnImages, largest_scale, smaller_evaluation, smaller_search
+from medarts_ops.shrinking import (
+    DrawnImages,
+    largest_scale,
+    smaller_evaluation,
+    smaller_search,
+    without_least_steps,
+)
 from medarts_ops.space.genotype import Genotype
+
+_logger = logging.getLogger(__name__)
 
 PLANNED_SHARE = 0.9
 """Of the time for training (ours): steps may take a tenth longer than timed before any epoch ends early."""
@@ -102,23 +111,36 @@ def fit_search(
 ) -> FittedSearch:
     """The largest search whose steps, taking these `times`, are done in time; nothing is measured.
 
+    One that takes longer with `least_steps` does without them, which is said.
+
     Raises:
         ConfigError: as `search_within_budget`.
     """
+    asked, budget = config, config.runtime.budget.model_copy(update={"prepared": prepared})
 
     def planned(scale: float) -> list[tuple[float, float]]:
-        return planned_seconds(*smaller_search(config, images, scale), times)
+        return planned_seconds(*smaller_search(asked, images, scale), times)
 
-    budget = config.runtime.budget.model_copy(update={"prepared": prepared})
-    shorter = "cells, channels or stages"
-    if config.trains_genotypes:
-        shorter += ", or of short trainings fewer steps (derived.least_steps) or smaller networks"
-    scale = _scale(budget, lambda scale: sum(map(sum, planned(scale))), "search", shorter)
-    smaller, drawn = smaller_search(config, images, scale)
+    def seconds_at(scale: float) -> float:
+        return sum(map(sum, planned(scale)))
+
+    def fits(scale: float) -> bool:
+        return seconds_at(scale) <= PLANNED_SHARE * (seconds_left(budget, 0.0) or 0.0)
+
+    if not fits(0.0):
+        asked = without_least_steps(config)
+    shorter = "cells, channels or stages" + (", or smaller short trainings (derived)" if asked.trains_genotypes else "")
+    scale = _scale(budget, seconds_at, "search", shorter)
+    smaller, drawn = smaller_search(asked, images, scale)
     stages, genotypes = zip(*planned(scale), strict=True)
     fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
-    seconds = sum(map(sum, planned(scale)))
-    return FittedSearch(config, images, sum(map(sum, planned(1.0))), fitted, drawn, seconds, times)
+    if asked != config:
+        _logger.warning(
+            "a search of %s has no time for the steps that its settings ask for at least (least_steps): with fewer, "
+            "their order may mean little",
+            duration(budget.seconds or 0.0),
+        )
+    return FittedSearch(config, images, sum(map(sum, planned(1.0))), fitted, drawn, seconds_at(scale), times)
 
 
 def evaluation_within_budget(

@@ -21,6 +21,7 @@ from medarts_ops.data.suitable import (
     sees_half,
     suitable_resolution,
     suitable_sampling,
+    suitable_short_batch,
     suitable_stages,
     training_counts,
 )
@@ -87,6 +88,9 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
     for index, (before, stage) in enumerate(zip(config.stages, stages, strict=True)):
         for name in ("images", "batch", "epochs"):
             wanted[f"stages.{index}.{name}"] = (getattr(before, name), getattr(stage, name))
+    if config.trains_genotypes:
+        short = suitable_short_batch(counts, sampling, classes, config)
+        wanted["derived.batch"] = (config.derived.batch, short)
     choices = (
         _resolution(survey.shapes, n, resolution, is_halved=sees_half(side, config.dataset)),
         fit,

@@ -115,6 +115,19 @@ def suitable_stages(
     return tuple(stage.model_copy(update={"epochs": math.ceil(stage.epochs * factor)}) for stage in stages)
 
 
+def suitable_short_batch(counts: Counts, sampling: Sampling, classes: Sequence[str], config: SearchConfig) -> int:
+    """The batch of genotypes' short trainings, as a stage's: `derived.least_steps` of it cost no more than they need.
+
+    Raises:
+        DataError: a class has too few images for any D_sample.
+    """
+    short = config.derived
+    if isinstance(short.images, int):  # which may be more than there are
+        return short.batch
+    trained_on, _ = short.parts(sample_size(short.images, counts, sampling, classes))
+    return _batch(trained_on, short.batch)
+
+
 def planned(
     stage: StageConfig, counts: Counts, sampling: Sampling, classes: Sequence[str], config: SearchConfig
 ) -> StagePlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import ceil
 
 import pytest
 from experiment_plans import make_arm, make_plan, make_short_search
@@ -38,10 +39,11 @@ WHOLE = 1.2 * (8 * 5 * 79 * 0.1 + 8 * 5 * 79 * 0.15 + 15 * 157 * 0.2)
 """Seconds that Table II takes: individuals, epochs, steps, and a fifth for measuring."""
 
 
-def fit(seconds: float, prepared: float = 0.0, **runtime: int) -> FittedSearch:
+def fit(seconds: float, prepared: float = 0.0, least_steps: int = 0, **runtime: int) -> FittedSearch:
     """Fitted to so many seconds of training, of which a share is planned."""
     given = make_search_runtime(budget=BudgetConfig(seconds=seconds_for(seconds)), **runtime)  # type: ignore[arg-type]
-    config = make_search_config_tiny().model_copy(update={"stages": TABLE_II, "runtime": given})
+    stages = tuple(stage.model_copy(update={"least_steps": least_steps}) for stage in TABLE_II)
+    config = make_search_config_tiny().model_copy(update={"stages": stages, "runtime": given})
     return fit_search(config, IMAGES, TIMES, prepared)
 
 
@@ -91,6 +93,20 @@ def test_a_budget_below_the_least_is_refused_by_a_line_that_says_it():
     with pytest.raises(ConfigError, match="budget is 17 s: the smallest search .* takes about 17 s here, and no less"):
         fit(0.99 * least)
     assert fit(1.01 * least).config.stages[0].epochs == 1
+
+
+def test_steps_that_a_stage_takes_at_least_are_kept_while_there_is_time_for_them(caplog):
+    least = 1.2 * 300 * (2 * 0.1 + 3 * 0.15 + 1 * 0.2) / PLANNED_SHARE
+    kept, without = fit(1.1 * least, least_steps=300), fit(0.5 * least, least_steps=300)
+    for fitted, expected in ((kept, 300), (without, 0)):
+        steps = [
+            stage.epochs * ceil(images * 0.5 / stage.batch)
+            for stage, images in zip(fitted.config.stages, fitted.images.stages, strict=True)
+        ]
+        assert {stage.least_steps for stage in fitted.config.stages} == {expected}
+        assert (min(steps) >= 300) == (expected == 300)
+    (said,) = caplog.messages
+    assert said.startswith("a search of 3 min ") and "(least_steps): with fewer, their order may mean little" in said
 
 
 def test_an_evaluation_trains_fewer_epochs():

@@ -91,6 +91,7 @@ def test_few_photos_are_all_taken_in_small_batches_for_as_many_steps_as_the_pape
         "stages.1.epochs": 40,
         "stages.2.batch": 16,
         "stages.2.epochs": 119,
+        "derived.batch": 16,  # 252 images, four fifths, are 15 batches
     }
     assert [(plan.images, plan.steps, plan.measured) for plan in advice.stages] == [
         (316, 400, 158),
