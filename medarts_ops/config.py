@@ -203,6 +203,11 @@ class SearchConfig(Settings):
         kept = self.holdout_share if self.ranking_split == "holdout" else 0.0
         return (1 - kept) * (1.0 if self.levels == "single" else 0.5)
 
+    @property
+    def measured_share(self) -> float:
+        """The share of D_sample that acc_valid is taken on."""
+        return self.holdout_share if self.ranking_split == "holdout" else 0.5
+
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         check_stages(self.stages)

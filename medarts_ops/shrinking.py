@@ -14,6 +14,9 @@ Evaluated = TypeVar("Evaluated", bound=EvaluateConfig)
 LEAST_OF_CLASS = 5
 """Images of each class that a D_sample keeps (ours): both halves have some, and so has what is held back of them."""
 
+LEAST_MEASURED = 100
+"""Images that accuracies are measured on (ours): a standard error of 5 points, with which hardly anything is ranked."""
+
 _HALVINGS = 40
 
 
@@ -47,7 +50,8 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     All else stays: stages, cells, channels, batches. Each number stops at its least, or at what it was if that is
     less: an epoch, as many as leave one to train α and as `least_steps` take; a survivor, two where children are of
     two parents, two random individuals and a child of each operator that has any; a batch of each half, or as many as
-    `least_steps` take in all the epochs, and `LEAST_OF_CLASS` of each class. The same for genotypes' short trainings.
+    `least_steps` take in all the epochs, `LEAST_OF_CLASS` of each class, and `LEAST_MEASURED` to measure accuracies
+    on. The same for genotypes' short trainings.
     """
     if scale == 1:
         return config, images
@@ -55,7 +59,7 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     sizes: list[int] = []
     for stage, drawn in zip(config.stages, images.stages, strict=True):
         batches = max(1, ceil(stage.least_steps / stage.epochs))  # of an epoch, that all epochs take the least steps
-        least = max(ceil(batches * stage.batch / config.weight_share), LEAST_OF_CLASS * images.n_classes)
+        least = _least_images(ceil(batches * stage.batch / config.weight_share), config.measured_share, images)
         sizes.append(_scaled(drawn, scale, least))
         changes = {
             "images": _of_same_kind(stage.images, sizes[-1], drawn),
@@ -66,7 +70,7 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     derived, n_derived = config.derived, images.derived
     if config.trains_genotypes:
         batches = max(1, ceil(derived.least_steps / derived.epochs))
-        least = max(ceil(batches * derived.batch / (1 - derived.held_out)), LEAST_OF_CLASS * images.n_classes)
+        least = _least_images(ceil(batches * derived.batch / (1 - derived.held_out)), derived.held_out, images)
         n_derived = _scaled(images.derived, scale, least)
         sample = _of_same_kind(derived.images, n_derived, images.derived)
         trained_on, _ = derived.parts(n_derived)
@@ -91,6 +95,11 @@ def smaller_evaluation(config: Evaluated, scale: float) -> Evaluated:
 
 def _scaled(number: int, scale: float, least: int) -> int:
     return min(number, max(least, int(number * scale + 0.5)))
+
+
+def _least_images(trained_on: int, measured_share: float, images: DrawnImages) -> int:
+    """A D_sample of which so many are trained on, as each class and what accuracies are measured on ask for."""
+    return max(trained_on, LEAST_OF_CLASS * images.n_classes, ceil(LEAST_MEASURED / measured_share))
 
 
 def _of_same_kind(asked: int | float, images: int, drawn: int) -> int | float:

@@ -45,15 +45,19 @@ def test_a_factor_of_one_changes_nothing():
 
 def test_nothing_falls_below_its_least():
     config, _ = smaller_search(PAPER, IMAGES, 0.0)
-    # A batch of 64 of each half; two parents have two children.
-    assert sizes(config) == [(1, 2, 128), (1, 3, 128), (1, 1, 128)]
+    # 100 of each half, by which acc_valid is measured; two parents have two children.
+    assert sizes(config) == [(1, 2, 200), (1, 3, 200), (1, 1, 200)]
+    large = tuple(stage.model_copy(update={"batch": 128}) for stage in PAPER.stages)
+    assert sizes(smaller_search(PAPER.model_copy(update={"stages": large}), IMAGES, 0.0)[0])[0] == (1, 2, 256)
+    classes = IMAGES._replace(n_classes=100)
+    assert sizes(smaller_search(PAPER, classes, 0.0)[0])[0] == (1, 2, 500)
     assert smaller_evaluation(make_evaluate_config_tiny(), 0.0).epochs == 1
 
 
 def test_what_is_less_than_the_least_stays_as_it_was():
     config = make_search_config_tiny()
-    smaller, images = smaller_search(config, DrawnImages((80, 80, 80), 0, 10), 0.0)
-    assert sizes(smaller) == [(1, 2, 50), (1, 3, 50), (1, 1, 50)] and images.stages == (50, 50, 50)
+    smaller, images = smaller_search(config, DrawnImages((240, 240, 240), 0, 10), 0.0)
+    assert sizes(smaller) == [(1, 2, 200), (1, 3, 200), (1, 1, 200)] and images.stages == (200, 200, 200)
     few, _ = smaller_search(config, DrawnImages((30, 30, 30), 0, 10), 0.0)
     assert [stage.images for stage in few.stages] == [30, 30, 30]
 

@@ -137,9 +137,8 @@ def planned(
         DataError: the stage takes more images than there are, or fewer than two of a class.
     """
     images = sample_size(stage.images, counts, sampling, classes)
-    measured = config.holdout_share if config.ranking_split == "holdout" else 0.5
     steps = stage.epochs * math.ceil(images * config.weight_share / stage.batch)
-    return StagePlan(stage.name, images, stage.batch, stage.epochs, steps, int(images * measured))
+    return StagePlan(stage.name, images, stage.batch, stage.epochs, steps, int(images * config.measured_share))
 
 
 def _is_short(
