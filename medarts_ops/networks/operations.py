@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -104,16 +103,12 @@ def shift_by_a_pixel(images: Tensor) -> Tensor:
 class Nothing:
     """`none`: zeros. The supernet computes nothing; its weight only takes part in the mixture."""
 
-    has_parameters = False
-
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
         return Zero(stride)
 
 
 class Skip:
     """`skip_connect`: the identity, which all edges share, or at stride 2 `FactorizedReduce`, one an edge."""
-
-    has_parameters = False  # at stride 1
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
@@ -124,7 +119,6 @@ class Pool:
     """A pooling, made by `with_stride(stride=…)`. In the supernet a batch norm follows, and all edges share both."""
 
     with_stride: Callable[..., nn.Module]
-    has_parameters: ClassVar[bool] = False
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
         return self.with_stride(stride=stride)
@@ -137,7 +131,6 @@ class Separable:
     kernel: int
     dilation: int
     twice: bool
-    has_parameters: ClassVar[bool] = True
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
         modules: list[nn.Module] = []
@@ -153,7 +146,6 @@ class Factored:
     """`conv_7x1_1x7` and its like: a full 1×k, then a full k×1 convolution (NASNet)."""
 
     kernel: int
-    has_parameters: ClassVar[bool] = True
 
     def derived(self, channels: int, stride: int, *, affine: bool) -> nn.Module:
         kernel, side = self.kernel, self.kernel // 2
