@@ -28,8 +28,8 @@ def make_place(index: int = 0) -> StagePlace:
 
 
 def make_moment(phase: Phase = "alpha", progress: float = 0.25) -> Moment:
-    """Half-way through a stage."""
-    return Moment(phase, torch.tensor(progress), torch.tensor(0.5))
+    """When that share of the search is over."""
+    return Moment(phase, torch.tensor(progress))
 
 
 def make_alpha_of(strategy: Strategy, n: int = 1, std: float = 0.1) -> list[Alpha]:

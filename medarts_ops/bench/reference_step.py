@@ -108,7 +108,7 @@ def _second_order(
         supernet=network,
         strategy=strategy,
         alpha=alphas,
-        moment=Moment("alpha", *(torch.zeros((), device=device) for _ in range(2))),
+        moment=Moment("alpha", torch.zeros((), device=device)),
         weight_step=WeightStep(rates, config.weights.momentum, config.weights.weight_decay, buffers),
         scales=LossScales([torch.amp.GradScaler(enabled=False)]),
         autocast=lambda: torch.autocast(device.type, enabled=False),

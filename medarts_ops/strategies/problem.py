@@ -27,13 +27,12 @@ Phase = Literal["weights", "alpha", "reading"]
 class Moment:
     """When a mixture is asked for.
 
-    Shares of epochs that are over, of the search and of the stage, are numbers in 0…1 on the device: a captured step
-    reads them where they are.
+    `progress` is the share of the search's epochs that are over, a number in 0…1 on the device: a captured step reads
+    it where it is.
     """
 
     phase: Phase
     progress: Tensor
-    stage_progress: Tensor
 
 
 def mixtures_of(strategy: Strategy, alpha: AlphaTensors, moment: Moment) -> tuple[Tensor, Tensor]:

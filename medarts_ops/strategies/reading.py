@@ -39,8 +39,8 @@ def reader_of(config: SearchConfig, individual: Individual) -> Callable[[Sequenc
 
 
 def readings_at(strategy: Strategy, alphas: Sequence[Alpha], progress: float) -> tuple[Mixtures, ...]:
-    """What each α says in float64 at the end of a stage, when that share of the search is over."""
-    moment = Moment("reading", torch.tensor(progress), torch.tensor(1.0))
+    """What each α says in float64 when that share of the search is over."""
+    moment = Moment("reading", torch.tensor(progress))
     n = strategy.space.n_primitives
     tensors = (AlphaTensors.stack([alpha], n, torch.device("cpu"), torch.float64) for alpha in alphas)
     return tuple(read_mixtures(strategy, each, moment) for each in tensors)

@@ -61,7 +61,7 @@ class SearchTraining:
         self._parameters = dict(self.supernet.named_parameters())
         self._momentum_buffers = {name: torch.zeros_like(weight) for name, weight in self._parameters.items()}
         # Numbers that change from epoch to epoch stay where a captured step reads them.
-        self._progress, self._stage_progress, self._dropped = (torch.zeros((), device=device) for _ in range(3))
+        self._progress, self._dropped = (torch.zeros((), device=device) for _ in range(2))
         self.members = [
             Member(
                 task,
@@ -94,7 +94,7 @@ class SearchTraining:
         self._captured_step = runtime.captured(self._step_of_tensors)
 
     def _moment(self, phase: Phase) -> Moment:
-        return Moment(phase, self._progress, self._stage_progress)
+        return Moment(phase, self._progress)
 
     def _fresh_supernet(self) -> Supernet:
         task, data = self.task, self.tensors.data
@@ -143,7 +143,6 @@ class SearchTraining:
             member.set_rate(rate)
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
         self._progress.fill_(self.task.config.progress(self.place.index, epoch))
-        self._stage_progress.fill_(epoch / self.task.stage.epochs)
         dropped = self.strategy.skip_dropout(self.place, epoch)
         if not 0 <= dropped < 1:
             name = type(self.strategy).__name__
