@@ -22,6 +22,7 @@ from medarts_ops.config_runtime import ResolvedEvaluationRuntime, ResolvedRuntim
 from medarts_ops.derived import DerivedEpoch, DerivedOutcome, FailedDerivedTraining
 from medarts_ops.individual import EpochRecord, FailedIndividual, FailureCause, Individual, Outcome
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.space.search_space import LEARNABLE
 from medarts_ops.value import Value, identity_of
 
 Who = TypeVar("Who")
@@ -219,7 +220,7 @@ class DerivedTask(Task[str, DerivedEpoch, DerivedOutcome]):
 
     @property
     def work(self) -> float:
-        return 1 + sum("conv" in name for name, _ in (*self.genotype.normal, *self.genotype.reduce))
+        return 1 + sum(name in LEARNABLE for name, _ in (*self.genotype.normal, *self.genotype.reduce))
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
