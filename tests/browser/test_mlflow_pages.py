@@ -25,10 +25,16 @@ from browser.mlflow_page import (
 from browser.servers import Pages
 from selenium.webdriver import Chrome
 
-from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, experiment_link, run_link
+from medarts_ops.tracking.reading.links import compared_runs_link, experiment_link
 from medarts_ops.tracking.stores.opening import open_store
 
 pytestmark = pytest.mark.slow
+
+
+def run_page(pages: Pages, story: Story, run_id: str) -> str:
+    """Where MLflow's table of runs leads from one of its names."""
+    runs = experiment_link(pages.url, story.search.experiment_id)
+    return runs.replace("/runs?", f"/runs/{run_id}?")
 
 
 def test_the_experiment_opens_in_model_training_mode_and_says_what_lies_in_it(
@@ -100,13 +106,6 @@ def test_the_printed_link_charts_the_individuals_best_first(driver: Chrome, page
     assert len({row.indent for row in rows(driver)}) == 1  # a flat list: nested runs would not be charted
 
 
-def test_evaluations_are_charted_by_the_same_kind_of_link(driver: Chrome, pages: Pages, story: Story) -> None:
-    link = comparison_link(pages.url, story.search.experiment_id, kind="evaluation", metric="test_error")
-    open_mlflow(driver, link)
-    wait_for_rows(driver, "tiny-evaluated")
-    wait_for_charts(driver, at_least=4)
-
-
 def test_compared_runs_stand_side_by_side_with_what_differs(driver: Chrome, pages: Pages, story: Story) -> None:
     compared = ("init-00", "init-01", "final-00")
     ids = [story.search.run_ids[name] for name in compared]
@@ -125,7 +124,7 @@ def test_compared_runs_stand_side_by_side_with_what_differs(driver: Chrome, page
 
 def test_the_search_runs_page_tells_what_was_found_and_leads_on(driver: Chrome, pages: Pages, story: Story) -> None:
     best = story.search.result.best
-    open_mlflow(driver, run_link(pages.url, story.search.experiment_id, story.search.run_id))
+    open_mlflow(driver, run_page(pages, story, story.search.run_id))
     wait_for_text(driver, "Description", best.id, "Child runs", "stage-final", "tiny-evaluated", "medarts.kind")
     note = wait_for_elements(driver, '[data-testid="note-editor-preview-content"]')[0]
     assert note.find_elements("css selector", "table")  # markdown, drawn as such
@@ -142,7 +141,7 @@ def test_the_search_runs_page_tells_what_was_found_and_leads_on(driver: Chrome, 
 
 
 def test_the_search_runs_charts_have_a_point_for_each_stage(driver: Chrome, pages: Pages, story: Story) -> None:
-    page = run_link(pages.url, story.search.experiment_id, story.search.run_id)
+    page = run_page(pages, story, story.search.run_id)
     open_mlflow(driver, page.replace("?", "/model-metrics?"))
     wait_for_text(driver, "best_accuracy", "front_size", "stage_hours", "hypervolume")
     wait_for_charts(driver, at_least=4)
@@ -152,7 +151,7 @@ def test_the_search_runs_charts_have_a_point_for_each_stage(driver: Chrome, page
 
 def test_an_individuals_page_charts_its_epochs_and_names_its_stage(driver: Chrome, pages: Pages, story: Story) -> None:
     run_id = story.search.run_ids[story.search.result.best.id]
-    page = run_link(pages.url, story.search.experiment_id, run_id)
+    page = run_page(pages, story, run_id)
     open_mlflow(driver, page)
     wait_for_text(driver, "Parent run", "stage-final", "medarts.parents")
     open_mlflow(driver, page.replace("?", "/model-metrics?"))

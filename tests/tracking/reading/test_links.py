@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from medarts_ops.config import ResolvedObjective
-from medarts_ops.tracking.reading.links import compared_runs_link, comparison_link, individuals_link, run_link
+from medarts_ops.tracking.reading.links import compared_runs_link, experiment_link, individuals_link
+
+PARAMS = ResolvedObjective(name="params", direction="maximize")
 
 
 def query(link: str) -> dict[str, list[str]]:
@@ -16,9 +18,10 @@ def query(link: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(urlsplit(link).fragment).query)
 
 
-def test_the_comparison_is_of_one_searchs_individuals_sorted_by_a_metric() -> None:
-    link = comparison_link("http://localhost:5000", "1", search_id="digits", metric="params")
-    assert query(link)["orderByKey"] == ["metrics.`params`"] and query(link)["orderByAsc"] == ["false"]
+def test_a_searchs_individuals_are_a_flat_list_with_charts() -> None:
+    link = individuals_link("http://localhost:5000/", "1", "digits", PARAMS)
+    assert link.startswith("http://localhost:5000/#/experiments/1/runs?workflowType=machine_learning")
+    assert query(link)["compareRunsMode"] == ["CHART"]
     assert query(link)["searchFilter"] == ["tags.`medarts.kind`='individual' and tags.`medarts.search_id`='digits'"]
 
 
@@ -30,9 +33,9 @@ def test_compared_runs_are_named_with_all_their_experiments() -> None:
 
 def test_every_link_opens_the_pages_for_model_training() -> None:
     links = (
-        comparison_link("http://host", "1"),
+        individuals_link("http://host", "1", "digits", PARAMS),
         compared_runs_link("http://host", ["1"], ["a", "b"]),
-        run_link("http://host", "1", "a"),
+        experiment_link("http://host", "1"),
     )
     assert all(query(link)["workflowType"] == ["machine_learning"] for link in links)
 

@@ -19,7 +19,6 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from medarts_ops.errors import ConfigError, RunError, StoreError
-from medarts_ops.tracking.reading.links import comparison_link
 from medarts_ops.tracking.stores import opening as store_module
 from medarts_ops.tracking.stores.databases import sqlite_address
 from medarts_ops.tracking.stores.opening import open_store, resolve_tracking_uri
@@ -236,13 +235,6 @@ def test_more_parameters_than_one_batch_takes_are_all_stored(store: RunStore) ->
     run_id = store.create_run(experiment_id=store.experiment_id(), kind="search", name="s", tags={}, params=params)
     stored = store.find_run(run_id).params
     assert len(stored) == 251 and len(stored["long"]) == 6000
-
-
-def test_the_comparison_link_asks_for_a_flat_list_with_charts() -> None:
-    link = comparison_link("http://localhost:5000/", "1", search_id="s")
-    assert link.startswith("http://localhost:5000/#/experiments/1/runs?workflowType=machine_learning")
-    assert "compareRunsMode=CHART" in link and "orderByKey=metrics.%60accuracy%60&orderByAsc=false" in link
-    assert "searchFilter=tags.%60medarts.kind%60%3D%27individual%27%20and%20tags.%60medarts.search_id%60" in link
 
 
 def test_what_a_killed_process_left_of_an_artifact_is_removed_and_nothing_else(store: RunStore, tmp_path: Path) -> None:
