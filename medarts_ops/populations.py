@@ -15,16 +15,14 @@ from medarts_ops.strategies.registry import build_strategy, own_config
 from medarts_ops.strategies.strategy import StagePlace
 
 
-def random_individual(
-    config: SearchConfig, number: int, hyperparameters: Hyperparameters | None = None, *, stage: int = 0
-) -> Individual:
-    """The random individual of that number in a stage; without hyperparameters it has the config's own."""
+def random_individual(config: SearchConfig, number: int, hyperparameters: Hyperparameters | None = None) -> Individual:
+    """The first stage's individual of that number; without hyperparameters it has the config's own."""
     hyperparameters = hyperparameters or Hyperparameters.from_config(config)
-    rng = random_generator(config.seed, stage, number, Stream.ALPHA)
+    rng = random_generator(config.seed, 0, number, Stream.ALPHA)
     strategy = build_strategy(own_config(config, hyperparameters))
     return Individual(
-        id=individual_id(config.stages[stage].name, number),
-        stage=stage,
+        id=individual_id(config.stages[0].name, number),
+        stage=0,
         number=number,
         origin="random",
         parents=(),
