@@ -26,25 +26,6 @@ class FoundEvaluation(NamedTuple):
     taken_for: StoredRun | None
 
 
-def evaluated_network(
-    evaluation: str | Job,
-    *,
-    tracking_uri: str | None = None,
-    experiment: str | None = None,
-    work_dir: Path = Path("medarts-work"),
-) -> TrainedNetwork:
-    """The network that an evaluation trained, without auxiliary head and drop path.
-
-    `evaluation` is what `find_evaluation` takes. The store is not asked where the evaluation's folder is in `work_dir`.
-
-    Raises:
-        RunError: as for `find_evaluation`, or an evaluation whose run keeps no weights.
-        MedartsError: as for `read_trained_network`.
-    """
-    found = find_evaluation(evaluation, tracking_uri=tracking_uri, experiment=experiment, work_dir=work_dir)
-    return network_of(found.job)
-
-
 def find_evaluation(
     evaluation: str | Job, *, tracking_uri: str | None, experiment: str | None = None, work_dir: Path
 ) -> FoundEvaluation:
@@ -86,7 +67,14 @@ def find_evaluation(
 
 
 def network_of(job: Job) -> TrainedNetwork:
-    """The network that an evaluation trained; as for `evaluated_network`."""
+    """The network that an evaluation trained, without auxiliary head and drop path.
+
+    The store is not asked where the evaluation's folder is in its work directory.
+
+    Raises:
+        RunError: the evaluation's run keeps no weights.
+        MedartsError: as for `read_trained_network`.
+    """
     from medarts_ops.export.network import read_trained_network
 
     if job.run is None or job.is_here:

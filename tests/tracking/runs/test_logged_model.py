@@ -24,7 +24,6 @@ from medarts_ops.export import loaded
 from medarts_ops.export.loaded import example_images
 from medarts_ops.export.network import TrainedNetwork, read_trained_network
 from medarts_ops.tracking.evaluation import tracked_evaluation
-from medarts_ops.tracking.reading.evaluated_network import evaluated_network
 from medarts_ops.tracking.runs.logged_model import LoggedNetwork, log_network, read_model
 from medarts_ops.tracking.stores.opening import open_store
 
@@ -143,7 +142,7 @@ def test_it_is_loaded_by_its_uri_without_this_package(place, logged, tmp_path):
 def test_the_run_alone_is_enough(place, tmp_path):
     found = log_network(place.run_id, tracking_uri=place.uri, work_dir=tmp_path)
     model = read_model(place.client.get_logged_model(found.model_id).artifact_location)
-    assert model.description == evaluated_network("m.ine", work_dir=place.work_dir).description
+    assert model.description == place.network.description
 
 
 def test_a_model_that_differs_from_the_network_is_deleted(place, monkeypatch):
