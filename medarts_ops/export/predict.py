@@ -123,16 +123,6 @@ def in_words(unreadable: Sequence[Classified], total: int) -> str:
     return f"{len(unreadable):,} of {total:,} images can't be read, {which} {first}: replace or remove them"
 
 
-def read_pixels(paths: Sequence[Path], description: NetworkDescription) -> NDArray[np.float32]:
-    """Image files as a network wants them: [image, channel, height, width], float32 in 0…255; else a DataError."""
-    images = []
-    for path, image in zip(paths, _images(paths, description, ahead=64), strict=True):
-        if isinstance(image, Exception):
-            raise DataError(in_words([_unreadable(path, image)], len(paths)))
-        images.append(image)
-    return _as_pixels(images)
-
-
 def _images(paths: Iterable[Path], description: NetworkDescription, *, ahead: int) -> Generator[Read]:
     return read_one_by_one(
         paths,

@@ -20,7 +20,7 @@ from medarts_ops.export.formats import export_network
 from medarts_ops.export.loaded import LoadedNetwork
 from medarts_ops.export.names import FORMATS, METADATA
 from medarts_ops.export.network import NetworkDescription, TrainedNetwork, trained_network
-from medarts_ops.export.predict import classify, classify_each, load_network, read_pixels
+from medarts_ops.export.predict import classify, classify_each, load_network
 from medarts_ops.networks.derived import DerivedNetwork
 
 
@@ -39,6 +39,18 @@ def loaded(exported) -> LoadedNetwork:
 def save(pixels: np.ndarray, path: Path) -> Path:
     Image.fromarray(pixels).save(path)
     return path
+
+
+def seen_of(paths: list[Path], description: NetworkDescription) -> np.ndarray:
+    """What a network of that description is shown of the files: [image, channel, height, width]."""
+    seen = []
+
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        seen.append(pixels)
+        return np.zeros((len(pixels), len(description.class_names)), np.float32)
+
+    classify(LoadedNetwork(description, "onnx", logits), paths)
+    return np.concatenate(seen)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -105,26 +117,26 @@ def test_the_batch_does_not_change_the_answer(loaded, image_files):
 
 def test_a_grey_network_sees_a_grey_image_in_colour_as_the_same(loaded, digits, image_files, tmp_path):
     colour = save(np.repeat(digits.test.images[0], 3, axis=2), tmp_path / "colour.png")
-    assert np.array_equal(read_pixels([image_files[0]], loaded.description), read_pixels([colour], loaded.description))
+    assert np.array_equal(seen_of([image_files[0]], loaded.description), seen_of([colour], loaded.description))
 
 
 def test_a_colour_image_is_made_grey_by_its_luminance(loaded, tmp_path):
     green = np.zeros((8, 8, 3), np.uint8)
     green[..., 1] = 200
-    pixels = read_pixels([save(green, tmp_path / "green.png")], loaded.description)
+    pixels = seen_of([save(green, tmp_path / "green.png")], loaded.description)
     assert pixels.shape == (1, 1, 8, 8) and np.all(pixels == round(0.587 * 200))
 
 
 def test_a_grey_image_is_the_same_beside_a_colour_image(loaded, tmp_path):
     grey, colour = save(noise(13, 21), tmp_path / "grey.png"), save(noise(9, 30, 3), tmp_path / "colour.png")
-    together = read_pixels([grey, colour], loaded.description)
-    assert np.array_equal(together[:1], read_pixels([grey], loaded.description))
-    assert np.array_equal(together[1:], read_pixels([colour], loaded.description))
+    together = seen_of([grey, colour], loaded.description)
+    assert np.array_equal(together[:1], seen_of([grey], loaded.description))
+    assert np.array_equal(together[1:], seen_of([colour], loaded.description))
 
 
 def test_a_colour_network_sees_a_grey_image_in_three_equal_channels(tmp_path):
     network = make_network((16, 16), 3)
-    pixels = read_pixels([save(noise(16, 16), tmp_path / "grey.png")], network.description)
+    pixels = seen_of([save(noise(16, 16), tmp_path / "grey.png")], network.description)
     assert np.array_equal(pixels, np.broadcast_to(noise(16, 16), (1, 3, 16, 16)))
 
 
@@ -157,7 +169,7 @@ def test_photos_are_fitted_as_training_images_were(fit, loaded, tmp_path):
     description = loaded.description.model_copy(update={"fit": fit})
     height, width = description.resolution
     expected = lanczos(photo[np.newaxis], height, width, fit)
-    assert np.array_equal(read_pixels([tmp_path / "photo.png"], description)[:, 0], expected[..., 0])
+    assert np.array_equal(seen_of([tmp_path / "photo.png"], description)[:, 0], expected[..., 0])
 
 
 def test_a_broken_image_is_one_line_that_names_it(loaded, image_files, tmp_path):
