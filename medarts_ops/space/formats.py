@@ -1,4 +1,4 @@
-"""Genotypes as text: JSON and the printed Python forms that papers and repositories publish, in and out."""
+"""Genotypes as text: JSON and the printed Python forms of papers and repositories are read, DARTS's is written."""
 
 from __future__ import annotations
 
@@ -76,11 +76,6 @@ def format_darts(genotype: Genotype) -> str:
         f"Genotype(normal={list(genotype.normal)}, normal_concat={_printed_concat(genotype.normal_concat)}, "
         f"reduce={list(genotype.reduce)}, reduce_concat={_printed_concat(genotype.reduce_concat)})"
     )
-
-
-def to_json(genotype: Genotype) -> str:
-    """One line of flat JSON."""
-    return json.dumps(genotype.model_dump(mode="json"))
 
 
 def _printed_concat(concat: Sequence[int]) -> str:

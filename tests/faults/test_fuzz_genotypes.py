@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.space.formats import MAX_BYTES, format_darts, parse_genotype, to_json
+from medarts_ops.space.formats import MAX_BYTES, format_darts, parse_genotype
 from medarts_ops.space.genotype import SELECTABLE, Genotype
 from medarts_ops.space.search_space import MAX_NODES
 from medarts_ops.space.zoo import zoo
 
 PRINTED = format_darts(zoo()["DARTS_V2"].genotype)
-FLAT = to_json(zoo()["DARTS_V2"].genotype)
+FLAT = zoo()["DARTS_V2"].genotype.model_dump_json()
 FRAGMENTS = st.sampled_from(
     [
         "Genotype(",
@@ -74,7 +74,7 @@ def cells(draw: st.DrawFn) -> tuple[tuple[tuple[str, int], ...], tuple[int, ...]
 @given(cells(), cells())
 def test_every_possible_genotype_survives_both_forms(normal: Any, reduce: Any) -> None:
     genotype = Genotype(normal=normal[0], normal_concat=normal[1], reduce=reduce[0], reduce_concat=reduce[1])
-    for text in (to_json(genotype), format_darts(genotype)):
+    for text in (genotype.model_dump_json(), format_darts(genotype)):
         read = parse_genotype(text)
         assert read == genotype and read.normal == genotype.normal
 
@@ -83,7 +83,7 @@ def test_every_possible_genotype_survives_both_forms(normal: Any, reduce: Any) -
 @given(st.text(max_size=200) | st.lists(FRAGMENTS | st.text(max_size=5), max_size=15).map("".join))
 def test_any_text_is_a_genotype_or_refused(text: str) -> None:
     read = read_or_refused(lambda: parse_genotype(text))
-    assert read is None or parse_genotype(to_json(read)) == read
+    assert read is None or parse_genotype(read.model_dump_json()) == read
 
 
 @FUZZED

@@ -9,7 +9,7 @@ import pytest
 from factories import make_genotype
 
 from medarts_ops.errors import GenotypeError
-from medarts_ops.space.formats import format_darts, parse_genotype, read_genotype, to_json
+from medarts_ops.space.formats import format_darts, parse_genotype, read_genotype
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
 
@@ -67,7 +67,7 @@ def test_printed_form_keeps_a_concat_that_is_no_range() -> None:
     assert "reduce_concat=range(3, 7)" in printed
 
 
-@pytest.mark.parametrize("write", [format_darts, to_json])
+@pytest.mark.parametrize("write", [format_darts, Genotype.model_dump_json])
 def test_every_zoo_genotype_survives_writing_and_reading(write: object) -> None:
     assert callable(write)
     for entry in zoo().values():
@@ -81,7 +81,7 @@ def test_the_printed_form_is_darts_own_to_the_letter() -> None:
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "genotype.json"
-    path.write_text(to_json(make_genotype()), encoding="utf-8-sig")
+    path.write_text(make_genotype().model_dump_json(), encoding="utf-8-sig")
     assert read_genotype(path) == make_genotype()
 
 
@@ -189,5 +189,5 @@ def test_a_folder_is_no_genotype_file(tmp_path: Path) -> None:
 
 
 def test_json_is_flat_and_in_order() -> None:
-    fields = json.loads(to_json(Genotype(**make_genotype("skip_connect", 1).model_dump())))
+    fields = json.loads(make_genotype("skip_connect", 1).model_dump_json())
     assert list(fields.items())[:2] == [("normal", [["skip_connect", 0], ["skip_connect", 1]]), ("normal_concat", [2])]
