@@ -49,30 +49,6 @@ class Header:
     format: str
 
 
-def read_images(
-    paths: Sequence[Path],
-    resolution: int | tuple[int, int] | None,
-    max_pixels: int,
-    *,
-    if_larger: str,
-    fit: Fit = "squash",
-) -> NDArray[np.uint8]:
-    """Decode `paths` into `[image, height, width, channel]`, in their order.
-
-    One channel when all files are grayscale, else three. Palettes and CMYK become RGB, an alpha channel is
-    dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied where it can be
-    read, of an animation the first frame is taken. With a `resolution`, a square's side or height and width, each image
-    is brought to it as `fit` says (`fitted` in `resolution.py`).
-
-    Raises:
-        DataError: files that can't be decoded (the first is named, all are counted), a pixel format without
-            an 8-bit meaning, one of more than `max_pixels`, for which `if_larger` says what to do, or mixed sizes
-            without a resolution.
-        ConfigError: images larger than 64×64 without a resolution.
-    """
-    return read_files(paths, resolution, max_pixels, if_larger=if_larger, fit=fit, skip_unreadable=False).images
-
-
 def read_files(
     paths: Sequence[Path],
     resolution: int | tuple[int, int] | None,
@@ -81,9 +57,22 @@ def read_files(
     if_larger: str,
     fit: Fit,
     skip_unreadable: bool,
-    if_unreadable: str = "replace or remove them",
+    if_unreadable: str,
 ) -> ReadFiles:
-    """As `read_images`; with `skip_unreadable` files that can't be read are left out, unless none can be."""
+    """Decode `paths` into `[image, height, width, channel]`, in their order.
+
+    One channel when all files are grayscale, else three. Palettes and CMYK become RGB, an alpha channel is
+    dropped, 16-bit grayscale is scaled to 8 bit (v / 257, rounded), EXIF orientation is applied where it can be
+    read, of an animation the first frame is taken. With a `resolution`, a square's side or height and width, each image
+    is brought to it as `fit` says (`fitted` in `resolution.py`). With `skip_unreadable` files that can't be read are
+    left out, unless none can be.
+
+    Raises:
+        DataError: files that can't be decoded (the first is named, all are counted), for which `if_unreadable` says
+            what to do, a pixel format without an 8-bit meaning, one of more than `max_pixels`, for which `if_larger`
+            does, or mixed sizes without a resolution.
+        ConfigError: images larger than 64×64 without a resolution.
+    """
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
     with pixels_up_to(max_pixels), ThreadPoolExecutor() as pool:
         look = partial(_attempt, partial(read_header, size_counts=size is None))
@@ -249,8 +238,8 @@ def check_decodes(path: Path) -> None:
         image.load()
 
 
-def decode(source: Path | BinaryIO, size: tuple[int, int], channels: int, fit: Fit = "squash") -> NDArray[np.uint8]:
-    """Decode an image, a file or its bytes, as `read_images` does; Pillow raises almost anything if it can't be."""
+def decode(source: Path | BinaryIO, size: tuple[int, int], channels: int, fit: Fit) -> NDArray[np.uint8]:
+    """Decode an image, a file or its bytes, as `read_files` does; Pillow raises almost anything if it can't be."""
     with _open(source) as opened:
         if opened.width * opened.height > LARGE:
             opened.draft(None, (2 * max(size), 2 * max(size)))  # of a JPEG an eighth of each side, or less, is enough

@@ -24,7 +24,7 @@ Read = NDArray[np.uint8] | Exception
 
 
 def read_image(source: Path | BinaryIO, size: tuple[int, int], channels: int, fit: Fit) -> NDArray[np.uint8]:
-    """One image, a file or its bytes, brought to a height and width as `read_images` brings it there.
+    """One image, a file or its bytes, brought to a height and width as `read_files` brings it there.
 
     With one channel a colour image becomes grey, with three a grey one has three that are equal. Raises whatever Pillow
     raises.

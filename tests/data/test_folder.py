@@ -406,7 +406,15 @@ def test_a_folder_of_heic_alone_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no images in class folders.*; 2 HEIC photos would be read after pip install"):
         _load(tmp_path)
     with pytest.raises(DataError, match=r"HEIC is read by pillow-heif.*: pip install 'medarts-ops\[heic\]'"):
-        image_files.read_images([tmp_path / "cat" / "0.heic"], 16, 10_000, if_larger="")
+        image_files.read_files(
+            [tmp_path / "cat" / "0.heic"],
+            16,
+            10_000,
+            if_larger="",
+            fit="squash",
+            skip_unreadable=False,
+            if_unreadable="",
+        )
 
 
 def test_heic_photos_are_images_where_pillow_heif_is_installed(tmp_path: Path) -> None:
