@@ -185,19 +185,15 @@ def flip(images: Tensor, is_flipped: Tensor) -> Tensor:
     return torch.where(is_flipped[:, None, None, None], images.flip(2), images)
 
 
-def normalise(
-    images: Tensor, mean: Tensor, std: Tensor, *, dtype: torch.dtype = torch.float32, channels_last: bool = True
-) -> Tensor:
+def normalise(images: Tensor, mean: Tensor, std: Tensor, *, channels_last: bool = True) -> Tensor:
     """`images [image, height, width, channel]` uint8 to `[image, channel, height, width]`: (v/255 − mean) / std.
 
-    In the order of torchvision's ToTensor and Normalize, so equal to them bit for bit. Half precisions are
-    computed in float32 and rounded once.
+    float32, in the order of torchvision's ToTensor and Normalize, so equal to them bit for bit.
     """
-    precise = torch.promote_types(dtype, torch.float32)
     # Mean and std as long as an image: loops over three channels at a time are slow.
-    means, stds = (values.to(precise).repeat(images.shape[1] * images.shape[2]) for values in (mean, std))
-    pixels = images.flatten(1).to(precise).div_(255).sub_(means).div_(stds)
-    batch = pixels.to(dtype).view(images.shape).permute(0, 3, 1, 2)
+    means, stds = (values.float().repeat(images.shape[1] * images.shape[2]) for values in (mean, std))
+    pixels = images.flatten(1).float().div_(255).sub_(means).div_(stds)
+    batch = pixels.view(images.shape).permute(0, 3, 1, 2)
     return batch.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 

@@ -105,11 +105,6 @@ def test_normalise_equals_torchvision_bit_for_bit(channels: int) -> None:
     assert torch.equal(normalise(images, mean, std), expected)
 
 
-def test_half_precision_is_rounded_once() -> None:
-    exact = normalise(_images(), MEAN, STD)
-    assert torch.equal(normalise(_images(), MEAN, STD, dtype=torch.bfloat16), exact.to(torch.bfloat16))
-
-
 @pytest.mark.parametrize("augmentation", [OFF, FULL])
 def test_batches_lie_channels_last_unless_told_otherwise(augmentation: Augmentation) -> None:
     batch = augmented(_images(), MEAN, STD, augmentation, _generator())
