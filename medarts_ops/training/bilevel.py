@@ -62,20 +62,7 @@ class SearchTraining:
         self._momentum_buffers = {name: torch.zeros_like(weight) for name, weight in self._parameters.items()}
         # Numbers that change from epoch to epoch stay where a captured step reads them.
         self._progress, self._dropped = (torch.zeros((), device=device) for _ in range(2))
-        self.members = [
-            Member(
-                task,
-                individual,
-                weights=slices(self._parameters, number),
-                buffers=slices(self._momentum_buffers, number),
-                alpha=self.alpha.slice(number),
-                strategy=self.strategy,
-                place=self.place,
-                progress=self._progress,
-                runtime=runtime,
-            )
-            for number, individual in enumerate(task.individuals)
-        ]
+        self.members = [self._member(number) for number in range(len(task.individuals))]
         self._rates = torch.zeros(len(self.members), dtype=torch.float64, device=device)
         self._set_numbers(0)
         self._scales = LossScales([member.scaler for member in self.members])
@@ -92,6 +79,20 @@ class SearchTraining:
         )
         self._augmentation = Augmentation.from_config(config.augment, tensors.data.images.shape[1:3])
         self._captured_step = runtime.captured(self._step_of_tensors)
+
+    def _member(self, number: int) -> Member:
+        """The individual at that place of the stack, in the memory of the whole."""
+        return Member(
+            self.task,
+            self.task.individuals[number],
+            weights=slices(self._parameters, number),
+            buffers=slices(self._momentum_buffers, number),
+            alpha=self.alpha.slice(number),
+            strategy=self.strategy,
+            place=self.place,
+            progress=self._progress,
+            runtime=self.runtime,
+        )
 
     def _moment(self, phase: Phase) -> Moment:
         return Moment(phase, self._progress)

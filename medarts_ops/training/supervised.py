@@ -54,19 +54,8 @@ class SupervisedTraining:
     ) -> None:
         self._config, self._runtime, self._ranks = config, runtime, runtime.ranks
         check_network(config, dataset.resolution, self._ranks.of)
-        with initial_weights(_seed(config, Stream.WEIGHTS)):
-            network = DerivedNetwork(
-                genotype,
-                cells=config.cells,
-                channels=config.channels,
-                n_classes=dataset.n_classes,
-                in_channels=dataset.in_channels,
-                auxiliary=config.auxiliary.weight > 0,
-                stem=config.stem,
-            )
-        network.checkpoint_cells = config.runtime.checkpoint_cells
-        self.network = runtime.place(network)
-        self._joined = self._ranks.joined(self.network, reads_all=network.reads_all)
+        self.network = runtime.place(_fresh_network(genotype, config, dataset))
+        self._joined = self._ranks.joined(self.network, reads_all=self.network.reads_all)
         self._compiled = runtime.compiled(self._joined)  # for whole batches: each other size would be compiled anew
         # How probably a path is kept stays where a captured step reads it.
         self._kept, self._drops = torch.ones((), device=runtime.device), False
@@ -275,6 +264,21 @@ class SupervisedTraining:
     def save_weights(self, file: IO[bytes]) -> None:
         """Write the network's state dict, on the CPU: tensors alone, so that nothing has to be unpickled blindly."""
         torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
+
+
+def _fresh_network(genotype: Genotype, config: ResolvedEvaluateConfig, dataset: ImageDataset) -> DerivedNetwork:
+    with initial_weights(_seed(config, Stream.WEIGHTS)):
+        network = DerivedNetwork(
+            genotype,
+            cells=config.cells,
+            channels=config.channels,
+            n_classes=dataset.n_classes,
+            in_channels=dataset.in_channels,
+            auxiliary=config.auxiliary.weight > 0,
+            stem=config.stem,
+        )
+    network.checkpoint_cells = config.runtime.checkpoint_cells
+    return network
 
 
 def _seed(config: EvaluateConfig, stream: Stream) -> int:
