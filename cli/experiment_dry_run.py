@@ -49,7 +49,7 @@ def print_dry_run(
     A plan that was `fitted` to a time was timed for that.
     """
     console = progress_console()
-    for remark in dict.fromkeys(remark for dataset in plan.datasets.values() for remark in dataset.remarks):
+    for remark in plan.remarks:
         print_line(console, remark)
     if fitted is None:
         estimate = estimate_experiment(

@@ -71,7 +71,7 @@ class ExperimentProgress:
         at_once = f", {plan.workers} evaluations at a time" if plan.workers > 1 else ""
         seeds = f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"seeds {', '.join(map(str, plan.seeds))}"
         self._board.say(f"{plan.kind} on {', '.join(names)}: {' and '.join(what)}, {seeds}{at_once}")
-        for remark in dict.fromkeys(remark for dataset in plan.datasets.values() for remark in dataset.remarks):
+        for remark in plan.remarks:
             self._board.say(remark)
 
     def _epoch(self, training: Training, row: str, done: int, total: int, note: str) -> None:

@@ -164,6 +164,11 @@ class ExperimentPlan(Value):
         )
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was left out of its images, once each."""
+        return tuple(dict.fromkeys(remark for dataset in self.datasets.values() for remark in dataset.remarks))
+
+    @property
     def repeated(self) -> dict[str, str]:
         """Evaluations of genotypes that were given, which are equal to an earlier one: their keys to that one's.
 
@@ -222,9 +227,19 @@ class ExperimentResult(Value):
 
     def of_arm(self, arm: Arm, kind: Literal["search", "evaluation"]) -> Mapping[int, FinishedTraining]:
         """The finished trainings of an arm by seed, in the seeds' order."""
-        finished = {one.key: one for one in self.outcomes if isinstance(one, FinishedTraining)}
+        finished = {one.key: one for one in self.finished}
         keys = {seed: Training(kind=kind, arm=arm, seed=seed).key for seed in self.plan.seeds}
         return {seed: finished[key] for seed, key in keys.items() if key in finished}
+
+    @property
+    def finished(self) -> tuple[FinishedTraining, ...]:
+        """Those that came to something."""
+        return tuple(one for one in self.outcomes if isinstance(one, FinishedTraining))
+
+    @property
+    def taken_over(self) -> dict[str, str]:
+        """From the key of each training that was taken over from before to its run."""
+        return {one.key: one.taken_from for one in self.finished if one.taken_from is not None}
 
     @property
     def failed(self) -> tuple[FailedTraining, ...]:

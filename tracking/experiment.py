@@ -176,13 +176,8 @@ def finished_experiment(
     result: ExperimentResult, recorder: ExperimentRecorder, tracker: TrackedTrainings, waiting: int
 ) -> TrackedExperiment:
     """A finished experiment with its run and those of its trainings."""
-    taken = {
-        one.key: one.taken_from
-        for one in result.outcomes
-        if isinstance(one, FinishedTraining) and one.taken_from is not None
-    }
     mlflow, summary = recorder.mlflow, summarize(result)  # a store that was away may not know all of it
-    run_ids = {**tracker.run_ids(), **taken}
+    run_ids = {**tracker.run_ids(), **result.taken_over}
     run_ids |= {key: run_ids[first] for key, first in result.plan.repeated.items() if first in run_ids}
     waiting += tracker.waiting()
     return TrackedExperiment(result, summary, mlflow.run_id, mlflow.experiment_id, run_ids, waiting)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from medarts_ops.config_prune import PruneConfig
 from medarts_ops.config_stages import StageConfig
 from medarts_ops.data.evaluation_images import training_images
-from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult, FinishedTraining
+from medarts_ops.experiment import PARAMETERS, TEST_ERROR, Arm, ExperimentPlan, ExperimentResult
 from medarts_ops.experiments.network import Setting
 from medarts_ops.experiments.statistics import estimate
 from medarts_ops.observers import DatasetSummary
@@ -122,10 +122,9 @@ def notes_of(result: ExperimentResult) -> tuple[str, ...]:
     if len(result.outcomes) < len(trainings):
         said.append(f"unfinished: {len(result.outcomes)} of {counted(len(trainings), 'training')} are done")
     arms = {one.key: one.arm.subject for one in trainings}
-    finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
-    equal = {arms[one.key]: arms[one.same_as] for one in finished if one.same_as is not None}
+    equal = {arms[one.key]: arms[one.same_as] for one in result.finished if one.same_as is not None}
     said += [f"{arm} has the genotype of {first}: it was trained once, for both" for arm, first in equal.items()]
-    taken = {one.key for one in finished if one.taken_from is not None}
+    taken = result.taken_over
     if taken:
         seeds: dict[str, list[str]] = {}
         for one in trainings:

@@ -118,8 +118,8 @@ def key_numbers(report: ExperimentReport) -> tuple[tuple[str, str], ...]:
         unit = figure.unit.removesuffix(" (%)")
         tiles = [(f"{bar.label}, {unit}", formatted(bar.estimate, column)) for bar in figure.bars]
     tiles += [(f"{one.label}, n = {one.n}", statistic_value(one.value)) for one in report.summary.statistics[:TILES]]
-    finished = [outcome for outcome in report.result.outcomes if isinstance(outcome, FinishedTraining)]
-    taken = sum(outcome.taken_from is not None for outcome in finished)
+    finished = report.result.finished
+    taken = len(report.result.taken_over)
     tiles.append(("trainings done", f"{len(finished)} of {len(plan.trainings)}"))
     if taken:
         tiles.append(("of these taken over", str(taken)))

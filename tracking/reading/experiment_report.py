@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from medarts_ops.errors import RunError, named
-from medarts_ops.experiment import ExperimentResult, FinishedTraining
+from medarts_ops.experiment import ExperimentResult
 from medarts_ops.experiments.run import result_of
 from medarts_ops.experiments.summarize import summarize
 from medarts_ops.journal.journal import Journal
@@ -66,9 +66,7 @@ def run_ids_of_trainings(store: RunStore, run: StoredRun, result: ExperimentResu
     tags = [words.name_tag for words in JOBS.values()]
     names = {name: child.run_id for child in store.children(run) for tag in tags if (name := child.tags.get(tag))}
     keys = {key: f"{result.name}.{key}" for key in (training.key for training in result.plan.trainings)}
-    finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
-    taken = {one.key: one.taken_from for one in finished if one.taken_from is not None}
-    found = {key: names[name] for key, name in keys.items() if name in names} | taken
+    found = {key: names[name] for key, name in keys.items() if name in names} | result.taken_over
     return found | {key: found[first] for key, first in result.plan.repeated.items() if first in found}
 
 

@@ -13,7 +13,6 @@ from medarts_ops.experiment import (
     ExperimentPlan,
     ExperimentResult,
     ExperimentStarted,
-    FinishedTraining,
     TrainingFinished,
     TrainingOutcome,
     TrainingUnreadable,
@@ -90,8 +89,7 @@ class MlflowExperimentObserver(JobObserver[ExperimentEvent, ExperimentStarted]):
         run_id, result = self.run_id, self.result
         if not self._runs.is_open(run_id):
             return
-        finished = [one for one in result.outcomes if isinstance(one, FinishedTraining)]
-        seconds = sum(one.seconds for one in finished if one.is_own)
+        seconds = sum(one.seconds for one in result.finished if one.is_own)
         numbers = {vocabulary.HOURS: seconds / SECONDS_PER_HOUR, vocabulary.FAILED_TRAININGS: float(len(result.failed))}
         self._log_missing(run_id, {**_numbers(self.summary), **numbers})
         self._store.log_json(run_id, vocabulary.OUTCOMES, outcomes_json(result))
