@@ -60,6 +60,11 @@ def leaves(settings: Any, path: str) -> Iterator[str]:
             yield place
 
 
+def is_path(text: str) -> bool:
+    """Whether it has a dotted path's form: no part is empty, and a config could have as many."""
+    return len(text) <= MAX_PATH and text.isprintable() and all(text.split(".")) and text.count(".") < MAX_DEPTH
+
+
 def parse_assignment(text: str) -> tuple[str, Any]:
     """Path and value of `dotted.path=value`, whose value is YAML.
 
@@ -69,8 +74,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     path, equals, raw = text.partition("=")
     path = path.strip()
-    well_formed = len(path) <= MAX_PATH and path.isprintable() and all(path.split("."))
-    if not equals or not well_formed or path.count(".") >= MAX_DEPTH:
+    if not equals or not is_path(path):
         raise ConfigError(
             f"--set {text[:MAX_PATH]!r} is no assignment: allowed is dotted.path=value, such as stages.0.epochs=2"
         )

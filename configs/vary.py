@@ -8,9 +8,9 @@ import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from medarts_ops.configs.layers import MAX_PATH
+from medarts_ops.configs.layers import MAX_PATH, is_path
 from medarts_ops.configs.presets import Section
-from medarts_ops.configs.yaml_text import MAX_DEPTH, parse_yaml
+from medarts_ops.configs.yaml_text import parse_yaml
 from medarts_ops.errors import ConfigError
 from medarts_ops.experiments.network import distinct_names
 
@@ -162,6 +162,5 @@ def _subject(axes: Sequence[Axis], values: Sequence[Any]) -> str:
 
 
 def _check_path(path: str, source: str) -> None:
-    well_formed = len(path) <= MAX_PATH and path.isprintable() and all(path.split("."))
-    if not well_formed or path.count(".") >= MAX_DEPTH:
+    if not is_path(path):
         raise ConfigError(f"{source} {path[:MAX_PATH]!r} is no path: allowed is dotted.path, such as strategy.order")
