@@ -151,11 +151,10 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
         say(remark)
     say("timing a few steps")
     fitted = evaluation_within_budget(resolved, genotype, dataset.summary(None), began)
-    if fitted is not None:
-        say_fitted_evaluation(fitted)
     if fitted is None:
         planned = plan_evaluation(resolved, genotype, dataset.summary(None))
     else:
+        say_fitted_evaluation(fitted)
         planned = planned_evaluation(fitted.config, genotype, dataset.summary(None), fitted.estimate)
     if as_json:
         print_json({**planned.as_json(), "budget": None if fitted is None else evaluation_budget_json(fitted)})

@@ -43,12 +43,10 @@ class PlannedEvaluation(NamedTuple):
         }
 
 
-def plan_evaluation(
-    config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary, *, check: bool = True
-) -> PlannedEvaluation:
-    """Time a few steps of the network of `genotype`; ConfigError where it won't fit into memory, unless unchecked."""
-    config = fitted_evaluation(config, genotype, dataset) if check else config
-    return planned_evaluation(config, genotype, dataset, time_evaluation(config, genotype, dataset, TIMED_STEPS))
+def plan_evaluation(config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary) -> PlannedEvaluation:
+    """Time a few steps of the network of `genotype`; ConfigError where it won't fit into memory."""
+    fitted = fitted_evaluation(config, genotype, dataset)
+    return planned_evaluation(fitted, genotype, dataset, time_evaluation(fitted, genotype, dataset, TIMED_STEPS))
 
 
 def planned_evaluation(
@@ -72,7 +70,7 @@ def plan_after_search(
     """The same for what a search would find, which is taken to be like a random genotype; whether it fits or not."""
     (genotype,) = random_genotypes(1, seed=0, nodes=search.space.nodes)
     resolved = resolve_evaluate_config(config, dataset.resolution)
-    return plan_evaluation(resolved, genotype, dataset, check=False)
+    return planned_evaluation(resolved, genotype, dataset, time_evaluation(resolved, genotype, dataset, TIMED_STEPS))
 
 
 def print_planned_evaluation(console: Console, planned: PlannedEvaluation) -> None:

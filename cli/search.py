@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,12 +22,15 @@ from medarts_ops.cli.options import (
 )
 from medarts_ops.cli.output import print_json, print_line, results_console
 from medarts_ops.cli.progress import OWN_IMAGES, SearchProgress
-from medarts_ops.config import SearchConfig
+from medarts_ops.config import ResolvedSearchConfig, SearchConfig
 from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
 from medarts_ops.journal.folder import check_name_is_free_in, fresh_name
 from medarts_ops.objectives.ranking_warnings import steps_warning
 from medarts_ops.quantities import byte_size
+
+if TYPE_CHECKING:
+    from medarts_ops.data.search_data import SearchData
 
 
 @click.command(short_help="Find an architecture.")
@@ -109,7 +112,6 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     from medarts_ops.cli.bench_tables import print_estimate
     from medarts_ops.cli.budget_output import say_fitted_search, search_budget_json
     from medarts_ops.cli.evaluation_dry_run import plan_after_search, print_planned_evaluation
-    from medarts_ops.data.dataset import classes_in_words
     from medarts_ops.resolving import resolve_search_config
 
     began = time.monotonic()
@@ -119,13 +121,7 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
     if fitted is not None:
         resolved = fitted.config
         say_fitted_search(fitted)
-    results = results_console()
-    for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
-        say(remark)
-    for index, (stage, images) in enumerate(zip(resolved.stages, data.stages, strict=True)):
-        warning = steps_warning(resolved, index, images.yardstick(stage.batch).steps)
-        if warning is not None and resolved.dataset.name in OWN_IMAGES:
-            say(f"warning: {warning}")
+    _say_what_images_are(resolved, data)
     if fitted is None:
         estimate = estimate_of(resolved, data, TIMED_STEPS, lambda what: say(f"timing {what}"))
     else:
@@ -145,9 +141,22 @@ def plan(config: SearchConfig, request: Request, as_json: bool) -> None:
             }
         )
         return
+    results = results_console()
     print_estimate(results, resolved, estimate)
     print_line(results, f"on disk, in the work directory: {byte_size(disk)} of images")
     results.print()
     print_line(results, "medarts evaluate, after it:")
     print_planned_evaluation(results, evaluation)
     print_line(results, "nothing was stored")
+
+
+def _say_what_images_are(config: ResolvedSearchConfig, data: SearchData) -> None:
+    """Say what was left out of them, how many each class has, and of a user's own which stages have few steps."""
+    from medarts_ops.data.dataset import classes_in_words
+
+    for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
+        say(remark)
+    for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
+        warning = steps_warning(config, index, images.yardstick(stage.batch).steps)
+        if warning is not None and config.dataset.name in OWN_IMAGES:
+            say(f"warning: {warning}")
