@@ -45,13 +45,7 @@ def record_stage(
         StoreError: the storage failed.
     """
     told = _told(result, config)
-    names = told[0][0].hyperparameters.values if told else ()
-    values_of = {name: [member.hyperparameters.values[name] for member, *_ in told] for name in names}
-    distributions = {
-        name: _holding([value for value in values if value is not None])
-        for name, values in values_of.items()
-        if None not in values
-    }
+    distributions = _distributions([member for member, *_ in told])
     with study_errors():
         study = open_study(storage, f"{search_id}/{result.name}", config.objectives)
         if _names_others(study, {member.id: run_id_of(member.id) for member, *_ in told}):
@@ -71,6 +65,14 @@ def record_stage(
                     intermediate_values=dict(intermediate),
                 )
                 study.add_trial(trial)
+
+
+def _distributions(members: Sequence[Individual]) -> dict[str, BaseDistribution]:
+    """Of each hyperparameter that all of them have, one that holds their values."""
+    of_members = [member.hyperparameters.values for member in members]
+    values_of = {name: [values[name] for values in of_members] for name in of_members[0]} if of_members else {}
+    known = {name: [value for value in values if value is not None] for name, values in values_of.items()}
+    return {name: _holding(values) for name, values in known.items() if len(values) == len(of_members)}
 
 
 def _names_others(study: optuna.Study, run_ids: dict[str, str]) -> bool:
