@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,6 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
     """
     from medarts_ops.tracking.artifacts.shapes import read_evaluate_tag
     from medarts_ops.tracking.reading.contents import deciding_objective, genotype_of, objective_names
-    from medarts_ops.tracking.reading.experiment_report import taken_over_runs
     from medarts_ops.tracking.reading.jobs import resumable_job
     from medarts_ops.tracking.reading.problems import unless_unreadable
     from medarts_ops.tracking.reading.relations import ancestry, chosen_individual, chosen_run_id, search_of
@@ -118,12 +117,7 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
     individual = unless_unreadable(problems, lambda: chosen_individual(store, run))
     genotype = unless_unreadable(problems, lambda: genotype_of(store, run))
     ancestors = {} if individual is None else ancestry(store, individual, problems)
-    children = store.children(run) if run.kind in ("search", "stage", "experiment") else []
-    if run.kind == "experiment" and run.status == "FINISHED":
-        children += unless_unreadable(problems, lambda: taken_over_runs(store, run)) or []
-    parts = children
-    if run.kind == "search" and vocabulary.SEARCH_TAG in run.tags:
-        parts = store.runs_of_search(run.experiment_id, run.tags[vocabulary.SEARCH_TAG])
+    children, parts = _runs_below(store, run, problems)
     chosen = None if search is None else chosen_run_id(search)
     individuals = [individual_row(each, names or (), chosen) for each in parts if each.kind == "individual"]
     below = [{**run_json(each), "metrics": dict(each.metrics), "warnings": _warnings(each)} for each in children]
@@ -155,6 +149,21 @@ def describe_run(store: RunStore, run: StoredRun, work_dir: Path) -> dict[str, A
         "trainings": below if run.kind == "experiment" else [],
         "problems": problems,
     }
+
+
+def _runs_below(
+    store: RunStore, run: StoredRun, problems: list[str]
+) -> tuple[Sequence[StoredRun], Sequence[StoredRun]]:
+    """The runs that lie below one, or were taken over by it, and those among which its individuals are."""
+    from medarts_ops.tracking.reading.experiment_report import taken_over_runs
+    from medarts_ops.tracking.reading.problems import unless_unreadable
+
+    children = store.children(run) if run.kind in ("search", "stage", "experiment") else []
+    if run.kind == "experiment" and run.status == "FINISHED":
+        children += unless_unreadable(problems, lambda: taken_over_runs(store, run)) or []
+    if run.kind == "search" and vocabulary.SEARCH_TAG in run.tags:
+        return children, store.runs_of_search(run.experiment_id, run.tags[vocabulary.SEARCH_TAG])
+    return children, children
 
 
 def _classes(store: RunStore, run: StoredRun, problems: list[str]) -> dict[str, Any]:
