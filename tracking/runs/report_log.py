@@ -28,7 +28,7 @@ def renew_report(store: RunStore, run_id: str, work_dir: Path, completed: Comple
     from medarts_ops.report.page import report_html
 
     try:
-        if completed is not None and not completed.written and REPORT in completed.artifacts_in(run_id, ""):
+        if _is_held(completed, run_id):
             return
         page = report_html(report_of(store, store.find_run(run_id), work_dir))
         (completed or store).log_text(run_id, REPORT, page)
@@ -44,9 +44,14 @@ def log_experiment_report(
 
     run_id = experiment.run_id
     try:
-        if completed is not None and not completed.written and REPORT in completed.artifacts_in(run_id, ""):
+        if _is_held(completed, run_id):
             return
         report = report_of_experiment(store, store.find_run(run_id), experiment.result, "finished", experiment.summary)
         (completed or store).log_text(run_id, REPORT, experiment_page(report))
     except Exception as error:  # a plotting library has errors of its own
         _logger.warning("the report of experiment %s is not logged: %s", run_id, error)
+
+
+def _is_held(completed: CompletedStore | None, run_id: str) -> bool:
+    """Whether a completed store has the report, and lacked nothing that it may tell."""
+    return completed is not None and not completed.written and REPORT in completed.artifacts_in(run_id, "")
