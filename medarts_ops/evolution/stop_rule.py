@@ -21,15 +21,13 @@ class Stop(NamedTuple):
     criterion: Literal["skips", "ranking"]
 
 
-def darts_plus_stop(
-    history: Sequence[EpochRecord], primitives: Sequence[str], unchanged_epochs: int = UNCHANGED_EPOCHS
-) -> Stop | None:
+def darts_plus_stop(history: Sequence[EpochRecord], primitives: Sequence[str]) -> Stop | None:
     """The first epoch at which DARTS+ would have stopped; None if it would have gone on.
 
     It stops when the normal cell that α gives has two skip-connections or more; or when the order of the learnable
-    operations, those with weights, by α has been the same on every edge of the normal cell for `unchanged_epochs` ≥ 1
-    epochs in a row. Equal α are ordered as in `primitives`, masked operations come last. Epochs whose record keeps no α
-    with `op_logits`, as after a stage has ended, are judged by their skips alone.
+    operations, those with weights, by α has been the same on every edge of the normal cell for ten epochs in a row.
+    Equal α are ordered as in `primitives`, masked operations come last. Epochs whose record keeps no α with
+    `op_logits`, as after a stage has ended, are judged by their skips alone.
 
     Liang et al. 2019 (DARTS+), whose searches last 50 epochs and more: in a stage of five the ranking decides nothing.
     With `max_skips` below 2 the first criterion never fires, since records count the skips that it left.
@@ -44,7 +42,7 @@ def darts_plus_stop(
         is_same = order is not None and before is not None and np.array_equal(order, before)
         unchanged = unchanged + 1 if is_same else int(order is not None)
         before = order
-        if unchanged >= unchanged_epochs:
+        if unchanged >= UNCHANGED_EPOCHS:
             return Stop(record.epoch, "ranking")
     return None
 

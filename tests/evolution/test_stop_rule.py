@@ -41,22 +41,22 @@ def test_two_skips_in_the_normal_cell_stop_it():
 
 
 def test_an_order_that_lasts_stops_it():
-    assert darts_plus_stop(with_alpha(A, A, B, B, B, B), PRIMITIVES, 3) == Stop(4, "ranking")
-    assert darts_plus_stop(with_alpha(A, A, B, B, A, A), PRIMITIVES, 3) is None
     assert darts_plus_stop(with_alpha(*[A] * 12), PRIMITIVES) == Stop(9, "ranking")
+    assert darts_plus_stop(with_alpha(A, A, *[B] * 11), PRIMITIVES) == Stop(11, "ranking")
+    assert darts_plus_stop(with_alpha(*[A] * 9, *[B] * 9, *[A] * 9), PRIMITIVES) is None
 
 
 def test_only_the_order_counts_and_only_of_operations_with_weights():
     grown = (10.0, 20.0, 30.0, 40.0)
-    history = with_alpha(A, grown, A)
+    history = with_alpha(A, grown, *[A] * 8)
     history[1:2] = with_alpha(grown, others=(4, 3, 9, 1))
-    assert darts_plus_stop(history, PRIMITIVES, 3) is not None
+    assert darts_plus_stop(history, PRIMITIVES) is not None
 
 
 def test_the_earlier_of_both_criteria_stops_it_and_alpha_may_be_missing():
-    history = with_alpha(A, A, A)
-    late = [*history, *with_skips(0, 0, 0, 0, 2)[3:]]
-    assert darts_plus_stop(late, PRIMITIVES, 3) == Stop(2, "ranking")
-    assert darts_plus_stop(late, PRIMITIVES, 4) == Stop(4, "skips")
+    history = with_alpha(*[A] * 10)
+    late = [*history, *with_skips(*[0] * 11, 2)[10:]]
+    assert darts_plus_stop(late, PRIMITIVES) == Stop(9, "ranking")
+    assert darts_plus_stop(late[1:], PRIMITIVES) == Stop(11, "skips")
     early = [record.model_copy(update={"normal_skips": 2}) for record in history]
-    assert darts_plus_stop(early, PRIMITIVES, 3) == Stop(0, "skips")
+    assert darts_plus_stop(early, PRIMITIVES) == Stop(0, "skips")
