@@ -11,7 +11,6 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
-from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.resolution import SMALLEST_SIDE
@@ -107,15 +106,13 @@ class TrainedNetwork:
     module: ClassifyingNetwork
 
 
-def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -> TrainedNetwork:
+def read_trained_network(folder: Path) -> TrainedNetwork:
     """The network that a finished evaluation trained, without auxiliary head and drop path.
 
     All that it takes is in the folder. Only where the evaluation began before mean and std were kept are they computed
     again from the training images, once these are known to be the evaluation's own.
 
-    Args:
-        folder: what `run_evaluation` was given.
-        dataset: what `load_dataset` gave for the evaluation's config; not used where the folder has mean and std.
+    `folder` is what `run_evaluation` was given.
 
     Raises:
         SearchError: there is no evaluation in the folder, or it is not finished.
@@ -126,7 +123,7 @@ def read_trained_network(folder: Path, *, dataset: ImageDataset | None = None) -
     if result is None:
         raise SearchError(f"evaluation {folder.name!r} is not finished, so it has no weights yet: resume it first")
     if started.mean is None or started.std is None:
-        started = _with_statistics(started, folder.name, dataset)
+        started = _with_statistics(started, folder.name)
     found = {
         **started.model_dump(include={"genotype", "mean", "std"}),
         **started.config.model_dump(include={"cells", "channels", "stem"}),
@@ -151,9 +148,9 @@ def described(
         ) from error
 
 
-def _with_statistics(started: EvaluationStarted, name: str, dataset: ImageDataset | None) -> EvaluationStarted:
+def _with_statistics(started: EvaluationStarted, name: str) -> EvaluationStarted:
     config = started.config
-    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    dataset = load_dataset(config.dataset)
     if dataset.fingerprint != started.dataset.fingerprint:
         raise DataError(
             f"evaluation {name!r} was trained on other images: dataset {config.dataset.name!r} had fingerprint "

@@ -32,8 +32,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, digits: ImageDataset) ->
 
 
 @pytest.fixture(scope="session")
-def network(evaluated: Path, digits: ImageDataset) -> TrainedNetwork:
-    return read_trained_network(evaluated, dataset=digits)
+def network(evaluated: Path) -> TrainedNetwork:
+    return read_trained_network(evaluated)
 
 
 @pytest.fixture(scope="session")
