@@ -1,4 +1,4 @@
-"""The values that travel through a search: α, individuals before and after training, stages, results."""
+"""The values that travel through a search: individuals before and after training, stages, results."""
 
 from __future__ import annotations
 

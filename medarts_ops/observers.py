@@ -1,4 +1,4 @@
-"""What happens in a job, a search or an evaluation, as values, and who may be told."""
+"""What happens in a search or an evaluation, and in any job, as values, and who may be told."""
 
 from __future__ import annotations
 

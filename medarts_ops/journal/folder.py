@@ -1,4 +1,4 @@
-"""The folder of one job, a search or an evaluation, within the work directory."""
+"""The folder of one job, a search, an evaluation or an experiment, within the work directory."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from medarts_ops.errors import SearchError, os_errors_as
 
 @contextmanager
 def job_lock(folder: Path) -> Iterator[None]:
-    """Hold the job of `folder`, a search or an evaluation, for this process.
+    """Hold the job of `folder` for this process.
 
     The kernel drops the lock with the process that holds it, so a crash leaves nothing locked. The file says who holds
     it, for people.

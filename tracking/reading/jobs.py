@@ -1,4 +1,4 @@
-"""Finding the search or evaluation that a name or a run id means, once, in the work directory and in the store."""
+"""Finding the job that a name or a run id means, once, in the work directory and in the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A search or an evaluation that was found: whoever goes on from here looks for nothing again.
+    """A search, an evaluation or an experiment that was found: whoever goes on from here looks for nothing again.
 
     `name` is its folder's, if that is in `work_dir`. `store`, of the address `tracking_uri` and for the
     `experiment`, is given where it was opened to find the job, and `run` where it was asked for that.

@@ -63,7 +63,7 @@ class Evaluated(NamedTuple):
 
 
 def find_evaluated(run_id: str, *, tracking_uri: str | None, experiment: str | None = None) -> Evaluated:
-    """A run that can be evaluated, by its id, or by its name if it is a search.
+    """A run that can be evaluated, by what `find_run` takes: its id, or its name.
 
     Raises:
         RunError: no such run, an evaluation, or a run without its search.

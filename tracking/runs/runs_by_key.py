@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RunsByKey:
-    """The runs of one search or evaluation; those that an earlier, stopped process left behind are taken over.
+    """The runs of one job; those that an earlier, stopped process left behind are taken over.
 
     `reopens` says whether the job goes on: its stopped runs are then set to running again. Otherwise all runs are
     completed, ended ones too, by a store that leaves alone what is there; deleted ones are restored, and stopped ones
