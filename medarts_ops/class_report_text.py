@@ -10,12 +10,6 @@ from medarts_ops.quantities import percent
 COLUMNS = ("class", "test images", "found", "recall", "precision", "F1", "most often taken for")
 NUMBERS = COLUMNS[1:6]
 
-FACTS = {
-    "balanced": "balanced accuracy",
-    "worst": "class found worst",
-    "calibration": "calibration error",
-}
-
 
 class ClassRow(NamedTuple):
     """A line of the table of classes, under `COLUMNS`; `place` is the class's number."""
@@ -33,34 +27,34 @@ def class_rows(report: ClassReport, most: int | None = None) -> tuple[ClassRow, 
     return tuple(ClassRow(place, _cells(report, place)) for place in places)
 
 
-def balanced_fact(report: ClassReport) -> tuple[str, str]:
-    """The balanced accuracy, and why it is worth a look."""
-    smallest, largest = report.sizes
-    why = f"the mean of the classes' recalls: they have {smallest:,} to {largest:,} test images"
-    return FACTS["balanced"], f"{percent(report.balanced_accuracy)} ({why})"
-
-
-def worst_fact(report: ClassReport) -> tuple[str, str]:
-    """Which class is found worst, and how many of its images are found."""
-    one, found = report.classes[report.worst], report.confusion[report.worst][report.worst]
-    return FACTS["worst"], f"{one.name}: {found:,} of {one.images:,} found ({percent(one.recall or 0.0)})"
-
-
-def calibration_fact(report: ClassReport) -> tuple[str, str]:
-    """How far its probabilities are off."""
-    return FACTS["calibration"], f"{percent(report.calibration_error)} (how far its probabilities are off, in the mean)"
-
-
 def facts_of(report: ClassReport) -> tuple[tuple[str, str], ...]:
     """What stands beside a test error, as (label, value): balanced accuracy only where classes are of unequal size."""
-    balanced = (balanced_fact(report),) if report.is_unequal else ()
-    return (*balanced, worst_fact(report), calibration_fact(report))
+    balanced = (_balanced(report),) if report.is_unequal else ()
+    return (*balanced, _worst(report), _calibration(report))
 
 
 def mistake_line(report: ClassReport, mistake: Mistake) -> str:
     """`cat/12.jpg: cat taken for dog, 98.00 % sure`; `image 17` where there is no file."""
     label, predicted = (report.classes[place].name for place in (mistake.label, mistake.predicted))
     return f"{mistake.name}: {label} taken for {predicted}, {percent(mistake.probability)} sure"
+
+
+def _balanced(report: ClassReport) -> tuple[str, str]:
+    """The balanced accuracy, and why it is worth a look."""
+    smallest, largest = report.sizes
+    why = f"the mean of the classes' recalls: they have {smallest:,} to {largest:,} test images"
+    return "balanced accuracy", f"{percent(report.balanced_accuracy)} ({why})"
+
+
+def _worst(report: ClassReport) -> tuple[str, str]:
+    """Which class is found worst, and how many of its images are found."""
+    one, found = report.classes[report.worst], report.confusion[report.worst][report.worst]
+    return "class found worst", f"{one.name}: {found:,} of {one.images:,} found ({percent(one.recall or 0.0)})"
+
+
+def _calibration(report: ClassReport) -> tuple[str, str]:
+    """How far its probabilities are off."""
+    return "calibration error", f"{percent(report.calibration_error)} (how far its probabilities are off, in the mean)"
 
 
 def _cells(report: ClassReport, place: int) -> tuple[str, ...]:
