@@ -111,12 +111,12 @@ def _label(training: Training) -> str:
 def _what_came(outcome: TrainingOutcome) -> str:
     if isinstance(outcome, FailedTraining):
         return f"failed: {outcome.reason}; the others go on"
-    from medarts_ops.objectives.shown import objective
+    from medarts_ops.objectives.shown import objectives
 
     if experiment.TEST_ERROR in outcome.measures:
         came = f"test error {percent(outcome.measures[experiment.TEST_ERROR])}"
     else:
-        came = ", ".join(f"{name} {objective(name, value)}" for name, value in outcome.measures.items())
+        came = objectives(outcome.measures)
     if outcome.same_as is not None:
         return f"is equal to {outcome.same_as}: {came}"
     if outcome.taken_from is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.objectives.measuring import Objective
@@ -21,6 +22,11 @@ def objective(name: str, value: float) -> str:
     if unit == "%":
         return percent(value)
     return millions(value) if unit == "M" else f"{value:.4g} {unit}".rstrip()
+
+
+def objectives(values: Mapping[str, float]) -> str:
+    """`accuracy 61.25 %, params 3.35 M`: several, by their names."""
+    return ", ".join(f"{name} {objective(name, value)}" for name, value in values.items())
 
 
 def exact_objective(name: str, value: float) -> str:

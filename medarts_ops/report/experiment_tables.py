@@ -17,7 +17,7 @@ from medarts_ops.experiment import (
     Training,
     TrainingOutcome,
 )
-from medarts_ops.objectives.shown import objective
+from medarts_ops.objectives.shown import objectives
 from medarts_ops.quantities import duration, millions, percent
 from medarts_ops.report.values import ExperimentReport
 from medarts_ops.summary import Bars, Column
@@ -134,6 +134,6 @@ def _result(outcome: TrainingOutcome | None) -> str:
     if isinstance(outcome, FailedTraining):
         return f"failed ({outcome.cause}): {outcome.reason}"
     if TEST_ERROR not in outcome.measures:
-        return ", ".join(f"{name} {objective(name, value)}" for name, value in outcome.measures.items())
+        return objectives(outcome.measures)
     error = f"{f'as {outcome.same_as}: ' if outcome.same_as else ''}test error {percent(outcome.measures[TEST_ERROR])}"
     return f"{error}, {millions(outcome.measures[PARAMETERS])} parameters" if PARAMETERS in outcome.measures else error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from medarts_ops.individual import SearchResult, StageResult
+from medarts_ops.individual import RankedIndividual, SearchResult, StageResult
 from medarts_ops.objectives.ranking_warnings import ranking_warnings
 from medarts_ops.objectives.shown import exact_objective
 from medarts_ops.quantities import counted, duration, percent
@@ -13,10 +13,8 @@ from medarts_ops.quantities import counted, duration, percent
 def search_note(result: SearchResult, best_run_id: str, search_run_id: str) -> str:
     """Markdown: what was found, and a line for each stage."""
     best = result.best
-    values = best.evaluated.objectives.items()
-    objectives = ", ".join(f"{name} {exact_objective(name, value)}" for name, value in values)
     lines = [
-        f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {objectives}.",
+        f"**{best.id}** (run `{best_run_id}`, genotype `{best.trained.genotype.identity}`): {_objectives(best)}.",
         "",
         f"Chosen by {result.why}.",
         "",
@@ -41,9 +39,7 @@ def stage_note(stage: StageResult, best_run_id: str | None, chosen: Collection[s
     came = "".join(f", {len(each)} of them {how}" for how, each in ended.items() if each)
     lines = [f"{counted(len(stage.individuals), 'individual')}{came}; {duration(stage.seconds)}."]
     if best_run_id is not None:
-        values = stage.best.evaluated.objectives.items()
-        objectives = ", ".join(f"{name} {exact_objective(name, value)}" for name, value in values)
-        lines[0] = f"**{stage.best.id}** (run `{best_run_id}`) is the best: {objectives}. {lines[0]}"
+        lines[0] = f"**{stage.best.id}** (run `{best_run_id}`) is the best: {_objectives(stage.best)}. {lines[0]}"
         lines += ["", f"On front 0: {_ids(one.id for one in stage.ranked if one.front == 0)}."]
         lines += ["", f"Chosen: {_ids(one.id for one in stage.ranked if one.id in chosen)}."]
     lines += ["", *(f"**Warning:** {warning}.\n" for warning in ranking_warnings(stage))]
@@ -60,3 +56,7 @@ def _stage_line(stage: StageResult) -> str:
     front = sum(ranked.front == 0 for ranked in stage.ranked)
     counts = " | ".join(str(len(each)) for each in (stage.individuals, stage.pruned, stage.failed))
     return f"| {stage.name} | {counts} | {front} | {named} | {duration(stage.seconds)} |"
+
+
+def _objectives(ranked: RankedIndividual) -> str:
+    return ", ".join(f"{name} {exact_objective(name, value)}" for name, value in ranked.evaluated.objectives.items())
