@@ -23,7 +23,7 @@ from medarts_ops.cli.options import (
     places_options,
 )
 from medarts_ops.cli.output import print_json, print_line, results_console
-from medarts_ops.cli.progress import EvaluationProgress
+from medarts_ops.cli.progress import OWN_IMAGES, EvaluationProgress
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
@@ -140,6 +140,7 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     from medarts_ops.bench.within_budget import evaluation_within_budget
     from medarts_ops.cli.budget_output import evaluation_budget_json, say_fitted_evaluation
     from medarts_ops.cli.evaluation_dry_run import plan_evaluation, planned_evaluation, print_planned_evaluation
+    from medarts_ops.data.evaluation_images import few_steps_warning
     from medarts_ops.experiments.checks import check_can_be_trained
     from medarts_ops.resolving import resolve_evaluation
 
@@ -156,6 +157,9 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     else:
         say_fitted_evaluation(fitted)
         planned = planned_evaluation(fitted.config, genotype, dataset.summary(None), fitted.estimate)
+    warning = few_steps_warning(planned.config, planned.dataset)
+    if warning is not None and planned.dataset.name in OWN_IMAGES:
+        say(f"warning: {warning}")
     if as_json:
         print_json({**planned.as_json(), "budget": None if fitted is None else evaluation_budget_json(fitted)})
         return

@@ -12,7 +12,7 @@ from rich.table import Column
 from medarts_ops import observers
 from medarts_ops.config import ChildrenConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.data.dataset import classes_in_words
-from medarts_ops.data.evaluation_images import training_images
+from medarts_ops.data.evaluation_images import few_steps_warning, training_images
 from medarts_ops.derived import DerivedEpoch, FailedDerivedTraining
 from medarts_ops.evaluated import EvaluationResult
 from medarts_ops.evolution.choice import deciding_objective, deciding_value
@@ -209,6 +209,9 @@ class EvaluationProgress:
                 self._board.say(_evaluation_line(event))
                 for remark in dataset.remarks:
                     self._board.say(remark)
+                warning = few_steps_warning(config, dataset)
+                if warning is not None and dataset.name in OWN_IMAGES:
+                    self._board.say(f"warning: {warning}")
             case observers.EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
                 done = record.epoch + 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.data.proxy import sample_indices, stratified_split
 from medarts_ops.errors import DataError
 from medarts_ops.observers import DatasetSummary
+from medarts_ops.quantities import counted
 from medarts_ops.seeds import Stream, random_generator
+
+ENOUGH_STEPS = 200
+"""Steps from which on a network of its usual size may learn anything (ours, roughly)."""
 
 
 def evaluation_images(dataset: ImageDataset, config: EvaluateConfig) -> LabelledImages:
@@ -64,3 +70,15 @@ def images_of_epoch(config: EvaluateConfig, dataset: DatasetSummary) -> tuple[in
         return images, dataset.n_test
     held_back = min(max(n_classes, round(config.validation_share * images)), images - n_classes)
     return images - held_back, held_back
+
+
+def few_steps_warning(config: EvaluateConfig, dataset: DatasetSummary) -> str | None:
+    """What to change of a training of so few steps that hardly any network learns from them."""
+    an_epoch = ceil(images_of_epoch(config, dataset)[0] / config.batch)
+    steps = an_epoch * config.epochs
+    if steps >= ENOUGH_STEPS:
+        return None
+    return (
+        f"{counted(steps, 'step')} in all, {an_epoch} an epoch, hardly train a network of {config.cells} cells: take a "
+        "smaller batch or more epochs, or a smaller network (cells, channels), to which a budget gives more epochs"
+    )

@@ -6,7 +6,7 @@ import math
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.config_choice import of_supernets
-from medarts_ops.individual import StageResult, Yardstick
+from medarts_ops.individual import StageResult, TrainedIndividual, Yardstick
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, percent
 
@@ -54,7 +54,7 @@ def _at_chance(stage: StageResult) -> str | None:
     is_alpha = any(record.alpha_loss is not None for ranked in stage.ranked for record in ranked.trained.history)
     if not is_order and not is_alpha:
         return None
-    best = max(ranked.trained.valid_accuracy for ranked in stage.ranked)
+    best = max(_of_its_supernet(ranked.trained, is_order) for ranked in stage.ranked)
     if best > yardstick.chance + standard_error(yardstick):
         return None
     epochs = max(len(ranked.trained.history) for ranked in stage.ranked)
@@ -66,6 +66,11 @@ def _at_chance(stage: StageResult) -> str | None:
         f"{_guesses(yardstick)}, so {meaning}; {trained}: raise stages.{stage.index}.epochs or "
         f"stages.{stage.index}.images, or lower stages.{stage.index}.batch"
     )
+
+
+def _of_its_supernet(trained: TrainedIndividual, is_ranked_by_it: bool) -> float:
+    """The accuracy that it is ranked by, or else that of its last epoch: what was taken may be of an early one."""
+    return trained.valid_accuracy if is_ranked_by_it else trained.history[-1].valid_accuracy
 
 
 def _genotypes_at_chance(stage: StageResult) -> str | None:

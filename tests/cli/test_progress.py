@@ -256,6 +256,22 @@ def test_an_evaluation_has_a_line_an_epoch_with_error_and_time_left() -> None:
     assert lines[2] == "evaluation finished in 30 s"
 
 
+@pytest.mark.parametrize(
+    ("epochs", "dataset", "warned"), [(14, "folder", False), (12, "folder", True), (12, "digits", False)]
+)
+def test_a_training_of_few_steps_on_own_images_is_warned_of(epochs: int, dataset: str, warned: bool) -> None:
+    made, written = console()
+    summary = make_dataset_summary().model_copy(update={"name": dataset})
+    config = resolve_evaluate_config(EvaluateConfig(epochs=epochs, batch=96, cells=8), (8, 8))  # 1,438 images: 15 steps
+    started = EvaluationStarted(config=config, genotype=make_genotype(), parameters=12345, dataset=summary)
+    with ProgressBoard(made) as board:
+        EvaluationProgress(board).notify(started)
+    said = (
+        "warning: 180 steps in all, 15 an epoch, hardly train a network of 8 cells: take a smaller batch or more epochs"
+    )
+    assert (said in written.getvalue()) == ("warning" in written.getvalue()) == warned
+
+
 def test_an_evaluation_that_validates_says_so_and_that_it_stopped_early() -> None:
     made, written = console()
     genotype = make_genotype()

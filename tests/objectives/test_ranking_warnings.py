@@ -66,6 +66,17 @@ def test_supernets_at_chance_that_rank_nobody_say_nothing_of_the_order() -> None
     assert ranking_warnings(of_genotypes(None)) == ()
 
 
+def test_supernets_that_rank_nobody_are_held_to_their_last_epoch() -> None:
+    at_chance = of_genotypes(1.9)
+    (ranked,) = at_chance.ranked
+    *early, last = ranked.trained.history
+    history = (*early, last.model_copy(update={"valid_accuracy": 0.9}))  # what was taken is of an epoch before
+    trained = ranked.trained.model_copy(update={"history": history})
+    evaluated = ranked.evaluated.model_copy(update={"trained": trained})
+    learnt = at_chance.model_copy(update={"ranked": (ranked.model_copy(update={"evaluated": evaluated}),)})
+    assert ranking_warnings(learnt) == ()
+
+
 def test_short_trainings_at_chance_rank_nobody() -> None:
     measured = of_genotypes(None).model_copy(update={"genotypes_yardstick": HUNDRED.model_copy(update={"chance": 0.6})})
     (warning,) = ranking_warnings(measured)
