@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medarts_ops.config import ResolvedObjective, StageConfig
+from medarts_ops.config import ResolvedObjective, SearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.individual import EvaluatedIndividual, RankedIndividual, StageResult
 
@@ -50,11 +50,14 @@ def survivors(ranked: Sequence[RankedIndividual], n: int) -> tuple[RankedIndivid
     return tuple(ranked[:n])
 
 
-def chosen_from(stage: StageResult, stages: Sequence[StageConfig]) -> frozenset[str]:
-    """Ids of those that go on from a finished stage, or of the last one's best; none if none was ranked."""
-    if not stage.ranked:
+def chosen_from(stage: StageResult, config: SearchConfig) -> frozenset[str]:
+    """Ids of those that go on from a finished stage; none if none was ranked.
+
+    Of the last one that which the search finds, unless it finds it among all stages, of which no stage knows.
+    """
+    following = config.stages[stage.index + 1 :]
+    if not stage.ranked or (not following and config.result.stages == "all"):
         return frozenset()
-    following = stages[stage.index + 1 :]
     if not following:
         return frozenset({stage.best.id})
     return frozenset(ranked.id for ranked in survivors(stage.ranked, following[0].survivors or 0))

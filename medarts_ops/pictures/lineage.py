@@ -31,6 +31,9 @@ ENDED = {"failed": "x", "pruned": "_"}
 """The marks of individuals that were not ranked."""
 
 COLUMN, ROW = 2.1, 0.42
+ABOVE = -0.45
+"""The row of a line over all individuals."""
+
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 1.1, 0.95, 0.6
 TALLEST = 40.0
 """Inches; rows of larger populations stand closer, and only the found one's ancestry keeps its names."""
@@ -146,9 +149,22 @@ def _write_below(axes: Axes, text: str, column: int, row: int, points: int) -> A
 
 
 def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
     best = result.best
-    row, column = people[best.id].row, len(result.stages)
-    axes.plot([column - 1, column], [row, row], color=HIGHLIGHT, linewidth=2.0, zorder=2)
+    stage, row, column = best.trained.individual.stage, people[best.id].row, len(result.stages)
+    points, codes = [(stage, row), (column, row)], [Path.MOVETO, Path.LINETO]
+    if stage < column - 1:  # over the stages behind it
+        up, down = (
+            ((stage, row), (stage + 0.25, row), (stage + 0.25, ABOVE), (stage + 0.5, ABOVE)),
+            (column - 0.5, ABOVE),
+        )
+        points = [*up, down, (column - 0.25, ABOVE), (column - 0.25, row), (column, row)]
+        codes = [Path.MOVETO, *3 * [Path.CURVE4], Path.LINETO, *3 * [Path.CURVE4]]
+    line = PathPatch(Path(points, codes), fill=False, edgecolor=HIGHLIGHT, linewidth=2.0, zorder=2)
+    line.set_gid(f"found: {best.id}")
+    axes.add_patch(line)
     axes.scatter([column], [row], marker="*", s=260, color=HIGHLIGHT, edgecolors=INK, linewidths=0.8, zorder=4)
     text = _write_below(axes, f"genotype\n{best.trained.genotype.identity}", column, row, 11)
     text.set(fontsize=LABEL_SIZE, color=INK)

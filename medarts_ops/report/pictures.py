@@ -54,7 +54,7 @@ def page_images(places: Mapping[str, tuple[str, Draw]], name: str) -> dict[str, 
 def _places(report: SearchReport) -> dict[str, tuple[str, Draw]]:
     found: dict[str, tuple[str, Draw]] = {}
     for stage in report.stages:
-        pictures = gallery.pictures_of_stage(stage, report.search_id, chosen_from(stage, report.config.stages))
+        pictures = gallery.pictures_of_stage(stage, report.search_id, chosen_from(stage, report.config))
         if pictures:
             found[f"front/{stage.index}"] = (f"Pareto fronts of stage {stage.name}", pictures["front"])
     if report.result is not None:

@@ -41,7 +41,8 @@ def stage_note(stage: StageResult, best_run_id: str | None, chosen: Collection[s
     if best_run_id is not None:
         lines[0] = f"**{stage.best.id}** (run `{best_run_id}`) is the best: {_objectives(stage.best)}. {lines[0]}"
         lines += ["", f"On front 0: {_ids(one.id for one in stage.ranked if one.front == 0)}."]
-        lines += ["", f"Chosen: {_ids(one.id for one in stage.ranked if one.id in chosen)}."]
+        if chosen:
+            lines += ["", f"Chosen: {_ids(one.id for one in stage.ranked if one.id in chosen)}."]
     lines += ["", *(f"**Warning:** {warning}.\n" for warning in ranking_warnings(stage))]
     lines.append("The ranking: `population.json`; the front to hover over: `pictures/front.html`.")
     return "\n".join(lines)

@@ -43,7 +43,7 @@ class StageView:
         settings: its line of Table II.
         varied: the hyperparameters that differ between its individuals.
         children: its individuals that an operator made.
-        chosen: ids that go on; of the last stage its best.
+        chosen: ids that go on; of the last stage what the search finds of it, where it finds it there.
         share: of the search cost so far, in 0…1.
         agreements: of its individuals that were read by worth.
         taken: ids of those that go on with an α and a genotype not of their last epoch, and whose.
@@ -88,7 +88,7 @@ def stage_view(report: SearchReport, stage: StageResult) -> StageView:
         settings=report.config.stages[stage.index],
         objectives=tuple(stage.ranked[0].evaluated.objectives) if stage.ranked else (),
         varied=tuple(name for name in drawn[0] if len({values[name] for values in drawn}) > 1) if drawn else (),
-        chosen=chosen_from(stage, report.config.stages),
+        chosen=chosen_from(stage, report.config),
         children=tuple(one for one in individuals if one.origin in get_args(ChildOrigin)),
         share=stage.seconds / report.seconds if report.seconds else 0.0,
         is_last=stage.index == len(report.config.stages) - 1,

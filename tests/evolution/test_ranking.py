@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from factories import make_evaluated
 
-from medarts_ops.config import ResolvedObjective, SearchConfig
+from medarts_ops.config import ResolvedObjective, ResultConfig, SearchConfig
 from medarts_ops.errors import SearchError
 from medarts_ops.evolution.ranking import (
     chosen_from,
@@ -171,8 +171,10 @@ def test_an_individual_without_the_objective_is_an_error_that_names_it() -> None
 def test_who_goes_on_is_the_next_stages_number_and_after_the_last_the_best() -> None:
     ranked = rank(population((0.1, 5), (0.9, 1), (0.5, 3)), BOTH)
     stage = StageResult(index=0, name="init", ranked=ranked, failed=(), seconds=1.0)
-    config = SearchConfig()
-    two = config.stages[1].model_copy(update={"survivors": 2})
-    assert chosen_from(stage, (config.stages[0], two)) == {one.id for one in ranked[:2]}
-    assert chosen_from(stage, config.stages[:1]) == {"init-01"}
-    assert chosen_from(stage.model_copy(update={"ranked": ()}), config.stages) == frozenset()
+    first, second, _ = SearchConfig().stages
+    two = SearchConfig(stages=(first, second.model_copy(update={"survivors": 2, "children": 2})))
+    assert chosen_from(stage, two) == {one.id for one in ranked[:2]}
+    assert chosen_from(stage, SearchConfig(stages=(first,))) == {"init-01"}
+    of_all = ResultConfig(rule="weighted", stages="all")  # what is found then may be of another stage
+    assert chosen_from(stage, SearchConfig(stages=(first,), result=of_all)) == frozenset()
+    assert chosen_from(stage.model_copy(update={"ranked": ()}), two) == frozenset()

@@ -79,7 +79,7 @@ def test_lines_join_children_with_their_parents_and_the_found_ones_ancestry_stan
         for one in PEOPLE.values()
         for number, parent in enumerate(one.individual.parents)
     }
-    assert set(lines) == set(pairs)
+    assert set(lines) == {*pairs, f"found: {SEARCH.best.id}"}
     kin = ancestry(SEARCH)
     for name, (child, number) in pairs.items():
         bright = to_hex(lines[name].get_edgecolor()) == HIGHLIGHT.lower()
@@ -87,6 +87,18 @@ def test_lines_join_children_with_their_parents_and_the_found_ones_ancestry_stan
         assert lines[name].get_linestyle() == ("--" if number else "-")
         x, y = lines[name].get_path().vertices[-1]
         assert (x, y) == (child.individual.stage, child.row)
+
+
+def test_the_line_to_what_was_found_begins_at_it_and_passes_over_the_stages_behind_it():
+    last = lineage_figure(SEARCH).axes[0]
+    earlier = SEARCH.model_copy(update={"chosen": SEARCH.stages[0].ranked[2].id})
+    first = lineage_figure(earlier).axes[0]
+    for axes, result, stage, row in ((last, SEARCH, 2, 0), (first, earlier, 0, 2)):
+        (line,) = [one for one in axes.patches if one.get_gid() == f"found: {result.best.id}"]
+        places = line.get_path().vertices
+        assert (tuple(places[0]), tuple(places[-1])) == ((stage, row), (3, row))
+        between = [y for x, y in line.get_path().interpolated(20).vertices if 0.6 <= x <= 2.4]
+        assert stage == 2 or (between and max(between) < 0)
 
 
 def test_names_of_all_and_the_genotype_stand_beside_and_not_on_each_other():

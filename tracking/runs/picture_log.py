@@ -95,7 +95,7 @@ class SearchPictures:
         from medarts_ops.pictures.fronts import front_html
         from medarts_ops.pictures.gallery import pictures_of_stage
 
-        search, chosen = self._runs.started.search_id, chosen_from(result, self._runs.started.config.stages)
+        search, chosen = self._runs.started.search_id, chosen_from(result, self._runs.started.config)
         page = {"front.html": lambda: front_html(result, search, chosen, self._runs.run_ids).encode()}
         return {**pngs(pictures_of_stage(result, search, chosen)), **page}
 

@@ -228,7 +228,7 @@ class MlflowSearchObserver(JobObserver[SearchEvent, SearchStarted]):
         if warnings := ranking_warnings(result):
             self._store.set_tags(run_id, {vocabulary.WARNINGS_TAG: "\n".join(warnings)})
         best = self.run_id_of(result.best.id) if result.ranked else None
-        note = stage_note(result, best, chosen_from(result, self.started.config.stages))
+        note = stage_note(result, best, chosen_from(result, self.started.config))
         # At once: a note that names another run than the tag is renewed by sync.
         chosen = {} if best is None else {vocabulary.BEST_TAG: best}
         self._store.set_tags(run_id, {**chosen, vocabulary.NOTE_TAG: note})
