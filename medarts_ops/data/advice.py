@@ -88,9 +88,8 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
     for index, (before, stage) in enumerate(zip(config.stages, stages, strict=True)):
         for name in ("images", "batch", "epochs"):
             wanted[f"stages.{index}.{name}"] = (getattr(before, name), getattr(stage, name))
-    if config.trains_genotypes:
-        short = suitable_short_batch(counts, sampling, classes, config)
-        wanted["derived.batch"] = (config.derived.batch, short)
+    short = suitable_short_batch(counts, sampling, classes, config) if config.trains_genotypes else None
+    wanted["derived.batch"] = (config.derived.batch, config.derived.batch if short is None else short)
     choices = (
         _resolution(survey.shapes, n, resolution, is_halved=sees_half(side, config.dataset)),
         fit,
@@ -99,7 +98,7 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
         _sampling(counts, sampling, classes),
         *_measure(counts, classes),
         *_mirror(survey, config),
-        _batch(plans),
+        _batch(plans, short),
         _budget(plans, config),
     )
     return Advice({path: to for path, (was, to) in wanted.items() if was != to}, choices, plans)
@@ -224,11 +223,14 @@ def _mirror(survey: Survey, config: SearchConfig) -> Iterator[Choice]:
         yield Choice("mirror", "no, if sides count", "a mirrored left is a right: --set augment.flip=false")
 
 
-def _batch(plans: Sequence[StagePlan]) -> Choice:
+def _batch(plans: Sequence[StagePlan], short: int | None) -> Choice:
     batches = sorted({plan.batch for plan in plans})
     steps = min(plan.steps // plan.epochs for plan in plans)
     few = "" if steps >= LEAST_STEPS_AN_EPOCH else ", which are few, but smaller batches are too small for batch norm"
-    return Choice("batch", " and ".join(map(str, batches)), f"an epoch has {counted(steps, 'step')} or more{few}")
+    alone = "" if short is None else f"; a genotype's short training has {short}"
+    return Choice(
+        "batch", " and ".join(map(str, batches)), f"an epoch has {counted(steps, 'step')} or more{few}{alone}"
+    )
 
 
 def _budget(plans: Sequence[StagePlan], config: SearchConfig) -> Choice:
