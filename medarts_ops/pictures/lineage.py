@@ -154,13 +154,11 @@ def _draw_found(axes: Axes, result: SearchResult, people: dict[str, Relative]) -
 
     best = result.best
     stage, row, column = best.trained.individual.stage, people[best.id].row, len(result.stages)
-    points, codes = [(stage, row), (column, row)], [Path.MOVETO, Path.LINETO]
+    points: list[tuple[float, float]] = [(stage, row), (column, row)]
+    codes = [Path.MOVETO, Path.LINETO]
     if stage < column - 1:  # over the stages behind it
-        up, down = (
-            ((stage, row), (stage + 0.25, row), (stage + 0.25, ABOVE), (stage + 0.5, ABOVE)),
-            (column - 0.5, ABOVE),
-        )
-        points = [*up, down, (column - 0.25, ABOVE), (column - 0.25, row), (column, row)]
+        up: list[tuple[float, float]] = [(stage, row), (stage + 0.25, row), (stage + 0.25, ABOVE), (stage + 0.5, ABOVE)]
+        points = [*up, (column - 0.5, ABOVE), (column - 0.25, ABOVE), (column - 0.25, row), (column, row)]
         codes = [Path.MOVETO, *3 * [Path.CURVE4], Path.LINETO, *3 * [Path.CURVE4]]
     line = PathPatch(Path(points, codes), fill=False, edgecolor=HIGHLIGHT, linewidth=2.0, zorder=2)
     line.set_gid(f"found: {best.id}")
