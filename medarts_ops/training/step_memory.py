@@ -15,13 +15,13 @@ from torch.utils._pytree import tree_leaves
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.registry import build_strategy
 from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.training.placed_images import measured_batch
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.supervised import network_to_train
 
 BYTES_PER_ESTIMATED = 1.02
 """Steps held 0.95 to 1.01 times the estimate: measured on a CPU in float32, both orders, 3 to 8 cells, 8×8 to 32×32."""
@@ -85,16 +85,7 @@ def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape:
     """Of the network that an evaluation trains."""
     dtype = _computing_in(config.runtime)
     with torch.device("meta"):
-        network = DerivedNetwork(
-            genotype,
-            cells=config.cells,
-            channels=config.channels,
-            n_classes=shape.n_classes,
-            in_channels=shape.in_channels,
-            auxiliary=config.auxiliary.weight > 0,
-            stem=config.stem,
-        )
-    network.checkpoint_cells = config.runtime.checkpoint_cells
+        network = network_to_train(genotype, config, shape.n_classes, shape.in_channels)
 
     def run(batch: int) -> Tensor:
         paths = torch.empty(network.n_paths, batch, dtype=dtype, device="meta") if config.drop_path > 0 else None

@@ -54,7 +54,9 @@ class SupervisedTraining:
     ) -> None:
         self._config, self._runtime, self._ranks = config, runtime, runtime.ranks
         check_network(config, dataset.resolution, self._ranks.of)
-        self.network = runtime.place(_fresh_network(genotype, config, dataset))
+        with initial_weights(_seed(config, Stream.WEIGHTS)):
+            network = network_to_train(genotype, config, dataset.n_classes, dataset.in_channels)
+        self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=self.network.reads_all)
         self._compiled = runtime.compiled(self._joined)  # for whole batches: each other size would be compiled anew
         # How probably a path is kept stays where a captured step reads it.
@@ -266,17 +268,19 @@ class SupervisedTraining:
         torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, file)
 
 
-def _fresh_network(genotype: Genotype, config: ResolvedEvaluateConfig, dataset: ImageDataset) -> DerivedNetwork:
-    with initial_weights(_seed(config, Stream.WEIGHTS)):
-        network = DerivedNetwork(
-            genotype,
-            cells=config.cells,
-            channels=config.channels,
-            n_classes=dataset.n_classes,
-            in_channels=dataset.in_channels,
-            auxiliary=config.auxiliary.weight > 0,
-            stem=config.stem,
-        )
+def network_to_train(
+    genotype: Genotype, config: ResolvedEvaluateConfig, n_classes: int, in_channels: int
+) -> DerivedNetwork:
+    """The network that an evaluation trains, with fresh weights on torch's default device."""
+    network = DerivedNetwork(
+        genotype,
+        cells=config.cells,
+        channels=config.channels,
+        n_classes=n_classes,
+        in_channels=in_channels,
+        auxiliary=config.auxiliary.weight > 0,
+        stem=config.stem,
+    )
     network.checkpoint_cells = config.runtime.checkpoint_cells
     return network
 
