@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
-from medarts_ops.config import ChildrenConfig, EvaluateConfig, SearchConfig, StageConfig
+from medarts_ops.config import ChildrenConfig, DerivedConfig, EvaluateConfig, SearchConfig, StageConfig
 
 Searched = TypeVar("Searched", bound=SearchConfig)
 Evaluated = TypeVar("Evaluated", bound=EvaluateConfig)
@@ -58,8 +58,7 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
     stages: list[StageConfig] = []
     sizes: list[int] = []
     for stage, drawn in zip(config.stages, images.stages, strict=True):
-        batches = max(1, ceil(stage.least_steps / stage.epochs))  # of an epoch, that all epochs take the least steps
-        least = _least_images(ceil(batches * stage.batch / config.weight_share), config.measured_share, images)
+        least = _least_images(stage, config.weight_share, config.measured_share, images.n_classes)
         sizes.append(_scaled(drawn, scale, least))
         changes = {
             "images": _of_same_kind(stage.images, sizes[-1], drawn),
@@ -69,8 +68,7 @@ def smaller_search(config: Searched, images: DrawnImages, scale: float) -> tuple
         stages.append(stage.model_copy(update=changes))
     derived, n_derived = config.derived, images.derived
     if config.trains_genotypes:
-        batches = max(1, ceil(derived.least_steps / derived.epochs))
-        least = _least_images(ceil(batches * derived.batch / (1 - derived.held_out)), derived.held_out, images)
+        least = _least_images(derived, 1 - derived.held_out, derived.held_out, images.n_classes)
         n_derived = _scaled(images.derived, scale, least)
         sample = _of_same_kind(derived.images, n_derived, images.derived)
         trained_on, _ = derived.parts(n_derived)
@@ -97,9 +95,11 @@ def _scaled(number: int, scale: float, least: int) -> int:
     return min(number, max(least, int(number * scale + 0.5)))
 
 
-def _least_images(trained_on: int, measured_share: float, images: DrawnImages) -> int:
-    """A D_sample of which so many are trained on, as each class and what accuracies are measured on ask for."""
-    return max(trained_on, LEAST_OF_CLASS * images.n_classes, ceil(LEAST_MEASURED / measured_share))
+def _least_images(of: StageConfig | DerivedConfig, trained_share: float, measured_share: float, n_classes: int) -> int:
+    """A D_sample for a training of which these shares are trained on and measured by."""
+    batches = max(1, ceil(of.least_steps / of.epochs))  # of an epoch, so that all epochs take the least steps
+    trained_on = ceil(batches * of.batch / trained_share)
+    return max(trained_on, LEAST_OF_CLASS * n_classes, ceil(LEAST_MEASURED / measured_share))
 
 
 def _of_same_kind(asked: int | float, images: int, drawn: int) -> int | float:

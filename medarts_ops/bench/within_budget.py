@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from medarts_ops.bench.estimate import (
@@ -116,31 +117,26 @@ def fit_search(
     Raises:
         ConfigError: as `search_within_budget`.
     """
-    asked, budget = config, config.runtime.budget.model_copy(update={"prepared": prepared})
 
-    def planned(scale: float) -> list[tuple[float, float]]:
-        return planned_seconds(*smaller_search(asked, images, scale), times)
+    def seconds_of(plan: ResolvedSearchConfig, scale: float) -> float:
+        return sum(map(sum, planned_seconds(*smaller_search(plan, images, scale), times)))
 
-    def seconds_at(scale: float) -> float:
-        return sum(map(sum, planned(scale)))
-
-    def fits(scale: float) -> bool:
-        return seconds_at(scale) <= PLANNED_SHARE * (seconds_left(budget, 0.0) or 0.0)
-
-    if not fits(0.0):
-        asked = without_least_steps(config)
-    shorter = "cells, channels or stages" + (", or smaller short trainings (derived)" if asked.trains_genotypes else "")
-    scale = _scale(budget, seconds_at, "search", shorter)
-    smaller, drawn = smaller_search(asked, images, scale)
-    stages, genotypes = zip(*planned(scale), strict=True)
+    budget = config.runtime.budget.model_copy(update={"prepared": prepared})
+    has_time = seconds_of(config, 0.0) <= _seconds_to_plan(budget)
+    plan = config if has_time else without_least_steps(config)
+    shorter = "cells, channels or stages" + (", or smaller short trainings (derived)" if plan.trains_genotypes else "")
+    scale = _scale(budget, partial(seconds_of, plan), "search", shorter)
+    smaller, drawn = smaller_search(plan, images, scale)
+    planned = planned_seconds(smaller, drawn, times)
+    stages, genotypes = zip(*planned, strict=True)
     fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
-    if asked != config:
+    if plan != config:
         _logger.warning(
             "a search of %s has no time for the steps that its settings ask for at least (least_steps): with fewer, "
             "their order may mean little",
             duration(budget.seconds or 0.0),
         )
-    return FittedSearch(config, images, sum(map(sum, planned(1.0))), fitted, drawn, seconds_at(scale), times)
+    return FittedSearch(config, images, seconds_of(config, 1.0), fitted, drawn, sum(map(sum, planned)), times)
 
 
 def evaluation_within_budget(
@@ -223,13 +219,19 @@ def _with_budget(config: Settings, **found: object) -> Settings:
     return config.model_copy(update={"runtime": config.runtime.model_copy(update={"budget": budget})})
 
 
+def _seconds_to_plan(budget: BudgetConfig) -> float:
+    """What a plan may take of the time."""
+    training = seconds_left(budget, 0.0)
+    assert training is not None, "it was asked before whether there is a budget"
+    return PLANNED_SHARE * training
+
+
 def _scale(
     budget: BudgetConfig, seconds_at: Callable[[float], float], what: str, fewer: str = "cells, channels or stages"
 ) -> float:
-    training = seconds_left(budget, 0.0)
-    assert budget.seconds is not None and training is not None, "it was asked before whether there is a budget"
-    scale = largest_scale(PLANNED_SHARE * training, seconds_at)
+    scale = largest_scale(_seconds_to_plan(budget), seconds_at)
     if scale is None:
+        assert budget.seconds is not None
         least = seconds_for(seconds_at(0.0) / PLANNED_SHARE, budget.prepared)
         raise ConfigError(
             f"runtime.budget is {duration(budget.seconds)}: the smallest {what} of these settings takes about "
