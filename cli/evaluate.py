@@ -23,7 +23,7 @@ from medarts_ops.cli.options import (
     places_options,
 )
 from medarts_ops.cli.output import print_json, print_line, results_console
-from medarts_ops.cli.progress import OWN_IMAGES, EvaluationProgress
+from medarts_ops.cli.progress import EvaluationProgress, of_own_images
 from medarts_ops.config import EvaluateConfig
 from medarts_ops.configs.loader import Request, after_search, named_preset, resolve_evaluate
 from medarts_ops.journal.folder import fresh_name
@@ -157,9 +157,8 @@ def plan(config: EvaluateConfig, genotype: Genotype, as_json: bool) -> None:
     else:
         say_fitted_evaluation(fitted)
         planned = planned_evaluation(fitted.config, genotype, dataset.summary(None), fitted.estimate)
-    warning = few_steps_warning(planned.config, planned.dataset)
-    if warning is not None and planned.dataset.name in OWN_IMAGES:
-        say(f"warning: {warning}")
+    for line in of_own_images(planned.dataset.name, few_steps_warning(planned.config, planned.dataset)):
+        say(line)
     if as_json:
         print_json({**planned.as_json(), "budget": None if fitted is None else evaluation_budget_json(fitted)})
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 from rich.console import Console
@@ -23,6 +23,14 @@ from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
 
 OWN_IMAGES = ("folder", "npz")
+
+
+def of_own_images(dataset: str, warning: str | None) -> Iterator[str]:
+    """The line of a warning that is for images of one's own alone: presets know how many others have."""
+    if warning is not None and dataset in OWN_IMAGES:
+        yield f"warning: {warning}"
+
+
 """Datasets whose stages may be too short for them: nobody has tried the presets on those images."""
 
 WIDE_ENOUGH = 72
@@ -146,10 +154,10 @@ class SearchProgress:
             f"{self._stage_row()}: {who}; {stage.cells} cells, {stage.channels} channels, "
             f"{counted(stage.epochs, 'epoch')}, {event.images:,} images"
         )
-        if self._config.dataset.name in OWN_IMAGES and event.yardstick is not None:
+        if event.yardstick is not None:
             warning = steps_warning(self._config, event.index, event.yardstick.steps)
-            if warning is not None:
-                self._board.say(f"warning: {warning}")
+            for line in of_own_images(self._config.dataset.name, warning):
+                self._board.say(line)
 
     def _epoch_finished(self, event: observers.EpochFinished) -> None:
         self._work.epoch_finished(event.individual_id, event.record)
@@ -209,9 +217,8 @@ class EvaluationProgress:
                 self._board.say(_evaluation_line(event))
                 for remark in dataset.remarks:
                     self._board.say(remark)
-                warning = few_steps_warning(config, dataset)
-                if warning is not None and dataset.name in OWN_IMAGES:
-                    self._board.say(f"warning: {warning}")
+                for line in of_own_images(dataset.name, few_steps_warning(config, dataset)):
+                    self._board.say(line)
             case observers.EvaluationEpochFinished(record=record):
                 self._seconds += record.seconds
                 done = record.epoch + 1

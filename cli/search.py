@@ -21,7 +21,7 @@ from medarts_ops.cli.options import (
     search_options,
 )
 from medarts_ops.cli.output import print_json, print_line, results_console
-from medarts_ops.cli.progress import OWN_IMAGES, SearchProgress
+from medarts_ops.cli.progress import SearchProgress, of_own_images
 from medarts_ops.config import ResolvedSearchConfig, SearchConfig
 from medarts_ops.configs.loader import Request, after_search, resolve_evaluate, resolve_search
 from medarts_ops.configs.presets import read_settings_file
@@ -157,6 +157,6 @@ def _say_what_images_are(config: ResolvedSearchConfig, data: SearchData) -> None
     for remark in (*data.summary.remarks, *classes_in_words(data.summary)):
         say(remark)
     for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
-        warning = steps_warning(config, index, images.yardstick(stage.batch).steps)
-        if warning is not None and config.dataset.name in OWN_IMAGES:
-            say(f"warning: {warning}")
+        steps = images.yardstick(stage.batch).steps
+        for line in of_own_images(config.dataset.name, steps_warning(config, index, steps)):
+            say(line)

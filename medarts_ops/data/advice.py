@@ -88,8 +88,8 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
     for index, (before, stage) in enumerate(zip(config.stages, stages, strict=True)):
         for name in ("images", "batch", "epochs"):
             wanted[f"stages.{index}.{name}"] = (getattr(before, name), getattr(stage, name))
-    short = suitable_short_batch(counts, sampling, classes, config) if config.trains_genotypes else None
-    wanted["derived.batch"] = (config.derived.batch, config.derived.batch if short is None else short)
+    short = suitable_short_batch(counts, sampling, classes, config)
+    wanted["derived.batch"] = (config.derived.batch, short)
     choices = (
         _resolution(survey.shapes, n, resolution, is_halved=sees_half(side, config.dataset)),
         fit,
@@ -98,7 +98,7 @@ def advise(survey: Survey, config: SearchConfig) -> Advice | None:
         _sampling(counts, sampling, classes),
         *_measure(counts, classes),
         *_mirror(survey, config),
-        _batch(plans, short),
+        _batch(plans, short if config.trains_genotypes else None),
         _budget(plans, config),
     )
     return Advice({path: to for path, (was, to) in wanted.items() if was != to}, choices, plans)

@@ -12,8 +12,8 @@ from medarts_ops.observers import DatasetSummary
 from medarts_ops.quantities import counted
 from medarts_ops.seeds import Stream, random_generator
 
-ENOUGH_STEPS = 200
-"""Steps from which on a network of its usual size may learn anything (ours, roughly)."""
+FEW_STEPS = 200
+"""A network of its usual size hardly learns anything in fewer (ours, roughly)."""
 
 
 def evaluation_images(dataset: ImageDataset, config: EvaluateConfig) -> LabelledImages:
@@ -76,7 +76,7 @@ def few_steps_warning(config: EvaluateConfig, dataset: DatasetSummary) -> str | 
     """What to change of a training of so few steps that hardly any network learns from them."""
     an_epoch = ceil(images_of_epoch(config, dataset)[0] / config.batch)
     steps = an_epoch * config.epochs
-    if steps >= ENOUGH_STEPS:
+    if steps >= FEW_STEPS:
         return None
     return (
         f"{counted(steps, 'step')} in all, {an_epoch} an epoch, hardly train a network of {config.cells} cells: take a "

@@ -118,11 +118,13 @@ def suitable_stages(
 def suitable_short_batch(counts: Counts, sampling: Sampling, classes: Sequence[str], config: SearchConfig) -> int:
     """The batch of genotypes' short trainings, as a stage's: `derived.least_steps` of it cost no more than they need.
 
+    The config's own where there are none, or where they take a number of images, which may be more than there are.
+
     Raises:
         DataError: a class has too few images for any D_sample.
     """
     short = config.derived
-    if isinstance(short.images, int):  # which may be more than there are
+    if not config.trains_genotypes or isinstance(short.images, int):
         return short.batch
     trained_on, _ = short.parts(sample_size(short.images, counts, sampling, classes))
     return _batch(trained_on, short.batch)
