@@ -22,7 +22,7 @@ from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
 from medarts_ops.quantities import SECONDS_PER_HOUR, counted
-from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search
+from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search, without_least_steps
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.value import Value
@@ -101,13 +101,23 @@ class TimedPlan:
     """
 
     def __init__(self, plan: ExperimentPlan, repeats: int, on_timing: Callable[[str], None]) -> None:
-        self._plan, self._repeats, self._on_timing = plan, repeats, on_timing
+        self.plan, self._repeats, self._on_timing = plan, repeats, on_timing
         self._searches: dict[str, SearchTimes] = {}
         self._evaluations: dict[str, _Timing] = {}
 
+    def of_same_networks(self, plan: ExperimentPlan) -> TimedPlan:
+        """The same for a plan whose trainings differ from these in how long they are: what was timed is kept."""
+        other = TimedPlan(plan, self._repeats, self._on_timing)
+        other._searches, other._evaluations = self._searches, self._evaluations
+        return other
+
+    def seconds(self, scale: float) -> float:
+        """What it takes from its begin to its end."""
+        return SECONDS_PER_HOUR * self.estimate(scale=scale).hours
+
     def estimate(self, known: Collection[str] = (), scale: float = 1.0) -> ExperimentEstimate:
         """What it costs; `known` are keys of trainings that are taken over from before."""
-        plan = self._plan
+        plan = self.plan
         arms = {arm.name: self.arm(arm, scale) for arm in plan.arms}
         repeated = plan.repeated
         trainings = [training for training in plan.trainings if training.key not in repeated]
@@ -148,7 +158,7 @@ class TimedPlan:
         assert config is not None, "the arm has a search"
         stages = tuple(_stage_images(stage.images, dataset) for stage in config.stages)
         images = DrawnImages(stages, _stage_images(config.derived.images, dataset), len(dataset.class_names))
-        key = config.model_dump_json(exclude={"preset", "seed"})
+        key = without_least_steps(config).model_dump_json(exclude={"preset", "seed"})
         if key not in self._searches:
             self._on_timing(f"a search of {counted(len(config.stages), 'stage')}")
             side = _searched_side(config, dataset)
@@ -164,7 +174,7 @@ class TimedPlan:
         return images * side * side * dataset.in_channels
 
     def _summary(self, arm: Arm) -> DatasetSummary:
-        return self._plan.datasets[arm.fingerprint]
+        return self.plan.datasets[arm.fingerprint]
 
     def _evaluation(self, config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary) -> float:
         side = _side(dataset)

@@ -131,11 +131,7 @@ def fit_search(
     stages, genotypes = zip(*planned, strict=True)
     fitted = _with_budget(smaller, scale=scale, prepared=prepared, stages=stages, genotypes=genotypes)
     if plan != config:
-        _logger.warning(
-            "a search of %s has no time for the steps that its settings ask for at least (least_steps): with fewer, "
-            "their order may mean little",
-            duration(budget.seconds or 0.0),
-        )
+        _warn_of_few_steps("a search", budget)
     return FittedSearch(config, images, seconds_of(config, 1.0), fitted, drawn, sum(map(sum, planned)), times)
 
 
@@ -177,7 +173,8 @@ def experiment_within_budget(
 ) -> FittedExperiment:
     """An experiment of at most so many seconds: one factor for all arms, so that what is compared stays comparable.
 
-    Each training has the part of the time that it takes of the whole.
+    Each training has the part of the time that it takes of the whole. One that takes longer with the `least_steps` of
+    its searches does without them, which is said.
 
     Raises:
         ConfigError: the least that it can be made takes longer, or a search has what is refused beside a budget.
@@ -186,18 +183,26 @@ def experiment_within_budget(
         if arm.search is not None:  # before anything is timed, and by the number that was given
             ResolvedSearchConfig.model_validate(dict(_with_budget(arm.search, seconds=seconds)))
     timed = TimedPlan(plan, TIMED_STEPS, on_timing)
-
-    def seconds_at(scale: float) -> float:
-        return SECONDS_PER_HOUR * timed.estimate(scale=scale).hours
-
     counts = timed.estimate()
     afterwards = AFTERWARDS_SECONDS * (counts.searches + counts.evaluations - 1)  # each training has its own
     budget = BudgetConfig(seconds=seconds, prepared=time.monotonic() - began + afterwards)
-    scale = _scale(budget, seconds_at, "experiment")
-    planned = seconds_at(scale)
+    fewest = timed
+    if timed.seconds(0.0) > _seconds_to_plan(budget):
+        fewest = timed.of_same_networks(_without_least_steps(plan))
+        _warn_of_few_steps("an experiment", budget)
+    scale = _scale(budget, fewest.seconds, "experiment")
+    planned = fewest.seconds(scale)
     stretch = (seconds_left(budget, 0.0) or 0.0) / planned
-    arms = tuple(_budgeted(arm, timed, scale, stretch) for arm in plan.arms)
-    return FittedExperiment(timed, seconds_at(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
+    arms = tuple(_budgeted(arm, fewest, scale, stretch) for arm in fewest.plan.arms)
+    return FittedExperiment(timed, timed.seconds(1.0), plan.model_copy(update={"arms": arms}), planned, scale)
+
+
+def _without_least_steps(plan: ExperimentPlan) -> ExperimentPlan:
+    arms = (
+        arm if arm.search is None else arm.model_copy(update={"search": without_least_steps(arm.search)})
+        for arm in plan.arms
+    )
+    return plan.model_copy(update={"arms": tuple(arms)})
 
 
 def _budgeted(arm: Arm, timed: TimedPlan, scale: float, stretch: float) -> Arm:
@@ -217,6 +222,15 @@ def _budgeted(arm: Arm, timed: TimedPlan, scale: float, stretch: float) -> Arm:
 def _with_budget(config: Settings, **found: object) -> Settings:
     budget = config.runtime.budget.model_copy(update=found)
     return config.model_copy(update={"runtime": config.runtime.model_copy(update={"budget": budget})})
+
+
+def _warn_of_few_steps(what: str, budget: BudgetConfig) -> None:
+    _logger.warning(
+        "%s of %s has no time for the steps that its settings ask for at least (least_steps): with fewer, their order "
+        "may mean little",
+        what,
+        duration(budget.seconds or 0.0),
+    )
 
 
 def _seconds_to_plan(budget: BudgetConfig) -> float:

@@ -141,3 +141,16 @@ def test_an_experiment_that_prunes_is_refused_by_the_time_that_was_given_before_
     with pytest.raises(ConfigError, match="prune.after is 1 and runtime.budget is 3600 seconds"):
         experiment_within_budget(make_plan([make_arm("one", search=pruned)]), 3600.0, time.monotonic(), timed.append)
     assert timed == []
+
+
+def test_searches_of_an_experiment_do_without_their_least_steps_where_it_has_no_time_for_them(caplog):
+    search, timed = make_short_search(), list[str]()
+    stage = search.stages[0].model_copy(update={"epochs": 10**6, "least_steps": 10**6})
+    arm = make_arm("one", search=search.model_copy(update={"stages": (stage,)}))
+    fitted = experiment_within_budget(make_plan([arm]), 600.0, time.monotonic(), timed.append)
+    found = fitted.plan.arms[0].search
+    assert found is not None and [stage.least_steps for stage in found.stages] == [0]
+    assert found.runtime.budget.scale == fitted.scale
+    (said,) = caplog.messages
+    assert said.startswith("an experiment of 10 min 0 s has no time for the steps")
+    assert len(timed) == len(set(timed)), "nothing is timed twice"
