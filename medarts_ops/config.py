@@ -147,12 +147,13 @@ class SearchConfig(Settings):
         "whose weighted objectives (result.weights) are the highest of the population's is taken",
     )
     most_candidates: int = setting(
-        3, "ours", "candidates of an individual, those that the sieve leaves", ge=1, le=MAX_EPOCHS
+        3, "ours", "with candidates epochs: how many of an individual, those that the sieve leaves", ge=1, le=MAX_EPOCHS
     )
     sieve: Literal["lasted", "params"] = setting(
         "lasted",
         "ours",
-        "which epochs' genotypes are candidates: the last and those that lasted longest, or those of most parameters",
+        "with candidates epochs: which ones, by their genotypes: the last and those that lasted longest, or those of "
+        "most parameters",
     )
     consensus_candidate: bool = setting(
         False,

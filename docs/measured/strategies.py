@@ -12,44 +12,79 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from better_cells import mean_of, oracle_of
 
-Row = tuple[float, float, float, float, float]
-"""Test error in percent, percentile, skips of the normal cell, parameters in M, minutes of the search."""
+Row = tuple[float, float, float, float]
+"""Test error in percent, percentile, skips of the normal cell, parameters of the network that objectives count, in M."""
+
+Rows = dict[tuple[str, int], Row]
+"""By strategy and seed."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweeps", nargs="+", type=Path)
+    parser.add_argument("alone", type=Path)
+    parser.add_argument("p_darts", type=Path)
+    parser.add_argument("inside", type=Path)
     parser.add_argument("oracle", type=Path)
     asked = parser.parse_args()
     percentile = oracle_of(asked.oracle)
-    found = {path.stem: rows_of(json.loads(path.read_text())["trainings"], percentile) for path in asked.sweeps}
-    print("| sweep | strategy | seeds | test error, % | percentile | skips | parameters, M | minutes of search |")
-    print("|:---|:---|---:|---:|---:|---:|---:|---:|")
-    for sweep, strategies in found.items():
-        for strategy, rows in strategies.items():
-            means = " | ".join(mean_of(column) for column in np.array(rows).T)
-            print(f"| {sweep} | {strategy} | {len(rows)} | {means} |")
+    alone = rows_of(asked.alone, percentile) | rows_of(asked.p_darts, percentile)
+    inside = rows_of(asked.inside, percentile)
+    for name, rows in (("alone", alone), ("inside the evolution", inside)):
+        print(f"| {name} | seeds | test error, % | oracle's percentile | skips, normal cell | parameters, M |")
+        print("|:---|---:|---:|---:|---:|---:|")
+        for strategy in strategies_of(rows):
+            of_strategy = [row for (name, _), row in rows.items() if name == strategy]
+            print(f"| `{strategy}` | {len(of_strategy)} | {' | '.join(map(mean_of, zip(*of_strategy, strict=True)))} |")
+        print()
+    print("| paired by seed | test error, points | oracle's percentile |")
+    print("|:---|---:|---:|")
+    for strategy in strategies_of(alone):
+        print(f"| `{strategy}`, inside - alone {differences(inside, strategy, alone, strategy)} |")
+    everywhere = [(a, b) for a, b in zip(*paired(inside, alone, strategies_of(alone)), strict=True)]
+    print(f"| all of them {differences_of(everywhere)} |")
+    for strategy in strategies_of(inside):
+        if strategy != "fixed":
+            print(f"| `{strategy}` - `fixed`, inside {differences(inside, strategy, inside, 'fixed')} |")
 
 
-def rows_of(trainings: list[dict[str, Any]], percentile: Any) -> dict[str, list[Row]]:
-    """By strategy, a row for each seed whose search and evaluation are finished."""
+def strategies_of(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(strategy for strategy, _ in rows))
+
+
+def paired(ones: Rows, others: Rows, strategies: list[str]) -> tuple[list[Row], list[Row]]:
+    """The rows of these strategies and of the seeds that both have."""
+    keys = [key for key in ones if key in others and key[0] in strategies]
+    return [ones[key] for key in keys], [others[key] for key in keys]
+
+
+def differences(ones: Rows, one: str, others: Rows, other: str) -> str:
+    """Of error and percentile, over the seeds that both have, with how many those are."""
+    both = [(row, others[other, seed]) for (name, seed), row in ones.items() if name == one and (other, seed) in others]
+    return differences_of(both)
+
+
+def differences_of(pairs: list[tuple[Row, Row]]) -> str:
+    means = " | ".join(mean_of([one[column] - other[column] for one, other in pairs]) for column in (0, 1))
+    return f"({len(pairs)}) | {means}"
+
+
+def rows_of(sweep: Path, percentile: Any) -> Rows:
+    """A row for each search whose evaluation is finished."""
+    trainings = json.loads(sweep.read_text())["trainings"]
     searches = {each["key"].removesuffix(".search"): each for each in trainings if each["kind"] == "search"}
-    rows: dict[str, list[Row]] = defaultdict(list)
+    rows: Rows = {}
     for each in trainings:
         if each["kind"] == "evaluation" and each["state"] == "finished":
             search, cells = searches[each["key"]], each["genotype"]
             skips = sum(name == "skip_connect" for name, _ in cells["normal"])
-            error, size = 100 * each["measures"]["test_error"], search["measures"]["params"] / 1e6
-            rows[each["subject"].removeprefix("strategy=")].append(
-                (error, percentile(cells), skips, size, search["seconds"] / 60)
-            )
+            strategy = each["subject"].removeprefix("strategy=").split()[0].strip("{},")
+            row = (100 * each["measures"]["test_error"], percentile(cells), skips, search["measures"]["params"] / 1e6)
+            rows[strategy, each["seed"]] = row
     return rows
 
 
