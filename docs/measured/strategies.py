@@ -18,7 +18,7 @@ from typing import Any
 from better_cells import mean_of, oracle_of
 
 Row = tuple[float, float, float, float]
-"""Test error in percent, percentile, skips of the normal cell, parameters of the network that objectives count, in M."""
+"""Test error in percent, percentile, skips of the normal cell, parameters (of the objective `params`) in M."""
 
 Rows = dict[tuple[str, int], Row]
 """By strategy and seed."""

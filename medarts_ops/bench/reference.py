@@ -15,7 +15,7 @@ from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.derived import STEMS
 from medarts_ops.networks.layout import CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
-from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -94,7 +94,7 @@ class ReferenceCell(nn.Module):
         )
 
     def forward(
-        self, before_previous: Tensor, previous: Tensor, mixture: Tensor, dropout: SkipDropout | None
+        self, before_previous: Tensor, previous: Tensor, mixture: Tensor, dropout: SkipFactors | None
     ) -> Tensor:
         """Two inputs and `mixture [edge, op]` → [image, node · channel, height, width]."""
         states = [self.preprocess0(before_previous), self.preprocess1(previous)]
@@ -128,6 +128,7 @@ class ReferenceSupernet(nn.Module):
         spec.check_channels(channels)
         self.stem = STEMS[stem](in_channels, channels)
         n_nodes = spec.space.n_nodes
+        self.n_states = N_INPUTS + n_nodes - 1
         places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.cells = nn.ModuleList(ReferenceCell(spec, place) for place in places)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -138,9 +139,10 @@ class ReferenceSupernet(nn.Module):
     ) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
         before_previous, previous = self.stem(images)
+        dropped = dropout.of_network(len(self.cells), self.n_states) if self.training and dropout else None
         for cell in self.cells:
             mixture = reduce_mixture if cell.reduction else normal_mixture
-            output = cell(before_previous, previous, mixture, dropout if self.training else None)
+            output = cell(before_previous, previous, mixture, dropped)
             before_previous, previous = previous, output
         logits: Tensor = self.classifier(self.pool(previous).flatten(1))
         return logits

@@ -28,29 +28,51 @@ class SkipDropout:
     seeds: Tensor
 
     @torch.no_grad()
+    def of_network(self, cells: int, states: int) -> SkipFactors:
+        """What it comes to in a network of so many cells, each with so many states that edges leave."""
+        return SkipFactors(self.probability, 1 / (1 - self.probability), stream_keys(self.seeds, cells, states))
+
+
+@dataclass(frozen=True)
+class SkipFactors:
+    """The skip dropout of a network: elements are kept with a chance of 1 - `dropped`, and then times `scale`.
+
+    Both are [individual], `keys` as `stream_keys` gives them: made for all states of all cells at once, since
+    to start a kernel for so few numbers takes longer than the numbers do.
+    """
+
+    dropped: Tensor
+    scale: Tensor
+    keys: Tensor
+
+    @torch.no_grad()
     def factors(self, cell: int, state: int, planes: Tensor) -> Tensor:
         """0 or 1 / (1 - probability) for each element of a state's `planes`, rows [individual, channel].
 
         They count within an individual's [channel, image, height, width], as far as operations see the state.
         """
-        drop = self.probability[:, None]
-        kept = uniform_numbers(self.seeds, cell, state, planes.numel() // len(drop)) >= drop
-        return (kept / (1 - drop)).view(planes.shape)
+        numbers = uniform_numbers(self.keys[cell, state], planes.numel() // len(self.dropped))
+        return ((numbers >= self.dropped[:, None]) * self.scale[:, None]).view(planes.shape)
 
 
-def uniform_numbers(seeds: Tensor, cell: int, state: int, n: int) -> Tensor:
+def stream_keys(seeds: Tensor, cells: int, states: int) -> Tensor:
+    """Two keys of 32 bits for each stream of numbers, int64 [cell, state, key, individual]."""
+    low, high = seeds & _BITS, seeds >> 32 & _BITS
+    key = _hash(_hash(low ^ _SPICE) ^ high)
+    for n in (cells, states):
+        key = _hash(key[..., None, :] ^ torch.arange(n, device=seeds.device)[:, None])
+    return torch.stack([key, _hash(key ^ low ^ _SPICE)], dim=-2)
+
+
+def uniform_numbers(keys: Tensor, n: int) -> Tensor:
     """Numbers of `n` elements, [individual, element]: uniform in [0, 1), multiples of 2⁻²⁴.
 
-    Seed, cell and state are hashed to two keys of 32 bits; the first is mixed with an element's index before the hash,
-    the second in its middle, so that streams whose first keys are near share no numbers.
+    The first of a stream's `keys [key, individual]` is mixed with an element's index before the hash, the second in its
+    middle, so that streams whose first keys are near share no numbers.
     """
-    low, high = seeds & _BITS, seeds >> 32 & _BITS
-    key = _hash(low ^ _SPICE)
-    for part in (high, cell, state):
-        key = _hash(key ^ part)
-    index = torch.arange(n, device=seeds.device)
-    hashed = _hash(index ^ key[:, None], _hash(key ^ low ^ _SPICE)[:, None])
-    return (hashed >> 8) * 2.0**-24
+    index = torch.arange(n, device=keys.device)
+    first, second = keys[:, :, None]
+    return (_hash(index ^ first, second) >> 8) * 2.0**-24
 
 
 def _hash(bits: Tensor, key: Tensor | int = 0) -> Tensor:

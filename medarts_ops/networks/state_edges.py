@@ -24,7 +24,7 @@ from medarts_ops.networks.branches import FactoredBranches, SeparableBranches
 from medarts_ops.networks.layout import CellPlace, SupernetSpec
 from medarts_ops.networks.operations import OPERATION_TABLE, Factored, Operation, Pool, Separable, Skip
 from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, to_planes
-from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.networks.skip_dropout import SkipFactors
 from medarts_ops.space.search_space import N_INPUTS
 
 Kind = TypeVar("Kind", bound=Operation)
@@ -100,7 +100,7 @@ class StateEdges(nn.Module):
         return [scale, shared, [zero + 1 + row for row in self.rows] if self.share > 1 else []]
 
     def forward(
-        self, state: Tensor, weights: EdgeWeights, received: Sequence[Tensor], dropout: SkipDropout | None
+        self, state: Tensor, weights: EdgeWeights, received: Sequence[Tensor], dropout: SkipFactors | None
     ) -> list[Tensor]:
         """Add what the edges bring to what their targets have received.
 
@@ -119,7 +119,7 @@ class StateEdges(nn.Module):
         return [self._plus_operations(mixed, seen, weights, dropout), passed.view(-1, *others.shape[1:])]
 
     def _plus_operations(
-        self, total: Tensor | None, state: Tensor, weights: EdgeWeights, dropout: SkipDropout | None
+        self, total: Tensor | None, state: Tensor, weights: EdgeWeights, dropout: SkipFactors | None
     ) -> Tensor:
         size = (state.shape[1], -(-state.shape[2] // self.stride), -(-state.shape[3] // self.stride))
         first = 0
@@ -146,7 +146,7 @@ class StateEdges(nn.Module):
         return finished + [each(activated, part) for each, part in zip(self.factored, of_factored, strict=True)]
 
     def _plus_shared(
-        self, total: Tensor | None, state: Tensor, weights: Tensor, dropout: SkipDropout | None
+        self, total: Tensor | None, state: Tensor, weights: Tensor, dropout: SkipFactors | None
     ) -> Tensor | None:
         """Each edge's weighted sum over what all edges share, one product for each individual."""
         shared: list[Tensor] = []

@@ -23,7 +23,7 @@ from medarts_ops.networks.planes import (
     to_planes,
     uniform_weight,
 )
-from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
 from medarts_ops.networks.state_edges import EdgeWeights, StateEdges
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
@@ -130,7 +130,7 @@ class MixedCell(nn.Module):
         ]
 
     def forward(
-        self, before_previous: Tensor, previous: Tensor, by_state: Sequence[EdgeWeights], dropout: SkipDropout | None
+        self, before_previous: Tensor, previous: Tensor, by_state: Sequence[EdgeWeights], dropout: SkipFactors | None
     ) -> Tensor:
         """Two inputs after ReLU, rows [individual, channel] → rows [individual, node · channel] at the cell's size."""
         # A state's edges lead to all later nodes, in order: what each node has received so far is one block, and
@@ -171,6 +171,7 @@ class Supernet(nn.Module):
         super().__init__()
         spec.check_channels(channels)
         n_nodes = spec.space.n_nodes
+        self.n_states = N_INPUTS + n_nodes - 1  # edges leave them
         places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.stem = STEMS[stem](individuals, in_channels, channels)
         self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
@@ -185,11 +186,12 @@ class Supernet(nn.Module):
         """
         before_previous, previous = self.stem(images)
         weights: dict[bool, list[EdgeWeights]] = {}
+        dropped = dropout.of_network(len(self.cells), self.n_states) if self.training and dropout else None
         for cell in self.cells:
             assert isinstance(cell, MixedCell)
             if cell.reduction not in weights:
                 weights[cell.reduction] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
-            output = cell(before_previous, previous, weights[cell.reduction], dropout if self.training else None)
+            output = cell(before_previous, previous, weights[cell.reduction], dropped)
             before_previous, previous = previous, F.relu(output)
         logits: Tensor = self.classifier(output)
         return logits

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
 
 from medarts_ops.networks.layout import SupernetSpec
-from medarts_ops.networks.skip_dropout import SkipDropout, uniform_numbers
+from medarts_ops.networks.skip_dropout import SkipDropout, stream_keys, uniform_numbers
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.search_space import SearchSpace
 
@@ -17,7 +18,11 @@ SEEDS = (0, 1, 2, 2**31, 2**32, 2**40 + 1, 2**63 - 1, -1)
 
 
 def drawn(seed: int, cell: int = 0, state: int = 0, n: int = N) -> torch.Tensor:
-    return uniform_numbers(torch.tensor([seed]), cell, state, n)[0].double()
+    return numbers_of((seed,), cell, state, n)[0].double()
+
+
+def numbers_of(seeds: Sequence[int], cell: int, state: int, n: int) -> torch.Tensor:
+    return uniform_numbers(stream_keys(torch.tensor(seeds), cell + 1, state + 1)[cell, state], n)
 
 
 def is_uniform(numbers: torch.Tensor) -> bool:
@@ -38,7 +43,7 @@ def test_numbers_are_uniform(seed, cell, state):
 
 
 def test_one_element_of_many_seeds_is_uniform():
-    assert is_uniform(uniform_numbers(torch.arange(N), 3, 2, 1)[:, 0].double())
+    assert is_uniform(numbers_of(range(N), 3, 2, 1)[:, 0].double())
 
 
 def test_the_detector_detects():
@@ -60,7 +65,7 @@ def test_neighbouring_elements_are_independent(distance):
 
 
 def test_an_element_has_its_number_in_every_stack():
-    stack = uniform_numbers(torch.tensor(SEEDS), 2, 3, 50)
+    stack = numbers_of(SEEDS, 2, 3, 50)
     assert torch.equal(stack, torch.stack([drawn(seed, 2, 3, 50) for seed in SEEDS]).float())
 
 
@@ -70,7 +75,8 @@ def test_the_numbers_are_the_same_for_ever():
 
 def test_dropped_elements_are_0_and_the_others_make_up_for_them():
     probability = torch.tensor([0.25, 0.0])
-    factors = SkipDropout(probability, torch.tensor([1, 2])).factors(0, 1, torch.empty(2 * 8, 4, 32, 32))
+    dropout = SkipDropout(probability, torch.tensor([1, 2])).of_network(1, 2)
+    factors = dropout.factors(0, 1, torch.empty(2 * 8, 4, 32, 32))
     first, second = factors.view(2, -1)
     assert set(first.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()} and bool((second == 1).all())
     assert first.mean().item() == pytest.approx(1, abs=0.02)
