@@ -47,9 +47,10 @@ def main() -> None:
         print(f"| `{strategy}`, inside - alone {differences(inside, strategy, alone, strategy)} |")
     everywhere = [(a, b) for a, b in zip(*paired(inside, alone, strategies_of(alone)), strict=True)]
     print(f"| all of them {differences_of(everywhere)} |")
-    for strategy in strategies_of(inside):
-        if strategy != "fixed":
-            print(f"| `{strategy}` - `fixed`, inside {differences(inside, strategy, inside, 'fixed')} |")
+    for name, rows in (("alone", alone), ("inside", inside)):
+        for strategy in strategies_of(rows):
+            if strategy != "fixed":
+                print(f"| `{strategy}` {name} - `fixed` inside {differences(rows, strategy, inside, 'fixed')} |")
 
 
 def strategies_of(rows: Rows) -> list[str]:
