@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from better_cells import mean_of, oracle_of
 
 Row = tuple[float, float, float, float]
@@ -83,7 +84,8 @@ def rows_of(sweep: Path, percentile: Any) -> Rows:
         if each["kind"] == "evaluation" and each["state"] == "finished":
             search, cells = searches[each["key"]], each["genotype"]
             skips = sum(name == "skip_connect" for name, _ in cells["normal"])
-            strategy = each["subject"].removeprefix("strategy=").split()[0].strip("{},")
+            told = yaml.safe_load(each["subject"].removeprefix("strategy="))  # its name, or its settings
+            strategy = told["name"] if isinstance(told, dict) else told
             row = (100 * each["measures"]["test_error"], percentile(cells), skips, search["measures"]["params"] / 1e6)
             rows[strategy, each["seed"]] = row
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeVar
 
 from medarts_ops.config import SearchConfig, StrategyConfig
@@ -49,7 +50,24 @@ STRATEGIES: Registry[type[StrategySettings]] = Registry(
 def strategy_settings(given: StrategyConfig) -> StrategySettings:
     """A config's strategy with all of its defaults; ConfigError if it is unknown, or a setting is not allowed."""
     part = STRATEGIES.get(given.name)
-    return given if isinstance(given, part) else parse_config(part, given.model_dump(), "strategy")
+    if isinstance(given, part):
+        return given
+    settings = given.model_dump()
+    try:
+        return parse_config(part, settings, "strategy")
+    except ConfigError as error:
+        elsewhere = [_whose(name) for name in settings if name not in part.model_fields]
+        raise ConfigError("; ".join(filter(None, [str(error), *elsewhere]))) from error
+
+
+def _whose(setting: str) -> str:
+    """Which strategies have a setting that the chosen one has not, as part of an error; empty is none."""
+    found = []
+    for name in STRATEGIES.names():
+        with suppress(ConfigError):  # a package that can't be imported has none that could be named
+            if setting in STRATEGIES.get(name).model_fields:
+                found.append(name)
+    return f"{setting} is of {', '.join(found)}" if found else ""
 
 
 def build_strategy(config: SearchConfig) -> Strategy:

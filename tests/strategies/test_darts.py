@@ -123,6 +123,19 @@ def test_a_setting_of_another_strategy_is_refused_with_its_path_and_near_miss():
         strategy_settings(StrategyConfig(order="third"))
 
 
+@pytest.mark.parametrize(
+    ("setting", "whose"),
+    [
+        ("channel_share", "channel_share is of pc-darts"),
+        ("kl", "kl is of dr-nas"),
+        ("nobodys", "finite_difference, name, order"),
+    ],
+)
+def test_a_setting_of_other_strategies_is_refused_with_their_names(setting, whose):
+    with pytest.raises(ConfigError, match=rf"^unknown setting 'strategy.{setting}': allowed here are beta, .*{whose}$"):
+        strategy_settings(StrategyConfig(**{"name": "darts", setting: 2}))
+
+
 def test_a_config_as_it_was_recorded_becomes_the_strategys_own_settings():
     given = StrategyConfig.model_validate_json('{"name":"darts","order":"second","finite_difference":0.02,"beta":0.0}')
     assert strategy_settings(given) == DartsSettings(order="second", finite_difference=0.02)
