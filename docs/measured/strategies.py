@@ -3,7 +3,8 @@
     medarts sweep strategies_alone.yaml --name alone --data IMAGES.npz --yes --json > alone.json
     medarts sweep strategies_p_darts.yaml --name p-darts-alone --data IMAGES.npz --json > p_darts.json
     medarts sweep strategies_inside.yaml --name inside --data IMAGES.npz --yes --json > inside.json
-    python strategies.py alone.json p_darts.json inside.json ORACLE_FOLDER
+    medarts bench strategies --cells 6 --channels 8 --batch 32 --set runtime.threads=1 --json > step.json
+    python strategies.py alone.json p_darts.json inside.json step.json ORACLE_FOLDER
 
 A sweep that was stopped goes on with `medarts resume NAME --json`. An oracle, which no search sees, scores the cells.
 """
@@ -30,17 +31,22 @@ def main() -> None:
     parser.add_argument("alone", type=Path)
     parser.add_argument("p_darts", type=Path)
     parser.add_argument("inside", type=Path)
+    parser.add_argument("step", type=Path)
     parser.add_argument("oracle", type=Path)
     asked = parser.parse_args()
     percentile = oracle_of(asked.oracle)
     alone = rows_of(asked.alone, percentile) | rows_of(asked.p_darts, percentile)
     inside = rows_of(asked.inside, percentile)
+    steps = {each["strategy"]: each for each in json.loads(asked.step.read_text())["strategies"]}
+    columns = "seeds | test error, % | oracle's percentile | skips, normal cell | parameters, M | step, ms | step, MiB"
     for name, rows in (("alone", alone), ("inside the evolution", inside)):
-        print(f"| {name} | seeds | test error, % | oracle's percentile | skips, normal cell | parameters, M |")
-        print("|:---|---:|---:|---:|---:|---:|")
+        print(f"| {name} | {columns} |")
+        print("|:---|---:|---:|---:|---:|---:|---:|---:|")
         for strategy in strategies_of(rows):
             of_strategy = [row for (name, _), row in rows.items() if name == strategy]
-            print(f"| `{strategy}` | {len(of_strategy)} | {' | '.join(map(mean_of, zip(*of_strategy, strict=True)))} |")
+            means, step = " | ".join(map(mean_of, zip(*of_strategy, strict=True))), steps[strategy]
+            cost = f"{1000 * step['seconds']:.0f} | {step['peak_bytes'] / 2**20:.0f}"
+            print(f"| `{strategy}` | {len(of_strategy)} | {means} | {cost} |")
         print()
     print("| paired by seed | test error, points | oracle's percentile |")
     print("|:---|---:|---:|")
