@@ -16,6 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from better_cells import mean_of, oracle_of
 
@@ -54,10 +55,13 @@ def main() -> None:
         print(f"| `{strategy}`, inside - alone {differences(inside, strategy, alone, strategy)} |")
     everywhere = [(a, b) for a, b in zip(*paired(inside, alone, strategies_of(alone)), strict=True)]
     print(f"| all of them {differences_of(everywhere)} |")
+    trained = [strategy for strategy in strategies_of(inside) if strategy != "fixed"]
     for name, rows in (("alone", alone), ("inside", inside)):
-        for strategy in strategies_of(rows):
-            if strategy != "fixed":
-                print(f"| `{strategy}` {name} - `fixed` inside {differences(rows, strategy, inside, 'fixed')} |")
+        against = [(rows[each, seed], inside["fixed", seed]) for each, seed in rows if each in trained]
+        print(f"| all of them {name} - `fixed` inside {differences_of(against)} |")
+    everything = np.array([*alone.values(), *inside.values()])
+    with_error = [np.corrcoef(everything[:, 0], everything[:, column])[0, 1] for column in (1, 3)]
+    print(f"\ncorrelation of error with percentile {with_error[0]:.2f}, with parameters {with_error[1]:.2f}")
 
 
 def strategies_of(rows: Rows) -> list[str]:
