@@ -23,18 +23,16 @@ from medarts_ops.quantities import counted, duration, percent
 from medarts_ops.time_left import WorkLeft
 
 OWN_IMAGES = ("folder", "npz")
+"""Datasets whose stages may be too short for them: nobody has tried the presets on those images."""
+
+WIDE_ENOUGH = 72
+"""Columns of a terminal from which there is room for bars, too."""
 
 
 def of_own_images(dataset: str, warning: str | None) -> Iterator[str]:
     """The line of a warning that is for images of one's own alone: presets know how many others have."""
     if warning is not None and dataset in OWN_IMAGES:
         yield f"warning: {warning}"
-
-
-"""Datasets whose stages may be too short for them: nobody has tried the presets on those images."""
-
-WIDE_ENOUGH = 72
-"""Columns of a terminal from which there is room for bars, too."""
 
 
 class ProgressBoard:
