@@ -127,8 +127,7 @@ class ReferenceSupernet(nn.Module):
         super().__init__()
         spec.check_channels(channels)
         self.stem = STEMS[stem](in_channels, channels)
-        n_nodes = spec.space.n_nodes
-        self.n_states = N_INPUTS + n_nodes - 1
+        n_nodes, self.n_sources = spec.space.n_nodes, spec.space.n_sources
         places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.cells = nn.ModuleList(ReferenceCell(spec, place) for place in places)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -139,7 +138,7 @@ class ReferenceSupernet(nn.Module):
     ) -> Tensor:
         """`images [image, channel, height, width]` and two mixtures [edge, op] → logits [image, class]."""
         before_previous, previous = self.stem(images)
-        dropped = dropout.of_network(len(self.cells), self.n_states) if self.training and dropout else None
+        dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
         for cell in self.cells:
             mixture = reduce_mixture if cell.reduction else normal_mixture
             output = cell(before_previous, previous, mixture, dropped)

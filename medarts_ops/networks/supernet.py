@@ -111,7 +111,7 @@ class MixedCell(nn.Module):
         )
         self.preprocess1 = MixNorm(individuals, place.previous_channels, place.channels)
         # The last node feeds no edge of its own cell.
-        states = [StateEdges(spec, place, each, individuals) for each in range(N_INPUTS + spec.space.n_nodes - 1)]
+        states = [StateEdges(spec, place, each, individuals) for each in range(spec.space.n_sources)]
         self.states, self.n_edges = nn.ModuleList(states), [len(each.rows) for each in states]
         parts = [part for each in states for part in each.entries(spec.mask(place.reduction))]
         self.sizes = [len(part) for part in parts]
@@ -170,8 +170,7 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         spec.check_channels(channels)
-        n_nodes = spec.space.n_nodes
-        self.n_states = N_INPUTS + n_nodes - 1  # edges leave them
+        n_nodes, self.n_sources = spec.space.n_nodes, spec.space.n_sources
         places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.stem = STEMS[stem](individuals, in_channels, channels)
         self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
@@ -186,7 +185,7 @@ class Supernet(nn.Module):
         """
         before_previous, previous = self.stem(images)
         weights: dict[bool, list[EdgeWeights]] = {}
-        dropped = dropout.of_network(len(self.cells), self.n_states) if self.training and dropout else None
+        dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
         for cell in self.cells:
             assert isinstance(cell, MixedCell)
             if cell.reduction not in weights:

@@ -60,6 +60,11 @@ class SearchSpace:
         return tuple((source, node) for node in range(N_INPUTS, N_INPUTS + self.n_nodes) for source in range(node))
 
     @property
+    def n_sources(self) -> int:
+        """States of a cell that edges leave: its inputs, and all nodes but the last."""
+        return N_INPUTS + self.n_nodes - 1
+
+    @property
     def in_genotypes(self) -> NDArray[np.bool_]:
         """Which operations [op] a genotype may hold: all but `none`."""
         return np.array([name != "none" for name in self.primitives])
