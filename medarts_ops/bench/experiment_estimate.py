@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from math import isqrt
 from typing import NamedTuple
 
@@ -107,8 +108,8 @@ class TimedPlan:
 
     def of_same_networks(self, plan: ExperimentPlan) -> TimedPlan:
         """The same for a plan whose trainings differ from these in how long they are: what was timed is kept."""
-        other = TimedPlan(plan, self._repeats, self._on_timing)
-        other._searches, other._evaluations = self._searches, self._evaluations
+        other = copy(self)
+        other.plan = plan
         return other
 
     def seconds(self, scale: float) -> float:
