@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,8 @@ def main() -> None:
     print("| paired by seed | test error, points | oracle's percentile |")
     print("|:---|---:|---:|")
     for strategy in strategies_of(alone):
-        print(f"| `{strategy}`, inside - alone {differences(inside, strategy, alone, strategy)} |")
-    everywhere = [(a, b) for a, b in zip(*paired(inside, alone, strategies_of(alone)), strict=True)]
-    print(f"| all of them {differences_of(everywhere)} |")
+        print(f"| `{strategy}`, inside - alone {differences_of(paired(inside, alone, [strategy]))} |")
+    print(f"| all of them {differences_of(paired(inside, alone, strategies_of(alone)))} |")
     trained = [strategy for strategy in strategies_of(inside) if strategy != "fixed"]
     for name, rows in (("alone", alone), ("inside", inside)):
         against = [(rows[each, seed], inside["fixed", seed]) for each, seed in rows if each in trained]
@@ -68,19 +68,13 @@ def strategies_of(rows: Rows) -> list[str]:
     return list(dict.fromkeys(strategy for strategy, _ in rows))
 
 
-def paired(ones: Rows, others: Rows, strategies: list[str]) -> tuple[list[Row], list[Row]]:
-    """The rows of these strategies and of the seeds that both have."""
-    keys = [key for key in ones if key in others and key[0] in strategies]
-    return [ones[key] for key in keys], [others[key] for key in keys]
+def paired(ones: Rows, others: Rows, strategies: Sequence[str]) -> list[tuple[Row, Row]]:
+    """Of these strategies, the rows of the seeds that both have."""
+    return [(row, others[key]) for key, row in ones.items() if key in others and key[0] in strategies]
 
 
-def differences(ones: Rows, one: str, others: Rows, other: str) -> str:
-    """Of error and percentile, over the seeds that both have, with how many those are."""
-    both = [(row, others[other, seed]) for (name, seed), row in ones.items() if name == one and (other, seed) in others]
-    return differences_of(both)
-
-
-def differences_of(pairs: list[tuple[Row, Row]]) -> str:
+def differences_of(pairs: Sequence[tuple[Row, Row]]) -> str:
+    """How many, and the mean differences of error and percentile."""
     means = " | ".join(mean_of([one[column] - other[column] for one, other in pairs]) for column in (0, 1))
     return f"({len(pairs)}) | {means}"
 
