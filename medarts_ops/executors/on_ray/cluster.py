@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import socket
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import ray
@@ -15,8 +15,6 @@ import ray
 from medarts_ops.config_runtime import ResolvedSearchRuntime, RuntimeConfig, SearchRuntimeConfig
 from medarts_ops.errors import ConfigError, named
 from medarts_ops.training.runtime import fast_amp, resolve_device
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 AnyRuntime = TypeVar("AnyRuntime", bound=RuntimeConfig)
 
@@ -93,12 +91,17 @@ def join(address: str | None) -> None:
         return
     with _in_one_line(
         f"runtime.ray.address is {address!r} and no cluster of Ray can be joined there",
-        "allowed are auto on one of its machines, HOST:PORT and ray://HOST:PORT; `ray start --head` starts one",
+        "allowed are auto on one of its machines, HOST:PORT and ray://HOST:PORT; `ray start --head` starts one, and "
+        "where it asks for a token this machine needs its ~/.ray/auth_token",
     ):
         host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
         if colon and port.isdigit():  # Ray would try for minutes
             socket.create_connection((host, int(port)), timeout=ANSWER_WITHIN).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        join_once = partial(ray.init, address=address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            join_once()
+        except ConnectionAbortedError:  # its head now and then fails to start the process of a client, after 30 s
+            join_once()
 
 
 def _machines() -> list[Mapping[str, float]]:
@@ -128,4 +131,6 @@ def _in_one_line(wrong: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Ray raises whatever it stumbles over
-        raise ConfigError(f"{wrong} ({named(error)[:200]}): {remedy}") from error
+        said = named(error)
+        told = said[:200] if "Traceback" not in said else f"{type(error).__name__}: {str(error).splitlines()[-1][:200]}"
+        raise ConfigError(f"{wrong} ({told}): {remedy}") from error

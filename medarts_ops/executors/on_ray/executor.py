@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from medarts_ops.config_runtime import ResolvedSearchRuntime
-from medarts_ops.errors import SearchError, named
+from medarts_ops.errors import SearchError
 from medarts_ops.executors.on_ray.cluster import Needs, check_places, join, start_here
-from medarts_ops.executors.on_ray.task import Message, carried_out, versions
+from medarts_ops.executors.on_ray.streams import Told, build_streams
+from medarts_ops.executors.on_ray.task import versions
 from medarts_ops.executors.schedule import longest_first
 from medarts_ops.registry import registered
 from medarts_ops.tasks import Progress, Result, Task, Who
@@ -56,66 +56,47 @@ class RayExecutor:
             start_here(config)
         wants = Needs.from_config(config)
         check_places(wants, config.workers)
-        self._remote = ray.remote(
-            num_returns="streaming",
-            max_retries=0,  # ours go on from a checkpoint
-            max_calls=1 if wants.gpus else 0,  # a card's memory comes back with its process alone
-            num_cpus=wants.cpus,
-            num_gpus=wants.gpus,
-            memory=wants.memory,
-        )(carried_out)
+        self._streams = build_streams(wants)
 
     def run(
         self, tasks: Sequence[Task[Who, Progress, Result]], on_progress: Callable[[Who, Progress], None]
     ) -> Iterator[Result]:
         waiting = deque(map(_AtWork, longest_first(tasks)))
-        running: dict[Any, _AtWork] = {}
+        running: dict[int, _AtWork] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self._config.workers:
                     at_work = waiting.popleft()
                     running[self._begun(at_work.task)] = at_work
-                (stream,), _ = ray.wait(list(running), num_returns=1)
-                yield from self._receive(stream, running, waiting, on_progress)
+                key, told = self._streams.next()
+                yield from self._receive(key, told, running, waiting, on_progress)
         finally:
-            for stream in running:
-                ray.cancel(stream, force=True)
+            if running:
+                self._streams.cancel()
 
     def close(self) -> None:
         self._images = (None, None)
         if not self._leaves_ray_running:
             ray.shutdown()
 
-    def _begun(self, task: Task[Who, Progress, Result]) -> Any:
+    def _begun(self, task: Task[Who, Progress, Result]) -> int:
         if self._images[0] != task.source:
             self._images = (None, None)
             self._images = (task.source, ray.put(read_images_of(task)))
         known = {path: [payload for _, payload in self._files.states(path).payloads()] for path in task.checkpoints}
         sent = {path: payloads for path, payloads in known.items() if payloads}
-        return self._remote.remote(task, self._images[1], sent, self._config, self._parts, versions())
+        return self._streams.begin((task, self._images[1], sent, self._config, self._parts, versions()))
 
     def _receive(
         self,
-        stream: Any,
-        running: dict[Any, _AtWork],
+        key: int,
+        told: Told,
+        running: dict[int, _AtWork],
         waiting: deque[_AtWork],
         on_progress: Callable[[Any, Any], None],
     ) -> Sequence[Any]:
-        at_work = running[stream]
-        try:
-            message: Message = ray.get(next(stream))
-        except StopIteration:
-            del running[stream]
-            return []
-        except RayTaskError as error:  # it never came to the task: what else breaks off is told as a message
-            raise SearchError(
-                f"a task of Ray can't begin ({named(error.cause)}): every machine of the cluster needs this release of "
-                "medarts-ops and what was registered; install it there, then resume"
-            ) from error
-        except RayError as error:
-            del running[stream]
-            return self._died(at_work, error, waiting)
-        match message:
+        at_work = running[key]
+        match told:
             case "progress", (who, progress):
                 on_progress(who, progress)
             case "result", result:
@@ -127,10 +108,20 @@ class RayExecutor:
                 self._files.write(path, content)
             case "error", error:
                 raise error
+            case "over", _:
+                del running[key]
+            case "died", how:
+                del running[key]
+                return self._died(at_work, how, waiting)
+            case "unable", why:
+                raise SearchError(
+                    f"a task of Ray can't begin ({why}): every machine of the cluster needs this release of "
+                    "medarts-ops and what was registered; install it there, then resume"
+                )
         return []
 
-    def _died(self, at_work: _AtWork, error: RayError, waiting: deque[_AtWork]) -> Sequence[Any]:
-        why = f"its process or its machine died ({str(error).splitlines()[0].rstrip('.')})"
+    def _died(self, at_work: _AtWork, how: str, waiting: deque[_AtWork]) -> Sequence[Any]:
+        why = f"its process or its machine died ({how})"
         if at_work.results or at_work.tries >= self._config.ray.retries:
             return at_work.task.failures("crashed", why, at_work.results)
         _logger.warning("%s: %s; it is begun again", ", ".join(at_work.task.names), why)
