@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psutil
@@ -36,12 +38,18 @@ def runtime(workers: int = 1, **more: object) -> ResolvedSearchRuntime:
     return make_search_runtime(workers=workers, executor="ray", ray=RayConfig.model_validate(more))
 
 
+def heeds_sigterm(number: int, frame: FrameType | None) -> None:
+    """What the driving process does when it is asked to end."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _ray_runs() -> Iterator[None]:
     """Ray with two CPUs: what executors find running, they leave so."""
+    before = signal.signal(signal.SIGTERM, heeds_sigterm)
     start_here(runtime(workers=2))
     yield
     ray.shutdown()
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +148,10 @@ def test_who_trains_ends_when_the_driver_is_killed(stage_data: str) -> None:
     driver = subprocess.run([sys.executable, "-c", DRIVER, *words], capture_output=True, text=True, timeout=120)
     assert driver.returncode == -9, driver.stderr
     assert_nobody_trains()
+
+
+def test_the_driver_heeds_sigterm_as_before_it_started_ray() -> None:
+    assert signal.getsignal(signal.SIGTERM) is heeds_sigterm
 
 
 def test_a_machine_of_another_release_is_told_what_to_install(stage_data: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from functools import partial
+from threading import current_thread, main_thread
 from typing import NamedTuple, TypeVar
 
 import ray
@@ -75,7 +77,7 @@ def start_here(config: ResolvedSearchRuntime) -> None:
     if ray.is_initialized():
         return
     wants = Needs.from_config(config)
-    with _in_one_line("runtime.executor is 'ray' and Ray can't be started on this machine", "see its own message"):
+    with _entering("runtime.executor is 'ray' and Ray can't be started on this machine", "see its own message"):
         ray.init(
             address="local",
             num_cpus=math.ceil(config.workers * wants.cpus),
@@ -89,7 +91,7 @@ def join(address: str | None) -> None:
     """Join the cluster there, unless this process is of one already; a ConfigError if none answers."""
     if ray.is_initialized():
         return
-    with _in_one_line(
+    with _entering(
         f"runtime.ray.address is {address!r} and no cluster of Ray can be joined there",
         "allowed are auto on one of its machines, HOST:PORT and ray://HOST:PORT; `ray start --head` starts one, and "
         "where it asks for a token this machine needs its ~/.ray/auth_token",
@@ -127,10 +129,16 @@ def check_places(wants: Needs, workers: int) -> None:
 
 
 @contextlib.contextmanager
-def _in_one_line(wrong: str, remedy: str) -> Iterator[None]:
+def _entering(wrong: str, remedy: str) -> Iterator[None]:
+    """While Ray is joined or started: its errors are one line, and SIGTERM is heeded afterwards as it was before."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         yield
     except Exception as error:  # Ray raises whatever it stumbles over
         said = named(error)
         told = said[:200] if "Traceback" not in said else f"{type(error).__name__}: {str(error).splitlines()[-1][:200]}"
         raise ConfigError(f"{wrong} ({told}): {remedy}") from error
+    finally:
+        if on_sigterm is not None and current_thread() is main_thread():
+            # Ray has put its own in its place, which ends the process before it is said how to go on.
+            signal.signal(signal.SIGTERM, on_sigterm)
