@@ -128,7 +128,7 @@ _CONFIG_OPTIONS = (
     noted_option(
         "--ray-address",
         metavar="ADDRESS",
-        help="The cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT.  [default: Ray is started here]",
+        help="A cluster of Ray: auto, HOST:PORT or ray://HOST:PORT.  [default: --executor ray starts one here]",
     ),
     noted_option(
         "--fit",

@@ -110,10 +110,22 @@ class RuntimeConfig(Settings):
         "which are recorded, or ignore lets it start",
     )
     executor: str = setting(
-        "auto", "ours", "where is trained: local, processes or ray; auto: local for one worker, processes for more"
+        "auto",
+        "ours",
+        "where is trained: local, processes or ray; auto: local for one worker, processes for more, "
+        "ray where runtime.ray.address is given",
     )
     ray: RayConfig = Field(RayConfig(), description="Ray's, where it is the executor")
     budget: BudgetConfig = BudgetConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whose_address_is_given_is_asked(cls, given: object) -> object:
+        if not isinstance(given, dict) or given.get("executor", "auto") != "auto":
+            return given
+        ray = given.get("ray")
+        address = ray.get("address") if isinstance(ray, dict) else getattr(ray, "address", None)
+        return given if address is None else {**given, "executor": "ray"}
 
     @property
     def device_names(self) -> tuple[str, ...]:

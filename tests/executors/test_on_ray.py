@@ -169,9 +169,13 @@ def test_a_machine_of_another_release_is_told_what_to_install(stage_data: str, m
         (
             1,
             {"gpus_per_task": 0.5},
-            "has 0 places for tasks of 1 CPUs, 0.5 GPUs .*: lower runtime.ray.cpus_per_ta",
+            "has 0 places for tasks of 1 CPUs, 0.5 GPUs .*: lower runtime.ray.cpus_per_task or gpus_per_task",
         ),
-        (1, {"memory": 1e5}, r"0 GPUs and 100000 GiB \(its largest machine has 2 CPUs and 0 GPUs\)"),
+        (
+            1,
+            {"memory": 1e5},
+            r"0 GPUs and 100000 GiB \(its largest machine has 2 CPUs and 0 GPUs\): lower .*cpus_per_task or memory",
+        ),
     ],
 )
 def test_more_than_a_cluster_has_room_for_is_refused(workers: int, more: dict[str, Any], told: str) -> None:
@@ -197,6 +201,16 @@ def test_an_address_where_nobody_answers_is_one_line_within_seconds(monkeypatch:
                 resolved_there(SearchRuntimeConfig(executor="ray", ray=RayConfig(address=given)))
             assert "\n" not in str(caught.value)
     assert time.monotonic() - began < 30
+
+
+def test_what_listens_and_is_no_cluster_is_one_line_within_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("medarts_ops.executors.on_ray.cluster.ANSWER_WITHIN", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        told = f"runtime.ray.address is '{address}' .*what listens there does not answer as a cluster within 2 s"
+        with pytest.raises(ConfigError, match=told):
+            resolved_there(SearchRuntimeConfig(executor="ray", ray=RayConfig(address=address)))
 
 
 def test_without_ray_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

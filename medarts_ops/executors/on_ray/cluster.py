@@ -7,6 +7,8 @@ import logging
 import math
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from threading import current_thread, main_thread
@@ -96,14 +98,26 @@ def join(address: str | None) -> None:
         "allowed are auto on one of its machines, HOST:PORT and ray://HOST:PORT; `ray start --head` starts one, and "
         "where it asks for a token this machine needs its ~/.ray/auth_token",
     ):
-        host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-        if colon and port.isdigit():  # Ray would try for minutes
-            socket.create_connection((host, int(port)), timeout=ANSWER_WITHIN).close()
+        _check_that_it_answers(address or "")
         join_once = partial(ray.init, address=address, log_to_driver=False, logging_level=logging.ERROR)
         try:
             join_once()
         except ConnectionAbortedError:  # its head now and then fails to start the process of a client, after 30 s
             join_once()
+
+
+def _check_that_it_answers(address: str) -> None:
+    """Raise if nobody does within `ANSWER_WITHIN`, or not as a cluster: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdigit()):
+        return
+    socket.create_connection((host, int(port)), timeout=ANSWER_WITHIN).close()
+    if address.startswith("ray://"):
+        return  # a client gives up by itself
+    words = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    asked = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_WITHIN)
+    if asked.returncode:
+        raise ConnectionError((asked.stderr.strip() or "it is not well").splitlines()[-1])
 
 
 def _machines() -> list[Mapping[str, float]]:
@@ -120,12 +134,21 @@ def check_places(wants: Needs, workers: int) -> None:
     if found >= workers:
         return
     most = {name: max((each.get(name, 0.0) for each in machines), default=0.0) for name in ("CPU", "GPU")}
-    allowed = f"allowed are 1 to {found} workers" if found else "lower runtime.ray.cpus_per_task or gpus_per_task"
+    asked = [name for name, amount in zip(("cpus_per_task", "gpus_per_task", "memory"), wants, strict=True) if amount]
+    allowed = f"allowed are 1 to {found} workers" if found else f"lower runtime.ray.{' or '.join(asked)}"
     memory = f" and {wants.memory / 2**30:g} GiB" if wants.memory else ""
     raise ConfigError(
         f"runtime.workers is {workers} and Ray has {found} places for tasks of {wants.cpus:g} CPUs, {wants.gpus:g} "
         f"GPUs{memory} (its largest machine has {most['CPU']:g} CPUs and {most['GPU']:g} GPUs): {allowed}"
     )
+
+
+def _what_it_says(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"what listens there does not answer as a cluster within {ANSWER_WITHIN:g} s"
+    if "Traceback" in str(error):
+        return f"{type(error).__name__}: {str(error).splitlines()[-1][:200]}"
+    return named(error)[:200]
 
 
 @contextlib.contextmanager
@@ -135,9 +158,7 @@ def _entering(wrong: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Ray raises whatever it stumbles over
-        said = named(error)
-        told = said[:200] if "Traceback" not in said else f"{type(error).__name__}: {str(error).splitlines()[-1][:200]}"
-        raise ConfigError(f"{wrong} ({told}): {remedy}") from error
+        raise ConfigError(f"{wrong} ({_what_it_says(error)}): {remedy}") from error
     finally:
         if on_sigterm is not None and current_thread() is main_thread():
             # Ray has put its own in its place, which ends the process before it is said how to go on.
