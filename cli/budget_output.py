@@ -62,8 +62,8 @@ def evaluation_budget_json(fitted: FittedEvaluation) -> dict[str, Any]:
 
 
 def _say_times(budget: float | None, asked: float, chosen: float) -> None:
-    fits = "it stays as it is" if asked == chosen else f"made smaller it takes about {duration(chosen)}"
-    say(f"budget {duration(budget or 0)}: the plan takes about {duration(asked)}; {fits}")
+    fits = "it stays as it is" if asked == chosen else f"made smaller it trains for about {duration(chosen)}"
+    say(f"budget {duration(budget or 0)}: the plan trains for about {duration(asked)}; {fits}")
 
 
 def _rows(config: ResolvedSearchConfig, images: DrawnImages) -> list[tuple[str, int, int, int]]:

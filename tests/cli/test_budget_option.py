@@ -31,7 +31,7 @@ def test_a_dry_run_says_what_fits_beside_what_was_asked_for(tmp_path: Path, monk
     assert budget["seconds"] == 1800 and 0 < budget["scale"] < 1
     assert chosen["seconds"] <= 1800 < budget["asked"]["seconds"]
     assert chosen["stages"][0]["epochs"] == told["config"]["stages"][0]["epochs"] < 100_000
-    assert "budget 30 min 0 s: the plan takes about" in result.stderr and "100,000 → " in result.stderr
+    assert "budget 30 min 0 s: the plan trains for about" in result.stderr and "100,000 → " in result.stderr
     assert list(tmp_path.iterdir()) == [], "nothing was stored"
 
 
