@@ -249,6 +249,7 @@ def _scale(
         least = seconds_for(seconds_at(0.0) / PLANNED_SHARE, budget.prepared)
         raise ConfigError(
             f"runtime.budget is {duration(budget.seconds)}: the smallest {what} of these settings takes about "
-            f"{duration(least)} here with all that is not training, and no less is allowed; give more time, or take fewer {fewer}"
+            f"{duration(least)} here with all that is not training, and no less is allowed; give more time, or take "
+            f"fewer {fewer}"
         )
     return scale
