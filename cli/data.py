@@ -73,7 +73,8 @@ def command(ctx: click.Context, *, images: str, data: str | None, as_json: bool)
             print_advice(console, advice, search)
     if to_mend:
         more = f" ({len(to_mend)} problems, this is the first)" if len(to_mend) > 1 else ""
-        raise DataError(f"these images can't be searched yet{more}: {to_mend[0]}")
+        yet = "can't be searched yet" if search is None else "are refused by any search but the one under Next"
+        raise DataError(f"these images {yet}{more}: {to_mend[0]}")
 
 
 def search_words(dataset: DatasetConfig, advice: Advice) -> Sequence[str]:

@@ -51,7 +51,7 @@ def print_advice(console: Console, advice: Advice, search: Sequence[str] | None)
         return
     print_next(console, search, tracking_uri=None)
     leaves_out = "Images that can't be read are left out. " if "dataset.skip_unreadable" in advice.settings else ""
-    console.print(f"{leaves_out}With --dry-run at its end it says what that costs.")
+    console.print(f"{leaves_out}With --dry-run at its end it says what that costs, with --budget 2h it is made to fit.")
 
 
 def _print_classes(console: Console, survey: Survey) -> None:

@@ -220,6 +220,10 @@ class Yardstick(Value):
     steps: int
 
 
+SHORT_TRAININGS = "short trainings"
+"""What a `Cut` of genotypes' trainings by themselves is of."""
+
+
 class StageResult(Value):
     """A finished stage: `ranked` from best to worst, those that failed, and the id that `result.rule` chose of it.
 
@@ -250,6 +254,11 @@ class StageResult(Value):
             *(pruned.individual for pruned in self.pruned),
             *(failed.individual for failed in self.failed),
         )
+
+    @property
+    def short_epochs(self) -> int:
+        """How long each genotype of it was trained by itself, in epochs; 0 where nothing asked for that."""
+        return max((len(each.trained.derived.history) for each in self.ranked if each.trained.derived), default=0)
 
     @property
     def best(self) -> RankedIndividual:

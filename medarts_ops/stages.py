@@ -14,6 +14,7 @@ from medarts_ops.errors import NoSurvivors
 from medarts_ops.evolution.choice import chosen_one
 from medarts_ops.evolution.ranking import rank, survivors
 from medarts_ops.individual import (
+    SHORT_TRAININGS,
     Cut,
     Ended,
     EvaluatedIndividual,
@@ -106,6 +107,6 @@ def _cuts(
     short = [len(each.trained.derived.history) for each in evaluated if each.trained.derived is not None]
     parts = [
         Cut(what="supernets", epochs=min(len(each.trained.history) for each in evaluated), planned=stage.epochs),
-        *([Cut(what="short trainings", epochs=min(short), planned=config.derived.epochs)] if short else []),
+        *([Cut(what=SHORT_TRAININGS, epochs=min(short), planned=config.derived.epochs)] if short else []),
     ]
     return tuple(cut for cut in parts if cut.epochs < cut.planned)

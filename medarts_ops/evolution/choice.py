@@ -38,12 +38,18 @@ def chosen_one(
 def found_in(
     stages: Sequence[StageResult], objectives: Sequence[ResolvedObjective], result: ResultConfig
 ) -> EvaluatedIndividual:
-    """What a search of one or more finished stages found: the last stage's best, or the one of all stages."""
+    """What a search of one or more finished stages found: the last stage's best, or the one of all stages.
+
+    Of all stages those are left out whose genotypes' short trainings a budget ended earlier than another stage's: what
+    was trained less is no worse for that.
+    """
     if result.stages == "last":
         return stages[-1].best.evaluated
+    longest = max(stage.short_epochs for stage in stages)
     born = [
         ranked.evaluated
         for stage in stages
+        if stage.short_epochs == longest
         for ranked in sorted(stage.ranked, key=lambda ranked: ranked.trained.individual.number)
     ]
     return chosen_one(born, objectives, result)

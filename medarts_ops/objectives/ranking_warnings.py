@@ -6,7 +6,7 @@ import math
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.config_choice import of_supernets
-from medarts_ops.individual import StageResult, TrainedIndividual, Yardstick
+from medarts_ops.individual import SHORT_TRAININGS, StageResult, TrainedIndividual, Yardstick
 from medarts_ops.objectives.shown import objective
 from medarts_ops.quantities import counted, percent
 
@@ -96,8 +96,12 @@ def _guesses(yardstick: Yardstick) -> str:
 
 def _cut_short(stage: StageResult) -> tuple[str, ...]:
     """What ended early since the time was over, after which the ranking still means what it says."""
-    over = "the time was over, and another run of the same settings may come to another number of epochs"
-    return tuple(f"{cut.what} of stage {stage.name} {cut.in_words}: {over}" for cut in stage.cuts)
+    over = "their time was over, and another run of the same settings may come to another number of epochs"
+    apart = "; none of the stage is chosen where another stage's were trained longer"
+    return tuple(
+        f"{cut.what} of stage {stage.name} {cut.in_words}: {over}{apart if cut.what == SHORT_TRAININGS else ''}"
+        for cut in stage.cuts
+    )
 
 
 def _all_equal(stage: StageResult) -> str | None:

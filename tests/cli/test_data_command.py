@@ -75,6 +75,7 @@ def test_images_that_can_not_be_read_may_be_left_out(here: Path) -> None:
     (here / "cats/torn.png").write_bytes((here / "cats/0.png").read_bytes()[:45])
     result = invoke("data", ".", "--json")
     assert result.exit_code == 1 and "or leave them out by dataset.skip_unreadable=true" in result.stderr
+    assert "these images are refused by any search but the one under Next: 1 of 13 images" in result.stderr
     config = searched_by(json.loads(result.stdout)["command"])
     assert config.dataset.skip_unreadable and len(prepare_search_data(config).stages) == 3
 

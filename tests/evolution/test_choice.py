@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import make_evaluated
+from factories import make_derived, make_evaluated, make_individual, make_ranked, make_stage_result, make_trained
 
 from medarts_ops.config import ResolvedObjective, ResultConfig
-from medarts_ops.evolution.choice import chosen_one, deciding_objective, weighted_sums, weights_of
-from medarts_ops.individual import EvaluatedIndividual
+from medarts_ops.evolution.choice import chosen_one, deciding_objective, found_in, weighted_sums, weights_of
+from medarts_ops.individual import EvaluatedIndividual, StageResult
 
 OBJECTIVES = (
     ResolvedObjective(name="accuracy", direction="maximize"),
@@ -104,3 +104,22 @@ def test_the_objective_that_decides_is_acc_valid_or_that_of_the_highest_weight(
     result: ResultConfig, deciding: str
 ) -> None:
     assert deciding_objective(result, OBJECTIVES) == deciding
+
+
+def stage_of(number: int, accuracy: float, short_epochs: int) -> StageResult:
+    """A stage of one individual, whose genotype was trained by itself for so many epochs."""
+    derived = make_derived(epochs=short_epochs) if short_epochs else None
+    trained = make_trained(make_individual(number), valid_accuracy=accuracy, derived=derived)
+    return make_stage_result([make_ranked(number, accuracy, trained=trained)])
+
+
+@pytest.mark.parametrize(
+    "short_epochs, found",
+    [((4, 4, 4), 1), ((4, 2, 4), 2), ((2, 1, 1), 0), ((0, 0, 0), 1)],
+)
+def test_of_all_stages_those_are_compared_whose_genotypes_were_trained_equally_long(
+    short_epochs: tuple[int, int, int], found: int
+) -> None:
+    stages = [stage_of(number, (0.5, 0.9, 0.6)[number], epochs) for number, epochs in enumerate(short_epochs)]
+    of_all = ResultConfig(rule="weighted", stages="all")
+    assert found_in(stages, OBJECTIVES, of_all).trained.individual.number == found
