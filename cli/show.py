@@ -283,10 +283,13 @@ def _results(shown: dict[str, Any]) -> list[tuple[str, str]]:
     if shown["kind"] != "evaluation":
         chosen = shown["lineage"][:1]
         return [(name, exact_objective(name, value)) for row in chosen for name, value in row["objectives"].items()]
-    errors = [key for key in (vocabulary.TEST_ERROR, vocabulary.BEST_TEST_ERROR) if key in metrics]
-    results = [(key.replace("_", " "), percent(metrics[key])) for key in errors]
+    named = {vocabulary.TEST_ERROR: "test error", vocabulary.BEST_TEST_ERROR: "lowest test error"}
+    errors = [key for key in named if key in metrics]
+    results = [(named[key], percent(metrics[key])) for key in errors]
     if errors == [vocabulary.TEST_ERROR] and shown["classes"] is not None:
         results = [("test error", f"{percent(metrics[vocabulary.TEST_ERROR])} (epoch chosen by validation images)")]
+    elif shown["status"] != "FINISHED":
+        results = [(name, f"{value} (so far: the training has not ended)") for name, value in results]
     if shown["classes"] is not None:
         results[1:1] = facts_of(ClassReport.model_validate(shown["classes"]))
     return results + ([("parameters", f"{metrics[vocabulary.PARAMS]:,.0f}")] if vocabulary.PARAMS in metrics else [])

@@ -317,6 +317,17 @@ def test_an_evaluation_is_shown_class_by_class_with_its_surest_mistakes(here: Pa
     assert data["classes"]["confusion"][0] == [53, 41, 30] and data["classes"]["mistakes"][0]["png"] is None
 
 
+def test_the_error_of_an_evaluation_that_has_not_ended_is_told_as_such(here: Path) -> None:
+    from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
+
+    evaluation = MlflowEvaluationObserver(open_store(f"sqlite:///{here}/mlflow.db"), "xray", parent_run_id=None)
+    for event in make_evaluation_events()[:2]:
+        evaluation.notify(event)
+    lines = CliRunner().invoke(medarts, ["show", evaluation.run_id]).stdout.splitlines()
+    (told,) = (line for line in lines if line.startswith("test error"))
+    assert told.endswith("% (so far: the training has not ended)")
+
+
 def test_a_search_lists_its_individuals_from_best_to_worst(stored: Any) -> None:
     lines = [line.split() for line in invoke(stored, "show", "search-told").stdout.splitlines()]
     assert ["individual", "origin", "accuracy", "params", "front"] in lines
