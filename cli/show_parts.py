@@ -91,7 +91,7 @@ def _place(row: Mapping[str, Any]) -> tuple[float, float, str]:
 
 def _remark(row: Mapping[str, Any]) -> str:
     if row["chosen"]:
-        return "chosen"
+        return "found"
     if row["survivor"]:
         return "survivor"
     if row["pruned"]:

@@ -333,7 +333,7 @@ def test_a_search_lists_its_individuals_from_best_to_worst(stored: Any) -> None:
     assert ["individual", "origin", "accuracy", "params", "front"] in lines
     assert ["init-00", "random", "90.00", "%", "2.00", "M", "0", "survivor"] in lines
     assert ["init-02", "random", "-", "-", "-", "failed"] in lines
-    assert ["final-02", "crossover", "95.00", "%", "4.00", "M", "0", "chosen"] in lines
+    assert ["final-02", "crossover", "95.00", "%", "4.00", "M", "0", "found"] in lines
     rows = shown(stored, "search")["individuals"]
     assert [row["name"] for row in rows] == ["init-00", "init-01", "init-02", "final-02", "final-00", "final-01"]
     assert [row["name"] for row in rows if row["chosen"]] == ["final-02"]

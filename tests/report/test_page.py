@@ -191,11 +191,11 @@ def test_the_table_of_a_stage_says_when_darts_plus_would_have_stopped(page: Page
     assert "DARTS+ stops" not in page.text
 
 
-def test_each_stage_says_how_many_go_on(page: Page) -> None:
-    assert "4 of 8 go on." in page.text
-    assert "1 of 8 go on." in page.text
-    assert page.text.count("go on.") == 2
-    assert page.text.count("goes on") == 5 + 3  # the survivors, and a caption at each of three pictures
+def test_each_stage_says_how_many_survive(page: Page) -> None:
+    assert "4 of 8 survive." in page.text
+    assert "1 of 8 survive." in page.text
+    assert page.text.count("survive.") == 2
+    assert page.text.count(" survivor ") == 5 and page.text.count("a ring marks survivors") == 3
 
 
 def test_the_evaluation_is_there_with_its_last_and_its_lowest_error(page: Page) -> None:
