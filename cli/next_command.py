@@ -26,6 +26,7 @@ def resumable(places: Places, name: str) -> Iterator[None]:
 
     A finished job, of which a signal kept the end from being told, is synced rather than resumed.
     """
+    from medarts_ops.journal.lock import is_at_work
     from medarts_ops.tracking.reading.jobs import is_finished, is_unfinished
 
     try:
@@ -34,7 +35,7 @@ def resumable(places: Places, name: str) -> Iterator[None]:
         raise
     except BaseException as error:
         meta = click.get_current_context().meta
-        if is_unfinished(places.work_dir, name):
+        if is_unfinished(places.work_dir, name) and not is_at_work(places.work_dir / name):
             meta[_RESUME_LINE] = job_line(places, "resume", name)
         elif isinstance(error, KeyboardInterrupt) and is_finished(places.work_dir, name):
             meta[_RESUME_LINE] = job_line(places, "sync", name)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from medarts_ops.errors import ConfigError, SearchError, os_errors_as
+from medarts_ops.journal.lock import holder_of, is_at_work
 
 LONGEST_JOB_NAME = 100
 NAME_PATTERN = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{LONGEST_JOB_NAME - 1}}}")
@@ -52,6 +53,8 @@ def create_job_folder(work_dir: Path, name: str) -> Path:
 
 
 def _taken(folder: Path) -> SearchError:
+    if is_at_work(folder):
+        return SearchError(f"name {folder.name!r} is taken: it is at work in {holder_of(folder)}; choose another name")
     return SearchError(
         f"name {folder.name!r} is taken: {str(folder)!r} exists; choose another name, or remove that folder if it is "
         "of no use to you"

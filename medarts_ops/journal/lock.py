@@ -34,7 +34,7 @@ def job_lock(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise SearchError(
-                    f"{folder.name!r} is at work in {_holder(path)}: wait for it, or end it and resume"
+                    f"{folder.name!r} is at work in {holder_of(folder)}: wait for it, or end it and resume"
                 ) from error
         with os_errors_as(*writing):
             file.truncate(0)
@@ -54,9 +54,10 @@ def is_at_work(folder: Path) -> bool:
     return False
 
 
-def _holder(path: Path) -> str:
+def holder_of(folder: Path) -> str:
+    """Who works on the job of `folder`, by pid and host, as that process noted it."""
     try:
-        with path.open() as file:
+        with (folder / "lock").open() as file:
             said = json.loads(file.read(1000))  # no note of ours is longer
         return f"process {int(said['pid'])} on {str(said['host'])!r}"
     except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError):

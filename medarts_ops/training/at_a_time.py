@@ -50,8 +50,8 @@ def workers_for(runtime: SearchRuntimeConfig, stages: Sequence[StageConfig], dev
     """
     if runtime.executor == "local" and runtime.workers not in ("auto", 1):
         raise ConfigError(
-            f"runtime.executor is 'local' and runtime.workers is {runtime.workers}: this process is one; allowed "
-            "are 1 and auto, or another executor"
+            f"runtime.executor is 'local' and runtime.workers is {runtime.workers}: this process is one: set "
+            "--workers 1 (runtime.workers=1 or auto), or take another executor"
         )
     if runtime.workers != "auto":
         return runtime.workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from medarts_ops.errors import ConfigError, SearchError
 from medarts_ops.journal.folder import create_job_folder
+from medarts_ops.journal.lock import job_lock
 
 
 def test_the_folder_and_its_work_directory_are_made(tmp_path: Path) -> None:
@@ -34,6 +36,13 @@ def test_a_taken_name_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     create_job_folder(tmp_path, "mine")
     with pytest.raises(SearchError, match="'mine' is taken.*choose another name"):
         create_job_folder(tmp_path, "mine")
+
+
+def test_a_name_at_work_is_told_by_its_process_and_nobody_is_told_to_remove_its_folder(tmp_path: Path) -> None:
+    with job_lock(create_job_folder(tmp_path, "mine")), pytest.raises(SearchError) as caught:
+        create_job_folder(tmp_path, "mine")
+    assert f"'mine' is taken: it is at work in process {os.getpid()} on " in str(caught.value)
+    assert "remove" not in str(caught.value)
 
 
 def test_of_many_that_race_for_a_name_one_wins(tmp_path: Path) -> None:

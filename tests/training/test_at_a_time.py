@@ -88,7 +88,7 @@ def test_a_number_of_workers_is_kept():
 
 def test_this_process_is_one_worker(two_cores):
     assert workers_for(SearchRuntimeConfig(threads=1, executor="local"), TABLE_II, (CPU,)) == 1
-    with pytest.raises(ConfigError, match="runtime.workers is 2: this process is one; allowed are 1 and auto"):
+    with pytest.raises(ConfigError, match="runtime.workers is 2: this process is one: set --workers 1 "):
         workers_for(SearchRuntimeConfig(workers=2, executor="local"), TABLE_II, (CPU,))
 
 

@@ -64,9 +64,12 @@ def resolved_there(runtime: AnyRuntime) -> AnyRuntime:
         workers = _places(wants) if found.workers == "auto" else found.workers
         more["workers"] = max(1, workers)
         check_places(wants, max(1, workers))
-    if found.amp == "auto":
+    if found.amp == "auto" and device == "cpu":
+        more["amp"] = fast_amp(resolve_device(device))
+    elif found.amp == "auto":
         ask = ray.remote(num_cpus=wants.cpus, num_gpus=wants.gpus)(_fast_amp_there)
-        more["amp"] = ray.get(ask.remote(device))
+        with _entering("the cluster of Ray was lost before the job began", "give one that is there"):
+            more["amp"] = ray.get(ask.remote(device))
     return found.model_copy(update=more)
 
 

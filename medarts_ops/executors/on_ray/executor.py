@@ -82,7 +82,7 @@ class RayExecutor:
     def _begun(self, task: Task[Who, Progress, Result]) -> int:
         if self._images[0] != task.source:
             self._images = (None, None)
-            self._images = (task.source, ray.put(read_images_of(task)))
+            self._images = (task.source, self._streams.keep(read_images_of(task)))
         known = {path: [payload for _, payload in self._files.states(path).payloads()] for path in task.checkpoints}
         sent = {path: payloads for path, payloads in known.items() if payloads}
         return self._streams.begin((task, self._images[1], sent, self._config, self._parts, versions()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,9 @@ Told = Message | tuple[Literal["over", "died", "unable"], str]
 
 
 class Streams(Protocol):
+    def keep(self, value: object) -> Any:
+        """Have Ray keep a value that several tasks are given, as long as what this returns is kept."""
+
     def begin(self, arguments: Sequence[Any]) -> int:
         """Have Ray carry a task out with these arguments of `carried_out`; the number that it goes by."""
 
@@ -43,6 +47,9 @@ class StreamsHere:
             num_gpus=wants.gpus,
             memory=wants.memory,
         )(carried_out)
+
+    def keep(self, value: object) -> Any:
+        return ray.put(value)
 
     def begin(self, arguments: Sequence[Any]) -> int:
         number = next(self._numbers)
@@ -89,6 +96,10 @@ class StreamsThere:
         on_the_head = {"node:__internal_head__": 0.001}  # whose end is the cluster's
         self._proxy = ray.remote(num_cpus=0, resources=on_the_head)(StreamsHere).remote(wants)
 
+    def keep(self, value: object) -> Any:
+        with _unless_it_is_lost():
+            return ray.put(value)
+
     def begin(self, arguments: Sequence[Any]) -> int:
         return int(self._ask("begin", arguments))
 
@@ -102,12 +113,17 @@ class StreamsThere:
         self._ask("cancel")
 
     def _ask(self, method: str, *arguments: object) -> Any:
-        try:
+        with _unless_it_is_lost():
             return ray.get(getattr(self._proxy, method).remote(*arguments))
-        except (RayError, ConnectionError) as error:
-            raise SearchError(
-                f"the cluster of Ray is lost ({str(error).splitlines()[0][:200]}): resume once there is one again"
-            ) from error
+
+
+@contextlib.contextmanager
+def _unless_it_is_lost() -> Iterator[None]:
+    try:
+        yield
+    except (RayError, ConnectionError) as error:
+        what = str(error).splitlines()[0][:200]
+        raise SearchError(f"the cluster of Ray is lost ({what}): resume once there is one again") from error
 
 
 def build_streams(wants: Needs) -> Streams:
