@@ -23,6 +23,8 @@ from medarts_ops.config_runtime import RayConfig, ResolvedSearchRuntime, SearchR
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.errors import ConfigError, SearchError
 from medarts_ops.executors.local import LocalExecutor
+from medarts_ops.executors.on_ray import cluster as on_ray_cluster
+from medarts_ops.executors.on_ray import executor as on_ray_executor
 from medarts_ops.executors.on_ray import task as on_ray_task
 from medarts_ops.executors.on_ray.cluster import resolved_there, start_here
 from medarts_ops.executors.on_ray.executor import RayExecutor
@@ -156,7 +158,7 @@ def test_the_driver_heeds_sigterm_as_before_it_started_ray() -> None:
 
 def test_a_machine_of_another_release_is_told_what_to_install(stage_data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     executor = RayExecutor(runtime())
-    monkeypatch.setattr("medarts_ops.executors.on_ray.executor.versions", lambda: {"medarts-ops": "9.9"})
+    monkeypatch.setattr(on_ray_executor, "versions", lambda: {"medarts-ops": "9.9"})
     with pytest.raises(SearchError, match="a machine of the cluster has .*'Python'.*, the driving one .*9.9.*: inst"):
         list(executor.run([task(stage_data, None, epochs=1)], lambda *_: None))
     assert on_ray_task.versions()["medarts-ops"] != "9.9"
@@ -205,7 +207,7 @@ def test_an_address_where_nobody_answers_is_one_line_within_seconds(monkeypatch:
 
 def test_what_listens_and_is_no_cluster_is_one_line_within_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr("medarts_ops.executors.on_ray.cluster.ANSWER_WITHIN", 2.0)
+    monkeypatch.setattr(on_ray_cluster, "ANSWER_WITHIN", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"127.0.0.1:{deaf.getsockname()[1]}"
         told = f"runtime.ray.address is '{address}' .*what listens there does not answer as a cluster within 2 s"
