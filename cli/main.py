@@ -135,6 +135,9 @@ def main() -> NoReturn:
     try:
         medarts.main(prog_name="medarts", standalone_mode=True)
     except SystemExit as leaving:
+        if leaving.code == 128 + signal.SIGINT:
+            # Python gives Ctrl-C up while it ends: a second one would kill the process, whose exit code is told then.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(leaving.code or _lost(stdout))
     raise AssertionError("click's standalone mode always exits")
 
