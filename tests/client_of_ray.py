@@ -1,16 +1,28 @@
-"""A search whose process is a client of a cluster of Ray, in a module that a spawned process can import."""
+"""A search that is a client of a cluster of Ray, for a process that is spawned, and who trains there."""
 
 from __future__ import annotations
 
+import contextlib
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import psutil
 from factories import make_search_config_tiny, make_search_runtime
 
 from medarts_ops.config import SearchConfig
 from medarts_ops.config_runtime import RayConfig
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.search import SearchResult, run_search
+
+
+def training_below(process: psutil.Process) -> list[psutil.Process]:
+    """Those of Ray's processes below this one that carry out a task; they say so in their titles."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "".join(child.cmdline()).startswith("ray::carried_out"):
+                found.append(child)
+    return found
 
 
 def long_enough(epochs: int) -> SearchConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from client_of_ray import training_below
 from factories import make_search_config_tiny, make_search_runtime
 
 from medarts_ops.config_runtime import RayConfig, ResolvedSearchRuntime, SearchRuntimeConfig
@@ -72,13 +72,7 @@ def task(stage_data: str, checkpoint: Path | None, epochs: int = 30) -> Training
 
 
 def training_processes() -> list[psutil.Process]:
-    """Those of our Ray's processes that carry out a task; they say so in their titles."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "".join(process.cmdline()).startswith("ray::carried_out"):
-                found.append(process)
-    return found
+    return training_below(psutil.Process())
 
 
 class Kills:

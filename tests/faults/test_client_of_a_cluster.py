@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from client_of_ray import long_enough, search_as_client
+from client_of_ray import long_enough, search_as_client, training_below
 from mlflow_server import free_port
 
 from medarts_ops.search import SearchResult, run_search
@@ -41,13 +41,7 @@ class Head:
         return f"ray://127.0.0.1:{self._client_port}"
 
     def training(self) -> list[psutil.Process]:
-        """The processes that carry out a task; they say so in their titles."""
-        found = []
-        for process in self._process.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if "".join(process.cmdline()).startswith("ray::carried_out"):
-                    found.append(process)
-        return found
+        return training_below(self._process)
 
     def wait(self) -> None:
         """Wait until it says that it runs; before that it drops clients."""
