@@ -375,7 +375,8 @@ def test_what_the_time_cut_short_is_a_tag_of_its_stage_and_of_the_search(
     observer = tell((*told, SearchFinished(result=result)))
     stage = store.find_run(observer.stage_run_id(0))
     assert stage.tags[vocabulary.CUT_TAG] == "supernets ended after 1 of 2 epochs"
-    assert "supernets of stage init ended after 1 of 2 epochs: the time was over" in stage.tags[vocabulary.WARNINGS_TAG]
+    warnings = stage.tags[vocabulary.WARNINGS_TAG]
+    assert "supernets of stage init ended after 1 of 2 epochs: their time was over" in warnings
     search = store.find_run(observer.run_id)
     assert search.tags[vocabulary.CUT_TAG].splitlines() == [
         "supernets of stage init ended after 1 of 2 epochs",
