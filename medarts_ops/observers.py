@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.dataset_summary import DatasetSummary as DatasetSummary  # part of how jobs begin
 from medarts_ops.derived import DerivedEpoch, DerivedOutcome
+from medarts_ops.errors import FailureCause
 from medarts_ops.individual import (
     EpochRecord,
     EvaluatedIndividual,
@@ -59,13 +60,15 @@ class JobEvent(Value):
 class JobStopped(JobEvent):
     """A job ended early: by a person or a signal (`interrupted`), or by an error.
 
-    `number` counts the stops of a job from 0: one that is resumed may stop again.
+    `number` counts the stops of a job from 0: one that is resumed may stop again. `cause` is given
+    where the training that the job is diverged, which it would do again.
     """
 
     job_state = "stopped"
     reason: str
     interrupted: bool
     number: int = 0
+    cause: FailureCause | None = None
 
     @property
     def key(self) -> str:

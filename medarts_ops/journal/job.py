@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Generic, Self
 
-from medarts_ops.errors import DataError, MedartsError, SearchError
+from medarts_ops.errors import DataError, MedartsError, SearchError, TrainingDiverged
 from medarts_ops.journal.folder import create_job_folder, using_work_dir
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal, kind_of_journal
 from medarts_ops.journal.kinds import KINDS, JobKind, Started
@@ -70,8 +70,10 @@ class Job(Generic[Event, Started]):
             return
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = str(error) or ("interrupted" if interrupted else type(error).__name__)  # Ctrl-C has no message
+        cause = "diverged" if isinstance(error, TrainingDiverged) else None
         states = [event.job_state for _, event in self.journal.events()]
-        stop = self.journal.kind.stopped(reason=reason, interrupted=interrupted, number=states.count("stopped"))
+        number = states.count("stopped")
+        stop = self.journal.kind.stopped(reason=reason, interrupted=interrupted, number=number, cause=cause)
         try:
             if "finished" not in states:
                 self.journal.record(stop)

@@ -9,7 +9,7 @@ import pytest
 from factories import make_dataset_summary
 from pydantic import Field, TypeAdapter
 
-from medarts_ops.errors import DataError, SearchError
+from medarts_ops.errors import DataError, SearchError, TrainingDiverged
 from medarts_ops.journal.evaluation_folder import STARTED
 from medarts_ops.journal.job import (
     check_images,
@@ -144,7 +144,15 @@ def test_an_error_without_words_is_a_stop_that_names_it(tmp_path: Path) -> None:
         job.begin(CountingStarted(up_to=1))
         raise ZeroDivisionError
     stop = Journal.open(tmp_path, COUNTING).find(CountingStopped)
-    assert stop is not None and (stop.reason, stop.interrupted) == ("ZeroDivisionError", False)
+    assert stop is not None and (stop.reason, stop.interrupted, stop.cause) == ("ZeroDivisionError", False, None)
+
+
+def test_the_stop_of_a_training_that_diverged_says_so(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged), new_job(COUNTING, tmp_path, []) as job:
+        job.begin(CountingStarted(up_to=1))
+        raise TrainingDiverged("the loss became NaN")
+    stop = Journal.open(tmp_path, COUNTING).find(CountingStopped)
+    assert stop is not None and stop.cause == "diverged"
 
 
 def test_a_folder_has_one_job_and_one_process(tmp_path: Path) -> None:

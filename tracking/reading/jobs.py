@@ -15,7 +15,7 @@ from medarts_ops.tracking.reading.relations import search_of
 from medarts_ops.tracking.stores.databases import without_password
 from medarts_ops.tracking.stores.opening import open_store
 from medarts_ops.tracking.stores.stored_run import StoredRun
-from medarts_ops.tracking.vocabulary import JOB_OF_RUN, JOBS, JobKind
+from medarts_ops.tracking.vocabulary import FAILURE_CAUSE_TAG, JOB_OF_RUN, JOBS, JobKind
 
 if TYPE_CHECKING:
     from medarts_ops.tracking.stores.run_store import RunStore
@@ -106,14 +106,16 @@ def run_of_job(store: RunStore, job: Job) -> StoredRun:
 def resumable_job(run: StoredRun, search: StoredRun | None, work_dir: Path) -> str | None:
     """The name of the job that a run is or belongs to, if it ended too early and can go on; None of any other.
 
-    `search` is the run's, where it has one. A run that says that it is at work is believed, unless the job's folder is
-    in `work_dir` and no process works on it.
+    One that diverged is none: it would do so again. `search` is the run's, where it has one. A run that says that it is
+    at work is believed, unless the job's folder is in `work_dir` and no process works on it.
 
     Raises:
         RunError: a tag that should name the job does not.
     """
     own = run if run.kind in JOBS else search
-    if own is None or own.status == "FINISHED" or JOBS[JOB_OF_RUN[own.kind]].name_tag not in own.tags:
+    if own is None or own.status == "FINISHED" or own.tags.get(FAILURE_CAUSE_TAG) == "diverged":
+        return None
+    if JOBS[JOB_OF_RUN[own.kind]].name_tag not in own.tags:
         return None
     name = job_name(own, JOBS[JOB_OF_RUN[own.kind]].name_tag)
     if own.status == "RUNNING" and not (is_unfinished(work_dir, name) and not is_at_work(work_dir / name)):

@@ -75,7 +75,7 @@ class JobObserver(ABC, Generic[Event, Started]):
             self._event, self._milliseconds = event, int(time.time() * 1000)
         match event:
             case JobStopped() if self._begun is not None:
-                self._runs.stop_all("KILLED" if event.interrupted else "FAILED", event.reason)
+                self._runs.stop_all("KILLED" if event.interrupted else "FAILED", event.reason, event.cause)
             case ProcessStarted() if self._runs.is_open(self.run_id):  # a resumed run has several records
                 self._store.log_json(self.run_id, f"{vocabulary.RECORDS}/{event.name}", event.record)
             case JobStopped() | ProcessStarted():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from medarts_ops.errors import RunError
+from medarts_ops.errors import FailureCause, RunError
 from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.stores.stored_run import LONGEST_PARAM, StoredRun
 from medarts_ops.tracking.vocabulary import JobKind, RunKind, RunStatus
@@ -66,9 +66,8 @@ class RunsByKey:
         if run.status in ("FINISHED", "FAILED", "KILLED") and not stopped:
             return
         if stopped:
-            self._stopped[run.run_id] = [
-                tag for tag in (vocabulary.STOPPED_TAG, vocabulary.FAILURE_TAG) if tag in run.tags
-            ]
+            said = (vocabulary.STOPPED_TAG, vocabulary.FAILURE_TAG, vocabulary.FAILURE_CAUSE_TAG)
+            self._stopped[run.run_id] = [tag for tag in said if tag in run.tags]
         if self._reopens:
             self._store.reopen(run.run_id)
             self.forget_the_stop(run.run_id)
@@ -179,9 +178,12 @@ class RunsByKey:
         self.forget_the_stop(run_id)
         self._open.discard(run_id)
 
-    def stop_all(self, status: RunStatus, reason: str) -> None:
+    def stop_all(self, status: RunStatus, reason: str, cause: FailureCause | None = None) -> None:
         """End all open runs, children before parents, so that a resumed job can open them again."""
+        why = {vocabulary.FAILURE_TAG: reason, vocabulary.STOPPED_TAG: "true"}
+        if cause is not None:
+            why[vocabulary.FAILURE_CAUSE_TAG] = cause
         for run_id in reversed(list(self._ids.values())):
             if run_id in self._open and run_id not in self._stopped:
-                self._store.set_tags(run_id, {vocabulary.FAILURE_TAG: reason, vocabulary.STOPPED_TAG: "true"})
+                self._store.set_tags(run_id, why)
                 self.finish(run_id, status)

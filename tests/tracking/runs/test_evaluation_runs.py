@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from class_reports import make_class_report, make_validated_result
 from factories import make_dataset_summary, make_evaluation_epoch, make_genotype
 
 from medarts_ops.config import EvaluateConfig
-from medarts_ops.errors import RunError
+from medarts_ops.errors import FailureCause, RunError
 from medarts_ops.individual import EvaluationEpoch, EvaluationResult
 from medarts_ops.observers import (
     EvaluationEpochFinished,
@@ -17,9 +19,11 @@ from medarts_ops.observers import (
     EvaluationStopped,
 )
 from medarts_ops.resolving import resolve_evaluate_config
+from medarts_ops.tracking import vocabulary
 from medarts_ops.tracking.artifacts.shapes import read_genotype
 from medarts_ops.tracking.place import Place
 from medarts_ops.tracking.reading.contents import confusion_of
+from medarts_ops.tracking.reading.jobs import resumable_job
 from medarts_ops.tracking.runs.evaluation_runs import MlflowEvaluationObserver
 from medarts_ops.tracking.stores.run_store import RunStore
 
@@ -127,6 +131,16 @@ def test_a_stopped_evaluation_says_why(store: RunStore, interrupted: bool, statu
     observer = told(store, STARTED, EvaluationStopped(reason="out of memory", interrupted=interrupted))
     run = store.find_run(observer.run_id)
     assert (run.status, run.tags["medarts.failure"]) == (status, "out of memory")
+
+
+@pytest.mark.parametrize("cause", ["diverged", None])
+def test_only_what_did_not_diverge_can_be_resumed(store: RunStore, tmp_path: Path, cause: FailureCause | None) -> None:
+    stop = EvaluationStopped(reason="the loss became NaN", interrupted=False, cause=cause)
+    run_id = told(store, STARTED, stop).run_id
+    named = None if cause else "evaluate-test"
+    assert resumable_job(store.find_run(run_id), None, tmp_path) == named
+    told(store, STARTED)  # by somebody who resumes it nevertheless
+    assert vocabulary.FAILURE_CAUSE_TAG not in store.find_run(run_id).tags
 
 
 def test_stopping_before_the_start_is_no_error(store: RunStore) -> None:
