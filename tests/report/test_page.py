@@ -56,6 +56,14 @@ def test_every_individual_stands_in_it_with_its_run(page: Page) -> None:
     assert "init-08 failed (diverged): loss is NaN" in page.text
 
 
+def test_it_says_which_images_are_for_the_test_and_what_was_left_out() -> None:
+    report = make_report()
+    dataset = report.dataset.model_copy(update={"remarks": ("3 files <hidden> are no images",)})
+    text = Page(report_html(replace(report, dataset=dataset), WRITTEN)).text
+    assert "359 kept for the test (20 % of the images, by class). Run" in text
+    assert "3 files <hidden> are no images." in text
+
+
 def test_a_pruned_individual_says_when_and_what_it_had_come_to() -> None:
     whole = make_report()
     first = whole.stages[0].model_copy(update={"pruned": (make_pruned(9),)})
