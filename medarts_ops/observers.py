@@ -80,12 +80,12 @@ class ProcessStarted(JobEvent):
     """A process begins to work on the job, or to go on with it.
 
     `record` is what it takes to get its bits again, as JSON of `reproducibility.py`, whose version says how it is read;
-    `name` is its file's, which tells starts apart by their second.
+    `name` is its file's, which tells starts apart by their millisecond (their second, in earlier releases).
     """
 
     place = ("name",)
     kind: Literal["process_started"] = "process_started"
-    name: Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z\.json$")]
+    name: Annotated[str, Field(pattern=r"^\d{8}T\d{6}(\.\d{3})?Z\.json$")]
     record: dict[str, JsonValue]
 
 

@@ -54,8 +54,9 @@ class ReproducibilityRecord(Value):
 
     @property
     def file_name(self) -> str:
-        """A name after the start that sorts by time and that every file system takes: `20261125T110300Z.json`."""
-        return f"{self.started.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+        """A name after the start that sorts by time and that every file system takes: `20261125T110300.042Z.json`."""
+        began = self.started.astimezone(UTC)
+        return f"{began:%Y%m%dT%H%M%S}.{began.microsecond // 1000:03}Z.json"
 
 
 def reproducibility_record(
@@ -71,7 +72,7 @@ def reproducibility_record(
     began = datetime.now(UTC) if started is None else started.astimezone(UTC)
     return ReproducibilityRecord(
         kind="search" if isinstance(config, ResolvedSearchConfig) else "evaluation",
-        started=began.replace(microsecond=0),
+        started=began.replace(microsecond=began.microsecond // 1000 * 1000),
         seed=config.seed,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,

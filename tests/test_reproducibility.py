@@ -103,10 +103,12 @@ def test_only_variables_that_choose_numbers_are_recorded(monkeypatch):
 
 
 def test_the_files_name_sorts_by_the_start_wherever_it_was():
-    started = datetime(2026, 11, 25, 1, 30, 5, 999, tzinfo=timezone(timedelta(hours=2)))
+    started = datetime(2026, 11, 25, 1, 30, 5, 42_999, tzinfo=timezone(timedelta(hours=2)))
     record = reproducibility_record(SEARCH, make_dataset_summary(), started)
-    assert record.file_name == "20261124T233005Z.json"
+    assert record.file_name == "20261124T233005.042Z.json"
     assert record.model_copy(update={"started": started}).file_name == record.file_name
+    later = reproducibility_record(SEARCH, make_dataset_summary(), started + timedelta(milliseconds=1))
+    assert later.file_name > record.file_name  # two starts within a second are two
 
 
 def git(*words: str) -> str:
