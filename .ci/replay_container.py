@@ -211,6 +211,9 @@ def replay(folder: Path) -> None:
 def main() -> None:
     """Replay in a temporary folder, which is removed whatever happens."""
     signal.signal(signal.SIGTERM, _leave)
+    # A shell's job in the background ignores Ctrl-C, and so would the container that is interrupted.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o022)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="medarts-image-") as folder:
