@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import partial, reduce
 from itertools import islice
 
 import torch
@@ -108,14 +108,14 @@ class DerivedCell(nn.Module):
         states = [self.preprocess0.after_relu(before_previous), self.preprocess1.after_relu(previous)]
         activated: dict[int, Tensor] = {}
         for first in range(0, len(self.operations), EDGES_PER_NODE):
-            node: Tensor | None = None
+            whole, dropped = [], []
             for position in range(first, first + EDGES_PER_NODE):
                 term = self._term(position, states, activated)
                 if factors and not isinstance(self.operations[position], nn.Identity):
-                    term = term * next(left).to(term.dtype)  # never in place (DARTS)
-                node = term if node is None else node + term
-            assert node is not None
-            states.append(node)
+                    dropped.append((term, next(left).to(term.dtype)))
+                else:
+                    whole.append(term)
+            states.append(_sum_of(whole, dropped))
         return torch.cat([states[state] for state in self.concat], dim=1)
 
     def _term(self, position: int, states: list[Tensor], activated: dict[int, Tensor]) -> Tensor:
@@ -127,6 +127,12 @@ class DerivedCell(nn.Module):
             return operation.after_relu(activated[source])
         term: Tensor = operation(states[source])
         return term
+
+
+def _sum_of(whole: list[Tensor], dropped: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The sum of terms, and of others times their factors in the call that adds them (ours); none in place (DARTS)."""
+    terms = [*whole, *([] if whole else [torch.mul(*dropped.pop(0))])]
+    return reduce(lambda node, each: torch.addcmul(node, *each), dropped, reduce(torch.add, terms))
 
 
 class AuxiliaryHead(nn.Module):
