@@ -7,57 +7,109 @@ individuals are stacked, the kinds with their numbers of branches, and each bran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medarts_ops.networks import moments
+from medarts_ops.networks.autocast import in_autocast_type
+from medarts_ops.networks.moments import runs_of
 from medarts_ops.networks.operations import Factored, Separable
-from medarts_ops.networks.planes import ChannelMix, PlaneNorm, by_block, from_planes, to_planes, uniform_weight
-from medarts_ops.networks.separable import separable_half
+from medarts_ops.networks.planes import (
+    ChannelMix,
+    PlaneNorm,
+    by_block,
+    from_planes,
+    plus_product,
+    to_planes,
+    uniform_weight,
+)
+from medarts_ops.networks.separable import depthwise_kinds, separable_half
+
+Kinds = list[tuple[Separable, list[int]]]
+"""The separable operations of a state, each with the edges that have it, from 0."""
 
 
 class SeparableHalves(nn.Module):
     """Depthwise and 1×1 convolution of all branches."""
 
-    def __init__(self, individuals: int, kinds: list[tuple[Separable, int]], channels: int, stride: int) -> None:
+    def __init__(self, individuals: int, kinds: Kinds, channels: int, stride: int) -> None:
         super().__init__()
         self.stride, self.dilations = stride, [kind.dilation for kind, _ in kinds]
-        shapes = [(individuals, count, channels, kind.kernel, kind.kernel) for kind, count in kinds]
+        shapes = [(individuals, len(edges), channels, kind.kernel, kind.kernel) for kind, edges in kinds]
         self.depthwise = nn.ParameterList(nn.Parameter(uniform_weight(each, fan_in=each[-1] ** 2)) for each in shapes)
-        self.pointwise = ChannelMix(individuals, sum(count for _, count in kinds), channels, channels)
+        self.pointwise = ChannelMix(individuals, sum(len(edges) for _, edges in kinds), channels, channels)
 
     def forward(self, activated: Tensor) -> Tensor:
         """Rows [individual, channel], or [branch, individual, channel] → [branch, individual, channel]."""
-        kernels = [by_block(weight).flatten(0, 1) for weight in self.depthwise]
-        return separable_half(activated, kernels, self.dilations, self.pointwise.matrices(), self.stride)
+        return separable_half(activated, self._kernels(), self.dilations, self.pointwise.matrices(), self.stride)
+
+    def depthwise_alone(self, activated: Tensor) -> tuple[Tensor, ...]:
+        """The same without the 1×1 convolutions, kind by kind: see `depthwise_kinds`."""
+        return depthwise_kinds(activated, self._kernels(), self.dilations, self.stride)
+
+    def _kernels(self) -> list[Tensor]:
+        return [by_block(weight).flatten(0, 1) for weight in self.depthwise]
 
 
 class SeparableBranches(nn.Module):
-    """The separable and dilated convolutions of a state's edges."""
+    """The separable and dilated convolutions of a state's edges; the kinds that run their half twice come first."""
 
-    def __init__(self, individuals: int, kinds: list[tuple[Separable, int]], channels: int, stride: int) -> None:
+    def __init__(self, individuals: int, kinds: Kinds, n_edges: int, channels: int, stride: int) -> None:
         super().__init__()
-        twice = [(kind, count) for kind, count in kinds if kind.twice]
-        rows, n_twice = individuals * channels, sum(count for _, count in twice)
-        n_once = sum(count for kind, count in kinds if not kind.twice)
-        self.twice_rows, self.once_rows = rows * n_twice, rows * n_once
+        self.stride, self.channels = stride, channels
+        twice, once = ([each for each in kinds if each[0].twice is again] for again in (True, False))
+        self.n_twice, self.n_once = (sum(len(edges) for _, edges in part) for part in (twice, once))
+        self.branches_twice, self.kinds_twice = individuals * self.n_twice, len(twice)
+        self.twice_rows, self.once_rows = (individuals * channels * n for n in (self.n_twice, self.n_once))
         self.first = SeparableHalves(individuals, kinds, channels, stride)
-        self.norm = PlaneNorm(self.twice_rows + self.once_rows, n_twice + n_once)
+        self.norm = PlaneNorm(self.twice_rows + self.once_rows, self.n_twice + self.n_once)
         self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
-        self.last_norm = PlaneNorm(self.twice_rows, n_twice) if twice else None
+        self.last_norm = PlaneNorm(self.twice_rows, self.n_twice) if twice else None
+        self.runs = [runs_of(edges, individuals) for _, edges in kinds]
+        self.routing: Tensor
+        edges = [edge for _, edges in kinds for edge in edges]
+        self.register_buffer("routing", routing_of(edges, n_edges), persistent=False)
 
-    def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor) -> list[Tensor]:
-        """Finished branches, rows [branch, individual, channel]: those that run twice, then those that run once.
+    def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None) -> Tensor | None:
+        """`received [edge, …]`, or None for nothing, plus the finished branches of each edge.
 
         `activated` is the state after ReLU, rows [individual, channel]; `scale` of the first halves' norm (1 for
         branches that run twice), `last_scale` of the second halves'.
         """
+        height, width = (-(-side // self.stride) for side in activated.shape[2:])
+        if self.training and moments.pays(height, width, self.channels, in_autocast_type(activated)[0].dtype):
+            return self._by_moments(activated, scale, last_scale, received)
         twice, once = self.norm(self.first(activated), scale).split([self.twice_rows, self.once_rows])
-        finished = []
         if self.second is not None and self.last_norm is not None:
-            finished.append(self.last_norm(self.second(F.relu(twice)), last_scale))
+            finished = self.last_norm(self.second(F.relu(twice)), last_scale)
+            received = plus_product(received, self.routing[:, : self.n_twice], finished.view(self.n_twice, -1))
         if self.once_rows:
-            finished.append(once)
-        return finished
+            received = plus_product(received, self.routing[:, self.n_twice :], once.view(self.n_once, -1))
+        return received
+
+    def _by_moments(
+        self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None
+    ) -> Tensor | None:
+        images, matrices = self.first.depthwise_alone(activated), self.first.pointwise.matrices()
+        if self.n_once:
+            once = moments.Mixed(images[self.kinds_twice :], matrices[self.branches_twice :], scale[self.twice_rows :])
+            receivers = moments.Receivers(self.routing[:, self.n_twice :], self.runs[self.kinds_twice :])
+            received = moments.plus_normed(received, once, self.norm, receivers, first=self.twice_rows)
+        if self.second is not None and self.last_norm is not None:
+            twice = moments.Mixed(images[: self.kinds_twice], matrices[: self.branches_twice], scale[: self.twice_rows])
+            activated = F.relu(moments.normed(twice, self.norm), inplace=True)
+            again = moments.Mixed(self.second.depthwise_alone(activated), self.second.pointwise.matrices(), last_scale)
+            receivers = moments.Receivers(self.routing[:, : self.n_twice], self.runs[: self.kinds_twice])
+            received = moments.plus_normed(received, again, self.last_norm, receivers)
+        return received
+
+
+def routing_of(edges: Sequence[int], n_edges: int) -> Tensor:
+    """1 where a block belongs to an edge, else 0: [edge, block], for the `edges` that blocks belong to."""
+    return (torch.arange(n_edges)[:, None] == torch.tensor(edges, dtype=torch.int64)).float()
 
 
 class FactoredBranches(nn.Module):

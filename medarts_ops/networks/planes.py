@@ -76,6 +76,16 @@ class PlaneNorm(BatchNorm):
         )
         return rows.view(planes.shape)
 
+    def move(self, first: int, mean: Tensor, variance: Tensor, n_values: int) -> None:
+        """Move running statistics as a pass does that normalises by a batch's `mean` and `variance` of its own.
+
+        They are of rows from `first` on, over `n_values` values each.
+        """
+        unbiased = variance * (n_values / (n_values - 1))
+        for moving, seen in zip(self.moving_statistics(), (mean, unbiased), strict=True):
+            if moving is not None:
+                moving[first : first + seen.numel()].lerp_(seen.flatten(), self.momentum)
+
     def statistics_of(self, places: Sequence[int], individuals: int) -> dict[str, Tensor]:
         """The running statistics of some of its individuals, by name."""
         moving = {"running_mean": self.running_mean, "running_var": self.running_var}
@@ -84,6 +94,16 @@ class PlaneNorm(BatchNorm):
             for name, each in moving.items()
             if each is not None
         }
+
+
+def plus_product(total: Tensor | None, routing: Tensor, blocks: Tensor) -> Tensor:
+    """`total [edge, …]` plus each edge's sum over its `blocks [block, …]`: a product with zeros and ones."""
+    routing = routing.to(blocks)
+    if total is None:
+        return routing @ blocks
+    if total.dtype == blocks.dtype:
+        return torch.addmm(total, routing, blocks)
+    return total + routing @ blocks  # half precision beside full
 
 
 class ChannelMix(nn.Module):

@@ -41,19 +41,40 @@ def separable_half(
     height, width = planes.shape[2:]
     if height * width * -(-height // stride) * -(-width // stride) <= MATRIX_PIXELS:
         return _by_matrix(planes, kernels, dilations, pointwise, stride)
-    convolved: Tensor = _ByLibrary.apply(planes, pointwise, stride, tuple(dilations), *kernels)
-    return convolved
+    mixed: Tensor = _Mix.apply(pointwise, *_Kinds.apply(planes, stride, tuple(dilations), *kernels))
+    return mixed
+
+
+def depthwise_kinds(
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], stride: int
+) -> tuple[Tensor, ...]:
+    """The depthwise convolutions of `separable_half` alone, by the library.
+
+    Each kind's are channels-last [image, branch · channel, ceil(height / stride), ceil(width / stride)].
+    """
+    if stride == 1 or all(dilation == 1 for dilation in dilations):
+        convolved: tuple[Tensor, ...] = _Kinds.apply(planes, stride, tuple(dilations), *kernels)
+        return convolved
+    n_plain = dilations.index(2)
+    dilated = _Kinds.apply(_quarter(planes), 1, (1,) * (len(kernels) - n_plain), *kernels[n_plain:])
+    plain = _Kinds.apply(planes, 2, tuple(dilations[:n_plain]), *kernels[:n_plain]) if n_plain else ()
+    return *plain, *dilated
+
+
+def _quarter(planes: Tensor) -> Tensor:
+    """The pixels that a dilated kernel sees at stride 2: of it every tap falls on even rows and columns."""
+    return planes[:, :, ::2, ::2].contiguous()
 
 
 def _with_dilated_on_a_quarter(
     planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor
 ) -> Tensor:
-    """Stride 2: every tap of a dilated kernel falls on even rows and columns, a plain convolution of those."""
+    """Stride 2, where a dilated kernel is a plain one on a quarter of the pixels."""
     n_plain = dilations.index(2)
     n_branches = sum(len(kernel) for kernel in kernels[:n_plain]) // pointwise.shape[2]
     of_plain, of_dilated = pointwise.split([n_branches, len(pointwise) - n_branches])
-    quarter, ones = planes[:, :, ::2, ::2].contiguous(), [1] * (len(kernels) - n_plain)
-    dilated = separable_half(quarter, kernels[n_plain:], ones, of_dilated, stride=1)
+    ones = [1] * (len(kernels) - n_plain)
+    dilated = separable_half(_quarter(planes), kernels[n_plain:], ones, of_dilated, stride=1)
     if not n_plain:
         return dilated
     return torch.cat([separable_half(planes, kernels[:n_plain], dilations[:n_plain], of_plain, stride=2), dilated])
@@ -117,50 +138,30 @@ class _Matrices(torch.autograd.Function):
         return None, *of_kernels
 
 
-class _ByLibrary(torch.autograd.Function):
-    """Channels-last depthwise convolution; the matrix products of the 1×1 read and write channels-last memory."""
+class _Kinds(torch.autograd.Function):
+    """The library's depthwise convolution of every kind, in channels-last memory."""
 
     @staticmethod
     def forward(
-        context: Any, planes: Tensor, pointwise: Tensor, stride: int, dilations: tuple[int, ...], *kernels: Tensor
-    ) -> Tensor:
-        rows, n, height, width = planes.shape
-        branches, out_channels, channels = pointwise.shape
-        out_size = (-(-height // stride), -(-width // stride))
-        mixed = planes.new_empty(branches, out_channels, n * out_size[0] * out_size[1])
+        context: Any, planes: Tensor, stride: int, dilations: tuple[int, ...], *kernels: Tensor
+    ) -> tuple[Tensor, ...]:
         inputs = _images_of_kinds(planes, kernels)
-        convolved = [
+        context.save_for_backward(*kernels, *(inputs if any(context.needs_input_grad[3:]) else ()))
+        context.stride, context.dilations, context.shape = stride, dilations, planes.shape
+        return tuple(
             convolve(images, kernel, stride=stride, dilation=dilation)
             for images, kernel, dilation in zip(inputs, kernels, dilations, strict=True)
-        ]
-        of_kinds = [len(kernel) // channels for kernel in kernels]
-        for images, weight, out in zip(convolved, pointwise.split(of_kinds), mixed.split(of_kinds), strict=True):
-            torch.bmm(weight, _as_matrices(images, channels), out=out)
-        context.save_for_backward(pointwise, *kernels, *inputs, *convolved)
-        context.stride, context.dilations, context.shape = stride, dilations, planes.shape
-        return mixed.view(branches * out_channels, n, *out_size)
+        )
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        pointwise, *saved = context.saved_tensors
-        kinds = len(context.dilations)
-        kernels, inputs, convolved = saved[:kinds], saved[kinds : 2 * kinds], saved[2 * kinds :]
-        channels = pointwise.shape[2]
-        of_kinds = [len(kernel) // channels for kernel in kernels]
-        of_mixed = gradients[0].reshape(len(pointwise), pointwise.shape[1], -1).split(of_kinds)
-        of_pointwise = of_planes = None
-        of_kernels: list[Tensor | None] = [None] * kinds
-        if context.needs_input_grad[1]:
-            products = zip(of_mixed, convolved, strict=True)
-            of_pointwise = torch.cat([torch.bmm(g, _as_matrices(y, channels).transpose(1, 2)) for g, y in products])
-        of_convolved = [
-            _back_through_mix(gradient, weight, like)
-            for gradient, weight, like in zip(of_mixed, pointwise.split(of_kinds), convolved, strict=True)
-        ]
-        by_kind = list(zip(of_convolved, kernels, context.dilations, strict=True))
-        stride = context.stride
-        if context.needs_input_grad[4]:
+        stride, n_kinds = context.stride, len(context.dilations)
+        kernels, inputs = context.saved_tensors[:n_kinds], context.saved_tensors[n_kinds:]
+        by_kind = list(zip(gradients, kernels, context.dilations, strict=True))
+        of_planes: Tensor | None = None
+        of_kernels: list[Tensor | None] = [None] * n_kinds
+        if inputs:
             of_kernels = [
                 weight_gradient(images, gradient, kernel.shape[-1], stride=stride, dilation=dilation)
                 for images, (gradient, kernel, dilation) in zip(inputs, by_kind, strict=True)
@@ -172,7 +173,41 @@ class _ByLibrary(torch.autograd.Function):
                 for gradient, kernel, dilation in by_kind
             ]
             of_planes = _gradient_of_planes(of_inputs, context.shape)
-        return of_planes, of_pointwise, None, None, *of_kernels
+        return of_planes, None, None, *of_kernels
+
+
+class _Mix(torch.autograd.Function):
+    """The 1×1 convolutions of channels-last images of every kind, whose matrix products write planes."""
+
+    @staticmethod
+    def forward(context: Any, pointwise: Tensor, *images: Tensor) -> Tensor:
+        context.save_for_backward(pointwise, *images)
+        n, _, height, width = images[0].shape
+        branches, out_channels, channels = pointwise.shape
+        mixed = images[0].new_empty(branches, out_channels, n * height * width)
+        blocks = [as_matrices(each, channels) for each in images]
+        sizes = [len(block) for block in blocks]
+        for block, weight, out in zip(blocks, pointwise.split(sizes), mixed.split(sizes), strict=True):
+            torch.bmm(weight, block, out=out)
+        return mixed.view(branches * out_channels, n, height, width)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        pointwise, *images = context.saved_tensors
+        blocks = [as_matrices(each, pointwise.shape[2]) for each in images]
+        sizes = [len(block) for block in blocks]
+        of_mixed = gradients[0].reshape(len(pointwise), pointwise.shape[1], -1).split(sizes)
+        of_pointwise = None
+        if context.needs_input_grad[0]:
+            products = zip(of_mixed, blocks, strict=True)
+            of_pointwise = torch.cat([torch.bmm(gradient, block.transpose(1, 2)) for gradient, block in products])
+        of_images = []
+        for gradient, weight, like in zip(of_mixed, pointwise.split(sizes), images, strict=True):
+            of_image = channels_last_like(like)
+            torch.bmm(gradient.transpose(1, 2), weight, out=as_matrices(of_image, weight.shape[2]).transpose(1, 2))
+            of_images.append(of_image)
+        return of_pointwise, *of_images
 
 
 def _images_of_kinds(planes: Tensor, kernels: Sequence[Tensor]) -> list[Tensor]:
@@ -195,15 +230,12 @@ def _gradient_of_planes(of_inputs: Sequence[Tensor], shape: torch.Size) -> Tenso
     return to_planes(total.permute(0, 3, 1, 2))
 
 
-def _as_matrices(images: Tensor, channels: int) -> Tensor:
+def as_matrices(images: Tensor, channels: int) -> Tensor:
     """Channels-last [image, branch · channel, height, width] seen as [branch, channel, image · height · width]."""
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1] // channels, channels).permute(1, 2, 0)
 
 
-def _back_through_mix(gradient: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-    """The 1×1's `gradient [branch, out channel, pixel]` as that of its input, which is of `like`'s size."""
-    n, rows, height, width = like.shape
-    of_input = gradient.new_empty(n, height, width, rows)
-    out = of_input.view(-1, len(weight), weight.shape[2]).transpose(0, 1)
-    torch.bmm(gradient.transpose(1, 2), weight, out=out)
-    return of_input.permute(0, 3, 1, 2)
+def channels_last_like(images: Tensor) -> Tensor:
+    """Reserved memory for as many images, [image, channel, height, width]."""
+    n, rows, height, width = images.shape
+    return images.new_empty(n, height, width, rows).permute(0, 3, 1, 2)

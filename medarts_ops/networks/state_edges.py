@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medarts_ops.networks.autocast import without_autocast
-from medarts_ops.networks.branches import FactoredBranches, SeparableBranches
+from medarts_ops.networks.branches import FactoredBranches, SeparableBranches, routing_of
 from medarts_ops.networks.layout import CellPlace, SupernetSpec
 from medarts_ops.networks.operations import OPERATION_TABLE, Factored, Operation, Pool, Separable, Skip
-from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, to_planes
+from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, plus_product, to_planes
 from medarts_ops.networks.skip_dropout import SkipFactors
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -70,20 +70,20 @@ class StateEdges(nn.Module):
         self.blocks = [(edge, column) for _, column, edges in (*separable, *reduced, *factored) for edge in edges]
         self.shared_columns = [column for _, column, _ in (*pools, *identities)]
 
-        kinds = [(kind, len(edges)) for kind, _, edges in separable]
+        kinds = [(kind, edges) for kind, _, edges in separable]
         n_reduced = sum(len(edges) for _, _, edges in reduced)
-        self.branches = SeparableBranches(individuals, kinds, channels, stride) if kinds else None
+        self.branches = SeparableBranches(individuals, kinds, len(self.rows), channels, stride) if kinds else None
         self.reductions = Reductions(individuals, n_reduced, channels, channels) if reduced else None
         self.factored = nn.ModuleList(
             FactoredBranches(individuals, kind, len(edges), channels, stride) for kind, _, edges in factored
         )
         self.pools = nn.ModuleList(pool.derived(channels, stride, affine=False) for pool, _, _ in pools)
         self.pool_norm = PlaneNorm(individuals * channels * len(pools), len(pools)) if pools else None
-        n_first, n_twice = sum(n for _, n in kinds), sum(n for kind, n in kinds if kind.twice)
+        n_first, n_twice = (sum(len(edges) for kind, edges in kinds if kind.twice >= least) for least in (False, True))
         self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
-        receivers = torch.tensor([edge for edge, _ in self.blocks], dtype=torch.int64)
         self.routing: Tensor
-        self.register_buffer("routing", (torch.arange(len(self.rows))[:, None] == receivers).float(), persistent=False)
+        of_others = routing_of([edge for edge, _ in self.blocks[n_first:]], len(self.rows))
+        self.register_buffer("routing", of_others, persistent=False)
 
     def entries(self, mask: NDArray[np.bool_]) -> list[list[int]]:
         """Where the parts of `EdgeWeights` stand in a flat mixture, behind which stand 1, 0 and the sums of its rows.
@@ -122,28 +122,29 @@ class StateEdges(nn.Module):
         self, total: Tensor | None, state: Tensor, weights: EdgeWeights, dropout: SkipFactors | None
     ) -> Tensor:
         size = (state.shape[1], -(-state.shape[2] // self.stride), -(-state.shape[3] // self.stride))
-        first = 0
-        for finished in self._finished_blocks(state, weights.scale):
-            blocks = finished.view(len(finished) // (self.individuals * self.channels), -1)
-            total = _plus_product(total, self.routing[:, first : first + len(blocks)], blocks)
-            first += len(blocks)
+        if self.blocks:
+            total = self._plus_blocks(total, state, weights.scale)
         total = self._plus_shared(total, state, weights.shared, dropout)
         if total is None:
             return state.new_zeros(len(self.rows) * len(state), *size)
         return total.view(-1, *size)
 
-    def _finished_blocks(self, state: Tensor, scale: Tensor) -> list[Tensor]:
-        """What edges have for themselves: rows [block, individual, channel], in the order of `blocks`."""
-        if not self.blocks:
-            return []
+    def _plus_blocks(self, total: Tensor | None, state: Tensor, scale: Tensor) -> Tensor | None:
+        """What edges have for themselves, in the order of `blocks`."""
         activated = F.relu(state)
         sizes = [self.individuals * self.channels * n for n in self.scaled]
         by_channel = scale[:, :, None].expand(-1, -1, self.channels).reshape(-1)
         of_first, of_twice, of_reduced, *of_factored = by_channel.split(sizes)
-        finished = [] if self.branches is None else self.branches(activated, of_first, of_twice)
-        if self.reductions is not None:
-            finished.append(self.reductions(activated, of_reduced))
-        return finished + [each(activated, part) for each, part in zip(self.factored, of_factored, strict=True)]
+        if self.branches is not None:
+            total = self.branches(activated, of_first, of_twice, total)
+        others = [] if self.reductions is None else [self.reductions(activated, of_reduced)]
+        others += [each(activated, part) for each, part in zip(self.factored, of_factored, strict=True)]
+        first = 0
+        for other in others:
+            blocks = other.view(len(other) // (self.individuals * self.channels), -1)
+            total = plus_product(total, self.routing[:, first : first + len(blocks)], blocks)
+            first += len(blocks)
+        return total
 
     def _plus_shared(
         self, total: Tensor | None, state: Tensor, weights: Tensor, dropout: SkipFactors | None
@@ -173,16 +174,6 @@ def _plus_weighted(total: Tensor | None, weights: Tensor, values: Tensor) -> Ten
             by_individual = total.view(n_edges, len(values), -1).transpose(0, 1)
             summed = torch.baddbmm(by_individual.to(weights.dtype), weights, values)
     return summed.transpose(0, 1).reshape(n_edges, -1)
-
-
-def _plus_product(total: Tensor | None, routing: Tensor, blocks: Tensor) -> Tensor:
-    """`total [edge, …]` plus each edge's sum over its `blocks [block, …]`: a product with zeros and ones."""
-    routing = routing.to(blocks)
-    if total is None:
-        return routing @ blocks
-    if total.dtype == blocks.dtype:
-        return torch.addmm(total, routing, blocks)
-    return total + routing @ blocks  # half precision beside full
 
 
 def _present(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from equivalence import copy_weights, parameter_pairs
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from medarts_ops.bench.reference import ReferenceSupernet
-from medarts_ops.networks import separable
+from medarts_ops.networks import moments, separable
 from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
@@ -49,6 +50,9 @@ SPECS = {
     "a quarter of the channels, every operation": replace(thinned(EVERY, 5), channel_share=4),
     "photos": SupernetSpec.full(SPACE),
     "photos, half of the channels, every operation": replace(thinned(EVERY, 7), channel_share=2),
+    "moments": SupernetSpec.full(SPACE),
+    "moments, thinned": thinned(EVERY, 8),
+    "moments, half of the channels": replace(thinned(SPACE, 2), channel_share=2),
     "dropout": SupernetSpec.full(SPACE),
     "dropout, half of the channels, every operation": replace(thinned(EVERY, 6), channel_share=2),
 }
@@ -75,6 +79,15 @@ def dropout_of(name: str) -> SkipDropout | None:
     return DROPOUT if name.startswith("dropout") else None
 
 
+@contextmanager
+def normed_as(name: str) -> Iterator[None]:
+    """Inside, all cells of those that are named so are normed by moments, which are for wider ones on larger maps."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name.startswith("moments"):
+            patch.setattr(moments, "pays", lambda *_: True)
+        yield
+
+
 @pytest.fixture(params=SPECS, scope="module")
 def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, list[torch.Tensor]]:
     """Both supernets with the same weights after a training step of each, and what else the step was given."""
@@ -89,7 +102,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     for network in (supernet, reference):
         mine = [alpha.clone().requires_grad_() for alpha in alphas]
         mixtures = [mixture_of(alpha) for alpha in mine]
-        logits = in_a_stack_of_one(network)(images, *mixtures, dropout_of(request.param))
+        with normed_as(request.param):
+            logits = in_a_stack_of_one(network)(images, *mixtures, dropout_of(request.param))
         F.cross_entropy(logits, labels).backward()
         network.seen = (logits.detach(), [alpha.grad for alpha in mine])
     return supernet, reference, alphas
@@ -129,7 +143,9 @@ def test_eval_mode_equals_the_reference(pair):
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["full", "photos", *(name for name in SPECS if "every operation" in name)])
+@pytest.mark.parametrize(
+    "name", ["full", "photos", *(name for name in SPECS if "every operation" in name or name.startswith("moments"))]
+)
 def test_a_stack_computes_what_its_individuals_compute_alone(name):
     torch.manual_seed(0)
     sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3, "stem": stem_of(name)}
@@ -139,13 +155,15 @@ def test_a_stack_computes_what_its_individuals_compute_alone(name):
     space = SPECS[name].space
     mixtures = [mixture_of(torch.randn(3, space.n_edges, space.n_primitives).double()) for _ in range(2)]
     probability, seeds = torch.tensor([0.2, 0.0, 0.7]).double(), torch.tensor([3, 4, -5])
-    logits = stack(images, *mixtures, SkipDropout(probability, seeds))
+    with normed_as(name):
+        logits = stack(images, *mixtures, SkipDropout(probability, seeds))
     logits.square().sum().backward()
     for one, single in enumerate(singles):
         place = slice(one, one + 1)
-        alone = single(
-            images[place], *(each[place] for each in mixtures), SkipDropout(probability[place], seeds[place])
-        )
+        with normed_as(name):
+            alone = single(
+                images[place], *(each[place] for each in mixtures), SkipDropout(probability[place], seeds[place])
+            )
         torch.testing.assert_close(logits[place], alone, rtol=1e-10, atol=1e-12)
         alone.square().sum().backward()
         for ours, theirs in zip(stack.parameters(), single.parameters(), strict=True):
@@ -275,18 +293,20 @@ class Moves(TorchDispatchMode):
         return result
 
 
+@pytest.mark.parametrize("name", ["moments", "full"])
 @pytest.mark.parametrize(("stack", "stem", "side"), [(1, "cifar", 9), (3, "cifar", 9), (3, "imagenet", 65)])
-def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack, stem, side):
+def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack, stem, side, name):
     spec = replace(SupernetSpec.full(SearchSpace(n_nodes=2, primitives=OPERATIONS)), channel_share=2)
     sizes = {"cells": 3, "channels": 4, "n_classes": 5, "in_channels": 3, "individuals": stack}
     supernet = Supernet(spec, **sizes, stem=stem).to("meta")
     images = torch.empty(stack, 2, 3, side, side, device="meta")
     mixture = torch.empty(stack, spec.space.n_edges, spec.space.n_primitives, device="meta", requires_grad=True)
     dropout = SkipDropout(torch.empty(stack, device="meta"), torch.empty(stack, dtype=torch.int64, device="meta"))
-    supernet(images, mixture, mixture, dropout).sum().backward()  # makes tables and gradients
+    with normed_as(name):
+        supernet(images, mixture, mixture, dropout).sum().backward()  # makes tables and gradients
     runs = []
     for _ in range(2):
-        with Moves() as moves, torch.autograd.set_multithreading_enabled(False):
+        with normed_as(name), Moves() as moves, torch.autograd.set_multithreading_enabled(False):
             supernet(images, mixture, mixture, dropout).sum().backward()
         runs.append(moves.seen)
     assert runs[0] == runs[1] and len(runs[0]) > 500
