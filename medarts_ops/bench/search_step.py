@@ -26,6 +26,7 @@ from medarts_ops.populations import random_individual
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.kept_memory import kept_memory
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import EAGER_STEPS, Runtime
 from medarts_ops.value import Value
@@ -113,17 +114,18 @@ def time_interleaved(steps: dict[str, Callable[[], object]], repeats: int, devic
     """
     warming_up = 1 if device.type == "cpu" else EAGER_STEPS + 1
     wait = (lambda: None) if device.type == "cpu" else partial(torch.get_device_module(device).synchronize, device)
-    for _ in range(warming_up):
-        for step in steps.values():
-            step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            wait()
-            started = time.perf_counter()
-            step()
-            wait()
-            seconds[name].append(time.perf_counter() - started)
+    with kept_memory(device):  # as in a training
+        for _ in range(warming_up):
+            for step in steps.values():
+                step()
+        for _ in range(repeats):
+            for name, step in steps.items():
+                wait()
+                started = time.perf_counter()
+                step()
+                wait()
+                seconds[name].append(time.perf_counter() - started)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
