@@ -14,12 +14,14 @@ from medarts_ops.cli.options import config_request, giving, json_option, made_up
 from medarts_ops.cli.output import print_json, progress_console, results_console
 from medarts_ops.configs.layers import nested
 from medarts_ops.configs.loader import load_evaluate_config, resolve_evaluate, resolve_search
+from medarts_ops.errors import DataError
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig
     from medarts_ops.data.search_data import SearchData
+    from medarts_ops.shrinking import DrawnImages
 
 RESOLUTION = click.IntRange(8)
 
@@ -69,7 +71,8 @@ def search(
     and a stack of individuals (8, or --stack) trained as one network.
     Launches count what would be GPU kernels. Needed work is the arithmetic that a step can't do without; the
     machine's limit is a large matrix product. The estimate is for the preset that is asked for (cifar10 unless
-    --preset or --dataset says otherwise), in that preset's order.
+    --preset or --dataset says otherwise), in that preset's order; it is left out where that takes images that are
+    not there.
 
     \b
     Examples:
@@ -78,6 +81,7 @@ def search(
       medarts bench search --preset digits --set runtime.threads=1 --json
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
+    from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
@@ -89,6 +93,13 @@ def search(
         for n in sorted(set(cells))
     ]
     console = progress_console()
+    try:
+        whole = _whole_search(asked, config, size)
+    except DataError as error:  # known before minutes of timing, which is of made-up images
+        if asked.dataset.data is not None:
+            raise
+        whole = None
+        console.print(f"a whole search is not estimated: {error}")
     first = []
     for stage in stages:
         console.print(_timing(stage, resolution))
@@ -99,8 +110,11 @@ def search(
     console.print(f"timing {individuals} individuals stacked, {stages[0].cells} cells")
     stacked = measure_stack(config, stages[0], size, repeats, individuals)
     limit = peak_gflops(Runtime.from_config(config.runtime).device)
-    console.print(f"timing the stages of preset {config.preset}")
-    measured = bench_tables.SearchBench(first, second, stacked, limit, _estimate(asked, config, size, repeats))
+    estimate = None
+    if whole is not None:
+        console.print(f"timing the stages of preset {config.preset}")
+        estimate = estimate_search(*whole, repeats)
+    measured = bench_tables.SearchBench(first, second, stacked, limit, estimate)
     if as_json:
         print_json(bench_tables.search_bench_json(config, measured))
     else:
@@ -272,19 +286,23 @@ def _timing(stage: StageConfig, resolution: int) -> str:
     return f"timing {stage.cells} cells, {stage.channels} channels, {resolution}×{resolution}, batch {stage.batch}"
 
 
-def _estimate(asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize, repeats: int) -> SearchEstimate:
-    from medarts_ops.bench.estimate import estimate_search
+def _whole_search(
+    asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize
+) -> tuple[ResolvedSearchConfig, DrawnImages, ImageSize]:
+    """The search to estimate, and the images that it draws; a DataError where it takes the data to know them."""
+    from medarts_ops.bench.estimate import drawn_images
+    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.resolving import resolve_search_config
     from medarts_ops.shrinking import DrawnImages
 
     numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     derived = config.derived.images if config.trains_genotypes else 0
     if len(numbers) == len(config.stages) and isinstance(derived, int):
-        return estimate_search(config, DrawnImages(numbers, derived), size, repeats)
+        return config, DrawnImages(numbers, derived), size
     # Shares of the images: only the data say how many those are.
     with progress_board():
-        resolved = resolve_search_config(asked.model_copy(update={"runtime": config.runtime}))
-    return estimate_of(*resolved, repeats)
+        resolved, data = resolve_search_config(asked.model_copy(update={"runtime": config.runtime}))
+    return resolved, drawn_images(data), ImageSize.of(data)
 
 
 def estimate_of(

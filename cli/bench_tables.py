@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 class SearchBench(NamedTuple):
     """First order at all sizes, smallest first; at the smallest second order, and a stack.
 
-    `limit` is the machine's, in GFLOP/s; `estimate` is of a whole search.
+    `limit` is the machine's, in GFLOP/s; `estimate` is of a whole search, None where its images are missing.
     """
 
     first: Sequence[StepTiming]
     second: StepTiming
     stacked: StackTiming
     limit: float
-    estimate: SearchEstimate
+    estimate: SearchEstimate | None
 
 
 def search_bench_json(config: ResolvedSearchConfig, measured: SearchBench) -> dict[str, Any]:
     """All that was measured, first order at the smallest size by a key of its own, too."""
+    estimate = measured.estimate
     return {
         "first_order": measured.first[0].model_dump(),
         "second_order": measured.second.model_dump(),
@@ -43,7 +44,7 @@ def search_bench_json(config: ResolvedSearchConfig, measured: SearchBench) -> di
         "sizes": [timing.model_dump() for timing in measured.first],
         "peak_gflops": measured.limit,
         "runtime": config.runtime.model_dump(),
-        "estimate": {"preset": config.preset, **measured.estimate.model_dump()},
+        "estimate": None if estimate is None else {"preset": config.preset, **estimate.model_dump()},
     }
 
 
@@ -72,7 +73,8 @@ def print_search_bench(console: Console, config: ResolvedSearchConfig, measured:
         f"{stacked.seconds_per_individual:.3f} s ({stacked.ratio:.2f} times as fast as alone), "
         f"{stacked.launches_per_individual:,.0f} launches\n"
     )
-    print_estimate(console, config, measured.estimate)
+    if measured.estimate is not None:
+        print_estimate(console, config, measured.estimate)
 
 
 def print_strategies_bench(console: Console, config: ResolvedSearchConfig, timings: Sequence[StrategyTiming]) -> None:

@@ -17,6 +17,7 @@ from medarts_ops.data.dataset import ImageDataset, LabelledImages
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.training.kept_memory import kept_memory
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
@@ -50,10 +51,11 @@ def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats:
         "": product_training_step(config, resolution),
         "plain_": plain_training_step(config, resolution),
     }
-    for _ in range(3):  # until the allocator holds what both steps need, page faults can double a step's time
-        for step in steps.values():
-            step()
-    found = race(steps, repeats, device)
+    with kept_memory(device):
+        for _ in range(3):  # until the allocator holds what both steps need, page faults can double a step's time
+            for step in steps.values():
+                step()
+        found = race(steps, repeats, device)
     return EvaluationTiming(
         genotype=GENOTYPE,
         resolution=resolution,

@@ -80,7 +80,7 @@ class SeparableBranches(nn.Module):
         branches that run twice), `last_scale` of the second halves'.
         """
         height, width = (-(-side // self.stride) for side in activated.shape[2:])
-        if self.training and moments.pays(height, width, self.channels, in_autocast_type(activated)[0].dtype):
+        if self.training and moments.pays(height, width, self.channels, *in_autocast_type(activated)):
             return self._by_moments(activated, scale, last_scale, received)
         twice, once = self.norm(self.first(activated), scale).split([self.twice_rows, self.once_rows])
         if self.second is not None and self.last_norm is not None:

@@ -16,7 +16,8 @@ import torch
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt(3), and what glibc has by itself
 _USUAL = {_TRIM_THRESHOLD: 128 * 1024, _MMAP_MAX: 65536}
 _KEEPING = {_TRIM_THRESHOLD: -1, _MMAP_MAX: 0}
-_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_")
+_TUNABLES = ("glibc.malloc.trim_threshold", "glibc.malloc.mmap_max", "glibc.malloc.mmap_threshold")
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def kept_memory(device: torch.device, environment: Mapping[str, str] = os.enviro
     Of glibc alone, whose users may have said otherwise by a variable; does nothing elsewhere, or for another device.
     """
     library = _glibc()
-    if device.type != "cpu" or library is None or any(name in environment for name in _VARIABLES):
+    if device.type != "cpu" or library is None or _is_said_otherwise(environment):
         yield
         return
     try:
@@ -37,6 +38,11 @@ def kept_memory(device: torch.device, environment: Mapping[str, str] = os.enviro
         for parameter, value in _USUAL.items():
             library.mallopt(parameter, value)
         library.malloc_trim(0)
+
+
+def _is_said_otherwise(environment: Mapping[str, str]) -> bool:
+    tunables = environment.get("GLIBC_TUNABLES", "")
+    return any(name in environment for name in _VARIABLES) or any(name in tunables for name in _TUNABLES)
 
 
 def _glibc() -> ctypes.CDLL | None:

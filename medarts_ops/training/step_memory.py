@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.stage_data import StageData
+from medarts_ops.networks import moments
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.registry import build_strategy
@@ -78,7 +80,8 @@ def search_memory(config: ResolvedSearchConfig, stage: StageConfig, shape: Image
         logits: Tensor = supernet(_meta_images(shape, dtype, 1, batch), mixture, mixture)
         return logits.sum()
 
-    return _memory(supernet, run, stage.batch, shape, dtype)
+    with nullcontext() if config.runtime.device == "cpu" else moments.left_out():
+        return _memory(supernet, run, stage.batch, shape, dtype)
 
 
 def evaluation_memory(config: ResolvedEvaluateConfig, genotype: Genotype, shape: ImageShape) -> StepMemory:

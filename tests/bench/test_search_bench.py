@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from factories import make_search_config_tiny
 
+from medarts_ops import resolving
 from medarts_ops.bench.estimate import estimate_search
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
@@ -27,6 +28,7 @@ from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import DerivedConfig, PruneConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
+from medarts_ops.errors import DataError
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.shrinking import DrawnImages
@@ -240,6 +242,27 @@ def test_the_configs_own_strategy_is_timed_with_its_settings(tmp_path):
 def test_a_strategy_that_can_not_be_timed_is_refused_in_one_line(words, named):
     result = CliRunner().invoke(medarts, ["bench", "strategies", "--device", "cpu", *words])
     assert result.exit_code == 2 and named in result.stderr and "Traceback" not in result.stderr
+
+
+BENCH = (
+    "bench search --cells 3 --channels 2 --resolution 8 --batch 2 --repeats 1 --device cpu --set space.nodes=2 --json"
+)
+
+
+def test_steps_are_timed_without_the_images_that_an_estimate_takes(monkeypatch):
+    def missing(config):
+        raise DataError("cifar10 is not here")
+
+    monkeypatch.setattr(resolving, "resolve_search_config", missing)
+    result = CliRunner().invoke(medarts, BENCH.split())
+    assert result.exit_code == 0 and "a whole search is not estimated: cifar10 is not here" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["estimate"] is None and found["first_order"]["ratio"] > 0
+
+
+def test_images_that_were_named_and_are_missing_are_told_before_anything_is_timed(tmp_path):
+    result = CliRunner().invoke(medarts, [*BENCH.split(), "--dataset", "npz", "--data", str(tmp_path / "no.npz")])
+    assert result.exit_code == 1 and "no.npz" in result.stderr and "timing" not in result.stderr
 
 
 def test_a_dry_run_tells_the_plan_and_stores_nothing(tmp_path, monkeypatch):

@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from factories import make_search_runtime
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.networks import moments
 from medarts_ops.networks.moments import Mixed, Receivers, runs_of
 from medarts_ops.networks.planes import PlaneNorm, plus_product
+from medarts_ops.resolving import resolve_config_alone
+from medarts_ops.training import step_memory
+from medarts_ops.training.step_memory import ImageShape, search_memory
 
 CHANNELS, INDIVIDUALS, N_EDGES = 3, 2, 4
 EDGES = ([0, 1, 2, 3], [0, 2, 3], [1])  # of three kinds
@@ -112,18 +118,39 @@ def test_a_channel_that_never_changes_is_normed_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "dtype", "does"),
+    ("height", "width", "channels", "dtype", "device", "does"),
     [
-        (16, 16, 16, torch.float32, True),
-        (9, 8, 32, torch.float64, True),
-        (8, 8, 16, torch.float32, False),
-        (16, 16, 8, torch.float32, False),
-        (16, 16, 64, torch.float32, False),
-        (16, 16, 16, torch.float16, False),
-        (16, 16, 16, torch.bfloat16, False),
+        (16, 16, 16, torch.float32, "cpu", True),
+        (9, 8, 32, torch.float64, "cpu", True),
+        (16, 16, 16, torch.float32, "meta", True),
+        (8, 8, 16, torch.float32, "cpu", False),
+        (16, 16, 8, torch.float32, "cpu", False),
+        (16, 16, 64, torch.float32, "cpu", False),
+        (16, 16, 16, torch.float16, "cpu", False),
+        (16, 16, 16, torch.bfloat16, "cpu", False),
     ],
 )
-def test_it_pays_on_large_maps_of_few_channels_in_whole_precision(
-    height: int, width: int, channels: int, dtype: torch.dtype, does: bool
+def test_it_pays_on_large_maps_of_few_channels_in_whole_precision_of_a_cpu(
+    height: int, width: int, channels: int, dtype: torch.dtype, device: str, does: bool
 ) -> None:
-    assert moments.pays(height, width, channels, dtype) is does
+    like = torch.empty(0, dtype=dtype, device=device)
+    assert moments.pays(height, width, channels, like) is does
+    with moments.left_out():
+        assert not moments.pays(height, width, channels, like)
+
+
+def test_a_card_never_does() -> None:
+    with FakeTensorMode():
+        assert not moments.pays(16, 16, 16, torch.empty(0, device="cuda"))
+
+
+def test_what_is_estimated_for_a_card_stores_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_memory, "_computing_in", lambda runtime: torch.float32)  # asks for the card
+    config = resolve_config_alone(SearchConfig(), (16, 16))
+    stage = StageConfig(name="only", cells=3, channels=16, batch=2, population=1)
+    shape = ImageShape(16, 16, 3, 10)
+    cpu, card = (
+        search_memory(config.model_copy(update={"runtime": make_search_runtime(device=device)}), stage, shape).per_image
+        for device in ("cpu", "cuda:0")
+    )
+    assert 1.05 * cpu < card < 1.5 * cpu

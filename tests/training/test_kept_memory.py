@@ -43,7 +43,8 @@ print(within[0] - before[0], before[1] - after[1], faults_and_pages()[0] - after
 
 def of_program(**variables: str) -> list[int]:
     """Faults of a later step, pages given back after it, and faults of one after that."""
-    environment = {name: value for name, value in os.environ.items() if name not in module._VARIABLES} | variables
+    said = (*module._VARIABLES, "GLIBC_TUNABLES")
+    environment = {name: value for name, value in os.environ.items() if name not in said} | variables
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment)
     return [int(word) for word in done.stdout.split()]
 
@@ -61,6 +62,19 @@ def test_a_settled_step_takes_no_new_pages_and_all_go_back_in_the_end() -> None:
 def test_what_the_user_says_of_the_allocator_stays() -> None:
     within, _, _ = of_program(MALLOC_MMAP_MAX_="65536")
     assert within > 2**26 // resource.getpagesize()
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ({"MALLOC_TRIM_THRESHOLD_": "1"}, True),
+        ({"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=7"}, True),
+        ({"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}, False),
+        ({"MALLOC_ARENA_MAX": "2"}, False),
+    ],
+)
+def test_only_what_it_would_set_itself_keeps_it_out(said: dict[str, str], stays: bool) -> None:
+    assert module._is_said_otherwise(said) is stays
 
 
 @pytest.mark.parametrize("device", ["cuda", "meta"])
