@@ -147,10 +147,10 @@ def test_a_card_never_does() -> None:
 def test_what_is_estimated_for_a_card_stores_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_memory, "_computing_in", lambda runtime: torch.float32)  # asks for the card
     config = resolve_config_alone(SearchConfig(), (16, 16))
-    stage = StageConfig(name="only", cells=3, channels=16, batch=2, population=1)
+    stage = StageConfig(name="only", cells=3, channels=16, batch=8, population=1)
     shape = ImageShape(16, 16, 3, 10)
     cpu, card = (
         search_memory(config.model_copy(update={"runtime": make_search_runtime(device=device)}), stage, shape).per_image
         for device in ("cpu", "cuda:0")
     )
-    assert 1.05 * cpu < card < 1.5 * cpu
+    assert 1.03 * cpu < card < 1.5 * cpu
