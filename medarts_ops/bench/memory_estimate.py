@@ -21,7 +21,6 @@ from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.kept_memory import kept_memory
 from medarts_ops.training.placed_images import StageTensors, measured_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.step_memory import ImageShape, image_shape
@@ -88,7 +87,7 @@ def _measure(setting: Setting, search: ResolvedSearchConfig, evaluation: Resolve
         estimated, training = _search(setting, search, runtime)
     else:
         estimated, training = _evaluation(setting, evaluation, runtime)
-    with kept_memory(runtime.device), _Peak(runtime) as peak:  # as in a training
+    with _Peak(runtime) as peak:
         for epoch in range(EPOCHS):
             training.run_epoch(epoch)
     return estimated, peak.grown

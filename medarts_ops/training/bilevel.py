@@ -35,6 +35,7 @@ from medarts_ops.strategies.registry import build_strategy, own_config
 from medarts_ops.strategies.strategy import StagePlace
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.alignment import layer_alignment
+from medarts_ops.training.kept_memory import kept_memory
 from medarts_ops.training.member import EpochSums, Member, slices
 from medarts_ops.training.placed_images import StageTensors, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
@@ -124,11 +125,12 @@ class SearchTraining:
         self.supernet.train()
         sums = torch.zeros(3, len(self.members), device=self.runtime.device)
         n_alpha = 0
-        for train, valid in self._batches():
-            losses, right, alpha_losses = self.iterate(train, valid, warming_up=warming_up)
-            n_train, n_valid = train.labels.shape[1], valid.labels.shape[1]
-            n_alpha += 0 if warming_up else n_valid
-            sums += torch.stack([losses * n_train, right, alpha_losses * n_valid])
+        with kept_memory(self.runtime.device):
+            for train, valid in self._batches():
+                losses, right, alpha_losses = self.iterate(train, valid, warming_up=warming_up)
+                n_train, n_valid = train.labels.shape[1], valid.labels.shape[1]
+                n_alpha += 0 if warming_up else n_valid
+                sums += torch.stack([losses * n_train, right, alpha_losses * n_valid])
         measured = torch.stack([*self._validate(), layer_alignment(self)])
         totals = torch.cat([sums, measured]).t().tolist()  # the epoch's only wait for the device
         seconds = (time.perf_counter() - started) / len(living)

@@ -13,7 +13,7 @@ from medarts_ops.tasks import DerivedTask, Progress, Result, Task, TrainingTask,
 from medarts_ops.training.derived import read_derived_images, train_derived
 from medarts_ops.training.genotype import EvaluationTask, read_images, train_genotype
 from medarts_ops.training.group import read_stage, train_group
-from medarts_ops.training.kept_memory import kept_memory
+from medarts_ops.training.kept_memory import give_back
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.workplace import TaskFiles, Workplace
@@ -59,8 +59,8 @@ def carry_out(
     kind, names = _KINDS[type(task)], ", ".join(task.names)
     data = workplace.data_of(task.source, lambda: kind.place(kind.read(task), workplace.runtime))
     try:
-        with kept_memory(workplace.runtime.device):
-            results: Sequence[Result] | None = kind.train(task, workplace, data, _apart(on_progress))
+        results: Sequence[Result] | None = kind.train(task, workplace, data, _apart(on_progress))
+        give_back(workplace.runtime.device)
     except _ListenerError as error:
         raise error.args[0] from None
     except MedartsError:

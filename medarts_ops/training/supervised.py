@@ -25,6 +25,7 @@ from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.training.classification import balanced_class_weights
+from medarts_ops.training.kept_memory import kept_memory
 from medarts_ops.training.placed_images import PlacedImages, hits
 from medarts_ops.training.runtime import Runtime, initial_weights
 from medarts_ops.training.validation import Validation
@@ -107,11 +108,12 @@ class SupervisedTraining:
         loss_sum, correct = (torch.zeros((), device=self._runtime.device) for _ in range(2))
         least = self._ranks.of * self.network.least_batch
         batches = batch_order(len(self._train), config.batch, self._order, least)
-        for indices, own, share, is_last in accumulated(batches, config.accumulate, self._counts, self._ranks):
-            batch = self._train.augmented(indices, self._augmentation, self._augment_stream, own)
-            loss, right = self.iterate(batch, share, is_last=is_last)
-            loss_sum += loss * len(batch.labels)
-            correct += right
+        with kept_memory(self._runtime.device):
+            for indices, own, share, is_last in accumulated(batches, config.accumulate, self._counts, self._ranks):
+                batch = self._train.augmented(indices, self._augmentation, self._augment_stream, own)
+                loss, right = self.iterate(batch, share, is_last=is_last)
+                loss_sum += loss * len(batch.labels)
+                correct += right
         trained = time.perf_counter()
         found = self._ranks.total(torch.cat([torch.stack([loss_sum, correct]), self._measured()]))
         sums = found.tolist()  # the only wait for the device
