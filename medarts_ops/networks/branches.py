@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from medarts_ops.networks import moments
 from medarts_ops.networks.autocast import in_autocast_type
-from medarts_ops.networks.moments import runs_of
 from medarts_ops.networks.operations import Factored, Separable
 from medarts_ops.networks.planes import (
     ChannelMix,
@@ -68,7 +67,7 @@ class SeparableBranches(nn.Module):
         self.norm = PlaneNorm(self.twice_rows + self.once_rows, self.n_twice + self.n_once)
         self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
         self.last_norm = PlaneNorm(self.twice_rows, self.n_twice) if twice else None
-        self.runs = [runs_of(edges, individuals) for _, edges in kinds]
+        self.runs = [moments.runs_of(edges, individuals) for _, edges in kinds]
         self.routing: Tensor
         edges = [edge for _, edges in kinds for edge in edges]
         self.register_buffer("routing", routing_of(edges, n_edges), persistent=False)

@@ -11,9 +11,10 @@ Everywhere x are blocks of branches, each [branch, channel, pixel], W is [branch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -83,12 +84,24 @@ class Mixed(NamedTuple):
 class Receivers(NamedTuple):
     """The edges that branches belong to.
 
-    `routing [edge, block]` is 1 where a block of branches, one of each individual, belongs to an edge; `runs` has for
-    each kind what `runs_of` gives.
+    `routing [edge, block]` is 1 where a block of branches, one of each individual, belongs to an edge, or None where
+    each branch has a row for itself; `runs` has for each kind what `runs_of` gives.
     """
 
-    routing: Tensor
+    routing: Tensor | None
     runs: Sequence[Runs]
+
+    def sums_of(self, branches: Tensor) -> Tensor:
+        """Of each row [edge · individual] the sum over its `branches [branch, channel]`."""
+        if self.routing is None:
+            return branches
+        return (self.routing @ branches.view(self.routing.shape[1], -1)).view(-1, branches.shape[1])
+
+    def of_branches(self, rows: Tensor) -> Tensor:
+        """Each branch's of `rows [edge · individual, channel]`."""
+        if self.routing is None:
+            return rows
+        return (self.routing.t() @ rows.view(len(self.routing), -1)).view(-1, rows.shape[1])
 
 
 def runs_of(edges: Sequence[int], individuals: int) -> Runs:
@@ -105,10 +118,10 @@ def runs_of(edges: Sequence[int], individuals: int) -> Runs:
 
 def normed(mixed: Mixed, norm: PlaneNorm) -> Tensor:
     """What the norm's first rows make of 1×1 convolutions: planes [branch · out channel, image, height, width]."""
-    applied: tuple[Tensor, Tensor, Tensor] = _Normed.apply(norm.eps, *mixed.tensors)
-    planes, mean, variance = applied
-    norm.move(0, mean, variance, mixed.n_values)
-    return planes
+    n, _, height, width = mixed.images[0].shape
+    numbers = [images.shape[1] // mixed.weight.shape[2] for images in mixed.images]
+    own_rows = Receivers(None, [((0, row, number),) for row, number in zip(_starts(numbers), numbers, strict=True)])
+    return _summed((len(mixed.scale), n, height, width), None, mixed, norm, own_rows, 0)
 
 
 def plus_normed(received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receivers: Receivers, first: int = 0) -> Tensor:
@@ -116,7 +129,16 @@ def plus_normed(received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receiver
 
     The branches' rows of the norm begin at `first`.
     """
-    applied: tuple[Tensor, Tensor, Tensor] = _PlusNormed.apply(norm.eps, receivers, received, *mixed.tensors)
+    assert receivers.routing is not None
+    n_edges, n_blocks = receivers.routing.shape
+    shape = (n_edges, len(mixed.scale) // n_blocks * mixed.n_values)
+    return _summed(shape, received, mixed, norm, receivers, first)
+
+
+def _summed(
+    shape: tuple[int, ...], received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receivers: Receivers, first: int
+) -> Tensor:
+    applied: tuple[Tensor, Tensor, Tensor] = _Summed.apply(norm.eps, shape, receivers, received, *mixed.tensors)
     summed, mean, variance = applied
     norm.move(first, mean, variance, mixed.n_values)
     return summed
@@ -126,30 +148,16 @@ class _Norm(NamedTuple):
     """A batch's norm of y: all that both passes need beside x. Rows are [branch, out channel]."""
 
     weight: Tensor
-    scale: Tensor
     mean: Tensor  # of x, [branch, channel]
     spread: Tensor  # W S, [branch, out channel, channel]
+    mean_out: Tensor  # of y
     inverse: Tensor  # of y's standard deviation
-
-    @property
-    def slope(self) -> Tensor:
-        """What the norm multiplies y by."""
-        return self.scale * self.inverse
+    slope: Tensor  # what the norm multiplies y by
 
     @property
     def matrix(self) -> Tensor:
-        """The product that normalises, but for the shift."""
+        """The product that normalises, but for what is added to it."""
         return self.weight * self.slope[:, :, None]
-
-    @property
-    def mean_out(self) -> Tensor:
-        """The mean of y."""
-        return torch.bmm(self.weight, self.mean[:, :, None]).squeeze(2)
-
-    @property
-    def shift(self) -> Tensor:
-        """What is added to the product."""
-        return -self.slope * self.mean_out
 
 
 def _norm_of(blocks: Sequence[Tensor], weight: Tensor, scale: Tensor, eps: float) -> tuple[_Norm, Tensor]:
@@ -159,11 +167,13 @@ def _norm_of(blocks: Sequence[Tensor], weight: Tensor, scale: Tensor, eps: float
     covariance = torch.baddbmm(squares, mean[:, :, None], mean[:, None], beta=1 / blocks[0].shape[2], alpha=-1)
     spread = torch.bmm(weight, covariance)
     variance = (spread * weight).sum(2).clamp_(min=0)  # rounding may take a channel that never changes below 0
-    return _Norm(weight, scale, mean, spread, (variance + eps).rsqrt()), variance
+    inverse = (variance + eps).rsqrt()
+    mean_out = torch.bmm(weight, mean[:, :, None]).squeeze(2)
+    return _Norm(weight, mean, spread, mean_out, inverse, scale * inverse), variance
 
 
 class _Gradients(NamedTuple):
-    """What a norm passes back: to W, to its scale, and to x, which gets `of_y`ᵀ g - `of_x` x + `constant`."""
+    """What a norm passes back: to W, to its scale, and to x, which gets matrixᵀ g - `of_x` x + `constant`."""
 
     of_weight: Tensor
     of_scale: Tensor
@@ -184,53 +194,15 @@ class _Gradients(NamedTuple):
         constant = torch.bmm(transposed, (share * mean_out - slope * sums / n)[:, :, None])
         return cls(of_weight, of_scale, of_x, constant)
 
-    def to_images(self, branches: slice, matrix: Tensor, gradient: Tensor, block: Tensor, out: Tensor) -> None:
-        """Write x's gradient of some branches."""
-        torch.baddbmm(self.constant[branches].expand_as(block), matrix.transpose(1, 2), gradient, out=out)
-        out.baddbmm_(self.of_x[branches], block, alpha=-1)
 
+class _Summed(torch.autograd.Function):
+    """Rows [edge · individual] of what was received plus their branches, normed, in a given shape; y's moments."""
 
-class _Normed(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, eps: float, weight: Tensor, scale: Tensor, *images: Tensor) -> tuple[Tensor, ...]:
-        n, _, height, width = images[0].shape
-        blocks = [as_matrices(each, weight.shape[2]) for each in images]
-        norm, variance = _norm_of(blocks, weight, scale, eps)
-        normed = images[0].new_empty(weight.shape[0] * weight.shape[1], n, height, width)
-        sizes, matrix, shift = [len(block) for block in blocks], norm.matrix, norm.shift[:, :, None]
-        outs = normed.view(*weight.shape[:2], -1).split(sizes)
-        for block, part, of_part, out in zip(blocks, matrix.split(sizes), shift.split(sizes), outs, strict=True):
-            torch.baddbmm(of_part.expand_as(out), part, block, out=out)
-        context.save_for_backward(*norm, *images)
-        moments = norm.mean_out, variance
-        context.mark_non_differentiable(*moments)
-        return normed, *moments
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        norm, images = _Norm(*context.saved_tensors[:5]), context.saved_tensors[5:]
-        blocks = [as_matrices(each, norm.weight.shape[2]) for each in images]
-        sizes = [len(block) for block in blocks]
-        of_normed = gradients[0].reshape(*norm.weight.shape[:2], -1)
-        parts = of_normed.split(sizes)
-        products = torch.cat([torch.bmm(g, block.transpose(1, 2)) for g, block in zip(parts, blocks, strict=True)])
-        found, matrix = _Gradients.of(norm, products, of_normed.sum(2), of_normed.shape[2]), norm.matrix
-        of_images, first = [], 0
-        for gradient, block, image in zip(parts, blocks, images, strict=True):
-            branches, of_image = slice(first, first + len(block)), channels_last_like(image)
-            out = as_matrices(of_image, block.shape[1])
-            found.to_images(branches, matrix[branches], gradient, block, out)
-            of_images.append(of_image)
-            first += len(block)
-        return None, found.of_weight, found.of_scale, *of_images
-
-
-class _PlusNormed(torch.autograd.Function):
     @staticmethod
     def forward(
         context: Any,
         eps: float,
+        shape: tuple[int, ...],
         receivers: Receivers,
         received: Tensor | None,
         weight: Tensor,
@@ -239,49 +211,50 @@ class _PlusNormed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         blocks = [as_matrices(each, weight.shape[2]) for each in images]
         norm, variance = _norm_of(blocks, weight, scale, eps)
-        n_edges, n_blocks = receivers.routing.shape
-        shift = receivers.routing @ norm.shift.view(n_blocks, -1)  # of all branches of an edge
-        rows = shift.view(-1, weight.shape[1], 1)
+        shift, matrix = receivers.sums_of(-norm.slope * norm.mean_out)[:, :, None], norm.matrix
+        summed = images[0].new_empty(shape)
+        rows = summed.view(len(shift), weight.shape[1], -1)
         if received is None:
-            summed = rows.repeat(1, 1, blocks[0].shape[2])
+            rows.copy_(shift.expand_as(rows))
         else:
-            summed = received.reshape(*rows.shape[:2], -1) + rows
-        matrix, begin = norm.matrix, 0
-        for block, runs in zip(blocks, receivers.runs, strict=True):
+            torch.add(received.reshape(rows.shape), shift, out=rows)
+        for block, start, runs in zip(blocks, _starts(map(len, blocks)), receivers.runs, strict=True):
             for branch, row, number in runs:
-                part = matrix[begin + branch : begin + branch + number]
-                summed[row : row + number].baddbmm_(part, block[branch : branch + number])
-            begin += len(block)
-        context.save_for_backward(*norm, receivers.routing, *images)
+                part = matrix[start + branch : start + branch + number]
+                rows[row : row + number].baddbmm_(part, block[branch : branch + number])
+        context.save_for_backward(receivers.routing, *norm, *images)
         context.runs = receivers.runs
-        moments = norm.mean_out, variance
-        context.mark_non_differentiable(*moments)
-        return summed.view(n_edges, -1), *moments
+        context.mark_non_differentiable(norm.mean_out, variance)
+        return summed, norm.mean_out, variance
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        norm, routing, images = _Norm(*context.saved_tensors[:5]), context.saved_tensors[5], context.saved_tensors[6:]
+        routing, *saved = context.saved_tensors
+        norm, images = _Norm(*saved[: len(_Norm._fields)]), saved[len(_Norm._fields) :]
+        receivers = Receivers(routing, context.runs)
         blocks = [as_matrices(each, norm.weight.shape[2]) for each in images]
-        out_channels = norm.weight.shape[1]
-        of_summed = gradients[0].reshape(-1, out_channels, blocks[0].shape[2])
+        of_rows = gradients[0].reshape(-1, norm.weight.shape[1], blocks[0].shape[2])
         products = torch.cat(
             [
-                torch.bmm(of_summed[row : row + number], block[branch : branch + number].transpose(1, 2))
-                for block, runs in zip(blocks, context.runs, strict=True)
+                torch.bmm(of_rows[row : row + number], block[branch : branch + number].transpose(1, 2))
+                for block, runs in zip(blocks, receivers.runs, strict=True)
                 for branch, row, number in runs
             ]
         )
-        sums = (routing.t() @ of_summed.sum(2).view(len(routing), -1)).view(-1, out_channels)
-        found, matrix = _Gradients.of(norm, products, sums, of_summed.shape[2]), norm.matrix
-        of_images, first = [], 0
-        for block, image, runs in zip(blocks, images, context.runs, strict=True):
-            of_image = channels_last_like(image)
-            out = as_matrices(of_image, block.shape[1])
+        found = _Gradients.of(norm, products, receivers.of_branches(of_rows.sum(2)), of_rows.shape[2])
+        matrix, of_images = norm.matrix.transpose(1, 2), [channels_last_like(each) for each in images]
+        outs = [as_matrices(each, norm.weight.shape[2]) for each in of_images]
+        for block, start, out, runs in zip(blocks, _starts(map(len, blocks)), outs, receivers.runs, strict=True):
             for branch, row, number in runs:
-                these, branches = slice(branch, branch + number), slice(first + branch, first + branch + number)
-                found.to_images(branches, matrix[branches], of_summed[row : row + number], block[these], out[these])
-            of_images.append(of_image)
-            first += len(block)
-        of_received = gradients[0] if context.needs_input_grad[2] else None
-        return None, None, of_received, found.of_weight, found.of_scale, *of_images
+                these, branches = slice(branch, branch + number), slice(start + branch, start + branch + number)
+                constant = found.constant[branches].expand_as(block[these])
+                torch.baddbmm(constant, matrix[branches], of_rows[row : row + number], out=out[these])
+                out[these].baddbmm_(found.of_x[branches], block[these], alpha=-1)
+        of_received = gradients[0] if context.needs_input_grad[3] else None
+        return None, None, None, of_received, found.of_weight, found.of_scale, *of_images
+
+
+def _starts(numbers: Iterable[int]) -> list[int]:
+    """Where each of some parts begins that follow each other."""
+    return list(accumulate(numbers, initial=0))[:-1]

@@ -79,7 +79,8 @@ class StateEdges(nn.Module):
         )
         self.pools = nn.ModuleList(pool.derived(channels, stride, affine=False) for pool, _, _ in pools)
         self.pool_norm = PlaneNorm(individuals * channels * len(pools), len(pools)) if pools else None
-        n_first, n_twice = (sum(len(edges) for kind, edges in kinds if kind.twice >= least) for least in (False, True))
+        n_first = sum(len(edges) for _, edges in kinds)
+        n_twice = sum(len(edges) for kind, edges in kinds if kind.twice)
         self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
         self.routing: Tensor
         of_others = routing_of([edge for edge, _ in self.blocks[n_first:]], len(self.rows))
