@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from medarts_ops.networks import moments
+
 FREE = frozenset(
     """
     _local_scalar_dense _reshape_alias _unsafe_view alias as_strided chunk detach diagonal empty empty_like
@@ -43,10 +45,12 @@ class _Counter(TorchDispatchMode):
 def count_launches(step: Callable[[], object]) -> Counter[str]:
     """Launches of one call of `step` by operation, on the CPU (the count is the same on a GPU, up to fused kernels).
 
+    What a CPU alone does is left out: norms by moments.
+
     Views, empty tensors and metadata are not counted; a convolution's backward counts once for each gradient that it
     computes, a foreach or fused call once for each hundred tensors.
     """
     counter = _Counter()
-    with counter, torch.autograd.set_multithreading_enabled(False):
+    with moments.left_out(), counter, torch.autograd.set_multithreading_enabled(False):
         step()
     return counter.counts

@@ -21,7 +21,6 @@ from medarts_ops.config import ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.networks import moments
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.populations import random_individual
 from medarts_ops.strategies.darts import DartsSettings
@@ -136,8 +135,7 @@ def race(steps: dict[str, Callable[[], object]], repeats: int, device: torch.dev
     found: dict[str, Any] = {}
     for prefix, step in steps.items():
         found[f"{prefix}seconds"] = seconds[prefix]
-        with moments.left_out():  # what a card would launch
-            found[f"{prefix}launches"] = sum(count_launches(step).values())
+        found[f"{prefix}launches"] = sum(count_launches(step).values())
         found[f"{prefix}peak_bytes"] = peak_bytes(step, device)
     product, rival = seconds.values()
     return {**found, "ratio": rival / product}
@@ -168,13 +166,11 @@ def measure_stack(
     steps = {"stacked": product_step(config, stage, size, individuals), "alone": product_step(config, stage, size)}
     seconds = time_interleaved(steps, repeats, device)
     each = seconds["stacked"] / individuals
-    with moments.left_out():
-        launches = sum(count_launches(steps["stacked"]).values())
     return StackTiming(
         cells=stage.cells,
         individuals=individuals,
         seconds_per_individual=each,
-        launches_per_individual=launches / individuals,
+        launches_per_individual=sum(count_launches(steps["stacked"]).values()) / individuals,
         ratio=seconds["alone"] / each,
     )
 

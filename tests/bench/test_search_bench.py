@@ -90,6 +90,17 @@ def test_the_product_step_has_a_seventh_of_the_launches_and_a_stack_far_fewer_fo
     assert stacked.launches_per_individual <= 600
 
 
+def test_a_step_s_launches_are_those_of_a_card_whatever_its_width():
+    narrow, wide = (TWO_IMAGES.model_copy(update={"cells": 3, "channels": channels}) for channels in (4, 16))
+    size = SIZE.model_copy(update={"resolution": 16})  # of which a CPU norms the wide one by moments
+    counts = []
+    for stage in (narrow, wide):
+        step = product_step(DARTS, stage, size)
+        step()
+        counts.append(sum(count_launches(step).values()))
+    assert counts[0] == counts[1]
+
+
 def test_needed_work_is_counted_as_by_hand():
     images = torch.randn(2, 4, 8, 8)
     conv = build_operation("sep_conv_3x3", 4, 1, affine=False)
