@@ -5,8 +5,6 @@ It ships as the oracle of `networks/supernet.py` in tests and as its rival in me
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -14,25 +12,36 @@ from torch.func import functional_call
 from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.derived import STEMS
 from medarts_ops.networks.layout import CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
+from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm, shift_by_a_pixel
 from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
-Network = TypeVar("Network", bound=nn.Module)
+
+class PlainReduce(FactorizedReduce):
+    """`FactorizedReduce` as the original trains it, by strided convolutions; the modules of the one given are its."""
+
+    def __init__(self, ours: FactorizedReduce) -> None:
+        nn.Module.__init__(self)
+        self.straight, self.shifted, self.norm = ours.straight, ours.shifted, ours.norm
+
+    def halves(self, activated: Tensor) -> tuple[Tensor, Tensor]:
+        return self.straight(activated), self.shifted(shift_by_a_pixel(activated))
 
 
-def with_plain_convolutions(network: Network) -> Network:
-    """`network` itself, with an `nn.Conv2d` on the same weight in place of each `DepthwiseConv2d` inside it."""
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, DepthwiseConv2d):
-                n, shape = child.in_channels, (child.kernel_size, child.stride, child.padding, child.dilation)
-                # On the meta device it draws no random numbers for weights that are dropped.
-                plain = nn.Conv2d(n, n, *shape, groups=n, bias=False, device="meta")  # type: ignore[arg-type]
-                plain.weight = child.weight
-                parent.register_module(name, plain)
-    return network
+def as_plain(module: nn.Module) -> nn.Module:
+    """`module` as torch alone computes it, on the same weights: itself, with other parts, or another in its place."""
+    if isinstance(module, FactorizedReduce):
+        return PlainReduce(module)
+    if isinstance(module, DepthwiseConv2d):
+        n, shape = module.in_channels, (module.kernel_size, module.stride, module.padding, module.dilation)
+        # On the meta device it draws no random numbers for weights that are dropped.
+        convolution = nn.Conv2d(n, n, *shape, groups=n, bias=False, device="meta")  # type: ignore[arg-type]
+        convolution.weight = module.weight
+        return convolution
+    for name, child in module.named_children():
+        setattr(module, name, as_plain(child))
+    return module
 
 
 class ReferenceMixedOperation(nn.Module):
@@ -49,7 +58,7 @@ class ReferenceMixedOperation(nn.Module):
         self.operations = nn.ModuleList()
         for column in self.columns:
             known = OPERATION_TABLE[primitives[column]]
-            operation = with_plain_convolutions(known.derived(self.n_seen, stride, affine=False))
+            operation = as_plain(known.derived(self.n_seen, stride, affine=False))
             if isinstance(known, Pool):
                 operation = nn.Sequential(operation, nn.BatchNorm2d(self.n_seen, affine=False))
             self.operations.append(operation)
@@ -79,7 +88,7 @@ class ReferenceCell(nn.Module):
         self.space_edges = spec.space.edges
         self.n_nodes = spec.space.n_nodes
         preprocess = FactorizedReduce if place.previous_reduction else ReluConvNorm
-        self.preprocess0 = preprocess(place.before_previous_channels, place.channels, affine=False)
+        self.preprocess0 = as_plain(preprocess(place.before_previous_channels, place.channels, affine=False))
         self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=False)
         mask = spec.mask(place.reduction)
         self.edges = nn.ModuleList(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from medarts_ops.bench.reference import with_plain_convolutions
+from medarts_ops.bench.reference import as_plain
 from medarts_ops.networks.derived import DerivedCell, DerivedNetwork
 from medarts_ops.space.genotype import EDGES_PER_NODE
 
@@ -16,12 +16,13 @@ from medarts_ops.space.genotype import EDGES_PER_NODE
 class ReferenceDerivedNetwork(nn.Module):
     """A derived network's own modules, called as DARTS's `NetworkCIFAR` calls them.
 
-    `network` is taken over: its depthwise convolutions are replaced by plain ones on the same weights.
+    `network` is taken over: its depthwise convolutions and reductions are replaced by plain ones on the same weights.
     """
 
     def __init__(self, network: DerivedNetwork) -> None:
         super().__init__()
-        self.network = with_plain_convolutions(network)
+        self.network = network
+        as_plain(network)
 
     def forward(
         self, images: Tensor, drop_probability: float = 0.0, generator: torch.Generator | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
-from itertools import islice
+from itertools import islice, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from medarts_ops.networks.batch_norm import BatchNorm
 from medarts_ops.networks.frozen import unmoved_statistics
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
+from medarts_ops.networks.side_by_side import Group, Joint, SideBySide
 from medarts_ops.settings import StemKind
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
 from medarts_ops.space.search_space import N_INPUTS
@@ -87,7 +88,7 @@ class DerivedCell(nn.Module):
         self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=True)
         self.concat = genotype.concat(kind)
         self.sources = [source for _, source in genotype.edges(kind)]
-        self.reads_all = {*self.sources, *self.concat} >= set(range(N_INPUTS + genotype.n_nodes(kind)))
+        self.reads_all = all(map(self.reads, range(N_INPUTS + genotype.n_nodes(kind))))
         self.operations = nn.ModuleList(
             build_operation(name, place.channels, 2 if place.reduction and source < N_INPUTS else 1, affine=True)
             for name, source in genotype.edges(kind)
@@ -98,18 +99,22 @@ class DerivedCell(nn.Module):
         """How many operations drop path may drop: all but identities (DARTS)."""
         return sum(not isinstance(operation, nn.Identity) for operation in self.operations)
 
-    def forward(self, before_previous: Tensor, previous: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
-        """Two inputs after their ReLU → [image, concat · channel, height, width].
+    def reads(self, state: int) -> bool:
+        """Whether an operation, or the cell's output, reads a state."""
+        return state in self.sources or state in self.concat
+
+    def forward(self, first: Tensor, second: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
+        """Both inputs' states, behind `preprocess0` and `preprocess1` → [image, concat · channel, height, width].
 
         Of `factors`, each [image, 1, 1, 1], each operation but identities takes the next, which drops its images or
         scales them; none drops none.
         """
         left = iter(factors)
-        states = [self.preprocess0.after_relu(before_previous), self.preprocess1.after_relu(previous)]
+        states = [first, second]
         activated: dict[int, Tensor] = {}
-        for first in range(0, len(self.operations), EDGES_PER_NODE):
+        for start in range(0, len(self.operations), EDGES_PER_NODE):
             whole, dropped = [], []
-            for position in range(first, first + EDGES_PER_NODE):
+            for position in range(start, start + EDGES_PER_NODE):
                 term = self._term(position, states, activated)
                 if factors and not isinstance(self.operations[position], nn.Identity):
                     dropped.append((term, next(left).to(term.dtype)))
@@ -174,6 +179,14 @@ def quarters(images: Tensor) -> Tensor:
     return F.avg_pool2d(images, [(side + 1) // 2 for side in sides], [side // 2 for side in sides])
 
 
+def pooled(images: Tensor) -> Tensor:
+    """The mean over all pixels: [image, channel, height, width] → [image, channel].
+
+    Written so that its gradient is channels-last where a cell's is: norms are slow where two layouts meet.
+    """
+    return images.permute(0, 2, 3, 1).mean(dim=(1, 2)) if torch.is_grad_enabled() else images.mean(dim=(2, 3))
+
+
 class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
@@ -212,6 +225,7 @@ class DerivedNetwork(nn.Module):
         self.n_paths = sum(self._paths_by_cell)
         self.least_batch = least_batch(auxiliary=auxiliary, stem=stem)
         self.classifier = nn.Linear(widths[-1], n_classes)
+        self._pairs = _pairs_of_one_input(made)
 
     def forward(self, images: Tensor, paths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Logits [image, class] of `images` by the classifier and, while training, by the auxiliary head.
@@ -220,29 +234,74 @@ class DerivedNetwork(nn.Module):
         """
         left = iter(() if paths is None else paths[:, :, None, None, None].unbind())
         auxiliary: Tensor | None = None
-        first, second = self.stem(images)
-        before_previous = torch.relu_(first)
-        previous = before_previous if second is first else torch.relu_(second)
+        # Only in training: what is exported or only measured calls each module by itself.
+        trains = self.training and torch.is_grad_enabled() and bool(self._pairs)
+        joint = SideBySide(list(self._pairs.values())) if trains else None
+        joints = {} if joint is None else dict(zip(self._pairs, joint.joints, strict=True))
+        before_previous, previous = self.stem(images)
+        active = torch.relu_(before_previous)
+        first = self._at(0).preprocess0.after_relu(active)
+        active = active if previous is before_previous else torch.relu_(previous)
         last = len(self.cells) - 1
-        for index, (cell, n_paths) in enumerate(zip(self.cells, self._paths_by_cell, strict=True)):
+        for index, n_paths in enumerate(self._paths_by_cell):
             own = tuple(islice(left, n_paths))
-            output = self._computed(cell)(before_previous, previous, own)
+            output, first = self._computed(index)(first, active, own, joints.get(index))
             # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
-            before_previous, previous = previous, output if index == last else torch.relu_(output)
+            active = output if index == last else torch.relu_(output)
             if index == self.auxiliary_after and self.training:
-                auxiliary = self.auxiliary_head(previous)
-        return self.classifier(previous.mean(dim=(2, 3))), auxiliary
+                auxiliary = self.auxiliary_head(active)
+        if joint is not None:
+            joint.give_back()
+        return self.classifier(pooled(active)), auxiliary
 
-    def _computed(self, cell: nn.Module) -> Callable[..., Tensor]:
+    def _cell(
+        self, index: int, first: Tensor, previous: Tensor, factors: Sequence[Tensor], joint: Joint | None
+    ) -> tuple[Tensor, Tensor]:
+        """A cell's output and the following one's first state, from its own and the `previous` output after ReLU.
+
+        Both cells begin with a 1×1 convolution of that and a norm: where there is a `joint` of them, with one (ours).
+        """
+        cell = self._at(index)
+        if joint is not None:
+            both = joint.normed(F.conv2d(previous, joint.weight.view(-1, previous.shape[1], 1, 1)))
+            n = cell.preprocess1.out_channels
+            second, coming = both.split([n, both.shape[1] - n], dim=1)
+        else:
+            second = cell.preprocess1.after_relu(previous)
+            is_last = index == len(self.cells) - 1
+            coming = second if is_last else self._at(index + 1).preprocess0.after_relu(previous)
+        output: Tensor = cell(first, second, factors)
+        return output, coming
+
+    def _at(self, index: int) -> DerivedCell:
+        cell = self.cells[index]
+        assert isinstance(cell, DerivedCell)
+        return cell
+
+    def _computed(self, index: int) -> Callable[..., tuple[Tensor, Tensor]]:
         if not (self.checkpoint_cells and self.training):
-            return cell
+            return partial(self._cell, index)
         return partial(
             checkpoint,
-            cell,
+            partial(self._cell, index),
             use_reentrant=False,
             preserve_rng_state=False,  # a cell draws nothing
-            context_fn=lambda: _once_and_again(cell),
+            context_fn=lambda: _once_and_again(self.cells[index : index + 2]),
         )
+
+
+def _pairs_of_one_input(cells: Sequence[DerivedCell]) -> dict[int, Group]:
+    """By the number of a cell: its second preprocessing and the first one of the cell that follows, if they are alike.
+
+    Both read the same. One whose output nothing reads has no gradient and must have none.
+    """
+    pairs = {}
+    for index, (cell, following) in enumerate(pairwise(cells)):
+        coming = following.preprocess0
+        if isinstance(coming, ReluConvNorm) and cell.reads(1) and following.reads(0):
+            (convolution, norm), (other, other_norm) = cell.preprocess1.parts(), coming.parts()
+            pairs[index] = Group((convolution, other), (norm, other_norm))
+    return pairs
 
 
 def _once_and_again(cell: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

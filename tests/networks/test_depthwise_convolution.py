@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medarts_ops.bench.reference import with_plain_convolutions
+from medarts_ops.bench.reference import as_plain
 from medarts_ops.networks import depthwise
 from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.operations import build_operation
@@ -73,7 +73,7 @@ def test_plain_convolutions_share_the_weights_and_draw_no_random_numbers():
     images = torch.randn(2, 4, 9, 9)
     expected = network(images)
     torch.random.set_rng_state(state)
-    plain = with_plain_convolutions(network)
+    plain = as_plain(network)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(isinstance(module, DepthwiseConv2d) for module in plain.modules())
     assert list(plain.state_dict()) == list(network.state_dict())

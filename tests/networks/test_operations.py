@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 
+from medarts_ops.bench.reference import as_plain
 from medarts_ops.errors import GenotypeError
 from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, build_operation
 from medarts_ops.space.search_space import LEARNABLE, OPERATIONS
@@ -45,6 +46,25 @@ def test_a_narrow_reduction_of_a_large_map_trains_as_in_float64(side):
             seen.append([reduced.double(), *(gradient.double() for gradient in gradients)])
         for ours, theirs in zip(*seen, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sides", [(8, 6), (7, 9), (1, 1), (2, 5)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_reduction_in_training_equals_strided_convolutions_and_leaves_gradients_in_the_images_layout(sides, layout):
+    torch.manual_seed(0)
+    ours = FactorizedReduce(6, 5, affine=True).double()
+    plain = as_plain(copy.deepcopy(ours))
+    images = torch.randn(4, 6, *sides, dtype=torch.float64).contiguous(memory_format=layout)
+    seen = []
+    for network in (ours, plain):
+        given = images.clone().requires_grad_()
+        reduced = network(given)
+        seen.append([reduced, *torch.autograd.grad(reduced.sin().sum(), [given, *network.parameters()])])
+    assert seen[0][1].is_contiguous(memory_format=layout)
+    for got, expected in zip(*seen, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-11)
+    with torch.no_grad():  # as it is exported and measured
+        torch.testing.assert_close(ours(images), seen[0][0].detach())
 
 
 def test_an_unknown_operation_is_refused_with_what_is_allowed():
