@@ -12,7 +12,7 @@ from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
 
 CARDS = r"cuda:\d+(,cuda:\d+)*"
 AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
-Graphs = Literal["auto", "on", "off"]
+Switch = Literal["auto", "on", "off"]
 
 
 class RayConfig(Settings):
@@ -147,7 +147,7 @@ class SearchRuntimeConfig(RuntimeConfig):
     stack: AtATime | Literal["auto"] = setting(
         "auto", "ours", "individuals whose supernets are trained as one; auto: 1 on a CPU, as many as fit on CUDA"
     )
-    cuda_graphs: Graphs = setting(
+    cuda_graphs: Switch = setting(
         "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
     )
 
@@ -156,7 +156,7 @@ class EvaluationRuntimeConfig(RuntimeConfig):
     """What only an evaluation has: one training on several devices."""
 
     added_later = frozenset({"devices", "checkpoint_cells", "compile"})
-    as_before: ClassVar[Mapping[str, object]] = {"cuda_graphs": "off"}
+    as_before: ClassVar[Mapping[str, object]] = {"cuda_graphs": "off", "paths_together": "off"}
 
     devices: AtATime = setting(
         1,
@@ -164,10 +164,16 @@ class EvaluationRuntimeConfig(RuntimeConfig):
         "devices that share each batch of the one training: cards, or processes on a CPU; "
         "batch norm sees each device's images by themselves",
     )
-    cuda_graphs: Graphs = setting(
+    cuda_graphs: Switch = setting(
         "auto",
         "ours",
         "replay the training step as one CUDA graph; auto: on with one CUDA device, off if deterministic",
+    )
+    paths_together: Switch = setting(
+        "auto",
+        "ours",
+        "compute a cell's separable convolutions of one kind as one, in half as many launches, with other last digits; "
+        "auto: on with CUDA where launches take time, which is without graph and compiler, off on a CPU",
     )
     checkpoint_cells: bool = setting(
         False,
@@ -211,6 +217,7 @@ class ResolvedEvaluationRuntime(ResolvedRuntime, EvaluationRuntimeConfig):
     """An evaluation's."""
 
     cuda_graphs: Literal["on", "off"] = resolved(EvaluationRuntimeConfig, "cuda_graphs")
+    paths_together: Literal["on", "off"] = resolved(EvaluationRuntimeConfig, "paths_together")
 
 
 class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):

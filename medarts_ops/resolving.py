@@ -191,8 +191,10 @@ def resolve_runtime(runtime: EvaluationRuntimeConfig) -> ResolvedEvaluationRunti
             "(`medarts resume` takes it, too) or name others by --device"
         )
     _check_compiles(runtime, devices[0])
-    found = _of_machine(runtime, devices, workers=runtime.devices) | {"cuda_graphs": _graphs(runtime, devices[0])}
-    return ResolvedEvaluationRuntime.model_validate(dict(runtime) | found)
+    found = _of_machine(runtime, devices, workers=runtime.devices)
+    graphs = _graphs(runtime, devices[0])
+    steps = {"cuda_graphs": graphs, "paths_together": _paths_together(runtime, devices[0], graphs)}
+    return ResolvedEvaluationRuntime.model_validate(dict(runtime) | found | steps)
 
 
 def _check_compiles(runtime: EvaluationRuntimeConfig, device: Device) -> None:
@@ -210,6 +212,17 @@ def _check_compiles(runtime: EvaluationRuntimeConfig, device: Device) -> None:
         )
     if not runtime.elsewhere:
         check_can_compile(device)
+
+
+def _paths_together(runtime: EvaluationRuntimeConfig, device: Device, graphs: str) -> str:
+    wish = runtime.paths_together
+    if wish == "on" and not runtime.channels_last:
+        raise ConfigError(
+            "runtime.paths_together is 'on' and runtime.channels_last is false: paths lie side by side in that layout "
+            "alone; say auto or off, or leave runtime.channels_last true"
+        )
+    launches_cost = device.type == "cuda" and graphs == "off" and not runtime.compile
+    return wish if wish != "auto" else "on" if launches_cost and runtime.channels_last else "off"
 
 
 def _check_is_divided(config: EvaluateConfig) -> None:

@@ -162,6 +162,32 @@ def test_an_evaluation_on_one_card_is_a_graph(monkeypatch, given, graphs):
     assert resolve_runtime(EvaluationRuntimeConfig(**given)).cuda_graphs == graphs
 
 
+@pytest.mark.parametrize(
+    ("given", "how"),
+    [
+        ({}, "off"),
+        ({"cuda_graphs": "off"}, "on"),
+        ({"devices": 2}, "on"),
+        ({"deterministic": True}, "on"),
+        ({"cuda_graphs": "off", "channels_last": False}, "off"),
+        ({"cuda_graphs": "off", "paths_together": "off"}, "off"),
+        ({"cuda_graphs": "off", "device": "cpu"}, "off"),
+        ({"device": "cpu", "paths_together": "on"}, "on"),
+    ],
+)
+def test_paths_run_together_where_launches_take_time(monkeypatch, given, how):
+    with_cuda(monkeypatch, (8, 0), count=2)
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    assert resolve_runtime(EvaluationRuntimeConfig(**given)).paths_together == how
+
+
+def test_paths_that_can_not_lie_side_by_side_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"runtime.paths_together is 'on' and runtime.channels_last is false: .* auto"
+    ):
+        resolve_runtime(EvaluationRuntimeConfig(device="cpu", paths_together="on", channels_last=False))
+
+
 def test_graphs_that_an_evaluation_can_not_have_are_refused(monkeypatch):
     with_cuda(monkeypatch, (8, 0), count=2)
     with pytest.raises(ConfigError, match="runtime.devices is 2: a graph holds no exchange of gradients"):

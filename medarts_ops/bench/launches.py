@@ -35,7 +35,7 @@ class _Counter(TorchDispatchMode):
         kernels = 1
         if name == "convolution_backward":
             kernels = sum(arguments[10])  # one for each gradient that is asked for
-        elif name.startswith(("_foreach_", "_fused_")):
+        elif name.startswith(("_foreach_", "_fused_")) or name in ("cat", "stack"):
             kernels = ceil(len(arguments[0]) / 100)  # one takes about as many tensors
         if name not in FREE:
             self.counts[name] += kernels
@@ -48,7 +48,7 @@ def count_launches(step: Callable[[], object]) -> Counter[str]:
     What a CPU alone does is left out: norms by moments.
 
     Views, empty tensors and metadata are not counted; a convolution's backward counts once for each gradient that it
-    computes, a foreach or fused call once for each hundred tensors.
+    computes, a foreach or fused call and a concatenation once for each hundred tensors.
     """
     counter = _Counter()
     with moments.left_out(), counter, torch.autograd.set_multithreading_enabled(False):

@@ -64,6 +64,12 @@ class _Depthwise(torch.autograd.Function):
         return of_images, of_weight, None, None
 
 
+def depthwise(images: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """`convolve`, as autocast would, with the fast backward pass."""
+    convolved: Tensor = _Depthwise.apply(*in_autocast_type(images, weight), stride, dilation)
+    return convolved
+
+
 class DepthwiseConv2d(nn.Conv2d):
     """`nn.Conv2d` with a group a channel and no bias, that trains by the fast backward pass."""
 
@@ -84,6 +90,4 @@ class DepthwiseConv2d(nn.Conv2d):
         if not torch.is_grad_enabled():
             # What is exported or only measured is a plain convolution.
             return super().forward(images)
-        images, weight = in_autocast_type(images, self.weight.squeeze(1))
-        convolved: Tensor = _Depthwise.apply(images, weight, self.stride[0], self.dilation[0])
-        return convolved
+        return depthwise(images, self.weight.squeeze(1), self.stride[0], self.dilation[0])

@@ -5,10 +5,11 @@ Behind the stem `imagenet` it is DARTS's NetworkImageNet, for larger pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from itertools import islice, pairwise
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from medarts_ops.networks.batch_norm import BatchNorm
 from medarts_ops.networks.frozen import unmoved_statistics
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, cell_places
 from medarts_ops.networks.operations import FactorizedReduce, ReluConvNorm, ReluFirst, build_operation
+from medarts_ops.networks.paths_together import paths_together
 from medarts_ops.networks.side_by_side import Group, Joint, SideBySide
 from medarts_ops.settings import StemKind
 from medarts_ops.space.genotype import EDGES_PER_NODE, CellKind, Genotype
@@ -88,34 +90,42 @@ class DerivedCell(nn.Module):
         self.preprocess1 = ReluConvNorm(place.previous_channels, place.channels, affine=True)
         self.concat = genotype.concat(kind)
         self.sources = [source for _, source in genotype.edges(kind)]
-        self.reads_all = all(map(self.reads, range(N_INPUTS + genotype.n_nodes(kind))))
+        self.read = _states_read(self.sources, self.concat)
+        self.reads_all = len(self.read) == N_INPUTS + genotype.n_nodes(kind)
         self.operations = nn.ModuleList(
             build_operation(name, place.channels, 2 if place.reduction and source < N_INPUTS else 1, affine=True)
             for name, source in genotype.edges(kind)
         )
+        self.together = paths_together(genotype.edges(kind), list(self.operations)) if self.reads_all else []
 
     @property
     def n_paths(self) -> int:
         """How many operations drop path may drop: all but identities (DARTS)."""
         return sum(not isinstance(operation, nn.Identity) for operation in self.operations)
 
-    def reads(self, state: int) -> bool:
-        """Whether an operation, or the cell's output, reads a state."""
-        return state in self.sources or state in self.concat
-
-    def forward(self, first: Tensor, second: Tensor, factors: Sequence[Tensor] = ()) -> Tensor:
+    def forward(
+        self,
+        first: Tensor,
+        second: Tensor,
+        factors: Sequence[Tensor] = (),
+        joints: Mapping[Group, Joint] = MappingProxyType({}),
+    ) -> Tensor:
         """Both inputs' states, behind `preprocess0` and `preprocess1` → [image, concat · channel, height, width].
 
         Of `factors`, each [image, 1, 1, 1], each operation but identities takes the next, which drops its images or
-        scales them; none drops none.
+        scales them; none drops none. Operations of `together` run as one where `joints` has their groups.
         """
         left = iter(factors)
         states = [first, second]
         activated: dict[int, Tensor] = {}
+        found: dict[int, Tensor] = {}
+        beside = {each.positions[0]: each for each in self.together if each.groups[0] in joints}
         for start in range(0, len(self.operations), EDGES_PER_NODE):
             whole, dropped = [], []
             for position in range(start, start + EDGES_PER_NODE):
-                term = self._term(position, states, activated)
+                if position in beside:
+                    found |= zip(beside[position].positions, beside[position](states, joints), strict=True)
+                term = found[position] if position in found else self._term(position, states, activated)
                 if factors and not isinstance(self.operations[position], nn.Identity):
                     dropped.append((term, next(left).to(term.dtype)))
                 else:
@@ -132,6 +142,15 @@ class DerivedCell(nn.Module):
             return operation.after_relu(activated[source])
         term: Tensor = operation(states[source])
         return term
+
+
+def _states_read(sources: Sequence[int], concat: Sequence[int]) -> frozenset[int]:
+    """The states of a cell that its output depends on, by the `sources` of its operations, two a node."""
+    read = set(concat)
+    for node in reversed(range(len(sources) // EDGES_PER_NODE)):
+        if N_INPUTS + node in read:
+            read |= set(sources[EDGES_PER_NODE * node : EDGES_PER_NODE * (node + 1)])
+    return frozenset(read)
 
 
 def _sum_of(whole: list[Tensor], dropped: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -191,7 +210,8 @@ class DerivedNetwork(nn.Module):
     """Stem, cells of a genotype, classifier, and an auxiliary head after cell 2 · cells // 3 if asked for.
 
     Where `checkpoint_cells` is set to True, a training step keeps what is between cells, and computes what is inside
-    them again for the backward pass: the same numbers in less memory.
+    them again for the backward pass: the same numbers in less memory. Where `paths_together` is, it computes a cell's
+    paths of one kind as one (`paths_together.py`).
 
     `least_batch` is the number of images that a training step needs, `n_paths` that of the paths which drop path may
     drop, `reads_all` whether each weight has a part in the loss: a published genotype may leave an input, or a node,
@@ -210,7 +230,7 @@ class DerivedNetwork(nn.Module):
         stem: StemKind = "cifar",
     ) -> None:
         super().__init__()
-        self.checkpoint_cells = False
+        self.checkpoint_cells = self.paths_together = False
         self.stem = STEMS[stem](in_channels, channels)
         outputs = (len(genotype.normal_concat), len(genotype.reduce_concat))
         places = list(cell_places(cells, channels, outputs, stem))
@@ -234,10 +254,8 @@ class DerivedNetwork(nn.Module):
         """
         left = iter(() if paths is None else paths[:, :, None, None, None].unbind())
         auxiliary: Tensor | None = None
-        # Only in training: what is exported or only measured calls each module by itself.
-        trains = self.training and torch.is_grad_enabled() and bool(self._pairs)
-        joint = SideBySide(list(self._pairs.values())) if trains else None
-        joints = {} if joint is None else dict(zip(self._pairs, joint.joints, strict=True))
+        beside = self._beside()
+        joints = {} if beside is None else beside.joints
         before_previous, previous = self.stem(images)
         active = torch.relu_(before_previous)
         first = self._at(0).preprocess0.after_relu(active)
@@ -245,24 +263,35 @@ class DerivedNetwork(nn.Module):
         last = len(self.cells) - 1
         for index, n_paths in enumerate(self._paths_by_cell):
             own = tuple(islice(left, n_paths))
-            output, first = self._computed(index)(first, active, own, joints.get(index))
+            output, first = self._computed(index)(first, active, own, joints)
             # The two cells that follow begin with a ReLU of it, the head too: all but the classifier share one.
             active = output if index == last else torch.relu_(output)
             if index == self.auxiliary_after and self.training:
                 auxiliary = self.auxiliary_head(active)
-        if joint is not None:
-            joint.give_back()
+        if beside is not None:
+            beside.give_back()
         return self.classifier(pooled(active)), auxiliary
 
+    def _beside(self) -> SideBySide | None:
+        """What runs as one in this pass: nothing, where it isn't one in training, but is exported or measured."""
+        if not (self.training and torch.is_grad_enabled()):
+            return None
+        groups = [*self._pairs.values()]
+        if self.paths_together:
+            together = (paths for index in range(len(self.cells)) for paths in self._at(index).together)
+            groups += (group for paths in together for group in paths.groups)
+        return SideBySide(groups) if groups else None
+
     def _cell(
-        self, index: int, first: Tensor, previous: Tensor, factors: Sequence[Tensor], joint: Joint | None
+        self, index: int, first: Tensor, previous: Tensor, factors: Sequence[Tensor], joints: Mapping[Group, Joint]
     ) -> tuple[Tensor, Tensor]:
         """A cell's output and the following one's first state, from its own and the `previous` output after ReLU.
 
-        Both cells begin with a 1×1 convolution of that and a norm: where there is a `joint` of them, with one (ours).
+        Both cells begin with a 1×1 convolution of that and a norm: with one, where those are among the `joints` (ours).
         """
         cell = self._at(index)
-        if joint is not None:
+        pair = self._pairs.get(index)
+        if pair is not None and (joint := joints.get(pair)) is not None:
             both = joint.normed(F.conv2d(previous, joint.weight.view(-1, previous.shape[1], 1, 1)))
             n = cell.preprocess1.out_channels
             second, coming = both.split([n, both.shape[1] - n], dim=1)
@@ -270,7 +299,7 @@ class DerivedNetwork(nn.Module):
             second = cell.preprocess1.after_relu(previous)
             is_last = index == len(self.cells) - 1
             coming = second if is_last else self._at(index + 1).preprocess0.after_relu(previous)
-        output: Tensor = cell(first, second, factors)
+        output: Tensor = cell(first, second, factors, joints)
         return output, coming
 
     def _at(self, index: int) -> DerivedCell:
@@ -298,7 +327,7 @@ def _pairs_of_one_input(cells: Sequence[DerivedCell]) -> dict[int, Group]:
     pairs = {}
     for index, (cell, following) in enumerate(pairwise(cells)):
         coming = following.preprocess0
-        if isinstance(coming, ReluConvNorm) and cell.reads(1) and following.reads(0):
+        if isinstance(coming, ReluConvNorm) and 1 in cell.read and 0 in following.read:
             (convolution, norm), (other, other_norm) = cell.preprocess1.parts(), coming.parts()
             pairs[index] = Group((convolution, other), (norm, other_norm))
     return pairs

@@ -47,7 +47,7 @@ class Joint:
 
 
 class SideBySide:
-    """Groups of modules, each as one, for a pass in training: `joints` in the order of `groups`.
+    """One or more groups of modules, each as one, for a pass in training: `joints` has each group's.
 
     Their norms have weights, and work alike: in one mode, with one momentum.
     """
@@ -64,7 +64,7 @@ class SideBySide:
         of_groups = [None] * 2 * len(groups) if self._moved is None else self._moved.split(2 * rows)
         moving = of_groups[: len(groups)], of_groups[len(groups) :]
         parts = zip(weights.split(sizes), scales.split(rows), shifts.split(rows), *moving, strict=True)
-        self.joints = [Joint(*each, like=every[0]) for each in parts]
+        self.joints = {group: Joint(*each, like=every[0]) for group, each in zip(groups, parts, strict=True)}
 
     def give_back(self) -> None:
         """Take the statistics that the pass moved back to the norms."""

@@ -284,6 +284,7 @@ def network_to_train(
         stem=config.stem,
     )
     network.checkpoint_cells = config.runtime.checkpoint_cells
+    network.paths_together = config.runtime.paths_together == "on"
     return network
 
 

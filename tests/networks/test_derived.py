@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -137,6 +139,63 @@ def test_drop_path_keeps_the_mean(keep, dtype):
 
 def test_where_nothing_is_dropped_images_keep_their_bits():
     assert torch.equal(path_factors(torch.zeros(3, 5), torch.ones(()), torch.float32), torch.ones(3, 5))
+
+
+def gradients_of(
+    network: DerivedNetwork, images: torch.Tensor, paths: torch.Tensor | None
+) -> list[torch.Tensor | None]:
+    for _ in range(2):  # running statistics of the second pass follow those of the first
+        logits, side = network(images, paths)
+        (logits.sin().sum() + side.sin().sum()).backward()
+    return [weight.grad for weight in network.parameters()]
+
+
+@pytest.mark.parametrize("name", sorted(zoo()))
+@pytest.mark.parametrize("drops", [False, True])
+def test_paths_that_run_together_come_to_what_each_comes_to_by_itself(name, drops):
+    torch.manual_seed(0)
+    sizes = {"cells": 5, "channels": 4, "n_classes": 3, "in_channels": 3, "auxiliary": True}
+    apart = DerivedNetwork(zoo()[name].genotype, **sizes).double().to(memory_format=torch.channels_last)
+    together = copy.deepcopy(apart)
+    together.paths_together = True
+    images = torch.randn(4, 3, 12, 9, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    paths = path_factors(torch.rand(apart.n_paths, 4), 0.7, torch.float64) if drops else None
+    found = [gradients_of(network, images, paths) for network in (apart, together)]
+    for one, other in zip(*found, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+    for one, other in zip(apart.buffers(), together.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_what_no_output_depends_on_gets_no_gradient_though_others_of_its_kind_run_together():
+    # Node 2 and the first input are read by each other alone: nothing of theirs reaches the loss.
+    normal = (("sep_conv_3x3", 0), ("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 1))
+    genotype = Genotype(normal=normal, normal_concat=(3,), reduce=normal, reduce_concat=(3,))
+    network = DerivedNetwork(genotype, cells=4, channels=4, n_classes=3, in_channels=3, auxiliary=True).double()
+    network.paths_together = True
+    gradients_of(network, torch.randn(4, 3, 8, 8, dtype=torch.float64), None)
+    cell = network.cells[0]
+    assert not network.reads_all and cell.read == {1, 3}
+    without = [cell.preprocess0, cell.operations[0], cell.operations[1]]
+    assert all(weight.grad is None for module in without for weight in module.parameters())
+    assert all(weight.grad is not None for weight in cell.operations[2].parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_paths_run_together_in_mixed_precision(dtype):
+    torch.manual_seed(0)
+    sizes = {"cells": 3, "channels": 4, "n_classes": 3, "in_channels": 3, "auxiliary": True}
+    network = DerivedNetwork(zoo()["DARTS_V2"].genotype, **sizes).to(memory_format=torch.channels_last)
+    images, found = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last), []
+    for together in (False, True):
+        network.paths_together = together
+        with torch.autocast("cpu", dtype=dtype):
+            logits, side = network(images)
+            loss = logits.float().square().mean() + side.float().square().mean()
+        found.append(torch.autograd.grad(loss, network.stem[0].weight)[0])
+    assert torch.nn.functional.cosine_similarity(*(each.flatten() for each in found), dim=0) > 0.99
 
 
 def test_an_identity_is_never_dropped():

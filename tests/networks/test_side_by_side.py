@@ -34,8 +34,10 @@ def groups_of(made: nn.ModuleList) -> list[Group]:
 
 
 def run_side_by_side(made: nn.ModuleList, images: torch.Tensor) -> list[torch.Tensor]:
-    beside, outputs = SideBySide(groups_of(made)), []
-    for joint, widths in zip(beside.joints, WIDTHS, strict=True):
+    groups, outputs = groups_of(made), []
+    beside = SideBySide(groups)
+    for group, widths in zip(groups, WIDTHS, strict=True):
+        joint = beside.joints[group]
         weight = joint.weight.view(-1, 3, 1, 1)
         outputs += joint.normed(nn.functional.conv2d(images, weight)).split(widths, dim=1)
     beside.give_back()

@@ -125,7 +125,7 @@ def test_one_that_kept_no_mean_and_std_goes_on_from_its_checkpoint(tmp_path, who
         r'|,"accumulate":1|,"warmup_epochs":0|,"label_smoothing":0.0|,"schedule":"cosine"|,"random_resized_crop":null'
     )
     added_later += r'|,"validation_share":0.0|,"class_weights":"none"|,"executor":"auto"|,"(ray|budget)":\{[^}]*\}'
-    added_later += r'|,"devices":1|,"cuda_graphs":"off"|,"(checkpoint_cells|compile)":false'
+    added_later += r'|,"devices":1|,"(cuda_graphs|paths_together)":"off"|,"(checkpoint_cells|compile)":false'
     older = re.sub(added_later, "", path.read_text())
     path.write_text(older)
     (_, payload), *_ = CheckpointFile(tmp_path / CHECKPOINT).payloads()

@@ -116,18 +116,25 @@ def test_a_step_stays_on_its_device_and_never_waits_for_it(device_without_values
     assert {each.device.type for each in (losses, right, alpha_losses)} == {"meta"}
 
 
-def evaluation_of(runtime: Runtime, *, checkpoint_cells: bool = False, **changes: Any) -> SupervisedTraining:
+def evaluation_of(
+    runtime: Runtime, *, checkpoint_cells: bool = False, paths_together: str = "off", **changes: Any
+) -> SupervisedTraining:
     """Training with all that a step may have: paths to drop, an auxiliary head, weighed classes, smoothed labels."""
     everything = {"auxiliary": AuxiliaryConfig(), "drop_path": 0.3, "class_weights": "balanced", "label_smoothing": 0.1}
     tiny = make_evaluate_config_tiny()
-    everything |= {"runtime": tiny.runtime.model_copy(update={"checkpoint_cells": checkpoint_cells})}
+    how = {"checkpoint_cells": checkpoint_cells, "paths_together": paths_together}
+    everything |= {"runtime": tiny.runtime.model_copy(update=how)}
     config = tiny.model_copy(update=everything | {"images": 60, "epochs": 3} | changes)
     return SupervisedTraining(make_genotype(nodes=2), config, load_dataset(config.dataset), runtime)
 
 
-@pytest.mark.parametrize("checkpoint_cells", [False, True])
-def test_a_step_of_an_evaluation_stays_on_its_device_and_never_waits_for_it(device_without_values, checkpoint_cells):
-    training = evaluation_of(device_without_values, checkpoint_cells=checkpoint_cells)
+WAYS = ({}, {"checkpoint_cells": True}, {"paths_together": "on"}, {"checkpoint_cells": True, "paths_together": "on"})
+"""How an evaluation's step may be computed."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_of_an_evaluation_stays_on_its_device_and_never_waits_for_it(device_without_values, way):
+    training = evaluation_of(device_without_values, **way)
     training.network.train()
     (images, labels), _ = ((each.images[0], each.labels[0]) for each in batches(1, "meta"))
     draws, share = torch.zeros(training.network.n_paths, 4, device="meta"), torch.zeros((), device="meta")
@@ -209,9 +216,9 @@ def test_every_step_runs_the_same_operations_on_the_same_shapes(name, order, sid
     assert runs[0] == runs[1]
 
 
-@pytest.mark.parametrize("checkpoint_cells", [False, True])
-def test_every_step_of_an_evaluation_runs_the_same_operations_whatever_its_epoch(checkpoint_cells):
-    training = evaluation_of(Runtime.from_config(TINY.runtime), checkpoint_cells=checkpoint_cells)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_step_of_an_evaluation_runs_the_same_operations_whatever_its_epoch(way):
+    training = evaluation_of(Runtime.from_config(TINY.runtime), **way)
     training.network.train()
     (images, labels), _ = ((each.images[0], each.labels[0]) for each in batches(1, "cpu"))
     runs = []

@@ -65,6 +65,21 @@ def test_a_training_step_of_a_genotype_holds_what_was_estimated(stem, cells, cha
     assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
 
 
+def test_a_step_whose_paths_run_together_holds_what_was_estimated_and_hardly_more_than_apart():
+    size, shape = ImageSize(resolution=32, in_channels=3, n_classes=10), ImageShape(32, 32, 3, 10)
+    apart, together = (
+        ResolvedEvaluateConfig(
+            cells=5, channels=16, batch=8, runtime=RUNTIME.model_copy(update={"paths_together": how})
+        )
+        for how in ("off", "on")
+    )
+    step = training_step(together, GENOTYPE, size)
+    step()
+    estimated = evaluation_memory(together, GENOTYPE, shape).step
+    assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
+    assert estimated < 1.3 * evaluation_memory(apart, GENOTYPE, shape).step
+
+
 @pytest.mark.parametrize(
     ("stem", "cells", "batch", "side", "share"), [("cifar", 8, 8, 32, 0.5), ("imagenet", 5, 8, 96, 0.75)]
 )

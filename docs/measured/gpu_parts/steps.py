@@ -18,7 +18,7 @@ from medarts_ops.bench.memory_estimate import SETTINGS, Setting, check_estimate
 from medarts_ops.bench.reference_step import reference_step
 from medarts_ops.bench.search_step import ImageSize, made_up_batch, product_step, time_interleaved
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
-from medarts_ops.config_runtime import EvaluationRuntimeConfig, Graphs, SearchRuntimeConfig
+from medarts_ops.config_runtime import EvaluationRuntimeConfig, SearchRuntimeConfig, Switch
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config, resolve_runtime
 from medarts_ops.training.runtime import Runtime
 
@@ -29,6 +29,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "fp16": {"amp": "fp16"},
     "bf16": {"amp": "bf16"},
     "graph": {"cuda_graphs": "on"},
+    "together": {"paths_together": "on"},
     "stack 4": {"stack": 4},
     "stack 8": {"stack": 8},
     "compile": {"compile": True},
@@ -51,15 +52,19 @@ EVALUATION = (
     "compile",
     "checkpoint",
     "channels-last + fp16",
+    "channels-last + together",
+    "channels-last + fp16 + together",
     f"{FAST} + fp16 + graph",
+    f"{FAST} + fp16 + graph + together",
     f"{FAST} + bf16 + graph",
+    f"{FAST} + bf16 + graph + together",
     f"{FAST} + bf16 + graph + checkpoint",
     f"{FAST} + bf16 + compile",
     f"{FAST} + bf16 + compile + graph",
 )
 """Names say what is switched on beside plain float32; `original` is DARTS's own code in that."""
 
-GRAPHS: tuple[Graphs, ...] = ("off", "on")
+GRAPHS: tuple[Switch, ...] = ("off", "on")
 Step = Callable[[], object]
 
 
@@ -132,7 +137,8 @@ def evaluation_step(asked: Asked, variant: str) -> Row:
         return NEEDS_CARD
     if "compile" in variant and asked.tiny:
         return {"skipped": "compiling takes minutes"}
-    asked_for = asked.evaluation(EvaluationRuntimeConfig(**settings_of(variant)))
+    settings = {"paths_together": "off", **settings_of(variant)}
+    asked_for = asked.evaluation(EvaluationRuntimeConfig(**settings))
     config = resolve_evaluate_config(asked_for, (asked.side, asked.side))
 
     def original() -> Step:
@@ -177,7 +183,7 @@ def in_words(setting: Setting) -> str:
     return f"{what}{stem}, {sizes}×{setting.resolution}"
 
 
-def weighed(setting: Setting, graphs: Graphs) -> Row:
+def weighed(setting: Setting, graphs: Switch) -> Row:
     if graphs == "on" and not on_card():
         return NEEDS_CARD
     side = (setting.resolution, setting.resolution)
