@@ -33,12 +33,12 @@ Kind = TypeVar("Kind", bound=Operation)
 class EdgeWeights(NamedTuple):
     """A state's part of the mixtures, arranged for its products; see `StateEdges`.
 
-    `scale [entry, individual]` has the scales of batch norms (1 where a norm only normalises), `shared
-    [individual, edge, operation]` the weights of what all edges share, `passing [individual, edge, 1]` those of the
-    channels that pass operations by; it has no edges where none do.
+    `scales` has for each of `StateEdges.scaled` the rows [entry · individual · channel] that scale a batch norm (1
+    where it only normalises), `shared [individual, edge, operation]` the weights of what all edges share, `passing
+    [individual, edge, 1]` those of the channels that pass operations by; it has no edges where none do.
     """
 
-    scale: Tensor
+    scales: Sequence[Tensor]
     shared: Tensor
     passing: Tensor
 
@@ -124,18 +124,16 @@ class StateEdges(nn.Module):
     ) -> Tensor:
         size = (state.shape[1], -(-state.shape[2] // self.stride), -(-state.shape[3] // self.stride))
         if self.blocks:
-            total = self._plus_blocks(total, state, weights.scale)
+            total = self._plus_blocks(total, state, weights.scales)
         total = self._plus_shared(total, state, weights.shared, dropout)
         if total is None:
             return state.new_zeros(len(self.rows) * len(state), *size)
         return total.view(-1, *size)
 
-    def _plus_blocks(self, total: Tensor | None, state: Tensor, scale: Tensor) -> Tensor | None:
+    def _plus_blocks(self, total: Tensor | None, state: Tensor, scales: Sequence[Tensor]) -> Tensor | None:
         """What edges have for themselves, in the order of `blocks`."""
         activated = F.relu(state)
-        sizes = [self.individuals * self.channels * n for n in self.scaled]
-        by_channel = scale[:, :, None].expand(-1, -1, self.channels).reshape(-1)
-        of_first, of_twice, of_reduced, *of_factored = by_channel.split(sizes)
+        of_first, of_twice, of_reduced, *of_factored = scales
         if self.branches is not None:
             total = self.branches(activated, of_first, of_twice, total)
         others = [] if self.reductions is None else [self.reductions(activated, of_reduced)]

@@ -113,20 +113,31 @@ class MixedCell(nn.Module):
         # The last node feeds no edge of its own cell.
         states = [StateEdges(spec, place, each, individuals) for each in range(spec.space.n_sources)]
         self.states, self.n_edges = nn.ModuleList(states), [len(each.rows) for each in states]
-        parts = [part for each in states for part in each.entries(spec.mask(place.reduction))]
-        self.sizes = [len(part) for part in parts]
+        self.channels, self.scaled = states[0].channels, [n for each in states for n in each.scaled]
+        by_part = zip(*(each.entries(spec.mask(place.reduction)) for each in states), strict=True)
+        parts = [entries for of_states in by_part for entries in of_states]
+        self.sizes = [sum(self.scaled), *(len(part) for part in parts[len(states) :])]
         self.entries: Tensor
         self.register_buffer("entries", torch.tensor([entry for part in parts for entry in part]), persistent=False)
 
     def weights(self, mixture: Tensor) -> list[EdgeWeights]:
-        """What each state's edges need of `mixture [individual, edge, op]`; the same for every cell of a kind."""
+        """What each state's edges need of `mixture [individual, edge, op]`: the same for cells of one kind and width."""
         flat = mixture.flatten(1).t()
         sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
         padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1]), *sums])
-        parts = padded.index_select(0, self.entries).split(self.sizes)
+        scales, *others = padded.index_select(0, self.entries).split(self.sizes)
+        rows = scales[:, :, None].expand(-1, -1, self.channels).reshape(-1)
+        left = iter(rows.split([n * self.individuals * self.channels for n in self.scaled]))
+        n_states = len(self.n_edges)
         return [
-            EdgeWeights(scale, shared.view(n, -1, len(mixture)).permute(2, 0, 1), passing.t()[:, :, None])
-            for scale, shared, passing, n in zip(parts[::3], parts[1::3], parts[2::3], self.n_edges, strict=True)
+            EdgeWeights(
+                [next(left) for _ in edges.scaled],
+                shared.view(n, -1, self.individuals).permute(2, 0, 1),
+                passing.t()[:, :, None],
+            )
+            for edges, shared, passing, n in zip(
+                self.states, others[:n_states], others[n_states:], self.n_edges, strict=True
+            )
         ]
 
     def forward(
@@ -184,13 +195,14 @@ class Supernet(nn.Module):
         Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
         before_previous, previous = self.stem(images)
-        weights: dict[bool, list[EdgeWeights]] = {}
+        weights: dict[tuple[bool, int], list[EdgeWeights]] = {}
         dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
         for cell in self.cells:
             assert isinstance(cell, MixedCell)
-            if cell.reduction not in weights:
-                weights[cell.reduction] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
-            output = cell(before_previous, previous, weights[cell.reduction], dropped)
+            kind = (cell.reduction, cell.channels)
+            if kind not in weights:
+                weights[kind] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
+            output = cell(before_previous, previous, weights[kind], dropped)
             before_previous, previous = previous, F.relu(output)
         logits: Tensor = self.classifier(output)
         return logits
