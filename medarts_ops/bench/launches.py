@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medarts_ops.networks import moments
+from medarts_ops.networks.device_kind import as_on_a_card
 
 FREE = frozenset(
     """
@@ -45,12 +45,12 @@ class _Counter(TorchDispatchMode):
 def count_launches(step: Callable[[], object]) -> Counter[str]:
     """Launches of one call of `step` by operation, on the CPU (the count is the same on a GPU, up to fused kernels).
 
-    What a CPU alone does is left out: norms by moments.
+    The step is computed as on a card, where a CPU has a way of its own.
 
     Views, empty tensors and metadata are not counted; a convolution's backward counts once for each gradient that it
     computes, a foreach or fused call and a concatenation once for each hundred tensors.
     """
     counter = _Counter()
-    with moments.left_out(), counter, torch.autograd.set_multithreading_enabled(False):
+    with as_on_a_card(), counter, torch.autograd.set_multithreading_enabled(False):
         step()
     return counter.counts

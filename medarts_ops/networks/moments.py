@@ -11,9 +11,7 @@ Everywhere x are blocks of branches, each [branch, channel, pixel], W is [branch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from medarts_ops.networks.device_kind import on_cpu
 from medarts_ops.networks.planes import PlaneNorm
 from medarts_ops.networks.separable import as_matrices, channels_last_like
 
@@ -34,28 +33,14 @@ Measured on a CPU with 4, 8, 16, 32 and 64 channels on maps of 16×16, 32 on 8×
 """
 
 
-_LEFT_OUT = ContextVar("left_out", default=False)
-
-
 def pays(height: int, width: int, channels: int, like: Tensor) -> bool:
     """Whether to norm maps of that size so, computed from a tensor `like` that.
 
-    On a CPU alone: a card, which would have half as many launches more, was not at hand. Torch's meta device stands in
-    for a CPU, except in `left_out`. Never in half precision, which is too coarse for moments.
+    On a CPU alone: a card, which would have half as many launches more, was not at hand. Never in half precision, which
+    is too coarse for moments.
     """
     fits = height * width >= LEAST_PIXELS and LEAST_CHANNELS <= channels <= MOST_CHANNELS
-    on_cpu = like.device.type in ("cpu", "meta") and not _LEFT_OUT.get()
-    return fits and on_cpu and like.dtype in (torch.float32, torch.float64)
-
-
-@contextmanager
-def left_out() -> Iterator[None]:
-    """Inside, nothing is normed by moments: for what is counted or estimated on behalf of a card."""
-    token = _LEFT_OUT.set(True)
-    try:
-        yield
-    finally:
-        _LEFT_OUT.reset(token)
+    return fits and on_cpu(like) and like.dtype in (torch.float32, torch.float64)
 
 
 class Mixed(NamedTuple):

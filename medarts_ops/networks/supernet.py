@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from medarts_ops.networks.block_order import in_block_order
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.planes import (
     MixNorm,
@@ -103,7 +105,8 @@ class MixedCell(nn.Module):
 
     def __init__(self, spec: SupernetSpec, place: CellPlace, individuals: int) -> None:
         super().__init__()
-        self.reduction, self.individuals, self.share = place.reduction, individuals, spec.channel_share
+        self.index, self.reduction = place.index, place.reduction
+        self.individuals, self.share = individuals, spec.channel_share
         self.preprocess0 = (
             Reductions(individuals, 1, place.before_previous_channels, place.channels)
             if place.previous_reduction
@@ -113,30 +116,30 @@ class MixedCell(nn.Module):
         # The last node feeds no edge of its own cell.
         states = [StateEdges(spec, place, each, individuals) for each in range(spec.space.n_sources)]
         self.states, self.n_edges = nn.ModuleList(states), [len(each.rows) for each in states]
-        self.channels, self.scaled = states[0].channels, [n for each in states for n in each.scaled]
+        self.channels, self.scaled = states[0].channels, [each.scaled for each in states]
         by_part = zip(*(each.entries(spec.mask(place.reduction)) for each in states), strict=True)
         parts = [entries for of_states in by_part for entries in of_states]
-        self.sizes = [sum(self.scaled), *(len(part) for part in parts[len(states) :])]
+        self.sizes = [sum(map(sum, self.scaled)), *(len(part) for part in parts[len(states) :])]
         self.entries: Tensor
         self.register_buffer("entries", torch.tensor([entry for part in parts for entry in part]), persistent=False)
 
     def weights(self, mixture: Tensor) -> list[EdgeWeights]:
-        """What each state's edges need of `mixture [individual, edge, op]`: the same for cells of one kind and width."""
+        """What each state's edges need of `mixture [individual, edge, op]`: the same for all of a kind and width."""
         flat = mixture.flatten(1).t()
         sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
         padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1]), *sums])
         scales, *others = padded.index_select(0, self.entries).split(self.sizes)
         rows = scales[:, :, None].expand(-1, -1, self.channels).reshape(-1)
-        left = iter(rows.split([n * self.individuals * self.channels for n in self.scaled]))
+        left = iter(rows.split([n * self.individuals * self.channels for of_state in self.scaled for n in of_state]))
         n_states = len(self.n_edges)
         return [
             EdgeWeights(
-                [next(left) for _ in edges.scaled],
+                [next(left) for _ in scaled],
                 shared.view(n, -1, self.individuals).permute(2, 0, 1),
                 passing.t()[:, :, None],
             )
-            for edges, shared, passing, n in zip(
-                self.states, others[:n_states], others[n_states:], self.n_edges, strict=True
+            for scaled, shared, passing, n in zip(
+                self.scaled, others[:n_states], others[n_states:], self.n_edges, strict=True
             )
         ]
 
@@ -158,8 +161,8 @@ class MixedCell(nn.Module):
                 nodes.append(state)
             received = edges(state, weights, received, dropout)
         nodes.append(shuffled(received, self.individuals))
-        by_individual = [node.view(self.individuals, -1, *node.shape[1:]) for node in nodes]
-        return torch.cat(by_individual, dim=1).flatten(0, 1)
+        by_node = torch.cat(nodes).view(len(nodes), self.individuals, -1, *nodes[0].shape[1:])
+        return by_node.transpose(0, 1).flatten(0, 2)
 
 
 class Supernet(nn.Module):
@@ -186,6 +189,11 @@ class Supernet(nn.Module):
         self.stem = STEMS[stem](individuals, in_channels, channels)
         self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
         self.classifier = Classifier(individuals, places[-1].channels * n_nodes, n_classes)
+        self._of_blocks = [
+            name
+            for name, weight in self.cells.named_parameters()
+            if (".depthwise." in name or name.endswith(".pointwise.weight")) and weight.shape[1] > 1
+        ]
 
     def forward(
         self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor, dropout: SkipDropout | None = None
@@ -195,6 +203,7 @@ class Supernet(nn.Module):
         Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
         before_previous, previous = self.stem(images)
+        ordered = self._in_block_order()
         weights: dict[tuple[bool, int], list[EdgeWeights]] = {}
         dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
         for cell in self.cells:
@@ -202,10 +211,23 @@ class Supernet(nn.Module):
             kind = (cell.reduction, cell.channels)
             if kind not in weights:
                 weights[kind] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
-            output = cell(before_previous, previous, weights[kind], dropped)
+            given = (before_previous, previous, weights[kind], dropped)
+            output = functional_call(cell, ordered[cell.index], given, tie_weights=False) if ordered else cell(*given)
             before_previous, previous = previous, F.relu(output)
         logits: Tensor = self.classifier(output)
         return logits
+
+    def _in_block_order(self) -> list[dict[str, Tensor]]:
+        """Of each cell the weights that a stack of individuals computes with in another order; none for a single."""
+        if len(self.classifier.weight) == 1:
+            return []
+        weights = dict(self.cells.named_parameters())
+        ordered = in_block_order({name: weights[name] for name in self._of_blocks})
+        by_cell: list[dict[str, Tensor]] = [{} for _ in self.cells]
+        for name, weight in ordered.items():
+            index, _, own = name.partition(".")
+            by_cell[int(index)][own] = weight
+        return by_cell
 
     def of_shared(self, images: Tensor, normal_mixture: Tensor, reduce_mixture: Tensor) -> Tensor:
         """The same of `images [image, channel, height, width]` that all individuals see."""

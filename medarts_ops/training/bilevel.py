@@ -282,4 +282,4 @@ class SearchTraining:
 def _by_member(gradients: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     """Gradients [individual, …] as each member's own."""
     # Fused optimizers read memory in order, whatever a gradient's strides say.
-    return zip(*(gradient.contiguous().unbind() for gradient in gradients), strict=True)
+    return zip(*([part.contiguous() for part in gradient.unbind()] for gradient in gradients), strict=True)

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.stage_data import StageData
-from medarts_ops.networks import moments
+from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.registry import build_strategy
@@ -80,7 +80,7 @@ def search_memory(config: ResolvedSearchConfig, stage: StageConfig, shape: Image
         logits: Tensor = supernet(_meta_images(shape, dtype, 1, batch), mixture, mixture)
         return logits.sum()
 
-    with nullcontext() if config.runtime.device == "cpu" else moments.left_out():
+    with nullcontext() if config.runtime.device == "cpu" else as_on_a_card():
         return _memory(supernet, run, stage.batch, shape, dtype)
 
 

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.networks import moments
+from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.moments import Mixed, Receivers, runs_of
 from medarts_ops.networks.planes import PlaneNorm, plus_product
 from medarts_ops.resolving import resolve_config_alone
@@ -135,7 +136,7 @@ def test_it_pays_on_large_maps_of_few_channels_in_whole_precision_of_a_cpu(
 ) -> None:
     like = torch.empty(0, dtype=dtype, device=device)
     assert moments.pays(height, width, channels, like) is does
-    with moments.left_out():
+    with as_on_a_card():
         assert not moments.pays(height, width, channels, like)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.networks import moments, separable
+from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.frozen import frozen_statistics
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
@@ -53,6 +54,8 @@ SPECS = {
     "moments": SupernetSpec.full(SPACE),
     "moments, thinned": thinned(EVERY, 8),
     "moments, half of the channels": replace(thinned(SPACE, 2), channel_share=2),
+    "card": SupernetSpec.full(SPACE),
+    "card, half of the channels, every operation": replace(thinned(EVERY, 9), channel_share=2),
     "dropout": SupernetSpec.full(SPACE),
     "dropout, half of the channels, every operation": replace(thinned(EVERY, 6), channel_share=2),
 }
@@ -80,9 +83,9 @@ def dropout_of(name: str) -> SkipDropout | None:
 
 
 @contextmanager
-def normed_as(name: str) -> Iterator[None]:
-    """Inside, all cells of those that are named so are normed by moments, which are for wider ones on larger maps."""
-    with pytest.MonkeyPatch.context() as patch:
+def computed_as(name: str) -> Iterator[None]:
+    """Inside, those that are named so are computed as on a card, or normed by moments, which are for larger ones."""
+    with pytest.MonkeyPatch.context() as patch, as_on_a_card() if name.startswith("card") else nullcontext():
         if name.startswith("moments"):
             patch.setattr(moments, "pays", lambda *_: True)
         yield
@@ -102,7 +105,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     for network in (supernet, reference):
         mine = [alpha.clone().requires_grad_() for alpha in alphas]
         mixtures = [mixture_of(alpha) for alpha in mine]
-        with normed_as(request.param):
+        with computed_as(request.param):
             logits = in_a_stack_of_one(network)(images, *mixtures, dropout_of(request.param))
         F.cross_entropy(logits, labels).backward()
         network.seen = (logits.detach(), [alpha.grad for alpha in mine])
@@ -144,7 +147,8 @@ def test_eval_mode_equals_the_reference(pair):
 
 
 @pytest.mark.parametrize(
-    "name", ["full", "photos", *(name for name in SPECS if "every operation" in name or name.startswith("moments"))]
+    "name",
+    ["full", "photos", *(name for name in SPECS if "every operation" in name or name.startswith(("moments", "card")))],
 )
 def test_a_stack_computes_what_its_individuals_compute_alone(name):
     torch.manual_seed(0)
@@ -155,12 +159,12 @@ def test_a_stack_computes_what_its_individuals_compute_alone(name):
     space = SPECS[name].space
     mixtures = [mixture_of(torch.randn(3, space.n_edges, space.n_primitives).double()) for _ in range(2)]
     probability, seeds = torch.tensor([0.2, 0.0, 0.7]).double(), torch.tensor([3, 4, -5])
-    with normed_as(name):
+    with computed_as(name):
         logits = stack(images, *mixtures, SkipDropout(probability, seeds))
     logits.square().sum().backward()
     for one, single in enumerate(singles):
         place = slice(one, one + 1)
-        with normed_as(name):
+        with computed_as(name):
             alone = single(
                 images[place], *(each[place] for each in mixtures), SkipDropout(probability[place], seeds[place])
             )
@@ -302,11 +306,11 @@ def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack,
     images = torch.empty(stack, 2, 3, side, side, device="meta")
     mixture = torch.empty(stack, spec.space.n_edges, spec.space.n_primitives, device="meta", requires_grad=True)
     dropout = SkipDropout(torch.empty(stack, device="meta"), torch.empty(stack, dtype=torch.int64, device="meta"))
-    with normed_as(name):
+    with computed_as(name):
         supernet(images, mixture, mixture, dropout).sum().backward()  # makes tables and gradients
     runs = []
     for _ in range(2):
-        with normed_as(name), Moves() as moves, torch.autograd.set_multithreading_enabled(False):
+        with computed_as(name), Moves() as moves, torch.autograd.set_multithreading_enabled(False):
             supernet(images, mixture, mixture, dropout).sum().backward()
         runs.append(moves.seen)
     assert runs[0] == runs[1] and len(runs[0]) > 500
