@@ -128,9 +128,9 @@ class MixedCell(nn.Module):
         flat = mixture.flatten(1).t()
         sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
         padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1]), *sums])
-        scales, *others = padded.index_select(0, self.entries).split(self.sizes)
-        rows = scales[:, :, None].expand(-1, -1, self.channels).reshape(-1)
-        left = iter(rows.split([n * self.individuals * self.channels for of_state in self.scaled for n in of_state]))
+        scales, *others = _parts(padded.index_select(0, self.entries), self.sizes)
+        sizes = [n * self.individuals * self.channels for of_state in self.scaled for n in of_state]
+        left = iter(_parts(scales[:, :, None].expand(-1, -1, self.channels).reshape(-1), sizes))
         n_states = len(self.n_edges)
         return [
             EdgeWeights(
@@ -163,6 +163,12 @@ class MixedCell(nn.Module):
         nodes.append(shuffled(received, self.individuals))
         by_node = torch.cat(nodes).view(len(nodes), self.individuals, -1, *nodes[0].shape[1:])
         return by_node.transpose(0, 1).flatten(0, 2)
+
+
+def _parts(whole: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """`whole` split; empty parts are apart from it, so that no gradient is made up for them."""
+    left = iter(whole.split([size for size in sizes if size]))
+    return [next(left) if size else whole.detach()[:0] for size in sizes]
 
 
 class Supernet(nn.Module):
