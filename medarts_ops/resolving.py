@@ -221,6 +221,11 @@ def _paths_together(runtime: EvaluationRuntimeConfig, device: Device, graphs: st
             "runtime.paths_together is 'on' and runtime.channels_last is false: paths lie side by side in that layout "
             "alone; say auto or off, or leave runtime.channels_last true"
         )
+    if wish == "on" and runtime.compile:
+        raise ConfigError(
+            "runtime.paths_together is 'on' and runtime.compile is true: a compiler puts together what it sees, and "
+            "sees less so; say auto or off, or leave --compile out"
+        )
     launches_cost = device.type == "cuda" and graphs == "off" and not runtime.compile
     return wish if wish != "auto" else "on" if launches_cost and runtime.channels_last else "off"
 

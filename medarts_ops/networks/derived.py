@@ -280,7 +280,8 @@ class DerivedNetwork(nn.Module):
         if self.paths_together:
             together = (paths for index in range(len(self.cells)) for paths in self._at(index).together)
             groups += (group for paths in together for group in paths.groups)
-        return SideBySide(groups) if groups else None
+        averaged = any(norm.momentum is None for group in groups[:1] for norm in group.norms)
+        return None if averaged or not groups else SideBySide(groups)
 
     def _cell(
         self, index: int, first: Tensor, previous: Tensor, factors: Sequence[Tensor], joints: Mapping[Group, Joint]

@@ -42,14 +42,14 @@ class Joint:
     def normed(self, images: Tensor) -> Tensor:
         """[image, channel, height, width], normalised per channel as the norm `like` theirs does it."""
         norm, moving = self.like, (self.mean, self.variance)
-        momentum = norm.momentum or 0.0
-        return F.batch_norm(images, *moving, self.scale, self.shift, norm.training, momentum, norm.eps)
+        assert norm.momentum is not None
+        return F.batch_norm(images, *moving, self.scale, self.shift, norm.training, norm.momentum, norm.eps)
 
 
 class SideBySide:
     """One or more groups of modules, each as one, for a pass in training: `joints` has each group's.
 
-    Their norms have weights, and work alike: in one mode, with one momentum.
+    Their norms have weights, and work alike: in one mode, with one momentum, which is not None.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:

@@ -13,6 +13,7 @@ from medarts_ops.errors import RunError
 from medarts_ops.pictures.alphas import checked_mixtures, scale_of, state_label
 from medarts_ops.pictures.cells import CELL_NAMES
 from medarts_ops.pictures.figures import INK, LABEL_SIZE, PALE, TEXT_SIZE, axes_at, colour, new_figure
+from medarts_ops.quantities import counted
 from medarts_ops.space.search_space import N_INPUTS, OPERATIONS, SearchSpace
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def alpha_epochs_figure(readings: Sequence[Mixtures], space: SearchSpace, name: 
     columns = space.n_nodes + N_INPUTS - 1
     wide, tall = columns * (WIDE + GAP), space.n_nodes * (HIGH + GAP)
     width, height = 2 * (LEFT + wide) + RIGHT, BOTTOM + tall + TOP
-    figure = new_figure(width, height, f"how α of {name} moved in {len(readings) - 1} epochs")
+    figure = new_figure(width, height, f"how α of {name} moved in {counted(len(readings) - 1, 'epoch')}")
     cells = {cell: np.stack([mixture[cell] for mixture in mixtures]) for cell in CELL_NAMES}
     scale = scale_of(cells.values())
     for number, (cell, title) in enumerate(CELL_NAMES.items()):

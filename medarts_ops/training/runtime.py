@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.errors import ConfigError
 from medarts_ops.provenance import nvidia_driver_version
+from medarts_ops.training.kept_memory import give_back
 from medarts_ops.training.ranks import ALONE, Ranks
 from medarts_ops.value import Value
 
@@ -221,6 +222,7 @@ class Runtime:
         """Give back what the allocator keeps in reserve, after a network is gone."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        give_back(self.device)
 
     def generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, least_batch, path_factors, quarters
+from medarts_ops.networks.frozen import norms_of
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
 
@@ -181,6 +182,18 @@ def test_what_no_output_depends_on_gets_no_gradient_though_others_of_its_kind_ru
     without = [cell.preprocess0, cell.operations[0], cell.operations[1]]
     assert all(weight.grad is None for module in without for weight in module.parameters())
     assert all(weight.grad is not None for weight in cell.operations[2].parameters())
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_norms_that_average_over_all_batches_do_so_in_training_with_gradients_too(together):
+    sizes = {"cells": 3, "channels": 4, "n_classes": 3, "in_channels": 3, "auxiliary": False}
+    network = DerivedNetwork(zoo()["DARTS_V2"].genotype, **sizes)
+    network.paths_together = together
+    for norm in norms_of(network):
+        norm.momentum = None
+    for _ in range(3):
+        network(torch.randn(4, 3, 8, 8))
+    assert {int(norm.num_batches_tracked) for norm in norms_of(network)} == {3}
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
