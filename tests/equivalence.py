@@ -78,14 +78,17 @@ def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, l
             groups.append((halves.last_norm, [branch[7] for branch in twice]))
     if state.pool_norm is not None:
         # One batch norm for all edges: each of the reference's equals it.
-        columns = state.shared_columns[: len(state.pools)]
-        having = [[edge for edge in edges if column in edge.columns] for column in columns]
+        n, columns = len(state.states), state.shared_columns[: len(state.pools)]
+        each_state = [(column, edges[first::n]) for column in columns for first in range(n)]
+        having = [[edge for edge in of_state if column in edge.columns] for column, of_state in each_state]
+        columns = [column for column, _ in each_state]
         for each in zip(*having, strict=False):
             norms = [_operation(edge, column)[1] for edge, column in zip(each, columns, strict=True)]
             groups.append((state.pool_norm, norms))
     if state.reductions is not None:
-        for name in ("straight", "shifted", "norm"):
-            groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in skips]))
+        by_state = [skip for first in range(len(state.states)) for skip in skips[first :: len(state.states)]]
+        for name, ordered in (("straight", by_state), ("shifted", by_state), ("norm", skips)):
+            groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in ordered]))
     position = n_branches + n_reduced
     for fused, count in zip(state.factored, n_factored, strict=True):
         having_it = blocks[position : position + count]

@@ -112,23 +112,32 @@ def routing_of(edges: Sequence[int], n_edges: int) -> Tensor:
 
 
 class FactoredBranches(nn.Module):
-    """The factored convolutions of one kind, by the library on channels-last images."""
+    """The factored convolutions of one kind, by the library on channels-last images; `edges` are of all states."""
 
-    def __init__(self, individuals: int, kind: Factored, edges: int, channels: int, stride: int) -> None:
+    def __init__(
+        self, individuals: int, kind: Factored, edges: int, channels: int, stride: int, *, states: int = 1
+    ) -> None:
         super().__init__()
-        self.stride, self.padding = stride, kind.kernel // 2
+        self.stride, self.padding, self.states = stride, kind.kernel // 2, states
         shape, fan_in = (individuals, edges, channels, channels), channels * kind.kernel
         self.wide = nn.Parameter(uniform_weight((*shape, 1, kind.kernel), fan_in=fan_in))
         self.high = nn.Parameter(uniform_weight((*shape, kind.kernel, 1), fan_in=fan_in))
         self.norm = PlaneNorm(individuals * edges * channels, edges)
 
     def forward(self, activated: Tensor, scale: Tensor) -> Tensor:
-        """The state after ReLU, rows [individual, channel] → [edge, individual, channel], times `scale` a row."""
+        """Rows [state, individual, channel] → [edge, state, individual, channel], times `scale` a row."""
         individuals, edges = self.wide.shape[:2]
+        groups = self.states * individuals
         stride, padding, images = self.stride, self.padding, from_planes(activated)
-        # All edges read the state: one group an individual. What they make of it is their own: one a branch.
-        images = F.conv2d(images, self.wide.flatten(0, 2), None, (1, stride), (0, padding), groups=individuals)
-        images = F.conv2d(images, self.high.flatten(0, 2), None, (stride, 1), (padding, 0), groups=individuals * edges)
-        planes = to_planes(images).unflatten(0, (individuals, edges, -1)).transpose(0, 1).flatten(0, 2)
-        normed: Tensor = self.norm(planes, scale)
+        # All edges of a state read it: one group an individual. What they make of it is their own: one a branch.
+        images = F.conv2d(images, self._by_state(self.wide), None, (1, stride), (0, padding), groups=groups)
+        images = F.conv2d(
+            images, self._by_state(self.high), None, (stride, 1), (padding, 0), groups=individuals * edges
+        )
+        by_state = to_planes(images).unflatten(0, (self.states, individuals, edges // self.states, -1))
+        normed: Tensor = self.norm(by_state.permute(2, 0, 1, 3, 4, 5, 6).flatten(0, 3), scale)
         return normed
+
+    def _by_state(self, weight: Tensor) -> Tensor:
+        """[individual, edge · state, …] → [state · individual · edge, …]."""
+        return weight.unflatten(1, (-1, self.states)).permute(2, 0, 1, 3, 4, 5, 6).flatten(0, 3)

@@ -139,22 +139,22 @@ class MixNorm(nn.Module):
 
 
 class Reductions(nn.Module):
-    """`FactorizedReduce` on activated planes, on several edges at once: each has its own two halves of channels."""
+    """`FactorizedReduce` on activated planes, on several edges of each state: each edge has its own two halves."""
 
-    def __init__(self, individuals: int, edges: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, individuals: int, edges: int, in_channels: int, out_channels: int, *, states: int = 1) -> None:
         super().__init__()
         half = out_channels // 2
-        self.individuals, self.edges = individuals, edges
-        self.straight = ChannelMix(individuals, 1, in_channels, edges * half)
-        self.shifted = ChannelMix(individuals, 1, in_channels, edges * (out_channels - half))
-        self.norm = PlaneNorm(individuals * edges * out_channels, edges)
+        self.by_edge = (states, individuals, edges)
+        self.straight = ChannelMix(individuals, states, in_channels, edges * half)
+        self.shifted = ChannelMix(individuals, states, in_channels, edges * (out_channels - half))
+        self.norm = PlaneNorm(individuals * edges * states * out_channels, edges * states)
 
     def forward(self, activated: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Rows [individual, channel] → [edge, individual, out channel], at ceil(height / 2) × ceil(width / 2)."""
+        """Rows [state, individual, channel] → [edge, state, individual, out channel], at half the size, rounded up."""
         first, last = diagonal_phases(activated)
         halves = [self.straight(first), self.shifted(last)]
-        by_edge = [half.view(self.individuals, self.edges, -1, *half.shape[1:]).transpose(0, 1) for half in halves]
-        normed: Tensor = self.norm(torch.cat(by_edge, dim=2).flatten(0, 2), scale)
+        by_edge = [half.view(*self.by_edge, -1, *half.shape[1:]).permute(2, 0, 1, 3, 4, 5, 6) for half in halves]
+        normed: Tensor = self.norm(torch.cat(by_edge, dim=3).flatten(0, 3), scale)
         return normed
 
 

@@ -35,8 +35,8 @@ class EdgeWeights(NamedTuple):
     """A state's part of the mixtures, arranged for its products; see `StateEdges`.
 
     `scales` has for each of `StateEdges.scaled` the rows [entry · individual · channel] that scale a batch norm (1
-    where it only normalises), `shared [individual, edge, operation]` the weights of what all edges share, `passing
-    [individual, edge, 1]` those of the channels that pass operations by; it has no edges where none do.
+    where it only normalises), `shared [individual, target, operation · state]` the weights of what all edges share,
+    `passing [individual, target, state]` those of the channels that pass operations by; it has none where none do.
     """
 
     scales: Sequence[Tensor]
@@ -44,22 +44,36 @@ class EdgeWeights(NamedTuple):
     passing: Tensor
 
 
+def read_together(spec: SupernetSpec, place: CellPlace) -> list[tuple[int, ...]]:
+    """The states of a cell that feed nodes, in order: both inputs as one where their edges have the same operations."""
+    mask, inputs = spec.mask(place.reduction), range(N_INPUTS)
+    alike = [mask[[row for row, (source, _) in enumerate(spec.space.edges) if source == state]] for state in inputs]
+    together = all(np.array_equal(alike[0], each) for each in alike[1:])
+    nodes = [(state,) for state in range(N_INPUTS, spec.space.n_sources)]
+    return [tuple(inputs), *nodes] if together else [*((state,) for state in inputs), *nodes]
+
+
 class StateEdges(nn.Module):
-    """The edges that leave one state of a cell.
+    """The edges that leave a state of a cell, or several states whose edges have the same operations.
 
     Attributes:
-        channels: how many of the state's operations see: all, or the first.
+        rows: of each edge that of the space, target by target, each from all states in turn.
+        n_targets: how many later nodes the edges of a state lead to.
+        channels: how many of a state's operations see: all, or the first.
         blocks: (edge, column) of each block that an edge has for itself: separable convolutions that run their half
             twice, those that run it once, `skip_connect` at stride 2, and factored convolutions.
         shared_columns: operations that are computed once for all edges: pools, and `skip_connect` at stride 1.
         scaled: numbers of blocks, as they are scaled: after first halves, after second ones, at stride 2, factored.
     """
 
-    def __init__(self, spec: SupernetSpec, place: CellPlace, state: int, individuals: int) -> None:
+    def __init__(self, spec: SupernetSpec, place: CellPlace, states: tuple[int, ...], individuals: int) -> None:
         super().__init__()
-        self.rows = [row for row, (source, _) in enumerate(spec.space.edges) if source == state]
-        self.cell, self.state, self.individuals, self.share = place.index, state, individuals, spec.channel_share
-        self.stride = stride = 2 if place.reduction and state < N_INPUTS else 1
+        edges = list(enumerate(spec.space.edges))
+        by_state = [[row for row, (source, _) in edges if source == state] for state in states]
+        self.rows = [row for of_target in zip(*by_state, strict=True) for row in of_target]
+        self.n_targets = len(by_state[0])
+        self.cell, self.states, self.individuals, self.share = place.index, states, individuals, spec.channel_share
+        self.stride = stride = 2 if place.reduction and states[0] < N_INPUTS else 1
         self.channels = channels = place.channels // self.share
         mask, primitives = spec.mask(place.reduction)[self.rows], spec.space.primitives
         # Those that run twice come first, so that a slice of channels is all that goes through the second half.
@@ -71,20 +85,21 @@ class StateEdges(nn.Module):
         self.blocks = [(edge, column) for _, column, edges in (*separable, *reduced, *factored) for edge in edges]
         self.shared_columns = [column for _, column, _ in (*pools, *identities)]
 
-        kinds = [(kind, edges) for kind, _, edges in separable]
+        n = len(states)
+        kinds = [(kind, [edge // n for edge in edges]) for kind, _, edges in separable]
         n_reduced = sum(len(edges) for _, _, edges in reduced)
-        self.branches = SeparableBranches(individuals, kinds, len(self.rows), channels, stride) if kinds else None
-        self.reductions = Reductions(individuals, n_reduced, channels, channels) if reduced else None
+        self.branches = SeparableBranches(individuals, kinds, self.n_targets, channels, stride) if kinds else None
+        self.reductions = Reductions(individuals, n_reduced // n, channels, channels, states=n) if reduced else None
         self.factored = nn.ModuleList(
-            FactoredBranches(individuals, kind, len(edges), channels, stride) for kind, _, edges in factored
+            FactoredBranches(individuals, kind, len(edges), channels, stride, states=n) for kind, _, edges in factored
         )
         self.pools = nn.ModuleList(pool.derived(channels, stride, affine=False) for pool, _, _ in pools)
-        self.pool_norm = PlaneNorm(individuals * channels * len(pools), len(pools)) if pools else None
+        self.pool_norm = PlaneNorm(n * individuals * channels * len(pools), n * len(pools)) if pools else None
         n_first = sum(len(edges) for _, edges in kinds)
         n_twice = sum(len(edges) for kind, edges in kinds if kind.twice)
         self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
         self.routing: Tensor
-        of_others = routing_of([edge for edge, _ in self.blocks[n_first:]], len(self.rows))
+        of_others = routing_of([edge // n for edge, _ in self.blocks[n_first:]], self.n_targets)
         self.register_buffer("routing", of_others, persistent=False)
 
     def entries(self, mask: NDArray[np.bool_]) -> list[list[int]]:
@@ -97,7 +112,9 @@ class StateEdges(nn.Module):
         scaled = [*self.blocks[n_twice:n_first], *self.blocks[:n_twice], *self.blocks[n_first:]]
         scale = [one] * n_twice + [self.rows[edge] * n_ops + column for edge, column in scaled]
         # An operation that an edge lacks must not reach it through what the edges share.
-        pairs = [(row, column) for row in self.rows for column in self.shared_columns]
+        n = len(self.states)
+        by_target = [self.rows[first : first + n] for first in range(0, len(self.rows), n)]
+        pairs = [(row, column) for of_target in by_target for column in self.shared_columns for row in of_target]
         shared = [row * n_ops + column if mask[row, column] else zero for row, column in pairs]
         return [scale, shared, [zero + 1 + row for row in self.rows] if self.share > 1 else []]
 
@@ -106,13 +123,14 @@ class StateEdges(nn.Module):
     ) -> list[Tensor]:
         """Add what the edges bring to what their targets have received.
 
-        `state` has rows [individual, channel], each [image, height, width]; `received` rows [edge, individual, channel]
-        at the edges' output size: of operations and, where some channels pass them by, of those; empty is nothing yet.
+        `state` has rows [state, individual, channel], each [image, height, width]; `received` rows [target, individual,
+        channel] at the edges' output size: of operations and, where some channels pass them by, of those; empty is
+        nothing yet.
         """
-        mixed, passing = [*(part.reshape(len(self.rows), -1) for part in received), None, None][:2]
+        mixed, passing = [*(part.reshape(self.n_targets, -1) for part in received), None, None][:2]
         if self.share == 1:
             return [self._plus_operations(mixed, state, weights, dropout)]
-        by_individual = state.view(self.individuals, -1, *state.shape[1:])
+        by_individual = state.view(len(self.states) * self.individuals, -1, *state.shape[1:])
         parts = by_individual.split([self.channels, (self.share - 1) * self.channels], dim=1)
         seen, others = (part.flatten(0, 1) for part in parts)
         if self.stride == 2:
@@ -128,7 +146,7 @@ class StateEdges(nn.Module):
             total = self._plus_blocks(total, state, weights.scales)
         total = self._plus_shared(total, state, weights.shared, dropout)
         if total is None:
-            return state.new_zeros(len(self.rows) * len(state), *size)
+            return state.new_zeros(self.n_targets * len(state) // len(self.states), *size)
         return total.view(-1, *size)
 
     def _plus_blocks(self, total: Tensor | None, state: Tensor, scales: Sequence[Tensor]) -> Tensor | None:
@@ -149,19 +167,24 @@ class StateEdges(nn.Module):
     def _plus_shared(
         self, total: Tensor | None, state: Tensor, weights: Tensor, dropout: SkipFactors | None
     ) -> Tensor | None:
-        """Each edge's weighted sum over what all edges share, one product for each individual."""
+        """Each target's weighted sum over what all edges share, one product for each individual."""
         shared: list[Tensor] = []
         if self.pool_norm is not None:
             shared.append(self.pool_norm(self._pooled(state)))
         if self.has_identity:
-            shared.append(state if dropout is None else state * dropout.factors(self.cell, self.state, state))
+            shared.append(state if dropout is None else state * self._dropped(dropout, state))
         if not shared:
             return total
         operations = torch.cat(shared) if len(shared) > 1 else shared[0]
         return _plus_weighted(total, weights, operations)
 
+    def _dropped(self, dropout: SkipFactors, state: Tensor) -> Tensor:
+        parts = zip(self.states, state.chunk(len(self.states)), strict=True)
+        factors = [dropout.factors(self.cell, number, part) for number, part in parts]
+        return torch.cat(factors) if len(factors) > 1 else factors[0]
+
     def _pooled(self, state: Tensor) -> Tensor:
-        """Rows [individual, channel] → [pool, individual, channel], at the edges' output size."""
+        """Rows [state, individual, channel] → [pool, state, individual, channel], at the edges' output size."""
         if on_cpu(state):  # whose pools are twice as fast on channels-last images
             images = from_planes(state)
             return to_planes(torch.cat([pool(images) for pool in self.pools], dim=1))

@@ -26,7 +26,7 @@ from medarts_ops.networks.planes import (
     uniform_weight,
 )
 from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
-from medarts_ops.networks.state_edges import EdgeWeights, StateEdges
+from medarts_ops.networks.state_edges import EdgeWeights, StateEdges, read_together
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -114,8 +114,9 @@ class MixedCell(nn.Module):
         )
         self.preprocess1 = MixNorm(individuals, place.previous_channels, place.channels)
         # The last node feeds no edge of its own cell.
-        states = [StateEdges(spec, place, each, individuals) for each in range(spec.space.n_sources)]
-        self.states, self.n_edges = nn.ModuleList(states), [len(each.rows) for each in states]
+        states = [StateEdges(spec, place, each, individuals) for each in read_together(spec, place)]
+        self.n_readings = sum(each.states[0] < N_INPUTS for each in states)
+        self.states, self.n_targets = nn.ModuleList(states), [each.n_targets for each in states]
         self.channels, self.scaled = states[0].channels, [each.scaled for each in states]
         by_part = zip(*(each.entries(spec.mask(place.reduction)) for each in states), strict=True)
         parts = [entries for of_states in by_part for entries in of_states]
@@ -131,16 +132,12 @@ class MixedCell(nn.Module):
         scales, *others = _parts(padded.index_select(0, self.entries), self.sizes)
         sizes = [n * self.individuals * self.channels for of_state in self.scaled for n in of_state]
         left = iter(_parts(scales[:, :, None].expand(-1, -1, self.channels).reshape(-1), sizes))
-        n_states = len(self.n_edges)
+        n_states = len(self.n_targets)
+        by_target = [part.view(n, -1, self.individuals) for part, n in zip(others, 2 * self.n_targets, strict=True)]
+        shared, passing = by_target[:n_states], by_target[n_states:]
         return [
-            EdgeWeights(
-                [next(left) for _ in scaled],
-                shared.view(n, -1, self.individuals).permute(2, 0, 1),
-                passing.t()[:, :, None],
-            )
-            for scaled, shared, passing, n in zip(
-                self.scaled, others[:n_states], others[n_states:], self.n_edges, strict=True
-            )
+            EdgeWeights([next(left) for _ in scaled], one.permute(2, 0, 1), other.permute(2, 0, 1))
+            for scaled, one, other in zip(self.scaled, shared, passing, strict=True)
         ]
 
     def forward(
@@ -151,11 +148,12 @@ class MixedCell(nn.Module):
         # after state i the first node in it is complete.
         received: list[Tensor] = []
         nodes: list[Tensor] = []
+        inputs = [self.preprocess0(before_previous), self.preprocess1(previous)]
         for number, (edges, weights) in enumerate(zip(self.states, by_state, strict=True)):
-            if number < N_INPUTS:
-                state = self.preprocess1(previous) if number else self.preprocess0(before_previous)
+            if number < self.n_readings:
+                state = inputs[number] if self.n_readings > 1 else torch.cat(inputs)
             else:
-                n = self.n_edges[number - 1]
+                n = self.n_targets[number - 1]
                 parts = [part.split([len(part) // n, len(part) // n * (n - 1)]) for part in received]
                 state, received = shuffled([first for first, _ in parts], self.individuals), [rest for _, rest in parts]
                 nodes.append(state)

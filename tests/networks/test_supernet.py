@@ -18,8 +18,9 @@ from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.networks import moments, separable
 from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.frozen import frozen_statistics
-from medarts_ops.networks.layout import SupernetSpec
+from medarts_ops.networks.layout import SupernetSpec, cell_places
 from medarts_ops.networks.skip_dropout import SkipDropout
+from medarts_ops.networks.state_edges import read_together
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
@@ -256,6 +257,16 @@ def test_cells_for_photos_see_an_eighth_of_the_side_and_the_first_reads_two_scal
     assert first.preprocess0(quarter).shape == first.preprocess1(eighth).shape == eighth.shape
     # By hand: 3×3 convolutions in→2, 2→4, 4→4, each with scale and shift; DARTS's search network has no other stem.
     assert sum(each.numel() for each in supernet.stem.parameters()) == in_channels * 18 + 72 + 144 + 2 * (2 + 4 + 4)
+
+
+def test_both_inputs_are_read_together_where_their_edges_have_the_same_operations():
+    normal, reduce, *_ = cell_places(4, 4, (4, 4))
+    whole = SupernetSpec.full(SPACE)
+    assert read_together(whole, normal) == read_together(whole, reduce) == [(0, 1), (2,), (3,), (4,)]
+    mask = whole.normal_mask.copy()
+    mask[0, 3] = False  # of the edge from the first input to the first node
+    assert read_together(replace(whole, normal_mask=mask), normal) == [(0,), (1,), (2,), (3,), (4,)]
+    assert read_together(replace(whole, normal_mask=mask), reduce) == [(0, 1), (2,), (3,), (4,)]
 
 
 @pytest.mark.parametrize("side", [8, 28, 33])
