@@ -140,4 +140,5 @@ class FactoredBranches(nn.Module):
 
     def _by_state(self, weight: Tensor) -> Tensor:
         """[individual, edge · state, …] → [state · individual · edge, …]."""
-        return weight.unflatten(1, (-1, self.states)).permute(2, 0, 1, 3, 4, 5, 6).flatten(0, 3)
+        parts: Tensor = weight.unflatten(1, (-1, self.states))
+        return parts.permute(2, 0, 1, 3, 4, 5, 6).flatten(0, 3)

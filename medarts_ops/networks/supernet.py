@@ -123,12 +123,14 @@ class MixedCell(nn.Module):
         self.sizes = [sum(map(sum, self.scaled)), *(len(part) for part in parts[len(states) :])]
         self.entries: Tensor
         self.register_buffer("entries", torch.tensor([entry for part in parts for entry in part]), persistent=False)
+        self.constants: Tensor
+        self.register_buffer("constants", torch.tensor([[1.0], [0.0]]).repeat(1, individuals), persistent=False)
 
     def weights(self, mixture: Tensor) -> list[EdgeWeights]:
         """What each state's edges need of `mixture [individual, edge, op]`: the same for all of a kind and width."""
         flat = mixture.flatten(1).t()
         sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
-        padded = torch.cat([flat, torch.ones_like(flat[:1]), torch.zeros_like(flat[:1]), *sums])
+        padded = torch.cat([flat, self.constants.to(flat.dtype), *sums])
         scales, *others = _parts(padded.index_select(0, self.entries), self.sizes)
         sizes = [n * self.individuals * self.channels for of_state in self.scaled for n in of_state]
         left = iter(_parts(scales[:, :, None].expand(-1, -1, self.channels).reshape(-1), sizes))
@@ -196,7 +198,7 @@ class Supernet(nn.Module):
         self._of_blocks = [
             name
             for name, weight in self.cells.named_parameters()
-            if (".depthwise." in name or name.endswith(".pointwise.weight")) and weight.shape[1] > 1
+            if weight.shape[1] > 1 and ".factored." not in name  # which lie otherwise
         ]
 
     def forward(
