@@ -1,4 +1,4 @@
-"""The convolutions of all edges that leave a state, kind by kind: a branch is one (operation, edge).
+"""The convolutions of all edges that leave a state, or states read together: a branch is one (operation, edge, state).
 
 Convolutions of one kind run as one call over concatenated channels, and the 1×1 convolutions and batch norms of all
 separable kinds as one each. The mixture's weights are the scales of the last batch norms. Constructors take how many
@@ -28,7 +28,7 @@ from medarts_ops.networks.planes import (
 from medarts_ops.networks.separable import depthwise_kinds, separable_half
 
 Kinds = list[tuple[Separable, list[int]]]
-"""The separable operations of a state, each with the edges that have it, from 0."""
+"""The separable operations, each with the targets that its edges lead to, from 0; one from each state in turn."""
 
 
 class SeparableHalves(nn.Module):
@@ -54,7 +54,7 @@ class SeparableHalves(nn.Module):
 
 
 class SeparableBranches(nn.Module):
-    """The separable and dilated convolutions of a state's edges; the kinds that run their half twice come first."""
+    """The separable and dilated convolutions of edges; the kinds that run their half twice come first."""
 
     def __init__(self, individuals: int, kinds: Kinds, n_edges: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class SeparableBranches(nn.Module):
     def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None) -> Tensor | None:
         """`received [edge, …]`, or None for nothing, plus the finished branches of each edge.
 
-        `activated` is the state after ReLU, rows [individual, channel]; `scale` of the first halves' norm (1 for
-        branches that run twice), `last_scale` of the second halves'.
+        `activated` are the states after ReLU, rows [state, individual, channel]; `scale` of the first halves' norm (1
+        for branches that run twice), `last_scale` of the second halves'.
         """
         height, width = (-(-side // self.stride) for side in activated.shape[2:])
         if self.training and moments.pays(height, width, self.channels, *in_autocast_type(activated)):

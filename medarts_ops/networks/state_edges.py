@@ -1,8 +1,9 @@
-"""All operations on the edges that leave one state of a cell, computed together.
+"""All operations on the edges that leave a state of a cell, or both of its inputs, computed together.
 
 The edges share their input, so one ReLU serves them all, each pool and its batch norm is computed once (it has
 no weights, so it is the same function on every edge), and convolutions run together (`branches.py`). `none` is zero:
-its mixture weight stays in the softmax and nothing is computed. All of it is exact.
+its mixture weight stays in the softmax and nothing is computed. Both inputs of a cell are there from the beginning:
+where their edges have the same operations, what is computed for one is computed for both. All of it is exact.
 
 With partial channels (PC-DARTS, section 3.2) operations see the first channels of a state; the others pass them by,
 once for all edges, and are weighed by the sums of the edges' rows of the mixture.
@@ -32,7 +33,7 @@ Kind = TypeVar("Kind", bound=Operation)
 
 
 class EdgeWeights(NamedTuple):
-    """A state's part of the mixtures, arranged for its products; see `StateEdges`.
+    """The part of the mixtures that states which are read together have, arranged for its products; see `StateEdges`.
 
     `scales` has for each of `StateEdges.scaled` the rows [entry · individual · channel] that scale a batch norm (1
     where it only normalises), `shared [individual, target, operation · state]` the weights of what all edges share,
