@@ -17,7 +17,7 @@ from medarts_ops.data.stage_data import StageData
 from medarts_ops.training.runtime import Runtime
 
 LEAST_MEASURED = 256  # images of a measured batch: no gradients are kept, so more fit than in a training step
-MEASURED_PIXELS = LEAST_MEASURED * 32 * 32  # of larger images fewer, which would else hold more than a step does
+MEASURED_PIXELS = 128 * 32 * 32  # of larger images fewer, which would else hold more than a step does
 
 
 @dataclass(frozen=True)

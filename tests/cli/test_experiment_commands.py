@@ -119,7 +119,8 @@ def test_sync_finds_nothing_missing(table4: dict[str, Any]) -> None:
 def test_what_was_trained_before_is_taken_over_unless_fresh(table4: dict[str, Any]) -> None:
     words = ("reproduce", "table4", "found", "--seeds", "0-1", *SMALL, *QUICK)
     planned = as_json(*words, "--dry-run")["estimate"]
-    assert (planned["taken_over"], planned["hours"]) == (6, 0)
+    different = {one["run_id"] for one in table4["trainings"]}  # stages may have found one genotype
+    assert (planned["taken_over"], planned["hours"]) == (len(different), 0)
     assert as_json(*words, "--dry-run", "--fresh")["estimate"]["taken_over"] == 0
     again = as_json(*words, "--name", "t4-again")
     assert [one["taken_from"] for one in again["trainings"]] == [one["run_id"] for one in table4["trainings"]]
@@ -241,6 +242,6 @@ def test_deleting_an_experiment_takes_its_trainings_and_no_search_that_was_there
     words = ("reproduce", "table4", "found", "--seeds", "7", *SMALL, *QUICK, "--name", "gone")
     run_ids = {one["run_id"] for one in as_json(*words)["trainings"]}
     deleted = as_json("delete", "gone", "--yes")
-    assert deleted["kind"] == "experiment" and deleted["runs"] == {"evaluation": 3, "experiment": 1}
+    assert deleted["kind"] == "experiment" and deleted["runs"] == {"evaluation": len(run_ids), "experiment": 1}
     assert all(invoke("show", run_id).exit_code == 1 for run_id in run_ids)
     assert not list(place.glob("medarts-work/gone*")) and as_json("show", "found")["status"] == "FINISHED"

@@ -192,16 +192,17 @@ def stop_at(what: Callable[[SearchEvent], bool]) -> Any:
     return Stopping()
 
 
-def at_epoch(individual: str, epoch: int) -> Callable[[SearchEvent], bool]:
+def at_epoch(stage: str, epoch: int) -> Callable[[SearchEvent], bool]:
+    """The first such epoch of an individual of the stage."""
     return lambda event: (
-        isinstance(event, EpochFinished) and (event.individual_id, event.record.epoch) == (individual, epoch)
+        isinstance(event, EpochFinished) and event.individual_id.startswith(stage) and event.record.epoch == epoch
     )
 
 
 PLACES = {
-    "in the first part": at_epoch("init-02", 0),
+    "in the first part": at_epoch("init", 0),
     "at the comparison": lambda event: isinstance(event, PopulationPruned),
-    "in the second part": at_epoch("mid-01", 1),
+    "in the second part": at_epoch("mid", 1),
     "between those that end": lambda event: isinstance(event, IndividualFinished),
 }
 
