@@ -166,7 +166,7 @@ def test_following_the_gradient_lowers_what_alpha_descends(strategy):
 def descended(problem: BilevelProblem, train: Batch, valid: Batch) -> float:
     """The validation loss with its penalty: in second order at the weights that a step of theirs leads to."""
     weights = dict(problem.supernet.named_parameters())
-    if getattr(problem.strategy.settings, "order", "first") == "second":
+    if getattr(getattr(problem.strategy, "settings", None), "order", None) == "second":
         gradients = torch.autograd.grad(problem.losses(train).sum(), list(weights.values()))
         rate = problem.weight_step.lr.item()  # without momentum, so far, and decay
         weights = {name: weights[name] - rate * each for name, each in zip(weights, gradients, strict=True)}
