@@ -188,6 +188,16 @@ def test_paths_that_can_not_lie_side_by_side_are_refused():
         resolve_runtime(EvaluationRuntimeConfig(device="cpu", paths_together="on", channels_last=False))
 
 
+def test_paths_are_not_put_together_in_a_compiled_step(monkeypatch):
+    monkeypatch.setattr(resolving, "check_can_compile", lambda device: None)
+    given = {"device": "cpu", "compile": True}
+    assert resolve_runtime(EvaluationRuntimeConfig(**given)).paths_together == "off"
+    with pytest.raises(
+        ConfigError, match="runtime.paths_together is 'on' and runtime.compile is true: a compiler puts"
+    ):
+        resolve_runtime(EvaluationRuntimeConfig(**given, paths_together="on"))
+
+
 def test_graphs_that_an_evaluation_can_not_have_are_refused(monkeypatch):
     with_cuda(monkeypatch, (8, 0), count=2)
     with pytest.raises(ConfigError, match="runtime.devices is 2: a graph holds no exchange of gradients"):

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from medarts_ops.networks.depthwise import DepthwiseConv2d
 from medarts_ops.networks.derived import STEMS
 from medarts_ops.networks.layout import CellPlace, SupernetSpec, cell_places
-from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm, shift_by_a_pixel
+from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
 from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
 from medarts_ops.settings import StemKind
 from medarts_ops.space.search_space import N_INPUTS
@@ -26,7 +26,7 @@ class PlainReduce(FactorizedReduce):
         self.straight, self.shifted, self.norm = ours.straight, ours.shifted, ours.norm
 
     def halves(self, activated: Tensor) -> tuple[Tensor, Tensor]:
-        return self.straight(activated), self.shifted(shift_by_a_pixel(activated))
+        return self.strided_halves(activated)
 
 
 def as_plain(module: nn.Module) -> nn.Module:

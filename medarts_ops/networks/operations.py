@@ -90,9 +90,13 @@ class FactorizedReduce(nn.Module):
         channels-last).
         """
         if not torch.is_grad_enabled():
-            return self.straight(activated), self.shifted(shift_by_a_pixel(activated))
+            return self.strided_halves(activated)
         even, odd = _Phases.apply(activated)
         return F.conv2d(even, self.straight.weight), F.conv2d(odd, self.shifted.weight)
+
+    def strided_halves(self, activated: Tensor) -> tuple[Tensor, Tensor]:
+        """The same by strided convolutions, as the original has them."""
+        return self.straight(activated), self.shifted(shift_by_a_pixel(activated))
 
 
 class _Phases(torch.autograd.Function):

@@ -34,7 +34,7 @@ class PathsTogether:
     def __init__(self, positions: Sequence[int], sources: Sequence[int], operations: Sequence[nn.Module]) -> None:
         self.positions, self._sources = positions, sources
         halves = [_halves(operation) for operation in operations]
-        self._like = [depthwise for depthwise, _, _ in halves[0]]
+        self._like = [half[0] for half in halves[0]]
         self.groups = [
             Group((*(each[0] for each in half), *(each[1] for each in half)), tuple(each[2] for each in half))
             for half in zip(*halves, strict=True)

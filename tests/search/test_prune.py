@@ -192,15 +192,15 @@ def stop_at(what: Callable[[SearchEvent], bool]) -> Any:
     return Stopping()
 
 
-def at_epoch(stage: str, epoch: int) -> Callable[[SearchEvent], bool]:
-    """The first such epoch of an individual of the stage."""
+def at_epoch(who: str, epoch: int) -> Callable[[SearchEvent], bool]:
+    """That epoch of an individual, or of a stage's first one to reach it."""
     return lambda event: (
-        isinstance(event, EpochFinished) and event.individual_id.startswith(stage) and event.record.epoch == epoch
+        isinstance(event, EpochFinished) and event.individual_id.startswith(who) and event.record.epoch == epoch
     )
 
 
 PLACES = {
-    "in the first part": at_epoch("init", 0),
+    "in the first part": at_epoch("init-02", 0),
     "at the comparison": lambda event: isinstance(event, PopulationPruned),
     "in the second part": at_epoch("mid", 1),
     "between those that end": lambda event: isinstance(event, IndividualFinished),
