@@ -53,9 +53,14 @@ class _Affine(nn.Module):
 
 def _reduction_or_mix(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
     if isinstance(ours, Reductions):
-        names = ("straight", "shifted", "norm")
-        return [(getattr(ours, name), [getattr(theirs, name)]) for name in names]
+        return [*_halves(ours, [theirs]), (ours.norm, [theirs.norm])]
     return [(ours.mix, [theirs[1]]), (ours.norm, [theirs[2]])]
+
+
+def _halves(ours: Reductions, theirs: list[nn.Module]) -> list[tuple[nn.Module, list[nn.Module]]]:
+    halves = [[getattr(each, name) for each in theirs] for name in ("straight", "shifted")]
+    of_each = halves if len(ours.halves) > 1 else [sum(halves, [])]
+    return list(zip(ours.halves, of_each, strict=True))
 
 
 def _operation(edge: nn.Module, column: int) -> nn.Module:
@@ -87,8 +92,7 @@ def _state(state: StateEdges, edges: list[nn.Module]) -> list[tuple[nn.Module, l
             groups.append((state.pool_norm, norms))
     if state.reductions is not None:
         by_state = [skip for first in range(len(state.states)) for skip in skips[first :: len(state.states)]]
-        for name, ordered in (("straight", by_state), ("shifted", by_state), ("norm", skips)):
-            groups.append((getattr(state.reductions, name), [getattr(skip, name) for skip in ordered]))
+        groups += [*_halves(state.reductions, by_state), (state.reductions.norm, [skip.norm for skip in skips])]
     position = n_branches + n_reduced
     for fused, count in zip(state.factored, n_factored, strict=True):
         having_it = blocks[position : position + count]

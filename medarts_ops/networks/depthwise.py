@@ -1,8 +1,9 @@
-"""Depthwise convolution whose backward pass is fast: the input's gradient is a convolution forward, too.
+"""Depthwise convolution whose backward pass is fast: on a CPU the input's gradient is a convolution forward, too.
 
 The library's forward kernels for depthwise convolutions come near a processor's limit in channels-last memory; its
 backward kernels are three to ten times slower. The gradient of the input is a convolution of the gradient with the
-kernels turned around, so it is computed by the forward kernels. Exact.
+kernels turned around, so it is computed by the forward kernels. Exact. A card has kernels for that gradient, which
+turn nothing around.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
 from medarts_ops.networks.autocast import in_autocast_type
+from medarts_ops.networks.device_kind import on_cpu
 
 
 def convolve(images: Tensor, weight: Tensor, *, stride: int, dilation: int) -> Tensor:
@@ -26,6 +28,12 @@ def convolve(images: Tensor, weight: Tensor, *, stride: int, dilation: int) -> T
 
 def input_gradient(gradient: Tensor, weight: Tensor, size: tuple[int, int], *, stride: int, dilation: int) -> Tensor:
     """What `convolve` passes back to its images, of `size` (height, width), for `gradient` of its output."""
+    if not on_cpu(gradient):
+        padding = dilation * (weight.shape[-1] // 2)
+        beyond = [side - stride * (below - 1) - 1 for side, below in zip(size, gradient.shape[2:], strict=True)]
+        return F.conv_transpose2d(
+            gradient, weight[:, None], None, stride, padding, beyond, groups=len(weight), dilation=dilation
+        )
     if stride > 1:
         # Zeros between the pixels make it the gradient of a convolution with stride 1.
         n, channels = gradient.shape[:2]

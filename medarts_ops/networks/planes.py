@@ -138,34 +138,44 @@ class MixNorm(nn.Module):
         return normed
 
 
+PHASES = ("even rows and columns", "odd ones")
+"""The pixels that the halves of a factorized reduction see."""
+
+
 class Reductions(nn.Module):
-    """`FactorizedReduce` on activated planes, on several edges of each state: each edge has its own two halves."""
+    """`FactorizedReduce` on activated planes, on several edges of each state: each edge has its own two halves.
+
+    Where both halves are as wide, one product computes them.
+    """
 
     def __init__(self, individuals: int, edges: int, in_channels: int, out_channels: int, *, states: int = 1) -> None:
         super().__init__()
-        half = out_channels // 2
+        half, groups = out_channels // 2, len(PHASES) * states
         self.by_edge = (states, individuals, edges)
-        self.straight = ChannelMix(individuals, states, in_channels, edges * half)
-        self.shifted = ChannelMix(individuals, states, in_channels, edges * (out_channels - half))
+        widths = [half, half + 1] if out_channels % 2 else [half]
+        self.halves = nn.ModuleList(
+            ChannelMix(individuals, groups // len(widths), in_channels, edges * width) for width in widths
+        )
         self.norm = PlaneNorm(individuals * edges * states * out_channels, edges * states)
 
     def forward(self, activated: Tensor, scale: Tensor | None = None) -> Tensor:
         """Rows [state, individual, channel] → [edge, state, individual, out channel], at half the size, rounded up."""
-        first, last = diagonal_phases(activated)
-        halves = [self.straight(first), self.shifted(last)]
-        by_edge = [half.view(*self.by_edge, -1, *half.shape[1:]).permute(2, 0, 1, 3, 4, 5, 6) for half in halves]
-        normed: Tensor = self.norm(torch.cat(by_edge, dim=3).flatten(0, 3), scale)
+        phases = diagonal_phases(activated).chunk(len(self.halves))
+        mixed = [half(phase) for half, phase in zip(self.halves, phases, strict=True)]
+        by_phase = [each.view(len(PHASES) // len(mixed), *self.by_edge, -1, *each.shape[1:]) for each in mixed]
+        by_edge = [each.permute(3, 1, 2, 0, 4, 5, 6, 7).flatten(3, 4) for each in by_phase]
+        joined = torch.cat(by_edge, dim=3) if len(by_edge) > 1 else by_edge[0]
+        normed: Tensor = self.norm(joined.flatten(0, 3), scale)
         return normed
 
 
-def diagonal_phases(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """The pixels at even rows and columns, and at odd ones, as stride 2 sees them; pads as `shift_by_a_pixel` does."""
+def diagonal_phases(planes: Tensor) -> Tensor:
+    """Rows [channel] → [phase, channel], as stride 2 sees them; pads as `shift_by_a_pixel` does."""
     channels, n, height, width = planes.shape
     if height % 2 or width % 2:
         planes = F.pad(planes, (0, width % 2, 0, height % 2))
     blocks = planes.view(channels, n, planes.shape[2] // 2, 2, planes.shape[3] // 2, 2)
-    first, last = blocks.diagonal(dim1=3, dim2=5).permute(4, 0, 1, 2, 3).contiguous().unbind()
-    return first, last
+    return blocks.diagonal(dim1=3, dim2=5).permute(4, 0, 1, 2, 3).flatten(0, 1)
 
 
 def shuffled(parts: Sequence[Tensor], individuals: int) -> Tensor:

@@ -126,12 +126,18 @@ class MixedCell(nn.Module):
         self.constants: Tensor
         self.register_buffer("constants", torch.tensor([[1.0], [0.0]]).repeat(1, individuals), persistent=False)
 
-    def weights(self, mixture: Tensor) -> list[EdgeWeights]:
-        """What each state's edges need of `mixture [individual, edge, op]`: the same for all of a kind and width."""
+    def entries_of(self, mixture: Tensor) -> list[Tensor]:
+        """Of `mixture [individual, edge, op]` what the states' edges need, [entry, individual]: whatever their width.
+
+        First what scales a batch norm, of all states, then of each state what its edges share and what passes them by.
+        """
         flat = mixture.flatten(1).t()
         sums = [mixture.sum(dim=2).t()] if self.share > 1 else []
         padded = torch.cat([flat, self.constants.to(flat.dtype), *sums])
-        scales, *others = _parts(padded.index_select(0, self.entries), self.sizes)
+        return _parts(padded.index_select(0, self.entries), self.sizes)
+
+    def weights(self, scales: Tensor, *others: Tensor) -> list[EdgeWeights]:
+        """What each state's edges need, of `entries_of` a mixture: the same for all cells of a kind and width."""
         sizes = [n * self.individuals * self.channels for of_state in self.scaled for n in of_state]
         left = iter(_parts(scales[:, :, None].expand(-1, -1, self.channels).reshape(-1), sizes))
         n_states = len(self.n_targets)
@@ -210,13 +216,16 @@ class Supernet(nn.Module):
         """
         before_previous, previous = self.stem(images)
         ordered = self._in_block_order()
+        entries: dict[bool, list[Tensor]] = {}
         weights: dict[tuple[bool, int], list[EdgeWeights]] = {}
         dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
         for cell in self.cells:
             assert isinstance(cell, MixedCell)
             kind = (cell.reduction, cell.channels)
+            if cell.reduction not in entries:
+                entries[cell.reduction] = cell.entries_of(reduce_mixture if cell.reduction else normal_mixture)
             if kind not in weights:
-                weights[kind] = cell.weights(reduce_mixture if cell.reduction else normal_mixture)
+                weights[kind] = cell.weights(*entries[cell.reduction])
             given = (before_previous, previous, weights[kind], dropped)
             output = functional_call(cell, ordered[cell.index], given, tie_weights=False) if ordered else cell(*given)
             before_previous, previous = previous, F.relu(output)

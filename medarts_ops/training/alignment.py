@@ -59,4 +59,4 @@ def cell_gradients(training: SearchTraining) -> list[Tensor]:
 
 def _with_own(mixture: Tensor, cell: MixedCell, given: tuple[Any, ...]) -> tuple[Any, ...]:
     before_previous, previous, _, dropout = given
-    return before_previous, previous, cell.weights(mixture), dropout
+    return before_previous, previous, cell.weights(*cell.entries_of(mixture)), dropout

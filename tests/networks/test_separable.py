@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from medarts_ops.networks import separable
+from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.planes import diagonal_phases, from_planes, to_planes
 from medarts_ops.networks.separable import separable_half
 
@@ -42,7 +45,8 @@ CASES = [(True, stride, kinds) for stride in (1, 2) for kinds in (2, 4)] + [(Fal
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("shared", "stride", "kinds"), CASES)
-def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds):
+@pytest.mark.parametrize("device_kind", [nullcontext, as_on_a_card])
+def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds, device_kind):
     torch.manual_seed(0)
     branches = kinds * BRANCHES
     rows = CHANNELS if shared else branches * CHANNELS
@@ -54,9 +58,9 @@ def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds):
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-11)
     seed = torch.randn_like(expected)
     inputs = (planes, pointwise, *kernels)
-    for got, wanted in zip(
-        torch.autograd.grad(ours, inputs, seed), torch.autograd.grad(expected, inputs, seed), strict=True
-    ):
+    with device_kind():
+        gradients = torch.autograd.grad(ours, inputs, seed)
+    for got, wanted in zip(gradients, torch.autograd.grad(expected, inputs, seed), strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-10)
 
 
@@ -98,7 +102,7 @@ def test_planes_and_images_are_the_same_pixels():
 @pytest.mark.parametrize(("height", "width"), [(4, 6), (5, 4), (7, 7), (1, 1)])
 def test_diagonal_phases_are_the_even_and_the_odd_pixels(height, width):
     planes = torch.randn(2, 3, height, width)
-    first, last = diagonal_phases(planes)
+    first, last = diagonal_phases(planes).chunk(2)
     assert torch.equal(first, planes[:, :, ::2, ::2])
     padded = F.pad(planes, (0, width % 2, 0, height % 2))
     assert torch.equal(last, padded[:, :, 1::2, 1::2])

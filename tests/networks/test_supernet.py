@@ -52,6 +52,7 @@ SPECS = {
     "a quarter of the channels, every operation": replace(thinned(EVERY, 5), channel_share=4),
     "photos": SupernetSpec.full(SPACE),
     "photos, half of the channels, every operation": replace(thinned(EVERY, 7), channel_share=2),
+    "photos, odd channels": SupernetSpec.full(SPACE),
     "moments": SupernetSpec.full(SPACE),
     "moments, thinned": thinned(EVERY, 8),
     "moments, half of the channels": replace(thinned(SPACE, 2), channel_share=2),
@@ -97,7 +98,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     """Both supernets with the same weights after a training step of each, and what else the step was given."""
     torch.manual_seed(0)
     spec = SPECS[request.param]
-    sizes = {"cells": 4, "channels": 4, "n_classes": 5, "in_channels": 3, "stem": stem_of(request.param)}
+    channels = 5 if "odd channels" in request.param else 4
+    sizes = {"cells": 4, "channels": channels, "n_classes": 5, "in_channels": 3, "stem": stem_of(request.param)}
     supernet, reference = Supernet(spec, **sizes).double(), ReferenceSupernet(spec, **sizes).double()
     copy_weights(supernet, reference)
     alphas = [torch.randn(spec.space.n_edges, spec.space.n_primitives).double() for _ in range(2)]
