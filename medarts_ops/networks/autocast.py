@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,10 +12,36 @@ from torch import Tensor
 
 def in_autocast_type(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors as autocast would cast them: an autograd function has to see the types that it computes in."""
-    device = tensors[0].device.type
-    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
-        return tensors
-    return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
+    wanted = autocast_type(tensors[0].device)
+    return tensors if wanted is None else tuple(tensor.to(wanted) for tensor in tensors)
+
+
+def autocast_type(device: torch.device) -> torch.dtype | None:
+    """What autocast computes in on `device` now; None if it is off."""
+    available = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if available else None
+
+
+def cast_together(weights: Mapping[str, Tensor], wanted: torch.dtype) -> dict[str, Tensor]:
+    """The same weights in another type, by one cast of all instead of one of each; so are their gradients."""
+    return dict(zip(weights, _CastTogether.apply(wanted, *weights.values()), strict=True))
+
+
+class _CastTogether(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, wanted: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
+        context.kept = weights[0].dtype
+        return _cast(weights, wanted)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_cast(gradients, context.kept)
+
+
+def _cast(tensors: tuple[Tensor, ...], wanted: torch.dtype) -> tuple[Tensor, ...]:
+    flat = torch.cat([tensor.flatten() for tensor in tensors]).to(wanted)
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -7,21 +7,22 @@ individuals are stacked, the kinds with their numbers of branches, and each bran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.networks import moments
-from medarts_ops.networks.autocast import in_autocast_type
 from medarts_ops.networks.operations import Factored, Separable
 from medarts_ops.networks.planes import (
     ChannelMix,
+    Edges,
     PlaneNorm,
     by_block,
     from_planes,
-    plus_product,
+    plus_blocks,
+    routing_of,
     to_planes,
     uniform_weight,
 )
@@ -68,47 +69,76 @@ class SeparableBranches(nn.Module):
         self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
         self.last_norm = PlaneNorm(self.twice_rows, self.n_twice) if twice else None
         self.runs = [moments.runs_of(edges, individuals) for _, edges in kinds]
-        self.routing: Tensor
-        edges = [edge for _, edges in kinds for edge in edges]
-        self.register_buffer("routing", routing_of(edges, n_edges), persistent=False)
+        edges = tuple(edge for _, edges in kinds for edge in edges)
+        self.n_edges, self.edges_twice, self.edges_once = n_edges, edges[: self.n_twice], edges[self.n_twice :]
 
     def forward(self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None) -> Tensor | None:
         """`received [edge, …]`, or None for nothing, plus the finished branches of each edge.
 
-        `activated` are the states after ReLU, rows [state, individual, channel]; `scale` of the first halves' norm (1
-        for branches that run twice), `last_scale` of the second halves'.
+        `activated` are the states after ReLU, in the type to compute in, rows [state, individual, channel]; `scale` of
+        the first halves' norm (1 for branches that run twice), `last_scale` of the second halves'.
         """
         height, width = (-(-side // self.stride) for side in activated.shape[2:])
-        if self.training and moments.pays(height, width, self.channels, *in_autocast_type(activated)):
+        if self.training and moments.pays(height, width, self.channels, activated):
             return self._by_moments(activated, scale, last_scale, received)
-        twice, once = self.norm(self.first(activated), scale).split([self.twice_rows, self.once_rows])
-        if self.second is not None and self.last_norm is not None:
-            finished = self.last_norm(self.second(F.relu(twice)), last_scale)
-            received = plus_product(received, self.routing[:, : self.n_twice], finished.view(self.n_twice, -1))
-        if self.once_rows:
-            received = plus_product(received, self.routing[:, self.n_twice :], once.view(self.n_once, -1))
-        return received
+        normed, onto = self.norm(self.first(activated), scale), (self.edges_once, self.n_edges)
+        if self.second is None or self.last_norm is None:
+            return plus_blocks(received, *onto, normed)
+        if self.n_once:
+            twice, received = _TwiceAndOnce.apply(normed, self.twice_rows, received, *onto)
+        else:
+            twice = F.relu(normed)
+        finished = self.last_norm(self.second(twice), last_scale)
+        return plus_blocks(received, self.edges_twice, self.n_edges, finished)
 
     def _by_moments(
         self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None
     ) -> Tensor | None:
         images, matrices = self.first.depthwise_alone(activated), self.first.pointwise.matrices()
+        of_edges = self.n_edges, scale.dtype, scale.device
         if self.n_once:
             once = moments.Mixed(images[self.kinds_twice :], matrices[self.branches_twice :], scale[self.twice_rows :])
-            receivers = moments.Receivers(self.routing[:, self.n_twice :], self.runs[self.kinds_twice :])
+            receivers = moments.Receivers(routing_of(self.edges_once, *of_edges), self.runs[self.kinds_twice :])
             received = moments.plus_normed(received, once, self.norm, receivers, first=self.twice_rows)
         if self.second is not None and self.last_norm is not None:
             twice = moments.Mixed(images[: self.kinds_twice], matrices[: self.branches_twice], scale[: self.twice_rows])
             activated = F.relu(moments.normed(twice, self.norm), inplace=True)
             again = moments.Mixed(self.second.depthwise_alone(activated), self.second.pointwise.matrices(), last_scale)
-            receivers = moments.Receivers(self.routing[:, : self.n_twice], self.runs[: self.kinds_twice])
+            receivers = moments.Receivers(routing_of(self.edges_twice, *of_edges), self.runs[: self.kinds_twice])
             received = moments.plus_normed(received, again, self.last_norm, receivers)
         return received
 
 
-def routing_of(edges: Sequence[int], n_edges: int) -> Tensor:
-    """1 where a block belongs to an edge, else 0: [edge, block], for the `edges` that blocks belong to."""
-    return (torch.arange(n_edges)[:, None] == torch.tensor(edges, dtype=torch.int64)).float()
+class _TwiceAndOnce(torch.autograd.Function):
+    """Of first halves after their norm: those that run twice, after ReLU; what was received plus those that run once.
+
+    The gradients of both are written where the norm wants them, side by side.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, normed: Tensor, twice_rows: int, received: Tensor | None, edges: Edges, n_edges: int
+    ) -> tuple[Tensor, Tensor]:
+        twice, once = normed.split([twice_rows, len(normed) - twice_rows])
+        activated = F.relu(twice)
+        context.save_for_backward(activated)
+        context.onto, context.shape = (edges, n_edges), normed.shape
+        return activated, plus_blocks(received, edges, n_edges, once)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_activated, of_received = gradients
+        (activated,), (edges, n_edges) = context.saved_tensors, context.onto
+        to_blocks = routing_of(edges, n_edges, of_received.dtype, of_received.device).t()
+        if torch.is_grad_enabled():  # to be differentiated again
+            of_once = (to_blocks @ of_received).view(-1, *activated.shape[1:])
+            of_normed = torch.cat([of_activated * (activated > 0), of_once])
+        else:
+            of_normed = of_activated.new_empty(context.shape)
+            twice, once = of_normed.split([len(activated), len(of_normed) - len(activated)])
+            torch.ops.aten.threshold_backward(of_activated, activated, 0, grad_input=twice)
+            torch.mm(to_blocks, of_received, out=once.view(len(edges), -1))
+        return of_normed, None, of_received if context.needs_input_grad[2] else None, None, None
 
 
 class FactoredBranches(nn.Module):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -96,14 +97,21 @@ class PlaneNorm(BatchNorm):
         }
 
 
-def plus_product(total: Tensor | None, routing: Tensor, blocks: Tensor) -> Tensor:
-    """`total [edge, …]` plus each edge's sum over its `blocks [block, …]`: a product with zeros and ones."""
-    routing = routing.to(blocks)
-    if total is None:
-        return routing @ blocks
-    if total.dtype == blocks.dtype:
-        return torch.addmm(total, routing, blocks)
-    return total + routing @ blocks  # half precision beside full
+Edges = tuple[int, ...]
+"""Of blocks, one after another, the edges that they belong to, from 0."""
+
+
+@lru_cache(maxsize=1024)
+def routing_of(edges: Edges, n_edges: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """1 where a block belongs to an edge, else 0: [edge, block]."""
+    belongs = torch.arange(n_edges)[:, None] == torch.tensor(edges, dtype=torch.int64)
+    return belongs.to(dtype=dtype, device=device)
+
+
+def plus_blocks(total: Tensor | None, edges: Edges, n_edges: int, blocks: Tensor) -> Tensor:
+    """`total [edge, …]` plus each edge's sum over its `blocks`, of one type: a product with zeros and ones."""
+    routing, rows = routing_of(edges, n_edges, blocks.dtype, blocks.device), blocks.reshape(len(edges), -1)
+    return routing @ rows if total is None else torch.addmm(total, routing, rows)
 
 
 class ChannelMix(nn.Module):

@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medarts_ops.networks.autocast import without_autocast
-from medarts_ops.networks.branches import FactoredBranches, SeparableBranches, routing_of
+from medarts_ops.networks.autocast import autocast_type, in_autocast_type, without_autocast
+from medarts_ops.networks.branches import FactoredBranches, SeparableBranches
 from medarts_ops.networks.device_kind import on_cpu
 from medarts_ops.networks.layout import CellPlace, SupernetSpec
 from medarts_ops.networks.operations import OPERATION_TABLE, Factored, Operation, Pool, Separable, Skip
-from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, plus_product, to_planes
+from medarts_ops.networks.planes import PlaneNorm, Reductions, from_planes, plus_blocks, to_planes
 from medarts_ops.networks.skip_dropout import SkipFactors
 from medarts_ops.space.search_space import N_INPUTS
 
@@ -99,9 +99,7 @@ class StateEdges(nn.Module):
         n_first = sum(len(edges) for _, edges in kinds)
         n_twice = sum(len(edges) for kind, edges in kinds if kind.twice)
         self.scaled = [n_first, n_twice, n_reduced, *(len(edges) for _, _, edges in factored)]
-        self.routing: Tensor
-        of_others = routing_of([edge // n for edge, _ in self.blocks[n_first:]], self.n_targets)
-        self.register_buffer("routing", of_others, persistent=False)
+        self.edges_of_others = tuple(edge // n for edge, _ in self.blocks[n_first:])
 
     def entries(self, mask: NDArray[np.bool_]) -> list[list[int]]:
         """Where the parts of `EdgeWeights` stand in a flat mixture, behind which stand 1, 0 and the sums of its rows.
@@ -143,16 +141,19 @@ class StateEdges(nn.Module):
         self, total: Tensor | None, state: Tensor, weights: EdgeWeights, dropout: SkipFactors | None
     ) -> Tensor:
         size = (state.shape[1], -(-state.shape[2] // self.stride), -(-state.shape[3] // self.stride))
-        if self.blocks:
+        if self.blocks and total is not None and autocast_type(state.device) is not None:
+            # What is in half precision is summed by itself, and added once to what is not.
+            total = total + self._plus_blocks(None, state, weights.scales)
+        elif self.blocks:
             total = self._plus_blocks(total, state, weights.scales)
         total = self._plus_shared(total, state, weights.shared, dropout)
         if total is None:
             return state.new_zeros(self.n_targets * len(state) // len(self.states), *size)
         return total.view(-1, *size)
 
-    def _plus_blocks(self, total: Tensor | None, state: Tensor, scales: Sequence[Tensor]) -> Tensor | None:
-        """What edges have for themselves, in the order of `blocks`."""
-        activated = F.relu(state)
+    def _plus_blocks(self, total: Tensor | None, state: Tensor, scales: Sequence[Tensor]) -> Tensor:
+        """What edges have for themselves, in the order of `blocks`, of which there are some."""
+        (activated,) = in_autocast_type(F.relu(state))
         of_first, of_twice, of_reduced, *of_factored = scales
         if self.branches is not None:
             total = self.branches(activated, of_first, of_twice, total)
@@ -160,9 +161,10 @@ class StateEdges(nn.Module):
         others += [each(activated, part) for each, part in zip(self.factored, of_factored, strict=True)]
         first = 0
         for other in others:
-            blocks = other.view(len(other) // (self.individuals * self.channels), -1)
-            total = plus_product(total, self.routing[:, first : first + len(blocks)], blocks)
-            first += len(blocks)
+            n_blocks = len(other) // (self.individuals * self.channels)
+            total = plus_blocks(total, self.edges_of_others[first : first + n_blocks], self.n_targets, other)
+            first += n_blocks
+        assert total is not None
         return total
 
     def _plus_shared(

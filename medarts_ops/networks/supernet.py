@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from medarts_ops.networks.autocast import autocast_type, cast_together
 from medarts_ops.networks.block_order import in_block_order
 from medarts_ops.networks.layout import STEM_MULTIPLIER, CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.planes import (
@@ -215,7 +216,7 @@ class Supernet(nn.Module):
         Mixtures are [individual, edge, op]; dropout is of the identities, in training alone.
         """
         before_previous, previous = self.stem(images)
-        ordered = self._in_block_order()
+        own = self._for_this_pass()
         entries: dict[bool, list[Tensor]] = {}
         weights: dict[tuple[bool, int], list[EdgeWeights]] = {}
         dropped = dropout.of_network(len(self.cells), self.n_sources) if self.training and dropout else None
@@ -227,19 +228,27 @@ class Supernet(nn.Module):
             if kind not in weights:
                 weights[kind] = cell.weights(*entries[cell.reduction])
             given = (before_previous, previous, weights[kind], dropped)
-            output = functional_call(cell, ordered[cell.index], given, tie_weights=False) if ordered else cell(*given)
+            output = functional_call(cell, own[cell.index], given, tie_weights=False) if own else cell(*given)
             before_previous, previous = previous, F.relu(output)
         logits: Tensor = self.classifier(output)
         return logits
 
-    def _in_block_order(self) -> list[dict[str, Tensor]]:
-        """Of each cell the weights that a stack of individuals computes with in another order; none for a single."""
-        if len(self.classifier.weight) == 1:
+    def _for_this_pass(self) -> list[dict[str, Tensor]]:
+        """Of each cell the weights as this pass computes with them: in another type, or in the order of a stack.
+
+        There are none where they are as they are kept: those of an individual alone in full precision.
+        """
+        stacked = len(self.classifier.weight) > 1
+        wanted = autocast_type(self.classifier.weight.device)
+        if not stacked and wanted is None:
             return []
-        weights = dict(self.cells.named_parameters())
-        ordered = in_block_order({name: weights[name] for name in self._of_blocks})
+        weights: dict[str, Tensor] = dict(self.cells.named_parameters())
+        if wanted is not None:
+            weights = cast_together(weights, wanted)
+        if stacked:
+            weights |= in_block_order({name: weights[name] for name in self._of_blocks})
         by_cell: list[dict[str, Tensor]] = [{} for _ in self.cells]
-        for name, weight in ordered.items():
+        for name, weight in weights.items():
             index, _, own = name.partition(".")
             by_cell[int(index)][own] = weight
         return by_cell

@@ -13,7 +13,7 @@ from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.networks import moments
 from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.moments import Mixed, Receivers, runs_of
-from medarts_ops.networks.planes import PlaneNorm, plus_product
+from medarts_ops.networks.planes import PlaneNorm
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.training import step_memory
 from medarts_ops.training.step_memory import ImageShape, search_memory
@@ -89,7 +89,8 @@ def test_what_edges_receive_is_the_sum_of_their_branches(leaves: list[Tensor], h
         leaves.append(received.requires_grad_())
     summed = moments.plus_normed(received, Mixed(images, weight, scale), ours, receivers, first=2)
     finished = by_hand(images, weight, scale, theirs, 2).view(len(blocks), -1)
-    assert_same_gradients(summed, plus_product(received, routing, finished), leaves)
+    expected = routing @ finished if received is None else received + routing @ finished
+    assert_same_gradients(summed, expected, leaves)
     torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=1e-10, atol=1e-12)
 
 
