@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from medarts_ops.networks.same_weights import from_weights
 
 
 def in_autocast_type(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -31,15 +33,18 @@ class _CastTogether(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, wanted: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
         context.kept = weights[0].dtype
-        return _cast(weights, wanted)
+        return _split_like(weights, from_weights(wanted, weights, lambda: _flat(weights).to(wanted)))
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_cast(gradients, context.kept)
+        return None, *_split_like(gradients, _flat(gradients).to(context.kept))
 
 
-def _cast(tensors: tuple[Tensor, ...], wanted: torch.dtype) -> tuple[Tensor, ...]:
-    flat = torch.cat([tensor.flatten() for tensor in tensors]).to(wanted)
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def _split_like(tensors: Sequence[Tensor], flat: Tensor) -> tuple[Tensor, ...]:
     parts = flat.split([tensor.numel() for tensor in tensors])
     return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medarts_ops.networks.same_weights import from_weights
+
 Weights = Mapping[str, Tensor]
 
 
@@ -35,8 +37,10 @@ class _BlockOrder(torch.autograd.Function):
     def forward(context: Any, *weights: Tensor) -> tuple[Tensor, ...]:
         context.shapes = [weight.shape for weight in weights]
         blocks = [shape[1] for shape in context.shapes]
-        ordered = torch.cat([weight.flatten(2).transpose(0, 1) for weight in weights]).split(blocks)
-        pairs = zip(ordered, context.shapes, strict=True)
+        ordered = from_weights(
+            "block order", weights, lambda: torch.cat([weight.flatten(2).transpose(0, 1) for weight in weights])
+        )
+        pairs = zip(ordered.split(blocks), context.shapes, strict=True)
         return tuple(part.transpose(0, 1).unflatten(2, shape[2:]) for part, shape in pairs)
 
     @staticmethod

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from medarts_ops.networks.autocast import in_autocast_type
 from medarts_ops.networks.depthwise import convolve, input_gradient, weight_gradient
 from medarts_ops.networks.planes import from_planes, to_planes
+from medarts_ops.networks.same_weights import from_weights
 
 MATRIX_PIXELS = 8 * 8 * 8 * 8
 """Largest input pixels × output pixels for which the matrix wins (measured on a CPU: 8×8 to 8×8)."""
@@ -84,11 +85,7 @@ def _by_matrix(
     planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, stride: int
 ) -> Tensor:
     rows, n, height, width = planes.shape
-    places = tuple(
-        _places(height, width, kernel.shape[-1], stride, dilation, kernel.dtype, kernel.device)
-        for kernel, dilation in zip(kernels, dilations, strict=True)
-    )
-    matrices: Tensor = _Matrices.apply(places, *kernels)
+    matrices: Tensor = _Matrices.apply((height, width), stride, tuple(dilations), *kernels)
     if len(matrices) != rows:
         planes = planes.repeat(len(matrices) // rows, 1, 1, 1)
     pixels = torch.bmm(
@@ -120,13 +117,23 @@ class _Matrices(torch.autograd.Function):
     """Every kind's kernels as pixel × pixel matrices [channel, pixel · out pixel], written side by side at once."""
 
     @staticmethod
-    def forward(context: Any, places: tuple[Tensor, ...], *kernels: Tensor) -> Tensor:
-        context.places, context.shapes = places, [kernel.shape for kernel in kernels]
-        sizes = [len(kernel) for kernel in kernels]
-        matrices = kernels[0].new_empty(sum(sizes), places[0].shape[1])
-        for kernel, place, out in zip(kernels, places, matrices.split(sizes), strict=True):
-            torch.mm(kernel.flatten(1), place, out=out)
-        return matrices
+    def forward(
+        context: Any, size: tuple[int, int], stride: int, dilations: tuple[int, ...], *kernels: Tensor
+    ) -> Tensor:
+        context.shapes = [kernel.shape for kernel in kernels]
+        context.places = places = [
+            _places(*size, kernel.shape[-1], stride, dilation, kernel.dtype, kernel.device)
+            for kernel, dilation in zip(kernels, dilations, strict=True)
+        ]
+
+        def side_by_side() -> Tensor:
+            sizes = [len(kernel) for kernel in kernels]
+            matrices = kernels[0].new_empty(sum(sizes), places[0].shape[1])
+            for kernel, place, out in zip(kernels, places, matrices.split(sizes), strict=True):
+                torch.mm(kernel.flatten(1), place, out=out)
+            return matrices
+
+        return from_weights(("matrices", size, stride, dilations), kernels, side_by_side)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -135,7 +142,7 @@ class _Matrices(torch.autograd.Function):
             (part @ place.t()).view(shape)
             for part, place, shape in zip(parts, context.places, context.shapes, strict=True)
         ]
-        return None, *of_kernels
+        return None, None, None, *of_kernels
 
 
 class _Kinds(torch.autograd.Function):

@@ -18,6 +18,7 @@ from torch import Tensor
 from medarts_ops.data.augment import Augmentation
 from medarts_ops.data.batches import Batch, batch_order
 from medarts_ops.individual import Outcome
+from medarts_ops.networks.same_weights import same_weights
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet, stack_supernets
 from medarts_ops.seeds import Stream, integer_seed
@@ -198,8 +199,9 @@ class SearchTraining:
         `draws` are those of both steps. While α warms up it is not stepped, and its losses are 0.
         """
         of_alpha, of_weights = draws[: len(draws) // 2], draws[len(draws) // 2 :]
-        alpha_losses = torch.zeros_like(self._rates) if warming_up else self._step_alpha(train, valid, of_alpha)
-        losses, right = self._step_weights(train, of_weights)
+        with same_weights():
+            alpha_losses = torch.zeros_like(self._rates) if warming_up else self._step_alpha(train, valid, of_alpha)
+            losses, right = self._step_weights(train, of_weights)
         return losses, right, alpha_losses
 
     def _with(self, draws: Sequence[Tensor]) -> tuple[AlphaTensors, SkipDropout | None]:

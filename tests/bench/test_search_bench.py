@@ -86,9 +86,16 @@ def test_the_product_step_has_an_eighth_of_the_launches_and_a_stack_far_fewer_fo
     step = product_step(DARTS, TWO_IMAGES, size)
     step()  # the first one fills tables
     product = sum(count_launches(step).values())
-    assert product <= 2_200 and product < reference_launches(DARTS, TWO_IMAGES, "first") / 8
+    assert product <= 2_000 and product < reference_launches(DARTS, TWO_IMAGES, "first") / 8
     stacked = measure_stack(DARTS, TWO_IMAGES, size, repeats=1, individuals=8)
-    assert stacked.launches_per_individual <= 300
+    assert stacked.launches_per_individual <= 275
+
+
+def test_mixed_precision_costs_few_launches_more(monkeypatch):
+    monkeypatch.setattr(Runtime, "autocast", lambda self: torch.autocast("cpu", torch.bfloat16))
+    step = product_step(DARTS, TWO_IMAGES, SIZE.model_copy(update={"resolution": 16}))
+    step()
+    assert sum(count_launches(step).values()) <= 2_200  # where casts alone were 700
 
 
 def test_a_step_s_launches_are_those_of_a_card_whatever_its_width():

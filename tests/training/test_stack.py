@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -22,11 +24,13 @@ from medarts_ops.individual import (
     Outcome,
     TrainedIndividual,
 )
+from medarts_ops.networks.same_weights import same_weights
 from medarts_ops.populations import random_individual
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.strategies.darts import Darts
 from medarts_ops.strategies.registry import STRATEGIES
 from medarts_ops.tasks import TrainingTask, stacks_of
+from medarts_ops.training import bilevel
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.carry_out import carry_out
 from medarts_ops.training.placed_images import StageTensors
@@ -155,6 +159,20 @@ def test_stacks_train_in_mixed_precision(amp):
     stages = tuple(stage.model_copy(update={"images": 20, "batch": 10}) for stage in CONFIG.stages)
     outcomes = trained(GROUP, CONFIG.model_copy(update={"runtime": runtime, "stages": stages}))
     assert all(isinstance(outcome, TrainedIndividual) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("amp", ["off", "bf16"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_both_passes_share_changes_no_bit(monkeypatch, size, amp):
+    runtime = CONFIG.runtime.model_copy(update={"amp": amp})
+    config, ends = CONFIG.model_copy(update={"runtime": runtime}), []
+    for shared in (same_weights, nullcontext):
+        monkeypatch.setattr(bilevel, "same_weights", shared)
+        training = training_of(GROUP[:size], config)
+        for train, valid in itertools.islice(training._batches(), 2):
+            training.iterate(train, valid)
+        ends.append([*training.alpha.leaves(), *training.supernet.parameters()])
+    assert all(torch.equal(*each) for each in zip(*ends, strict=True))
 
 
 def test_seconds_of_a_group_are_shared_among_its_members():
