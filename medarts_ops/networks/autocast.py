@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from medarts_ops.networks.same_weights import from_weights
 
@@ -29,15 +30,30 @@ def cast_together(weights: Mapping[str, Tensor], wanted: torch.dtype) -> dict[st
     return dict(zip(weights, _CastTogether.apply(wanted, *weights.values()), strict=True))
 
 
+def with_convolutions_cast(network: nn.Module, *given: object) -> Any:
+    """`network(*given)`, for which autocast, if it is on, casts the weights of convolutions at once.
+
+    Autocast itself casts the few that are in channels-last memory: they are to stay in it.
+    """
+    convolutions = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d)]
+    weights = {f"{name}.weight": each.weight for name, each in convolutions if each.weight.is_contiguous()}
+    wanted = autocast_type(next(iter(weights.values())).device) if weights else None
+    return network(*given) if wanted is None else functional_call(network, cast_together(weights, wanted), given)
+
+
 class _CastTogether(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, wanted: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
         context.kept = weights[0].dtype
+        context.set_materialize_grads(False)
         return _split_like(weights, from_weights(wanted, weights, lambda: _flat(weights).to(wanted)))
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_split_like(gradients, _flat(gradients).to(context.kept))
+    def backward(context: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        # What has no part in a loss has no gradient, which is not the same as zeros: a decay would shrink it.
+        there = [gradient for gradient in gradients if gradient is not None]
+        cast = iter(_split_like(there, _flat(there).to(context.kept)))
+        return None, *(None if gradient is None else next(cast) for gradient in gradients)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

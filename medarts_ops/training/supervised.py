@@ -20,6 +20,7 @@ from medarts_ops.data.evaluation_images import with_validation
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
+from medarts_ops.networks.autocast import with_convolutions_cast
 from medarts_ops.networks.derived import DerivedNetwork, least_batch, path_factors
 from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
@@ -90,7 +91,7 @@ class SupervisedTraining:
         self._drop_stream = runtime.generator(_seed(config, Stream.DROP_PATH))
         self._streams = (self._order, self._augment_stream, self._drop_stream)
         self._captured = {last: runtime.captured(partial(self._step_of_tensors, last)) for last in (False, True)}
-        self._captured_logits = runtime.captured(lambda images: (self.network(images)[0],))
+        self._captured_logits = runtime.captured(lambda images: (with_convolutions_cast(self.network, images)[0],))
         self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
@@ -227,8 +228,7 @@ class SupervisedTraining:
         paths = None if draws is None else path_factors(draws, self._kept, dtype)
         with self._ranks.exchange(self._joined, now=is_last):
             with self._runtime.autocast():
-                network = self._compiled if len(batch.labels) == self._config.batch else self._joined
-                logits, auxiliary = network(batch.images, paths)
+                logits, auxiliary = self._outputs(batch.images, paths)
                 main = loss = F.cross_entropy(logits, batch.labels, weight=weight, label_smoothing=smoothing)
                 if auxiliary is not None:
                     of_auxiliary = F.cross_entropy(auxiliary, batch.labels, weight=weight, label_smoothing=smoothing)
@@ -237,6 +237,17 @@ class SupervisedTraining:
         if is_last:
             self.update()
         return main.detach().float(), hits(logits, batch.labels)
+
+    def _outputs(self, images: Tensor, paths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the network makes of a batch in training."""
+        network = self._compiled if len(images) == self._config.batch else self._joined
+        if network is not self.network or self._config.runtime.checkpoint_cells:
+            # Compiled casts take no launches, several cards exchange gradients one by one as they come, and what is
+            # computed twice reads weights as they are.
+            found: tuple[Tensor, Tensor | None] = network(images, paths)
+            return found
+        found = with_convolutions_cast(network, images, paths)
+        return found
 
     def update(self) -> None:
         """The weights stepped by the gradients that batches left, which are gone, or zero, afterwards."""
