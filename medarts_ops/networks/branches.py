@@ -7,6 +7,7 @@ individuals are stacked, the kinds with their numbers of branches, and each bran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.networks import moments
+from medarts_ops.networks.depthwise import depthwise
 from medarts_ops.networks.operations import Factored, Separable
 from medarts_ops.networks.planes import (
     ChannelMix,
@@ -49,6 +51,11 @@ class SeparableHalves(nn.Module):
     def depthwise_alone(self, activated: Tensor) -> tuple[Tensor, ...]:
         """The same without the 1×1 convolutions, kind by kind: see `depthwise_kinds`."""
         return depthwise_kinds(activated, self._kernels(), self.dilations, self.stride)
+
+    def depthwise_each(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """The depthwise convolutions of each kind's own channels-last images; they don't stride."""
+        by_kind = zip(images, self._kernels(), self.dilations, strict=True)
+        return [depthwise(own, kernel, 1, dilation) for own, kernel, dilation in by_kind]
 
     def _kernels(self) -> list[Tensor]:
         return [by_block(weight).flatten(0, 1) for weight in self.depthwise]
@@ -102,8 +109,8 @@ class SeparableBranches(nn.Module):
             received = moments.plus_normed(received, once, self.norm, receivers, first=self.twice_rows)
         if self.second is not None and self.last_norm is not None:
             twice = moments.Mixed(images[: self.kinds_twice], matrices[: self.branches_twice], scale[: self.twice_rows])
-            activated = F.relu(moments.normed(twice, self.norm), inplace=True)
-            again = moments.Mixed(self.second.depthwise_alone(activated), self.second.pointwise.matrices(), last_scale)
+            halfway = [F.relu(each, inplace=True) for each in moments.normed(twice, self.norm)]
+            again = moments.Mixed(self.second.depthwise_each(halfway), self.second.pointwise.matrices(), last_scale)
             receivers = moments.Receivers(routing_of(self.edges_twice, *of_edges), self.runs[: self.kinds_twice])
             received = moments.plus_normed(received, again, self.last_norm, receivers)
         return received

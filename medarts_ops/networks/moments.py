@@ -11,7 +11,7 @@ Everywhere x are blocks of branches, each [branch, channel, pixel], W is [branch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -69,23 +69,19 @@ class Mixed(NamedTuple):
 class Receivers(NamedTuple):
     """The edges that branches belong to.
 
-    `routing [edge, block]` is 1 where a block of branches, one of each individual, belongs to an edge, or None where
-    each branch has a row for itself; `runs` has for each kind what `runs_of` gives.
+    `routing [edge, block]` is 1 where a block of branches, one of each individual, belongs to an edge; `runs` has for
+    each kind what `runs_of` gives.
     """
 
-    routing: Tensor | None
+    routing: Tensor
     runs: Sequence[Runs]
 
     def sums_of(self, branches: Tensor) -> Tensor:
         """Of each row [edge · individual] the sum over its `branches [branch, channel]`."""
-        if self.routing is None:
-            return branches
         return (self.routing @ branches.view(self.routing.shape[1], -1)).view(-1, branches.shape[1])
 
     def of_branches(self, rows: Tensor) -> Tensor:
         """Each branch's of `rows [edge · individual, channel]`."""
-        if self.routing is None:
-            return rows
         return (self.routing.t() @ rows.view(len(self.routing), -1)).view(-1, rows.shape[1])
 
 
@@ -101,12 +97,11 @@ def runs_of(edges: Sequence[int], individuals: int) -> Runs:
     return tuple(runs)
 
 
-def normed(mixed: Mixed, norm: PlaneNorm) -> Tensor:
-    """What the norm's first rows make of 1×1 convolutions: planes [branch · out channel, image, height, width]."""
-    n, _, height, width = mixed.images[0].shape
-    numbers = [images.shape[1] // mixed.weight.shape[2] for images in mixed.images]
-    own_rows = Receivers(None, [((0, row, number),) for row, number in zip(_starts(numbers), numbers, strict=True)])
-    return _summed((len(mixed.scale), n, height, width), None, mixed, norm, own_rows, 0)
+def normed(mixed: Mixed, norm: PlaneNorm) -> tuple[Tensor, ...]:
+    """What the norm's first rows make of 1×1 convolutions: each kind's, in the layout and order of `mixed.images`."""
+    *images, mean, variance = _Normed.apply(norm.eps, *mixed.tensors)
+    norm.move(0, mean, variance, mixed.n_values)
+    return tuple(images)
 
 
 def plus_normed(received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receivers: Receivers, first: int = 0) -> Tensor:
@@ -114,15 +109,8 @@ def plus_normed(received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receiver
 
     The branches' rows of the norm begin at `first`.
     """
-    assert receivers.routing is not None
     n_edges, n_blocks = receivers.routing.shape
     shape = (n_edges, len(mixed.scale) // n_blocks * mixed.n_values)
-    return _summed(shape, received, mixed, norm, receivers, first)
-
-
-def _summed(
-    shape: tuple[int, ...], received: Tensor | None, mixed: Mixed, norm: PlaneNorm, receivers: Receivers, first: int
-) -> Tensor:
     applied: tuple[Tensor, Tensor, Tensor] = _Summed.apply(norm.eps, shape, receivers, received, *mixed.tensors)
     summed, mean, variance = applied
     norm.move(first, mean, variance, mixed.n_values)
@@ -180,6 +168,90 @@ class _Gradients(NamedTuple):
         return cls(of_weight, of_scale, of_x, constant)
 
 
+class _Kind(NamedTuple):
+    """Some branches, one after another: `block` has their images as matrices, [branch, channel, n].
+
+    They are `branches` of all; `rows` are what they are added to, or its gradient, [row, out channel, n], in `runs`.
+    """
+
+    block: Tensor
+    branches: slice
+    rows: Tensor
+    runs: Runs
+
+    def add_to_rows(self, matrix: Tensor) -> None:
+        own = matrix[self.branches]
+        for branch, row, number in self.runs:
+            self.rows[row : row + number].baddbmm_(own[branch : branch + number], self.block[branch : branch + number])
+
+    def products(self) -> list[Tensor]:
+        """Of each run g xᵀ [branch, out channel, channel]."""
+        return [
+            torch.bmm(self.rows[row : row + number], self.block[branch : branch + number].transpose(1, 2))
+            for branch, row, number in self.runs
+        ]
+
+    def write_gradient(self, of_block: Tensor, transposed: Tensor, found: _Gradients) -> None:
+        """The gradient of `block`: matrixᵀ g - `of_x` x + `constant`."""
+        matrix, of_x, constant = (each[self.branches] for each in (transposed, found.of_x, found.constant))
+        for branch, row, number in self.runs:
+            these = slice(branch, branch + number)
+            shift = constant[these].expand_as(self.block[these])
+            torch.baddbmm(shift, matrix[these], self.rows[row : row + number], out=of_block[these])
+            of_block[these].baddbmm_(of_x[these], self.block[these], alpha=-1)
+
+
+def _kinds(images: Sequence[Tensor], channels: int, rows: Sequence[Tensor], runs: Sequence[Runs]) -> list[_Kind]:
+    blocks = [as_matrices(each, channels) for each in images]
+    starts = accumulate((len(block) for block in blocks), initial=0)
+    return [
+        _Kind(block, slice(start, start + len(block)), onto, own)
+        for block, start, onto, own in zip(blocks, starts, rows, runs, strict=False)
+    ]
+
+
+def _of_images(kinds: Sequence[_Kind], images: Sequence[Tensor], norm: _Norm, found: _Gradients) -> list[Tensor]:
+    of_images, transposed = [channels_last_like(each) for each in images], norm.matrix.transpose(1, 2)
+    for kind, of_image in zip(kinds, of_images, strict=True):
+        kind.write_gradient(as_matrices(of_image, norm.weight.shape[2]), transposed, found)
+    return of_images
+
+
+class _Normed(torch.autograd.Function):
+    """Each kind's branches, normed, in channels-last memory, and y's moments."""
+
+    @staticmethod
+    def forward(context: Any, eps: float, weight: Tensor, scale: Tensor, *images: Tensor) -> tuple[Tensor, ...]:
+        outs = [channels_last_like(each) for each in images]
+        kinds = _kinds_alone(images, outs, weight.shape[2])
+        norm, variance = _norm_of([kind.block for kind in kinds], weight, scale, eps)
+        shift, matrix = (-norm.slope * norm.mean_out)[:, :, None], norm.matrix
+        for kind in kinds:
+            kind.rows.copy_(shift[kind.branches].expand_as(kind.rows))
+            kind.add_to_rows(matrix)
+        context.save_for_backward(*norm, *images)
+        context.mark_non_differentiable(norm.mean_out, variance)
+        return *outs, norm.mean_out, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved, n_norm = context.saved_tensors, len(_Norm._fields)
+        norm, images = _Norm(*saved[:n_norm]), saved[n_norm:]
+        of_outs = [each.contiguous(memory_format=torch.channels_last) for each in gradients[: len(images)]]
+        kinds = _kinds_alone(images, of_outs, norm.weight.shape[2])
+        products = torch.cat([product for kind in kinds for product in kind.products()])
+        sums = torch.cat([kind.rows.sum(2) for kind in kinds])
+        found = _Gradients.of(norm, products, sums, kinds[0].block.shape[2])
+        return None, found.of_weight, found.of_scale, *_of_images(kinds, images, norm, found)
+
+
+def _kinds_alone(images: Sequence[Tensor], outs: Sequence[Tensor], channels: int) -> list[_Kind]:
+    """Kinds whose every branch is written by itself, into `outs` in channels-last memory."""
+    rows = [as_matrices(each, channels) for each in outs]
+    return _kinds(images, channels, rows, [((0, 0, len(each)),) for each in rows])
+
+
 class _Summed(torch.autograd.Function):
     """Rows [edge · individual] of what was received plus their branches, normed, in a given shape; y's moments."""
 
@@ -194,8 +266,8 @@ class _Summed(torch.autograd.Function):
         scale: Tensor,
         *images: Tensor,
     ) -> tuple[Tensor, ...]:
-        blocks = [as_matrices(each, weight.shape[2]) for each in images]
-        norm, variance = _norm_of(blocks, weight, scale, eps)
+        channels = weight.shape[2]
+        norm, variance = _norm_of([as_matrices(each, channels) for each in images], weight, scale, eps)
         shift, matrix = receivers.sums_of(-norm.slope * norm.mean_out)[:, :, None], norm.matrix
         summed = images[0].new_empty(shape)
         rows = summed.view(len(shift), weight.shape[1], -1)
@@ -203,10 +275,8 @@ class _Summed(torch.autograd.Function):
             rows.copy_(shift.expand_as(rows))
         else:
             torch.add(received.reshape(rows.shape), shift, out=rows)
-        for block, start, runs in zip(blocks, _starts(map(len, blocks)), receivers.runs, strict=True):
-            for branch, row, number in runs:
-                part = matrix[start + branch : start + branch + number]
-                rows[row : row + number].baddbmm_(part, block[branch : branch + number])
+        for kind in _kinds(images, channels, [rows] * len(images), receivers.runs):
+            kind.add_to_rows(matrix)
         context.save_for_backward(receivers.routing, *norm, *images)
         context.runs = receivers.runs
         context.mark_non_differentiable(norm.mean_out, variance)
@@ -218,28 +288,11 @@ class _Summed(torch.autograd.Function):
         routing, *saved = context.saved_tensors
         norm, images = _Norm(*saved[: len(_Norm._fields)]), saved[len(_Norm._fields) :]
         receivers = Receivers(routing, context.runs)
-        blocks = [as_matrices(each, norm.weight.shape[2]) for each in images]
-        of_rows = gradients[0].reshape(-1, norm.weight.shape[1], blocks[0].shape[2])
-        products = torch.cat(
-            [
-                torch.bmm(of_rows[row : row + number], block[branch : branch + number].transpose(1, 2))
-                for block, runs in zip(blocks, receivers.runs, strict=True)
-                for branch, row, number in runs
-            ]
-        )
+        n, _, height, width = images[0].shape
+        of_rows = gradients[0].reshape(-1, norm.weight.shape[1], n * height * width)
+        kinds = _kinds(images, norm.weight.shape[2], [of_rows] * len(images), receivers.runs)
+        products = torch.cat([product for kind in kinds for product in kind.products()])
         found = _Gradients.of(norm, products, receivers.of_branches(of_rows.sum(2)), of_rows.shape[2])
-        matrix, of_images = norm.matrix.transpose(1, 2), [channels_last_like(each) for each in images]
-        outs = [as_matrices(each, norm.weight.shape[2]) for each in of_images]
-        for block, start, out, runs in zip(blocks, _starts(map(len, blocks)), outs, receivers.runs, strict=True):
-            for branch, row, number in runs:
-                these, branches = slice(branch, branch + number), slice(start + branch, start + branch + number)
-                constant = found.constant[branches].expand_as(block[these])
-                torch.baddbmm(constant, matrix[branches], of_rows[row : row + number], out=out[these])
-                out[these].baddbmm_(found.of_x[branches], block[these], alpha=-1)
         of_received = gradients[0] if context.needs_input_grad[3] else None
+        of_images = _of_images(kinds, images, norm, found)
         return None, None, None, of_received, found.of_weight, found.of_scale, *of_images
-
-
-def _starts(numbers: Iterable[int]) -> list[int]:
-    """Where each of some parts begins that follow each other."""
-    return list(accumulate(numbers, initial=0))[:-1]

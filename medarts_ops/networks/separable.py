@@ -244,5 +244,4 @@ def as_matrices(images: Tensor, channels: int) -> Tensor:
 
 def channels_last_like(images: Tensor) -> Tensor:
     """Reserved memory for as many images, [image, channel, height, width]."""
-    n, rows, height, width = images.shape
-    return images.new_empty(n, height, width, rows).permute(0, 3, 1, 2)
+    return torch.empty_like(images, memory_format=torch.channels_last)

@@ -67,8 +67,10 @@ def test_planes_gradients_and_statistics_are_the_library_s(leaves: list[Tensor],
         ours.track_running_stats = False
     else:
         ours.momentum = momentum
-    planes = moments.normed(Mixed(images, weight, scale), ours)
-    assert planes.shape == (len(scale), 2, 5, 4)
+    normed = moments.normed(Mixed(images, weight, scale), ours)
+    for given, each in zip(images, normed, strict=True):
+        assert each.shape == given.shape and each.is_contiguous(memory_format=torch.channels_last)
+    planes = torch.cat([each.transpose(0, 1) for each in normed])
     assert_same_gradients(planes.flatten(1), by_hand(images, weight, scale, theirs, 0), leaves)
     fresh = PlaneNorm(len(scale) + 1).double()
     moved = momentum == 0.1
@@ -107,16 +109,16 @@ def test_single_precision_is_as_near_as_the_library_s_even_where_means_are_large
     exact = moments.normed(Mixed(images_of(torch.float64, offset), weight, scale), PlaneNorm(len(scale)).double())
     single = Mixed(images_of(torch.float32, offset), weight.float(), scale.float())
     rounded = moments.normed(single, PlaneNorm(len(scale)))
-    torch.testing.assert_close(rounded.double(), exact, rtol=1e-3, atol=1e-3 if offset else 1e-5)
+    for ours, theirs in zip(rounded, exact, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-3, atol=1e-3 if offset else 1e-5)
 
 
 def test_a_channel_that_never_changes_is_normed_to_nothing() -> None:
     images = torch.full((2, CHANNELS, 5, 4), 0.3).contiguous(memory_format=torch.channels_last).requires_grad_()
-    planes = moments.normed(
-        Mixed([images], torch.randn(1, CHANNELS, CHANNELS), torch.ones(CHANNELS)), PlaneNorm(CHANNELS)
-    )
-    (gradient,) = torch.autograd.grad(planes.sum(), images)
-    assert planes.abs().max() < 1e-2 and gradient.isfinite().all()
+    mixed = Mixed([images], torch.randn(1, CHANNELS, CHANNELS), torch.ones(CHANNELS))
+    (normed,) = moments.normed(mixed, PlaneNorm(CHANNELS))
+    (gradient,) = torch.autograd.grad(normed.sum(), images)
+    assert normed.abs().max() < 1e-2 and gradient.isfinite().all()
 
 
 @pytest.mark.parametrize(
