@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from medarts_ops.networks.autocast import in_autocast_type
 from medarts_ops.networks.depthwise import convolve, input_gradient, weight_gradient
+from medarts_ops.networks.device_kind import on_cpu
 from medarts_ops.networks.planes import from_planes, to_planes
 from medarts_ops.networks.same_weights import from_weights
 
@@ -86,11 +87,12 @@ def _by_matrix(
 ) -> Tensor:
     rows, n, height, width = planes.shape
     matrices: Tensor = _Matrices.apply((height, width), stride, tuple(dilations), *kernels)
-    if len(matrices) != rows:
-        planes = planes.repeat(len(matrices) // rows, 1, 1, 1)
-    pixels = torch.bmm(
-        planes.reshape(len(matrices), n, height * width), matrices.view(len(matrices), height * width, -1)
-    )
+    matrices = matrices.view(len(matrices), height * width, -1)
+    planes, turns = planes.reshape(rows, n, height * width), len(matrices) // rows
+    if turns > 1 and on_cpu(planes):
+        pixels: Tensor = _InTurns.apply(planes, matrices)
+    else:
+        pixels = torch.bmm(planes.repeat(turns, 1, 1) if turns > 1 else planes, matrices)
     branches, out_channels, channels = pointwise.shape
     mixed = torch.bmm(pointwise, pixels.view(branches, channels, -1))
     return mixed.view(branches * out_channels, n, -(-height // stride), -(-width // stride))
@@ -143,6 +145,40 @@ class _Matrices(torch.autograd.Function):
             for part, place, shape in zip(parts, context.places, context.shapes, strict=True)
         ]
         return None, None, None, *of_kernels
+
+
+class _InTurns(torch.autograd.Function):
+    """Batched products of `rows [row, n, k]` with `matrices [turn · row, k, m]`, whose turns share the rows.
+
+    A CPU is faster without copies of the rows and the sum of as many gradients (ours).
+    """
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor, matrices: Tensor) -> Tensor:
+        context.save_for_backward(rows, matrices)
+        out = rows.new_empty(len(matrices), rows.shape[1], matrices.shape[2])
+        for matrix, part in zip(matrices.split(len(rows)), out.split(len(rows)), strict=True):
+            torch.bmm(rows, matrix, out=part)
+        return out
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, matrices = context.saved_tensors
+        by_turn = list(zip(gradients[0].split(len(rows)), matrices.transpose(1, 2).split(len(rows)), strict=True))
+        of_rows = of_matrices = None
+        if context.needs_input_grad[0]:
+            of_rows = torch.bmm(*by_turn[0])
+            for each in by_turn[1:]:
+                of_rows.baddbmm_(*each)
+        if context.needs_input_grad[1]:
+            transposed = rows.transpose(1, 2)
+            if torch.is_grad_enabled():  # to be differentiated again
+                of_matrices = torch.cat([torch.bmm(transposed, gradient) for gradient, _ in by_turn])
+            else:
+                of_matrices = torch.empty_like(matrices)
+                for (gradient, _), out in zip(by_turn, of_matrices.split(len(rows)), strict=True):
+                    torch.bmm(transposed, gradient, out=out)
+        return of_rows, of_matrices
 
 
 class _Kinds(torch.autograd.Function):
