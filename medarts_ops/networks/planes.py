@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medarts_ops.networks.batch_norm import BatchNorm
+from medarts_ops.networks.device_kind import on_cpu
 
 
 class _Transpose(torch.autograd.Function):
@@ -66,6 +67,11 @@ class PlaneNorm(BatchNorm):
 
     def forward(self, planes: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """[channel, image, height, width], normalised per channel, times `scale [channel]`, plus `shift [channel]`."""
+        if self.training and shift is None and by_rows(planes):
+            normed, mean, inverse = _RowNorm.apply(planes.flatten(1), scale, self.eps)
+            self.move(0, mean, inverse.square().reciprocal().sub(self.eps), normed.shape[1])
+            found: Tensor = normed.view(planes.shape)
+            return found
         rows = F.batch_norm(
             planes.reshape(1, len(planes), -1),
             *self.moving_statistics(),
@@ -95,6 +101,39 @@ class PlaneNorm(BatchNorm):
             for name, each in moving.items()
             if each is not None
         }
+
+
+def by_rows(planes: Tensor) -> bool:
+    """Whether to norm planes by `_RowNorm`: on a CPU, in full precision, where there is something to normalise."""
+    return on_cpu(planes) and planes.dtype in (torch.float32, torch.float64) and planes[0].numel() > 1
+
+
+class _RowNorm(torch.autograd.Function):
+    """Rows, normalised and scaled, with their means and the inverses of their standard deviations.
+
+    Forward by the library's layer norm, which is more than twice as fast on rows as its batch norm (measured on a CPU);
+    the gradient is batch norm's.
+    """
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor, scale: Tensor | None, eps: float) -> tuple[Tensor, ...]:
+        normed, *moments = torch.ops.aten.native_layer_norm(rows, rows.shape[1:], None, None, eps)
+        if scale is not None:
+            normed.mul_(scale[:, None])
+        mean, inverse = (each.flatten() for each in moments)
+        context.save_for_backward(rows, scale, mean, inverse)
+        context.eps = eps
+        context.mark_non_differentiable(mean, inverse)
+        return normed, mean, inverse
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, scale, mean, inverse = context.saved_tensors
+        wanted = [*context.needs_input_grad[:2], False]
+        of_rows, of_scale, _ = torch.ops.aten.native_batch_norm_backward(
+            gradients[0][None], rows[None], scale, None, None, mean, inverse, True, context.eps, wanted
+        )
+        return of_rows.squeeze(0) if wanted[0] else None, of_scale if wanted[1] else None, None
 
 
 Edges = tuple[int, ...]
