@@ -69,7 +69,24 @@ def steps(images: int, channels: int, side: int, dtype: torch.dtype, calls: int)
             inputs = (batch, *[kernel] * depthwise, *[mix] * mixed)
             call = partial(by_library, batch, depthwise=depthwise, mixed=mixed)
             found[f"{what}: {layout}"] = partial(back_and_forth, call, inputs, calls)
+    found |= input_gradients(last.detach(), calls)
     return dict(sorted(found.items()))
+
+
+def input_gradients(gradient: Tensor, calls: int) -> dict[str, Callable[[], object]]:
+    """Of a dilated depthwise 5×5, channels-last: by the kernel turned around, as on a CPU, and by its own call."""
+    channels = gradient.shape[1]
+    kernel = torch.randn(channels, 1, 5, 5, dtype=gradient.dtype, device=gradient.device)
+    same = {"padding": 4, "dilation": 2, "groups": channels}
+
+    def repeated(way: Callable[[], Tensor]) -> None:
+        for _ in range(calls):
+            way()
+
+    return {
+        "input gradient 5×5: turned around": lambda: repeated(lambda: F.conv2d(gradient, kernel.flip(2, 3), **same)),
+        "input gradient 5×5: transposed": lambda: repeated(lambda: F.conv_transpose2d(gradient, kernel, **same)),
+    }
 
 
 def back_and_forth(call: Callable[[], Tensor], inputs: tuple[Tensor, ...], calls: int) -> None:
