@@ -15,7 +15,7 @@ from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, Sta
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.errors import ConfigError
-from medarts_ops.networks.derived import least_batch
+from medarts_ops.networks.ends import least_batch
 from medarts_ops.observers import DatasetSummary, EvaluationStarted
 from medarts_ops.quantities import byte_size
 from medarts_ops.space.genotype import Genotype

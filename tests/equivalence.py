@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.bench.reference import ReferenceCell, ReferenceSupernet
-from medarts_ops.networks.derived import CifarStem, ImagenetStem
+from medarts_ops.networks.ends import CifarStem, ImagenetStem
 from medarts_ops.networks.planes import Reductions
 from medarts_ops.networks.state_edges import StateEdges
 from medarts_ops.networks.supernet import MixedCell, PhotoStem, Stem, StemConvolution, Supernet

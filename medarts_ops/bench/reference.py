@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from medarts_ops.networks.depthwise import DepthwiseConv2d
-from medarts_ops.networks.derived import STEMS
+from medarts_ops.networks.ends import STEMS
 from medarts_ops.networks.layout import CellPlace, SupernetSpec, cell_places
 from medarts_ops.networks.operations import OPERATION_TABLE, FactorizedReduce, Pool, ReluConvNorm
 from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors

@@ -21,7 +21,8 @@ from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
 from medarts_ops.networks.autocast import with_convolutions_cast
-from medarts_ops.networks.derived import DerivedNetwork, least_batch, path_factors
+from medarts_ops.networks.derived import DerivedNetwork, path_factors
+from medarts_ops.networks.ends import least_batch
 from medarts_ops.networks.layout import check_stem
 from medarts_ops.seeds import Stream, integer_seed
 from medarts_ops.space.genotype import Genotype

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.counting import count_macs, count_parameters
-from medarts_ops.networks.derived import AuxiliaryHead, DerivedNetwork, least_batch, path_factors, quarters
+from medarts_ops.networks.derived import DerivedNetwork, path_factors
 from medarts_ops.networks.frozen import norms_of
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo
@@ -69,24 +69,9 @@ def test_the_first_cell_for_photos_reads_both_scales_of_the_stem():
     assert images.grad is not None and all(p.grad is not None for p in network.parameters())
 
 
-def test_the_auxiliary_head_for_photos_pools_a_7x7_map_as_darts_does_and_takes_batches_of_one():
-    head = AuxiliaryHead(4, 3, "imagenet").train()
-    images = torch.randn(1, 4, 7, 7)
-    pooled = F.avg_pool2d(F.relu(images), 5, stride=2, count_include_pad=False)
-    torch.testing.assert_close(head(images), head.classifier(head.features(pooled).flatten(1)))
-    assert head(torch.randn(1, 4, 9, 5)).shape == (1, 3)
-    assert least_batch(auxiliary=True, stem="imagenet") == 1 and least_batch(auxiliary=True) == 2
-
-
 @pytest.mark.parametrize(("name", "parameters"), [("max_pool_3x3", 1_370_134), ("sep_conv_5x5", 5_144_086)])
 def test_the_bounds_of_the_space_have_their_exact_parameters(name, parameters):
     assert count_parameters(one_operation(name), n_classes=10, **FULL) == parameters
-
-
-def test_auxiliary_head_of_100_classes_adds_69210_parameters():
-    with torch.device("meta"):
-        ten, hundred = (AuxiliaryHead(576, n) for n in (10, 100))
-    assert sum(p.numel() for p in hundred.parameters()) - sum(p.numel() for p in ten.parameters()) == 69_210
 
 
 @pytest.mark.parametrize("name", sorted(zoo()))
@@ -105,16 +90,6 @@ def test_published_genotypes_back_propagate_with_drop_path(name, auxiliary):
     assert network.stem[0].weight.grad.abs().sum() > 0
 
 
-def test_auxiliary_head_pools_an_8x8_map_exactly_as_darts_does():
-    head = AuxiliaryHead(4, 3)
-    images = torch.randn(2, 4, 8, 8)
-    expected = F.avg_pool2d(images.relu(), 5, stride=3)
-    seen = []
-    head.features.register_forward_hook(lambda module, args, output: seen.append(args[0]))
-    head(images)
-    torch.testing.assert_close(seen[0], expected)
-
-
 @pytest.mark.parametrize("side", [8, 28, 33])
 def test_odd_resolutions_train_with_the_auxiliary_head(side):
     network = DerivedNetwork(
@@ -122,12 +97,6 @@ def test_odd_resolutions_train_with_the_auxiliary_head(side):
     )
     logits, auxiliary = network(torch.randn(2, 1, side, side))
     assert logits.shape == auxiliary.shape == (2, 100)
-
-
-@pytest.mark.parametrize("sides", [(2, 2), (3, 5), (4, 7), (9, 12), (16, 16)])
-def test_quarters_are_what_adaptive_pooling_gives(sides):
-    images = torch.randn(2, 3, *sides, dtype=torch.float64)
-    assert torch.allclose(quarters(images), F.adaptive_avg_pool2d(images, 2), rtol=1e-14)
 
 
 @pytest.mark.parametrize("keep", [0.75, torch.tensor(0.75)])
