@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from itertools import islice, pairwise
 from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -115,7 +116,21 @@ def _states_read(sources: Sequence[int], concat: Sequence[int]) -> frozenset[int
 def _sum_of(whole: list[Tensor], dropped: list[tuple[Tensor, Tensor]]) -> Tensor:
     """The sum of terms, and of others times their factors in the call that adds them (ours); none in place (DARTS)."""
     terms = [*whole, *([] if whole else [torch.mul(*dropped.pop(0))])]
-    return reduce(lambda node, each: torch.addcmul(node, *each), dropped, reduce(torch.add, terms))
+    return reduce(lambda node, each: _PlusTimes.apply(node, *each), dropped, reduce(torch.add, terms))
+
+
+class _PlusTimes(torch.autograd.Function):
+    """A node plus a term times its factor, which wants no gradient: the library's takes another call for the term's."""
+
+    @staticmethod
+    def forward(context: Any, node: Tensor, term: Tensor, factor: Tensor) -> Tensor:
+        context.save_for_backward(factor)
+        return torch.addcmul(node, term, factor)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        (factor,) = context.saved_tensors
+        return gradients[0], gradients[0] * factor, None
 
 
 class DerivedNetwork(nn.Module):
