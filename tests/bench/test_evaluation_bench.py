@@ -41,12 +41,13 @@ def test_the_derived_network_equals_the_original_s_way_of_running_it(name, drop)
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-11)
 
 
-def test_a_full_size_step_of_which_paths_run_together_has_at_most_1500_launches():
-    runtime = RUNTIME.model_copy(update={"paths_together": "on"})
-    config = TINY.model_copy(update={"cells": 20, "runtime": runtime})
-    step = product_training_step(config, 8)
-    step()
-    assert sum(count_launches(step).values()) <= 1_500
+@pytest.mark.parametrize(("together", "most"), [("on", 1_400), ("off", 2_650)])
+def test_a_full_size_step_has_few_launches_and_hardly_more_in_mixed_precision(together, most):
+    for amp in ("off", "bf16"):
+        runtime = RUNTIME.model_copy(update={"paths_together": together, "amp": amp})
+        step = product_training_step(TINY.model_copy(update={"cells": 20, "runtime": runtime}), 8)
+        step()
+        assert sum(count_launches(step).values()) <= most
 
 
 def test_the_product_step_trains_with_fewer_launches():
