@@ -36,7 +36,7 @@ def _with_enough_epochs(asked: Trained, steps: int, what: str, path: str) -> Tra
     if epochs == asked.epochs:
         return asked
     _logger.warning(
-        "%s: epochs raised from %d to %d, so that it has %d steps (%s.least_steps)",
+        "%s: epochs raised from %d to %d, so that it has %d steps (%s.least_steps; 0 leaves them)",
         what,
         asked.epochs,
         epochs,

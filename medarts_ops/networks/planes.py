@@ -69,7 +69,7 @@ class PlaneNorm(BatchNorm):
         """[channel, image, height, width], normalised per channel, times `scale [channel]`, plus `shift [channel]`."""
         if self.training and shift is None and by_rows(planes):
             normed, mean, inverse = _RowNorm.apply(planes.flatten(1), scale, self.eps)
-            self.move(0, mean, inverse.square().reciprocal().sub(self.eps), normed.shape[1])
+            self.move(0, mean, inverse.square().reciprocal().sub(self.eps).clamp_(min=0), normed.shape[1])
             found: Tensor = normed.view(planes.shape)
             return found
         rows = F.batch_norm(
@@ -143,8 +143,9 @@ Edges = tuple[int, ...]
 @lru_cache(maxsize=1024)
 def routing_of(edges: Edges, n_edges: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """1 where a block belongs to an edge, else 0: [edge, block]."""
-    belongs = torch.arange(n_edges)[:, None] == torch.tensor(edges, dtype=torch.int64)
-    return belongs.to(dtype=dtype, device=device)
+    with torch.inference_mode(False):  # it is kept for passes that train
+        belongs = torch.arange(n_edges)[:, None] == torch.tensor(edges, dtype=torch.int64)
+        return belongs.to(dtype=dtype, device=device)
 
 
 def plus_blocks(total: Tensor | None, edges: Edges, n_edges: int, blocks: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """What is computed from weights alone, computed once for both passes of a search step, which see the same weights.
 
 What the first pass computes is kept until the second asks for it. It is known by the tensors that it was computed from
-and how often they were changed in place: at other weights, or those that changed in between, everything is computed
-anew.
+and how often autograd saw them change in place: at other weights, or those that changed in between, everything is
+computed anew. Fused optimizers and `.data` change weights unseen: a step with more than one first pass keeps nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 @dataclass
 class _Kept:
+    passes: int = 0
     recording: bool = False
     found: dict[Hashable, tuple[Sequence[Tensor], Tensor]] = field(default_factory=dict)
 
@@ -38,7 +39,9 @@ def same_weights() -> Iterator[None]:
 def first_pass() -> Iterator[None]:
     """What is computed from weights inside is kept for one pass more, if `same_weights` is around it."""
     kept = _KEPT.get() or _Kept()
-    kept.recording = True
+    kept.passes += 1
+    kept.found.clear()
+    kept.recording = kept.passes == 1
     try:
         yield
     finally:
@@ -53,11 +56,15 @@ def from_weights(what: Hashable, weights: Sequence[Tensor], compute: Callable[[]
     kept = _KEPT.get()
     if kept is None or weights[0].is_meta:
         return compute()
-    key = (what, *((weight.data_ptr(), weight._version, weight.shape) for weight in weights))
-    if key in kept.found:
+    key = (what, *map(_known_by, weights))
+    if not kept.recording and key in kept.found:
         return kept.found.pop(key)[1].detach()
     computed = compute()
     if kept.recording:
         # With the weights: their memory must not be given to others as long as it is known by them.
         kept.found[key] = weights, computed
     return computed
+
+
+def _known_by(weight: Tensor) -> Hashable:
+    return weight.data_ptr(), weight._version, weight.dtype, weight.shape, weight.stride()

@@ -110,9 +110,10 @@ def _places(
         out = torch.arange(-(-side // stride))[None, None, :]
         return pixel == out * stride + (tap - kernel // 2) * dilation
 
-    rows, columns = along(height), along(width)
-    both = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
-    return both.reshape(kernel * kernel, -1).to(dtype=dtype, device=device)
+    with torch.inference_mode(False):  # it is kept for passes that train
+        rows, columns = along(height), along(width)
+        both = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
+        return both.reshape(kernel * kernel, -1).to(dtype=dtype, device=device)
 
 
 class _Matrices(torch.autograd.Function):

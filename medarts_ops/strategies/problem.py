@@ -13,7 +13,6 @@ from torch.func import functional_call
 
 from medarts_ops.data.batches import Batch
 from medarts_ops.networks.frozen import frozen_weights
-from medarts_ops.networks.same_weights import first_pass
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.strategies.alpha_tensors import AlphaTensors, CellTensors
 
@@ -136,7 +135,7 @@ class BilevelProblem:
 
     def first_order_gradient(self, valid: Batch) -> ArchitectureGradient:
         """∇α Lval(w, α) at the w of now; weight gradients are not computed."""
-        with frozen_weights(self.supernet), first_pass(), self.autocast():
+        with frozen_weights(self.supernet), self.autocast():
             losses = self.losses(valid)
         gradients = self.gradients(self.scales.sum(self.penalized(losses)))
         return ArchitectureGradient(gradients, losses.detach(), scaled=True)

@@ -141,9 +141,13 @@ class Strategy(ABC):
     def architecture_gradient(self, problem: BilevelProblem, train: Batch, valid: Batch) -> ArchitectureGradient:
         """The gradients that the α steps of a stack's individuals follow, at the w of now.
 
-        First order by default (ξ = 0): ∇α Lval(w, α). Weight gradients are not computed.
+        First order by default (ξ = 0): ∇α Lval(w, α). Weight gradients are not computed, and the step of w takes over
+        what was computed from weights alone. One that moves w for a while computes by `problem.first_order_gradient`.
         """
-        return problem.first_order_gradient(valid)
+        from medarts_ops.networks.same_weights import first_pass
+
+        with first_pass():
+            return problem.first_order_gradient(valid)
 
     def alpha_optimizer(self, arrays: Sequence[Tensor], step: AlphaStep) -> torch.optim.Optimizer:
         """What steps one individual's arrays [edge, …], in the order of `AlphaTensors.leaves`; Adam."""

@@ -35,9 +35,23 @@ def test_the_second_pass_takes_what_the_first_one_computed_and_the_third_compute
         assert torch.equal(doubled.of(weight), first) and doubled.times == 2
 
 
-@pytest.mark.parametrize("second", ["changed in place", "another weight", "another shape", "something else"])
+def test_a_step_of_two_first_passes_keeps_nothing():
+    doubled, weight = Doubled(), torch.randn(3)
+    with same_weights():
+        with first_pass():
+            doubled.of(weight)
+        weight.data.add_(1)  # unseen by autograd
+        for _ in range(2):
+            with first_pass():
+                assert torch.equal(doubled.of(weight), 2 * weight)
+        assert torch.equal(doubled.of(weight), 2 * weight) and doubled.times == 4
+
+
+@pytest.mark.parametrize(
+    "second", ["changed in place", "another weight", "another shape", "other strides", "something else"]
+)
 def test_what_is_of_other_weights_is_computed_anew(second):
-    doubled, weight = Doubled(), torch.randn(4)
+    doubled, weight = Doubled(), torch.randn(2, 2)
     with same_weights():
         with first_pass():
             doubled.of(weight)
@@ -47,7 +61,9 @@ def test_what_is_of_other_weights_is_computed_anew(second):
         elif second == "another weight":
             other = weight.clone()
         elif second == "another shape":
-            other = weight.view(2, 2)
+            other = weight.view(4)
+        elif second == "other strides":
+            other = weight.t()
         else:
             what = "something else"
         assert torch.equal(doubled.of(other, what), 2 * other) and doubled.times == 2

@@ -328,3 +328,11 @@ def test_a_pass_with_everything_stays_on_its_device_and_looks_at_no_value(stack,
         runs.append(moves.seen)
     assert runs[0] == runs[1] and len(runs[0]) > 500
     separable._places.cache_clear()
+
+
+def test_a_pass_in_inference_mode_leaves_nothing_that_training_could_not_use():
+    supernet = Supernet(thinned(SPACE, 11), cells=3, channels=2, n_classes=3, in_channels=1)
+    images, mixture = torch.randn(1, 2, 1, 12, 12), torch.rand(1, 14, 8)
+    with torch.inference_mode():
+        supernet.eval()(images, mixture, mixture)
+    supernet.train()(images, mixture, mixture.clone().requires_grad_()).sum().backward()
