@@ -241,9 +241,8 @@ def test_a_stage_gets_the_epochs_that_its_least_steps_take_and_says_so(caplog):
     raised, data = resolve_search_config(few)
     assert raised.stages[0].epochs == 3
     (said,) = [record.getMessage() for record in caplog.records]
-    assert (
-        said == "stage 'only': epochs raised from 2 to 3, so that it has 9 steps (stages.0.least_steps; 0 leaves them)"
-    )
+    reason = "so that it has 9 steps (stages.0.least_steps; 0 leaves them)"
+    assert said == f"stage 'only': epochs raised from 2 to 3, {reason}"
     assert resolve_search_config(raised, data)[0] == raised
     assert [resolve_search_config(each, data)[0].stages[0].epochs for each in (many, none)] == [2, 2]
     by_hand = asked(stages=[stage | {"epochs": 3}])
@@ -259,10 +258,8 @@ def test_a_short_training_gets_the_epochs_that_its_least_steps_take_and_says_so(
     raised, data = resolve_search_config(few)
     assert raised.derived.epochs == 3
     (said,) = [record.getMessage() for record in caplog.records]
-    assert (
-        said
-        == "a genotype's short training: epochs raised from 2 to 3, so that it has 15 steps (derived.least_steps; 0 leaves them)"
-    )
+    reason = "so that it has 15 steps (derived.least_steps; 0 leaves them)"
+    assert said == f"a genotype's short training: epochs raised from 2 to 3, {reason}"
     assert resolve_search_config(many, data)[0].derived.epochs == 2
     by_hand = asked(**by_genotypes, derived=derived | {"epochs": 3})
     assert identity_of(resolve_search_config(by_hand, data)[0]) == identity_of(raised)
