@@ -35,10 +35,13 @@ def with_convolutions_cast(network: nn.Module, *given: object) -> Any:
 
     Autocast itself casts the few that are in channels-last memory: they are to stay in it.
     """
+    some = next(network.parameters(), None)
+    wanted = None if some is None else autocast_type(some.device)
+    if wanted is None:
+        return network(*given)
     convolutions = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d)]
     weights = {f"{name}.weight": each.weight for name, each in convolutions if each.weight.is_contiguous()}
-    wanted = autocast_type(next(iter(weights.values())).device) if weights else None
-    return network(*given) if wanted is None else functional_call(network, cast_together(weights, wanted), given)
+    return functional_call(network, cast_together(weights, wanted) if weights else {}, given)
 
 
 class _CastTogether(torch.autograd.Function):
