@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,18 +30,21 @@ def cast_together(weights: Mapping[str, Tensor], wanted: torch.dtype) -> dict[st
     return dict(zip(weights, _CastTogether.apply(wanted, *weights.values()), strict=True))
 
 
-def with_convolutions_cast(network: nn.Module, *given: object) -> Any:
-    """`network(*given)`, for which autocast, if it is on, casts the weights of convolutions at once.
+def convolution_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights of a network's convolutions by name, without the few in channels-last memory: they are to stay in it.
 
-    Autocast itself casts the few that are in channels-last memory: they are to stay in it.
+    They are the network's own as long as nobody replaces its parameters.
     """
-    some = next(network.parameters(), None)
-    wanted = None if some is None else autocast_type(some.device)
+    convolutions = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d)]
+    return {f"{name}.weight": each.weight for name, each in convolutions if each.weight.is_contiguous()}
+
+
+def with_weights_cast(network: nn.Module, weights: Mapping[str, Tensor], *given: object) -> Any:
+    """`network(*given)`, for which autocast, if it is on, casts these `weights` of it at once."""
+    wanted = autocast_type(next(iter(weights.values())).device) if weights else None
     if wanted is None:
         return network(*given)
-    convolutions = [(name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d)]
-    weights = {f"{name}.weight": each.weight for name, each in convolutions if each.weight.is_contiguous()}
-    return functional_call(network, cast_together(weights, wanted) if weights else {}, given)
+    return functional_call(network, cast_together(weights, wanted), given, tie_weights=False)
 
 
 class _CastTogether(torch.autograd.Function):
@@ -49,22 +52,23 @@ class _CastTogether(torch.autograd.Function):
     def forward(context: Any, wanted: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
         context.kept = weights[0].dtype
         context.set_materialize_grads(False)
-        return _split_like(weights, from_weights(wanted, weights, lambda: _flat(weights).to(wanted)))
+        return _split_like(weights, from_weights(wanted, weights, lambda: flat(weights).to(wanted)))
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         # What has no part in a loss has no gradient, which is not the same as zeros: a decay would shrink it.
         there = [gradient for gradient in gradients if gradient is not None]
-        cast = iter(_split_like(there, _flat(there).to(context.kept)))
+        cast = iter(_split_like(there, flat(there).to(context.kept)))
         return None, *(None if gradient is None else next(cast) for gradient in gradients)
 
 
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All numbers of several tensors, one after another."""
     return torch.cat([tensor.flatten() for tensor in tensors])
 
 
-def _split_like(tensors: Sequence[Tensor], flat: Tensor) -> tuple[Tensor, ...]:
-    parts = flat.split([tensor.numel() for tensor in tensors])
+def _split_like(tensors: Sequence[Tensor], numbers: Tensor) -> tuple[Tensor, ...]:
+    parts = numbers.split([tensor.numel() for tensor in tensors])
     return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True))
 
 

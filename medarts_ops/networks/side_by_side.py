@@ -6,14 +6,14 @@ all groups of modules at once, a call for each kind of tensor, and gives the run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medarts_ops.networks.autocast import in_autocast_type
+from medarts_ops.networks.autocast import flat, in_autocast_type
 from medarts_ops.networks.batch_norm import BatchNorm
 
 
@@ -56,11 +56,11 @@ class SideBySide:
         every = [norm for group in groups for norm in group.norms]
         sizes = [sum(each.weight.numel() for each in group.convolutions) for group in groups]
         rows = [sum(norm.num_features for norm in group.norms) for group in groups]
-        (weights,) = in_autocast_type(_flat(each.weight for group in groups for each in group.convolutions))
-        scales, shifts = (_flat(each) for each in zip(*((norm.weight, norm.bias) for norm in every), strict=True))
+        (weights,) = in_autocast_type(flat(each.weight for group in groups for each in group.convolutions))
+        scales, shifts = (flat(each) for each in zip(*((norm.weight, norm.bias) for norm in every), strict=True))
         means, variances = zip(*(norm.moving_statistics() for norm in every), strict=True)
         self._of_norms = [each for each in (*means, *variances) if each is not None]
-        self._moved = _flat(self._of_norms) if self._of_norms else None
+        self._moved = flat(self._of_norms) if self._of_norms else None
         of_groups = [None] * 2 * len(groups) if self._moved is None else self._moved.split(2 * rows)
         moving = of_groups[: len(groups)], of_groups[len(groups) :]
         parts = zip(weights.split(sizes), scales.split(rows), shifts.split(rows), *moving, strict=True)
@@ -71,7 +71,3 @@ class SideBySide:
         if self._moved is not None:
             sizes = [each.numel() for each in self._of_norms]
             torch.split_with_sizes_copy(self._moved, sizes, out=self._of_norms)
-
-
-def _flat(tensors: Iterable[Tensor]) -> Tensor:
-    return torch.cat([tensor.flatten() for tensor in tensors])

@@ -20,7 +20,7 @@ from medarts_ops.data.evaluation_images import with_validation
 from medarts_ops.data.proxy import channel_statistics
 from medarts_ops.errors import ConfigError, TrainingDiverged
 from medarts_ops.individual import EvaluationEpoch
-from medarts_ops.networks.autocast import with_convolutions_cast
+from medarts_ops.networks.autocast import convolution_weights, with_weights_cast
 from medarts_ops.networks.derived import DerivedNetwork, path_factors
 from medarts_ops.networks.ends import least_batch
 from medarts_ops.networks.layout import check_stem
@@ -61,6 +61,7 @@ class SupervisedTraining:
             network = network_to_train(genotype, config, dataset.n_classes, dataset.in_channels)
         self.network = runtime.place(network)
         self._joined = self._ranks.joined(self.network, reads_all=self.network.reads_all)
+        self._cast_together = partial(with_weights_cast, self.network, convolution_weights(self.network))
         self._compiled = runtime.compiled(self._joined)  # for whole batches: each other size would be compiled anew
         # How probably a path is kept stays where a captured step reads it.
         self._kept, self._drops = torch.ones((), device=runtime.device), False
@@ -92,7 +93,7 @@ class SupervisedTraining:
         self._drop_stream = runtime.generator(_seed(config, Stream.DROP_PATH))
         self._streams = (self._order, self._augment_stream, self._drop_stream)
         self._captured = {last: runtime.captured(partial(self._step_of_tensors, last)) for last in (False, True)}
-        self._captured_logits = runtime.captured(lambda images: (with_convolutions_cast(self.network, images)[0],))
+        self._captured_logits = runtime.captured(lambda images: (self._cast_together(images)[0],))
         self.history: list[EvaluationEpoch] = []
 
     def run_epoch(self, epoch: int) -> EvaluationEpoch:
@@ -242,13 +243,11 @@ class SupervisedTraining:
     def _outputs(self, images: Tensor, paths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What the network makes of a batch in training."""
         network = self._compiled if len(images) == self._config.batch else self._joined
-        if network is not self.network or self._config.runtime.checkpoint_cells:
-            # Compiled casts take no launches, several cards exchange gradients one by one as they come, and what is
-            # computed twice reads weights as they are.
-            found: tuple[Tensor, Tensor | None] = network(images, paths)
-            return found
-        found = with_convolutions_cast(network, images, paths)
-        return found
+        # Compiled casts take no launches, several cards exchange gradients one by one as they come, and what is
+        # computed twice reads weights as they are.
+        alone = network is self.network and not self._config.runtime.checkpoint_cells
+        logits, auxiliary = self._cast_together(images, paths) if alone else network(images, paths)
+        return logits, auxiliary
 
     def update(self) -> None:
         """The weights stepped by the gradients that batches left, which are gone, or zero, afterwards."""

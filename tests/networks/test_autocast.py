@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medarts_ops.bench.launches import count_launches
-from medarts_ops.networks.autocast import autocast_type, cast_together, with_convolutions_cast
+from medarts_ops.networks.autocast import autocast_type, cast_together, convolution_weights, with_weights_cast
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 def gradients_of(network: DerivedNetwork, cast: bool) -> tuple[Tensor, list[Tensor | None]]:
     images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):
-        logits, auxiliary = with_convolutions_cast(network, images) if cast else network(images)
+        logits, auxiliary = (
+            with_weights_cast(network, convolution_weights(network), images) if cast else network(images)
+        )
     (logits.float().square().sum() + auxiliary.float().square().sum()).backward()
     return logits.detach(), [weight.grad for weight in network.parameters()]
 
@@ -53,13 +55,12 @@ def test_casts_of_convolutions_take_one_launch_instead_of_one_each():
 
 
 def test_nothing_is_cast_where_autocast_is_off():
-    network = nn.Sequential(nn.Conv2d(1, 2, 3))
-    assert (
-        autocast_type(CPU) is None and with_convolutions_cast(network, torch.randn(1, 1, 4, 4)).dtype is torch.float32
-    )
+    network, images = nn.Sequential(nn.Conv2d(1, 2, 3)), torch.randn(1, 1, 4, 4)
+    assert autocast_type(CPU) is None
+    assert with_weights_cast(network, convolution_weights(network), images).dtype is torch.float32
     with torch.autocast("cpu", torch.bfloat16):
         assert autocast_type(CPU) is torch.bfloat16
-        assert with_convolutions_cast(nn.Sequential(nn.Identity()), torch.ones(1)).dtype is torch.float32
+        assert with_weights_cast(nn.Sequential(nn.Identity()), {}, torch.ones(1)).dtype is torch.float32
 
 
 def test_gradients_come_back_in_the_weights_own_type():
