@@ -94,11 +94,16 @@ def _built(settings: StrategySettings, config: SearchConfig) -> Strategy:
     return strategy
 
 
+def is_second_order(settings: StrategySettings) -> bool:
+    """Whether a strategy of these settings takes its gradients at weights a step ahead, which it holds beside w."""
+    return getattr(settings, "order", "first") == "second"
+
+
 def check_strategy(config: SearchConfig) -> StrategySettings:
     """The strategy's settings; ConfigError as `strategy_settings`, or if it can't do with the search's stages."""
     settings = strategy_settings(config.strategy)
     strategy = _built(settings, config)
-    if config.levels == "single" and getattr(settings, "order", "first") == "second":
+    if config.levels == "single" and is_second_order(settings):
         raise ConfigError("strategy.order is second and levels single: allowed is first, or levels bilevel")
     for index, stage in enumerate(config.stages):
         spec = strategy.supernet_spec(StagePlace(index, len(config.stages), stage))
