@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from medarts_ops.config import ProposalsConfig, RangeConfig
 from medarts_ops.journal.folder import create_job_folder
 from medarts_ops.journal.journal import JOURNAL_NAME, Journal
 from medarts_ops.journal.kinds import SEARCH
-from medarts_ops.observers import ProcessStarted, SearchEvent, SearchStarted
+from medarts_ops.observers import ProcessStarted, SearchEvent, SearchStarted, StageStarted
 from medarts_ops.tracking.vocabulary import PICTURES
 from medarts_ops.tracking.vocabulary import RECORDS as FOLDER
 
@@ -36,6 +37,8 @@ def write_journal(work_dir: Path, name: str, events: Sequence[SearchEvent]) -> N
     """The folder of a search whose journal holds these events."""
     journal = new_journal(create_job_folder(work_dir, name), name)
     for event in events:
+        if isinstance(event, StageStarted):
+            time.sleep(0.002)  # stages begin one after another, by a clock of milliseconds
         journal.record(event)
 
 
