@@ -186,8 +186,8 @@ class MixNorm(nn.Module):
         return normed
 
 
-PHASES = ("even rows and columns", "odd ones")
-"""The pixels that the halves of a factorized reduction see."""
+N_PHASES = 2
+"""The halves of a factorized reduction see pixels at even rows and columns, and at odd ones."""
 
 
 class Reductions(nn.Module):
@@ -198,7 +198,7 @@ class Reductions(nn.Module):
 
     def __init__(self, individuals: int, edges: int, in_channels: int, out_channels: int, *, states: int = 1) -> None:
         super().__init__()
-        half, groups = out_channels // 2, len(PHASES) * states
+        half, groups = out_channels // 2, N_PHASES * states
         self.by_edge = (states, individuals, edges)
         widths = [half, half + 1] if out_channels % 2 else [half]
         self.halves = nn.ModuleList(
@@ -210,7 +210,7 @@ class Reductions(nn.Module):
         """Rows [state, individual, channel] → [edge, state, individual, out channel], at half the size, rounded up."""
         phases = diagonal_phases(activated).chunk(len(self.halves))
         mixed = [half(phase) for half, phase in zip(self.halves, phases, strict=True)]
-        by_phase = [each.view(len(PHASES) // len(mixed), *self.by_edge, -1, *each.shape[1:]) for each in mixed]
+        by_phase = [each.view(N_PHASES // len(mixed), *self.by_edge, -1, *each.shape[1:]) for each in mixed]
         by_edge = [each.permute(3, 1, 2, 0, 4, 5, 6, 7).flatten(3, 4) for each in by_phase]
         joined = torch.cat(by_edge, dim=3) if len(by_edge) > 1 else by_edge[0]
         normed: Tensor = self.norm(joined.flatten(0, 3), scale)
