@@ -18,10 +18,10 @@ from medarts_ops.errors import DataError
 
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
-    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig
     from medarts_ops.data.search_data import SearchData
     from medarts_ops.shrinking import DrawnImages
+    from medarts_ops.training.made_up import ImageSize
 
 RESOLUTION = click.IntRange(8)
 
@@ -82,8 +82,9 @@ def search(
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.estimate import estimate_search
-    from medarts_ops.bench.search_step import ImageSize, measure_stack, measure_step, peak_gflops
+    from medarts_ops.bench.search_step import measure_stack, measure_step, peak_gflops
     from medarts_ops.resolving import resolve_config_alone
+    from medarts_ops.training.made_up import ImageSize
     from medarts_ops.training.runtime import Runtime
 
     config = resolve_config_alone(asked, (resolution, resolution))
@@ -149,10 +150,10 @@ def strategies(
       medarts bench strategies --strategy pc-darts --preset pc-darts --set strategy.channel_share=2 --json
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
-    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.bench.strategies import measure_strategies
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.strategies.registry import STRATEGIES
+    from medarts_ops.training.made_up import ImageSize
 
     stage = asked.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
     config = resolve_config_alone(asked.model_copy(update={"stages": (stage,)}), (resolution, resolution))
@@ -291,9 +292,9 @@ def _whole_search(
 ) -> tuple[ResolvedSearchConfig, DrawnImages, ImageSize]:
     """The search to estimate, and the images that it draws; a DataError where it takes the data to know them."""
     from medarts_ops.bench.estimate import drawn_images
-    from medarts_ops.bench.search_step import ImageSize
     from medarts_ops.resolving import resolve_search_config
     from medarts_ops.shrinking import DrawnImages
+    from medarts_ops.training.made_up import ImageSize
 
     numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     derived = config.derived.images if config.trains_genotypes else 0
@@ -310,6 +311,6 @@ def estimate_of(
 ) -> SearchEstimate:
     """What a search of these very images will cost; `on_timing` is told what is timed."""
     from medarts_ops.bench.estimate import drawn_images, estimate_search
-    from medarts_ops.bench.search_step import ImageSize
+    from medarts_ops.training.made_up import ImageSize
 
     return estimate_search(config, drawn_images(data), ImageSize.of(data), repeats, on_timing)

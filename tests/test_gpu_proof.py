@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medarts_ops.bench.made_up import made_up_images
+from medarts_ops.training.made_up import made_up_images
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured"
 ROW = {"seconds": 0.0125, "launches": 2917}

@@ -11,7 +11,6 @@ from factories import make_evaluate_config_tiny, make_search_config_tiny
 from pydantic import ValidationError
 
 from medarts_ops import resolving
-from medarts_ops.bench.made_up import made_up_images
 from medarts_ops.config import (
     DatasetConfig,
     EvaluateConfig,
@@ -33,6 +32,7 @@ from medarts_ops.resolving import (
 )
 from medarts_ops.tasks import TrainingTask, derived_settings
 from medarts_ops.training import at_a_time
+from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 from medarts_ops.value import identity_of
 

@@ -59,9 +59,10 @@ def answer(threads: int) -> None:
 
 def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
     from medarts_ops.bench.evaluation_step import product_training_step
-    from medarts_ops.bench.search_step import ImageSize, product_step
     from medarts_ops.configs.loader import load_evaluate_config, load_search_config
     from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
+    from medarts_ops.training.made_up import ImageSize
+    from medarts_ops.training.trial_steps import step_of_search
 
     options: dict[str, Any] = {"runtime": {"device": "cpu", "threads": threads}}
     search = resolve_config_alone(load_search_config("cifar10", options=options), (16, 16))
@@ -71,7 +72,7 @@ def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
     )
     size = ImageSize(resolution=16, in_channels=3, n_classes=10)
     evaluation = resolve_evaluate_config(asked, (32, 32))
-    return {"search": product_step(search, stage, size), "evaluation": product_training_step(evaluation, 32)}
+    return {"search": step_of_search(search, stage, size), "evaluation": product_training_step(evaluation, 32)}
 
 
 def measure(variants: Sequence[str], rounds: int, busy: int) -> None:

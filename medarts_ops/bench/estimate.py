@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
-from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
 from medarts_ops.deadline import time_of_stage
@@ -17,8 +15,10 @@ from medarts_ops.shrinking import DrawnImages
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
+from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.step_memory import ImageShape, evaluation_memory
+from medarts_ops.training.trial_steps import step_of_evaluation, step_of_search, time_interleaved
 from medarts_ops.value import Value
 
 VALIDATION_SHARE = 0.2  # of an epoch's steps: one forward pass to their five
@@ -117,7 +117,7 @@ def time_steps(
     for index, stage in enumerate(config.stages):
         on_timing(f"stage {stage.name}, {index + 1} of {len(config.stages)}")
         stack = min(stage.size, config.runtime.stack)
-        step = product_step(config, stage, size, stack)
+        step = step_of_search(config, stage, size, stack)
         seconds = time_interleaved({"step": step}, repeats, device)["step"] / stack
         timed.append(StepTime(seconds=seconds, bytes=peak_bytes(step, device)))
     if not config.trains_genotypes:
@@ -206,7 +206,7 @@ def estimate_evaluation(
     device = Runtime.from_config(config.runtime).device
     share = config.batch // config.runtime.devices
     timed = min(share, TIMED_IMAGES) if device.type == "cpu" else share
-    parts = training_step(config.model_copy(update={"batch": timed}), genotype, size)
+    parts = step_of_evaluation(config.model_copy(update={"batch": timed}), genotype, size)
     seconds = time_interleaved({"batch": parts.batch, "update": parts.update}, repeats, device)
     step_seconds = seconds["batch"] * share / timed + seconds["update"] / config.accumulate
     shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)

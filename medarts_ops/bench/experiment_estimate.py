@@ -15,8 +15,6 @@ from medarts_ops.bench.estimate import (
     search_estimate,
     time_steps,
 )
-from medarts_ops.bench.evaluation_step import GENOTYPE
-from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.evaluation_images import images_of_epoch
 from medarts_ops.experiment import Arm, ExperimentPlan
@@ -26,6 +24,8 @@ from medarts_ops.quantities import SECONDS_PER_HOUR, counted
 from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search, without_least_steps
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.training.made_up import ImageSize
+from medarts_ops.training.trial_steps import RACED_GENOTYPE
 from medarts_ops.value import Value
 
 TIMED_SETTINGS = {"cells", "channels", "batch", "accumulate", "auxiliary", "stem", "runtime"}
@@ -145,7 +145,7 @@ class TimedPlan:
         search = 0.0 if arm.search is None else self.search(arm, scale).hours
         if arm.evaluation is None:
             return ArmEstimate(arm=arm.name, search_hours=search, evaluation_hours=0.0, parameters=0)
-        genotype = arm.genotype or zoo_genotype(GENOTYPE)
+        genotype = arm.genotype or zoo_genotype(RACED_GENOTYPE)
         summary = self._summary(arm)
         hours = self._evaluation(smaller_evaluation(arm.evaluation, scale), genotype, summary)
         shape = {"cells": arm.evaluation.cells, "channels": arm.evaluation.channels}

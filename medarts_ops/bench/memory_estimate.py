@@ -10,8 +10,6 @@ from typing import Self
 import psutil
 import torch
 
-from medarts_ops.bench.made_up import N_CLASSES, made_up_images
-from medarts_ops.bench.search_step import ImageSize, made_up_data
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.fitting import evaluation_bytes, search_bytes
@@ -21,6 +19,7 @@ from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
+from medarts_ops.training.made_up import N_CLASSES, ImageSize, made_up_data, made_up_images
 from medarts_ops.training.placed_images import StageTensors, measured_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.step_memory import ImageShape, image_shape

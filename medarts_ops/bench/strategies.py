@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
-from medarts_ops.bench.search_step import ImageSize, product_step, time_interleaved
 from medarts_ops.config import ResolvedSearchConfig, StageConfig, StrategyConfig
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.strategies.registry import check_strategy
+from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.trial_steps import step_of_search, time_interleaved
 from medarts_ops.value import Value
 
 YARDSTICK = "first-order DARTS"
@@ -45,7 +46,7 @@ def measure_strategies(
     # The yardstick is timed once, under its own name where it is asked for.
     own = next((name for name, each in settings.items() if each == yardstick), YARDSTICK)
     steps = {
-        name: product_step(_searching_by(each, config, stage), stage, size)
+        name: step_of_search(_searching_by(each, config, stage), stage, size)
         for name, each in {own: yardstick, **settings}.items()
     }
     seconds = time_interleaved(steps, repeats, device)

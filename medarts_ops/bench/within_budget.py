@@ -20,7 +20,6 @@ from medarts_ops.bench.estimate import (
     time_steps,
 )
 from medarts_ops.bench.experiment_estimate import TimedPlan
-from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import BudgetConfig
 from medarts_ops.data.evaluation_images import images_of_epoch
@@ -39,6 +38,7 @@ from medarts_ops.shrinking import (
     without_least_steps,
 )
 from medarts_ops.space.genotype import Genotype
+from medarts_ops.training.made_up import ImageSize
 
 _logger = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import pytest
 
 from medarts_ops.bench import estimate
 from medarts_ops.bench.estimate import TEST_SHARE, TIMED_IMAGES, estimate_evaluation
-from medarts_ops.bench.evaluation_step import training_step
-from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import ResolvedEvaluateConfig
 from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.training.made_up import ImageSize
+from medarts_ops.training.trial_steps import step_of_evaluation
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CONFIG = ResolvedEvaluateConfig(
@@ -37,7 +37,7 @@ def test_an_update_is_counted_once_for_accumulated_batches_and_costs_no_more_of_
 
 
 def test_a_batch_leaves_gradients_and_the_update_takes_them() -> None:
-    parts = training_step(CONFIG, GENOTYPE, SIZE)
+    parts = step_of_evaluation(CONFIG, GENOTYPE, SIZE)
     weights = parts.update.__self__.network.parameters  # type: ignore[attr-defined]
     before = [weight.detach().clone() for weight in weights()]
     parts.batch()

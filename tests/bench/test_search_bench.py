@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,15 +14,7 @@ from medarts_ops.bench.estimate import estimate_search
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference_step import Order, reference_step
-from medarts_ops.bench.search_step import (
-    ImageSize,
-    forward_flop,
-    made_up_batch,
-    measure_stack,
-    measure_step,
-    product_step,
-    time_interleaved,
-)
+from medarts_ops.bench.search_step import forward_flop, measure_stack, measure_step
 from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import DerivedConfig, PruneConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
@@ -32,7 +23,9 @@ from medarts_ops.errors import DataError
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.shrinking import DrawnImages
-from medarts_ops.training.runtime import EAGER_STEPS, Runtime
+from medarts_ops.training.made_up import ImageSize, made_up_batch
+from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.trial_steps import step_of_search
 
 SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
 CPU = torch.device("cpu")
@@ -83,7 +76,7 @@ def test_the_reference_step_has_the_launches_of_the_original_code():
 
 def test_the_product_step_has_an_eighth_of_the_launches_and_a_stack_far_fewer_for_each():
     size = SIZE.model_copy(update={"resolution": 16})
-    step = product_step(DARTS, TWO_IMAGES, size)
+    step = step_of_search(DARTS, TWO_IMAGES, size)
     step()  # the first one fills tables
     product = sum(count_launches(step).values())
     assert product <= 2_000 and product < reference_launches(DARTS, TWO_IMAGES, "first") / 8
@@ -93,7 +86,7 @@ def test_the_product_step_has_an_eighth_of_the_launches_and_a_stack_far_fewer_fo
 
 def test_mixed_precision_costs_few_launches_more():
     config = DARTS.model_copy(update={"runtime": DARTS.runtime.model_copy(update={"amp": "bf16"})})
-    step = product_step(config, TWO_IMAGES, SIZE.model_copy(update={"resolution": 16}))
+    step = step_of_search(config, TWO_IMAGES, SIZE.model_copy(update={"resolution": 16}))
     step()
     assert sum(count_launches(step).values()) <= 2_200  # where casts alone were 700
 
@@ -103,7 +96,7 @@ def test_a_step_s_launches_are_those_of_a_card_whatever_its_width():
     size = SIZE.model_copy(update={"resolution": 16})  # of which a CPU norms the wide one by moments
     counts = []
     for stage in (narrow, wide):
-        step = product_step(DARTS, stage, size)
+        step = step_of_search(DARTS, stage, size)
         step()
         counts.append(sum(count_launches(step).values()))
     assert counts[0] == counts[1]
@@ -139,15 +132,6 @@ def test_a_second_order_step_is_raced_against_its_own_kind_and_takes_more_passes
     assert second.ratio > 0 and second.launches > first.launches
     assert second.reference_launches > 1.5 * first.reference_launches
     assert second.needed_gflop == pytest.approx(13 / 5 * first.needed_gflop)
-
-
-def test_a_step_that_a_card_captures_is_timed_when_it_is_replayed(monkeypatch):
-    happened: list[str] = []
-    card = SimpleNamespace(synchronize=lambda device: happened.append("wait"))
-    monkeypatch.setattr(torch, "get_device_module", lambda device: card)
-    time_interleaved({"step": lambda: happened.append("step")}, 2, torch.device("cuda"))
-    # Eager ones, the one that captures, and then those that are timed.
-    assert happened == ["step"] * (EAGER_STEPS + 1) + ["wait", "step", "wait"] * 2
 
 
 def test_an_estimate_multiplies_the_steps_of_every_individual_and_epoch():

@@ -6,13 +6,13 @@ import pytest
 import torch
 from factories import OBJECTIVES, make_search_config_tiny, make_search_runtime
 
-from medarts_ops.bench.evaluation_step import training_step
 from medarts_ops.bench.memory import peak_bytes
-from medarts_ops.bench.search_step import ImageSize, product_step
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
 from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.step_memory import ImageShape, evaluation_memory, search_memory
+from medarts_ops.training.trial_steps import step_of_evaluation, step_of_search
 
 CPU = torch.device("cpu")
 RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
@@ -36,7 +36,7 @@ def test_a_search_step_holds_what_was_estimated_without_training(order, cells, c
     strategy = StrategyConfig(order=order)
     config = ResolvedSearchConfig(strategy=strategy, objectives=OBJECTIVES, runtime=runtime, stem=stem)
     stage = StageConfig(name="init", cells=cells, channels=channels, batch=batch, population=1)
-    step = product_step(config, stage, ImageSize(resolution=side, in_channels=3, n_classes=10))
+    step = step_of_search(config, stage, ImageSize(resolution=side, in_channels=3, n_classes=10))
     step()  # the first makes states of optimizers
     estimated = search_memory(config, stage, ImageShape(side, side, 3, 10)).step
     least = 0.9 if stem == "cifar" else 0.8  # the stem is freed before the cells are through, and is a larger part
@@ -59,7 +59,7 @@ def test_a_search_of_photos_takes_the_memory_of_a_search_of_cifar():
 )
 def test_a_training_step_of_a_genotype_holds_what_was_estimated(stem, cells, channels, batch, side):
     config = ResolvedEvaluateConfig(stem=stem, cells=cells, channels=channels, batch=batch, runtime=RUNTIME)
-    step = training_step(config, GENOTYPE, ImageSize(resolution=side, in_channels=3, n_classes=10))
+    step = step_of_evaluation(config, GENOTYPE, ImageSize(resolution=side, in_channels=3, n_classes=10))
     step()
     estimated = evaluation_memory(config, GENOTYPE, ImageShape(side, side, 3, 10)).step
     assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
@@ -73,7 +73,7 @@ def test_a_step_whose_paths_run_together_holds_what_was_estimated_and_hardly_mor
         )
         for how in ("off", "on")
     )
-    step = training_step(together, GENOTYPE, size)
+    step = step_of_evaluation(together, GENOTYPE, size)
     step()
     estimated = evaluation_memory(together, GENOTYPE, shape).step
     assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06
@@ -90,7 +90,7 @@ def test_a_step_that_computes_cells_again_holds_what_was_estimated_and_so_much_l
         ResolvedEvaluateConfig(stem=stem, cells=cells, channels=16, batch=batch, runtime=runtime)
         for runtime in runtimes
     )
-    step = training_step(again, GENOTYPE, size)
+    step = step_of_evaluation(again, GENOTYPE, size)
     step()
     estimated = evaluation_memory(again, GENOTYPE, shape).step
     assert 0.8 < peak_bytes(step, CPU) / estimated < 1.06

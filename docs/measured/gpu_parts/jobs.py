@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 from pieces import evaluation_in, result_in
 
 from medarts_ops.bench.estimate import drawn_images, estimate_evaluation, estimate_search, evaluation_hours
-from medarts_ops.bench.evaluation_step import GENOTYPE
-from medarts_ops.bench.search_step import ImageSize
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.journal.job import kind_in, read_journal
@@ -35,6 +33,8 @@ from medarts_ops.journal.kinds import SEARCH
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.space.zoo import zoo_genotype
+from medarts_ops.training.made_up import ImageSize
+from medarts_ops.training.trial_steps import RACED_GENOTYPE
 
 ROOT = Path(__file__).resolve().parents[3]
 EPOCHS = 3
@@ -137,7 +137,7 @@ def estimated_evaluation(asked: Asked) -> Row:
     config, data = resolve_evaluation(asked.evaluation())
     images = config.images or len(data.train), len(data.test)
     size = ImageSize(resolution=data.resolution[0], in_channels=data.in_channels, n_classes=data.n_classes)
-    found = estimate_evaluation(config, zoo_genotype(GENOTYPE), images, size, asked.repeats)
+    found = estimate_evaluation(config, zoo_genotype(RACED_GENOTYPE), images, size, asked.repeats)
     return {
         "images": images[0],
         "hours of 600 epochs": found.hours,
@@ -155,7 +155,7 @@ def first_epochs(asked: Asked) -> Row:
         torch.cuda.reset_peak_memory_stats()
     try:
         with interrupted_in_time(asked.end):
-            result = evaluation_in(folder, short, zoo_genotype(GENOTYPE))
+            result = evaluation_in(folder, short, zoo_genotype(RACED_GENOTYPE))
     except KeyboardInterrupt:
         return {"unfinished": "an epoch takes long"}
     resolved, data = resolve_evaluation(config)

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from gpu_parts.case import Asked, Case, Row, device
 from torch import Tensor
 
-from medarts_ops.bench.search_step import time_interleaved
 from medarts_ops.config_runtime import EvaluationRuntimeConfig
 from medarts_ops.networks.separable import separable_half
 from medarts_ops.resolving import resolve_runtime
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.trial_steps import time_interleaved
 
 MAPS = {32: 36, 16: 72, 8: 144}
 """Channels of DARTS_V2's evaluation by the side of its maps."""

@@ -16,11 +16,12 @@ from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.memory_estimate import SETTINGS, Setting, check_estimate
 from medarts_ops.bench.reference_step import reference_step
-from medarts_ops.bench.search_step import ImageSize, made_up_batch, product_step, time_interleaved
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.config_runtime import EvaluationRuntimeConfig, SearchRuntimeConfig, Switch
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config, resolve_runtime
+from medarts_ops.training.made_up import ImageSize, made_up_batch
 from medarts_ops.training.runtime import Runtime
+from medarts_ops.training.trial_steps import step_of_search, time_interleaved
 
 EAGER: dict[str, Any] = {"amp": "off", "tf32": False, "channels_last": False, "cuda_graphs": "off"}
 SWITCHES: dict[str, dict[str, Any]] = {
@@ -124,7 +125,7 @@ def search_step(asked: Asked, stage: StageConfig, variant: str) -> Row:
         return reference_step(config, stage, batches, size.n_classes, "first")
 
     stack = config.runtime.stack
-    made = original if variant == "original" else partial(product_step, config, stage, size, stack)
+    made = original if variant == "original" else partial(step_of_search, config, stage, size, stack)
     return measured(asked, made, stack)
 
 
