@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from medarts_ops.quantities import seconds_of
-from medarts_ops.settings import MAX_AT_A_TIME, Settings, resolved, setting
+from medarts_ops.settings import MATRIX_SIDE, MAX_AT_A_TIME, MOST_MATRIX_SIDE, Settings, resolved, setting
 
 CARDS = r"cuda:\d+(,cuda:\d+)*"
 AtATime = Annotated[int, Field(ge=1, le=MAX_AT_A_TIME)]
+MatrixSide = Annotated[int, Field(ge=0, le=MOST_MATRIX_SIDE)]
 Switch = Literal["auto", "on", "off"]
 
 
@@ -96,7 +97,12 @@ class RuntimeConfig(Settings):
         "CPU threads of each training process; auto: its share of the cores that this process may use, no more than "
         "OMP_NUM_THREADS; results are bit-equal for equal threads",
     )
-    channels_last: bool = setting(True, "ours", "NHWC memory layout")
+    channels_last: bool | Literal["auto"] = setting(
+        "auto",
+        "ours",
+        "NHWC memory layout of a genotype's network, with other last digits; auto: true, but before an evaluation on "
+        "CUDA, unless deterministic, compiled or on a cluster, the faster of both by a timing",
+    )
     tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
     deterministic: bool = setting(
         False,
@@ -139,7 +145,9 @@ class RuntimeConfig(Settings):
 
 
 class SearchRuntimeConfig(RuntimeConfig):
-    """What only a search has: several individuals at a time, and a step worth capturing."""
+    """What only a search has: several individuals at a time, and supernets."""
+
+    as_before: ClassVar[Mapping[str, object]] = {"matrix_side": MATRIX_SIDE}
 
     workers: AtATime | Literal["auto"] = setting(
         "auto", "ours", "processes that train individuals side by side; 1 trains in this process, as auto on CUDA does"
@@ -149,6 +157,13 @@ class SearchRuntimeConfig(RuntimeConfig):
     )
     cuda_graphs: Switch = setting(
         "auto", "ours", "replay the search step as one CUDA graph; auto: on with CUDA, off if deterministic"
+    )
+    matrix_side: MatrixSide | Literal["auto"] = setting(
+        "auto",
+        "ours",
+        "side in pixels of the largest maps whose depthwise convolutions supernets compute as matrix products, 0 for "
+        f"none, with other last digits; auto: {MATRIX_SIDE}, but before a search on CUDA, unless deterministic or on a "
+        "cluster, the fastest by a timing",
     )
 
 
@@ -195,6 +210,7 @@ class ResolvedRuntime(RuntimeConfig):
     device: Annotated[str, Field(pattern=rf"^(cpu|cuda|{CARDS})$")] = resolved(RuntimeConfig, "device")
     amp: Literal["off", "fp16", "bf16"] = resolved(RuntimeConfig, "amp")
     threads: AtATime = resolved(RuntimeConfig, "threads")
+    channels_last: bool = resolved(RuntimeConfig, "channels_last")
 
     @property
     def captures(self) -> bool:
@@ -226,3 +242,4 @@ class ResolvedSearchRuntime(ResolvedRuntime, SearchRuntimeConfig):
     workers: AtATime = resolved(SearchRuntimeConfig, "workers")
     stack: AtATime = resolved(SearchRuntimeConfig, "stack")
     cuda_graphs: Literal["on", "off"] = resolved(SearchRuntimeConfig, "cuda_graphs")
+    matrix_side: MatrixSide = resolved(SearchRuntimeConfig, "matrix_side")

@@ -11,6 +11,7 @@ from medarts_ops.config_parsing import parse_config
 from medarts_ops.config_runtime import (
     EvaluationRuntimeConfig,
     ResolvedEvaluationRuntime,
+    ResolvedRuntime,
     RuntimeConfig,
     SearchRuntimeConfig,
 )
@@ -24,9 +25,11 @@ from medarts_ops.least_steps import with_least_steps
 from medarts_ops.networks.layout import check_stem, resolve_stem
 from medarts_ops.objectives.registry import resolve_objectives
 from medarts_ops.quantities import counted
-from medarts_ops.settings import MAX_AT_A_TIME
+from medarts_ops.settings import MATRIX_SIDE, MAX_AT_A_TIME
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
+from medarts_ops.training.fastest import fastest_layout, fastest_side, other_sides
+from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Device, check_can_compile, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
@@ -57,10 +60,38 @@ def resolve_search_config(
     while config.runtime.workers == "auto" and resolved.runtime.workers > 1 and not fits(resolved, data):
         fewer = config.runtime.model_copy(update={"workers": resolved.runtime.workers - 1})
         resolved = _with_stems(config, _of_search(config.model_copy(update={"runtime": fewer})), seen, whole)
-    if config.runtime.stack == "auto":
-        stack = {"stack": 1 if config.runtime.elsewhere else stack_that_fits(resolved, data.stages)}
-        resolved = resolved.model_copy(update={"runtime": resolved.runtime.model_copy(update=stack)})
-    return fitted_search(resolved, data), data
+    resolved = fitted_search(_stacked(config, resolved, data), data)
+    if config.runtime.matrix_side == "auto" and _is_timed(resolved.runtime):
+        resolved = _with_fastest_side(config, resolved, data)
+    return resolved, data
+
+
+def _stacked(config: SearchConfig, resolved: ResolvedSearchConfig, data: SearchData) -> ResolvedSearchConfig:
+    if config.runtime.stack != "auto":
+        return resolved
+    return _with_runtime(resolved, stack=1 if config.runtime.elsewhere else stack_that_fits(resolved, data.stages))
+
+
+def _with_fastest_side(config: SearchConfig, resolved: ResolvedSearchConfig, data: SearchData) -> ResolvedSearchConfig:
+    """The same with the matrices that are fastest of those that fit into memory, and as many stacked as fit then."""
+    size, ways = ImageSize.of(data), {MATRIX_SIDE: resolved}
+    for side in other_sides(size.resolution, resolved.stem):
+        way = _stacked(config, _with_runtime(resolved, matrix_side=side), data)
+        if resolved.runtime.memory == "ignore" or fits(way, data):
+            ways[side] = way
+    return ways[fastest_side(ways, size)]
+
+
+def _with_runtime(config: ResolvedSearchConfig, **changed: int) -> ResolvedSearchConfig:
+    return config.model_copy(update={"runtime": config.runtime.model_copy(update=changed)})
+
+
+def _is_timed(runtime: ResolvedRuntime) -> bool:
+    """Whether what is fastest is found out by timing: not where equal runs must choose alike, nor for a CPU's bits.
+
+    A cluster's cards differ, and are not at hand.
+    """
+    return runtime.device != "cpu" and not runtime.deterministic and not runtime.elsewhere
 
 
 def _say_what_does_not_compare(config: SearchConfig) -> None:
@@ -74,7 +105,9 @@ def _say_what_does_not_compare(config: SearchConfig) -> None:
 
 
 def resolve_config_alone(config: SearchConfig, resolution: tuple[int, int]) -> ResolvedSearchConfig:
-    """The same without the data, of images that are (height, width); none is stacked where no stack was asked for.
+    """The same without the data, of images that are (height, width).
+
+    None is stacked where no stack was asked for, and nothing is timed.
 
     Raises:
         ConfigError: an unknown strategy, objective or executor, CUDA or a card that is not there, graphs without CUDA,
@@ -95,6 +128,7 @@ def _of_search(config: SearchConfig) -> dict[str, Any]:
     found: dict[str, Any] = {
         "workers": workers,
         "stack": 1 if runtime.stack == "auto" else runtime.stack,
+        "matrix_side": MATRIX_SIDE if runtime.matrix_side == "auto" else runtime.matrix_side,
         "cuda_graphs": _graphs(runtime, devices[0]),
     }
     asked = dict(runtime) | found | _of_machine(runtime, _in_use(runtime, devices, workers), workers)
@@ -136,11 +170,28 @@ def resolve_evaluation(
             f"is one name for each device; set --devices {cards}, or name fewer"
         )
     dataset = load_dataset(config.dataset) if dataset is None else dataset
-    return resolve_evaluate_config(config, dataset.resolution), dataset
+    resolved = resolve_evaluate_config(config, dataset.resolution)
+    if config.runtime.channels_last == "auto" and _is_timed(resolved.runtime) and _may_be_planes(config.runtime):
+        resolved = _with_fastest_layout(config, resolved, dataset)
+    return resolved, dataset
+
+
+def _may_be_planes(runtime: EvaluationRuntimeConfig) -> bool:
+    """Whether an evaluation might do without channels-last: a compiled step is not, which takes minutes to be timed."""
+    return runtime.paths_together != "on" and not runtime.compile
+
+
+def _with_fastest_layout(
+    config: EvaluateConfig, resolved: ResolvedEvaluateConfig, dataset: ImageDataset
+) -> ResolvedEvaluateConfig:
+    asked = config.runtime
+    ways = {layout: resolve_runtime(asked.model_copy(update={"channels_last": layout})) for layout in (True, False)}
+    size = ImageSize(resolution=dataset.resolution[0], in_channels=dataset.in_channels, n_classes=dataset.n_classes)
+    return resolved.model_copy(update={"runtime": fastest_layout(resolved, ways, size)})
 
 
 def resolve_evaluate_config(config: EvaluateConfig, resolution: tuple[int, int]) -> ResolvedEvaluateConfig:
-    """The same without the data, of images that are (height, width).
+    """The same without the data, of images that are (height, width); nothing is timed.
 
     Raises:
         ConfigError: as for a search's runtime; or halved images, which a search alone has.
@@ -276,7 +327,8 @@ def _in_use(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: int) -
 def _of_machine(runtime: RuntimeConfig, devices: tuple[Device, ...], workers: int) -> dict[str, Any]:
     amp = fast_amp(*devices) if runtime.amp == "auto" else runtime.amp
     threads = share_of_cores(available_cores(), workers) if runtime.threads == "auto" else runtime.threads
-    return {"device": ",".join(map(str, devices)), "amp": amp, "threads": threads}
+    last = runtime.channels_last == "auto" or runtime.channels_last
+    return {"device": ",".join(map(str, devices)), "amp": amp, "threads": threads, "channels_last": last}
 
 
 def _graphs(runtime: SearchRuntimeConfig | EvaluationRuntimeConfig, device: Device) -> str:

@@ -42,6 +42,11 @@ STEM_BEFORE: Mapping[str, StemKind] = {"stem": "cifar"}
 """What settings that don't say their stem meant: those of releases that had no choice."""
 
 
+MATRIX_SIDE, MOST_MATRIX_SIDE = 8, 16
+"""Side of the largest maps whose depthwise convolutions are matrix products (ours; what a CPU is fastest with), and the
+most that can be asked for, whose matrices have 256 × 256 entries a channel."""
+
+
 Fit = Literal["squash", "crop", "pad"]
 """How an image of another shape comes to a size: distorted, its centre cut out, or whole between margins."""
 

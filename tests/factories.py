@@ -244,7 +244,15 @@ def make_search_runtime(
 ) -> ResolvedSearchRuntime:
     """One thread of a CPU in full precision, unless said otherwise."""
     given = {"device": device, "amp": amp, "threads": threads, "workers": workers, "stack": stack, **more}
-    return ResolvedSearchRuntime.model_validate({"cuda_graphs": "off"} | given)
+    return ResolvedSearchRuntime.model_validate({"cuda_graphs": "off", "channels_last": True} | given)
+
+
+def make_evaluation_runtime(
+    *, device: str = "cpu", amp: str = "off", threads: int = 1, channels_last: bool = True, **more: object
+) -> ResolvedEvaluationRuntime:
+    """The same for an evaluation."""
+    given = {"device": device, "amp": amp, "threads": threads, "channels_last": channels_last, **more}
+    return ResolvedEvaluationRuntime.model_validate(given)
 
 
 def make_search_config_tiny(seed: int = 0) -> ResolvedSearchConfig:
@@ -276,7 +284,7 @@ def make_evaluate_config_tiny() -> ResolvedEvaluateConfig:
         drop_path=0.3,
         auxiliary=AuxiliaryConfig(weight=0.0),
         augment=AugmentConfig(flip=False, cutout=2),
-        runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
+        runtime=make_evaluation_runtime(),
     )
 
 

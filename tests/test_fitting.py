@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from factories import make_evaluate_config_tiny, make_search_config_tiny
 
 from medarts_ops import fitting
 from medarts_ops.bench.memory_estimate import Setting, check_estimate
-from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, StageConfig
+from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.data.search_data import SearchData, prepare_search_data
 from medarts_ops.errors import ConfigError
 from medarts_ops.evaluation import run_evaluation
@@ -114,11 +116,14 @@ def test_processes_of_auto_are_fewer_before_anything_is_refused(monkeypatch, dat
 
 def test_a_glance_never_takes_for_small_what_is_not(data):
     """The bound that spares a closer look is above it, for supernets and networks of any size."""
-    for cells, channels, batch in ((3, 4, 4), (8, 16, 64), (20, 16, 8)):
+    sizes = ((3, 4, 4, 8, 8), (8, 16, 64, 8, 8), (20, 16, 8, 8, 8), (8, 16, 4, 16, 8), (8, 16, 4, 16, 16))
+    for cells, channels, batch, side, matrix_side in sizes:
         stage = StageConfig(name="init", cells=cells, channels=channels, batch=batch, images=100, population=1)
-        tiny = search()
-        config = tiny.model_copy(update={"stages": (stage, *tiny.stages[1:])})
-        training = next(iter(fitting._of_search(config, data)))
+        tiny = search(matrix_side=matrix_side)
+        config = tiny.model_copy(update={"stages": (stage, *tiny.stages[1:]), "space": SpaceConfig()})
+        images = np.zeros((80, side, side, 1), dtype=np.uint8)
+        sized = replace(data, stages=(replace(data.stages[0], images=images), *data.stages[1:]))
+        training = next(iter(fitting._of_search(config, sized)))
         assert training.surely > fitting.held(training.runtime, training.memory(training.batch))
     for stem, cells in (("cifar", 3), ("cifar", 8), ("imagenet", 5)):
         config = resolve_evaluate_config(evaluation(cells=cells, stem=stem), PHOTOS.resolution)

@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from factories import make_dataset_summary, make_search_config_tiny
+from factories import make_dataset_summary, make_evaluation_runtime, make_search_config_tiny
 from pydantic import ValidationError
 
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import (
     EvaluationRuntimeConfig,
-    ResolvedEvaluationRuntime,
     ResolvedSearchRuntime,
     SearchRuntimeConfig,
 )
@@ -29,7 +28,7 @@ from medarts_ops.reproducibility import ReproducibilityRecord, reproducibility_r
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
 
 SEARCH = make_search_config_tiny(seed=3)
-EVALUATION = ResolvedEvaluateConfig(seed=4, runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1))
+EVALUATION = ResolvedEvaluateConfig(seed=4, runtime=make_evaluation_runtime())
 CONFIGS = {"search": SEARCH, "evaluation": EVALUATION}
 
 

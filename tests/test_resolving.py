@@ -20,7 +20,12 @@ from medarts_ops.config import (
     SearchConfig,
     StrategyConfig,
 )
-from medarts_ops.config_runtime import EvaluationRuntimeConfig, ResolvedSearchRuntime, SearchRuntimeConfig
+from medarts_ops.config_runtime import (
+    EvaluationRuntimeConfig,
+    ResolvedEvaluationRuntime,
+    ResolvedSearchRuntime,
+    SearchRuntimeConfig,
+)
 from medarts_ops.errors import ConfigError
 from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (
@@ -32,7 +37,7 @@ from medarts_ops.resolving import (
 )
 from medarts_ops.tasks import TrainingTask, derived_settings
 from medarts_ops.training import at_a_time
-from medarts_ops.training.made_up import made_up_images
+from medarts_ops.training.made_up import ImageSize, made_up_images
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 from medarts_ops.value import identity_of
 
@@ -234,6 +239,77 @@ def test_every_auto_is_a_number_once_a_search_starts(monkeypatch):
     assert config.runtime.stack == 1 and config.runtime.cuda_graphs == "off"
 
 
+@pytest.fixture
+def timed_sides(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, ResolvedSearchConfig]]:
+    """A card on which 0 is the fastest side, by which two individuals fit, and of 4 not one; what is timed."""
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    timed: list[dict[int, ResolvedSearchConfig]] = []
+    monkeypatch.setattr(resolving, "fastest_side", lambda ways, size: timed.append(ways) or 0)
+    monkeypatch.setattr(
+        resolving, "stack_that_fits", lambda config, stages: 2 if config.runtime.matrix_side == 0 else 1
+    )
+    monkeypatch.setattr(resolving, "fits", lambda config, data: config.runtime.matrix_side != 4)
+    fewer = [stage.model_copy(update={"batch": 10}) for stage in make_search_config_tiny().stages]
+    monkeypatch.setattr(
+        resolving, "fitted_search", lambda config, data: config.model_copy(update={"stages": tuple(fewer)})
+    )
+    return timed
+
+
+def test_a_search_on_a_card_takes_the_fastest_side_and_as_many_as_fit_with_it(timed_sides):
+    config, data = resolve_search_config(asked(runtime={}))
+    (ways,) = timed_sides
+    assert {side: way.runtime.matrix_side for side, way in ways.items()} == {8: 8, 0: 0, 2: 2}
+    assert [way.runtime.stack for way in ways.values()] == [1, 2, 1]
+    assert all(way.stages[0].batch == 10 and way.runtime.device == "cuda:0" for way in ways.values())
+    assert config == ways[0]
+    assert resolve_search_config(config, data)[0] == config and len(timed_sides) == 1
+    kept, _ = resolve_search_config(asked(runtime={"stack": 3, "memory": "ignore"}), data)
+    assert kept.runtime.stack == 3 and timed_sides[1].keys() == {8, 0, 2, 4}
+
+
+@pytest.mark.parametrize("runtime", [{"device": "cpu"}, {"deterministic": True}, {"matrix_side": 8}])
+def test_a_search_times_no_side_where_that_is_said_or_bits_have_to_repeat_themselves(timed_sides, runtime):
+    config, _ = resolve_search_config(asked(runtime=runtime))
+    assert config.runtime.matrix_side == 8 and not timed_sides
+    assert resolve_config_alone(asked(runtime={}), (8, 8)).runtime.matrix_side == 8 and not timed_sides
+
+
+@pytest.mark.parametrize(
+    ("runtime", "timed", "last", "together"),
+    [
+        ({}, True, False, "off"),
+        ({"cuda_graphs": "off"}, True, False, "off"),
+        ({"cuda_graphs": "off", "channels_last": True}, False, True, "on"),
+        ({"channels_last": False}, False, False, "off"),
+        ({"paths_together": "on"}, False, True, "on"),
+        ({"deterministic": True}, False, True, "on"),
+        ({"device": "cpu"}, False, True, "off"),
+        ({"compile": True}, False, True, "off"),
+    ],
+)
+def test_an_evaluation_on_a_card_takes_the_faster_layout(monkeypatch, runtime, timed, last, together):
+    with_cuda(monkeypatch, (8, 0))
+    monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
+    monkeypatch.setattr(resolving, "check_can_compile", lambda device: None)
+    seen: list[ImageSize] = []
+
+    def planes_are_faster(
+        config: ResolvedEvaluateConfig, ways: dict[bool, ResolvedEvaluationRuntime], size: ImageSize
+    ) -> ResolvedEvaluationRuntime:
+        seen.append(size)
+        assert config.runtime == ways[True] and ways[True].channels_last
+        return ways[False]
+
+    monkeypatch.setattr(resolving, "fastest_layout", planes_are_faster)
+    given = EVALUATION.model_dump(mode="json", exclude={"runtime"}) | {"runtime": runtime}
+    config, dataset = resolve_evaluation(EvaluateConfig.model_validate(given))
+    assert seen == ([ImageSize(resolution=8, in_channels=1, n_classes=10)] if timed else [])
+    assert (config.runtime.channels_last, config.runtime.paths_together) == (last, together)
+    assert resolve_evaluation(config, dataset)[0] == config
+
+
 def test_a_stage_gets_the_epochs_that_its_least_steps_take_and_says_so(caplog):
     """Half of 12 images a class of 10, in batches of 16, are 4 steps of w an epoch; these epochs are recorded."""
     stage = STAGE | {"images": 120, "batch": 16, "epochs": 2}
@@ -291,7 +367,7 @@ def test_json_of_resolved_settings_is_that_of_settings_and_a_journal_of_before_r
     resolved, _ = resolve_search_config(asked())
     assert SearchConfig.model_validate_json(resolved.model_dump_json()).model_dump_json() == resolved.model_dump_json()
     before = resolved.model_dump(mode="json")
-    del before["runtime"]["executor"]
+    del before["runtime"]["executor"], before["runtime"]["matrix_side"]
     assert ResolvedSearchConfig.model_validate(before) == resolved
     evaluation = resolve_evaluate_config(EvaluateConfig(), (8, 8))
     assert ResolvedEvaluateConfig.model_validate_json(evaluation.model_dump_json()) == evaluation
@@ -305,7 +381,9 @@ def test_resolved_settings_have_no_auto_stem():
             model.model_validate(config.model_dump() | {"stem": "auto"})
 
 
-@pytest.mark.parametrize("name", ["device", "amp", "threads", "workers", "stack", "cuda_graphs"])
+@pytest.mark.parametrize(
+    "name", ["device", "amp", "threads", "channels_last", "workers", "stack", "cuda_graphs", "matrix_side"]
+)
 def test_resolved_settings_have_no_auto(name):
     settings = make_search_config_tiny().model_dump()
     settings["runtime"][name] = "auto"

@@ -2,7 +2,8 @@
 
 Convolutions of one kind run as one call over concatenated channels, and the 1×1 convolutions and batch norms of all
 separable kinds as one each. The mixture's weights are the scales of the last batch norms. Constructors take how many
-individuals are stacked, the kinds with their numbers of branches, and each branch's channels and stride.
+individuals are stacked, the kinds with their numbers of branches, and each branch's channels and stride; of separable
+ones the `matrix_side` of `separable_half`, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from medarts_ops.networks.planes import (
     to_planes,
     uniform_weight,
 )
-from medarts_ops.networks.separable import depthwise_kinds, separable_half
+from medarts_ops.networks.separable import depthwise_kinds, is_by_matrix, separable_half
 
 Kinds = list[tuple[Separable, list[int]]]
 """The separable operations, each with the targets that its edges lead to, from 0; one from each state in turn."""
@@ -37,16 +38,17 @@ Kinds = list[tuple[Separable, list[int]]]
 class SeparableHalves(nn.Module):
     """Depthwise and 1×1 convolution of all branches."""
 
-    def __init__(self, individuals: int, kinds: Kinds, channels: int, stride: int) -> None:
+    def __init__(self, individuals: int, kinds: Kinds, channels: int, stride: int, matrix_side: int) -> None:
         super().__init__()
-        self.stride, self.dilations = stride, [kind.dilation for kind, _ in kinds]
+        self.stride, self.dilations, self.matrix_side = stride, [kind.dilation for kind, _ in kinds], matrix_side
         shapes = [(individuals, len(edges), channels, kind.kernel, kind.kernel) for kind, edges in kinds]
         self.depthwise = nn.ParameterList(nn.Parameter(uniform_weight(each, fan_in=each[-1] ** 2)) for each in shapes)
         self.pointwise = ChannelMix(individuals, sum(len(edges) for _, edges in kinds), channels, channels)
 
     def forward(self, activated: Tensor) -> Tensor:
         """Rows [individual, channel], or [branch, individual, channel] → [branch, individual, channel]."""
-        return separable_half(activated, self._kernels(), self.dilations, self.pointwise.matrices(), self.stride)
+        pointwise = self.pointwise.matrices()
+        return separable_half(activated, self._kernels(), self.dilations, pointwise, self.stride, self.matrix_side)
 
     def depthwise_alone(self, activated: Tensor) -> tuple[Tensor, ...]:
         """The same without the 1×1 convolutions, kind by kind: see `depthwise_kinds`."""
@@ -64,16 +66,18 @@ class SeparableHalves(nn.Module):
 class SeparableBranches(nn.Module):
     """The separable and dilated convolutions of edges; the kinds that run their half twice come first."""
 
-    def __init__(self, individuals: int, kinds: Kinds, n_edges: int, channels: int, stride: int) -> None:
+    def __init__(
+        self, individuals: int, kinds: Kinds, n_edges: int, channels: int, stride: int, matrix_side: int
+    ) -> None:
         super().__init__()
-        self.stride, self.channels = stride, channels
+        self.stride, self.channels, self.matrix_side = stride, channels, matrix_side
         twice, once = ([each for each in kinds if each[0].twice is again] for again in (True, False))
         self.n_twice, self.n_once = (sum(len(edges) for _, edges in part) for part in (twice, once))
         self.branches_twice, self.kinds_twice = individuals * self.n_twice, len(twice)
         self.twice_rows, self.once_rows = (individuals * channels * n for n in (self.n_twice, self.n_once))
-        self.first = SeparableHalves(individuals, kinds, channels, stride)
+        self.first = SeparableHalves(individuals, kinds, channels, stride, matrix_side)
         self.norm = PlaneNorm(self.twice_rows + self.once_rows, self.n_twice + self.n_once)
-        self.second = SeparableHalves(individuals, twice, channels, 1) if twice else None
+        self.second = SeparableHalves(individuals, twice, channels, 1, matrix_side) if twice else None
         self.last_norm = PlaneNorm(self.twice_rows, self.n_twice) if twice else None
         self.runs = [moments.runs_of(edges, individuals) for _, edges in kinds]
         edges = tuple(edge for _, edges in kinds for edge in edges)
@@ -85,8 +89,7 @@ class SeparableBranches(nn.Module):
         `activated` are the states after ReLU, in the type to compute in, rows [state, individual, channel]; `scale` of
         the first halves' norm (1 for branches that run twice), `last_scale` of the second halves'.
         """
-        height, width = (-(-side // self.stride) for side in activated.shape[2:])
-        if self.training and moments.pays(height, width, self.channels, activated):
+        if self.training and self._by_moments_pays(activated):
             return self._by_moments(activated, scale, last_scale, received)
         normed, onto = self.norm(self.first(activated), scale), (self.edges_once, self.n_edges)
         if self.second is None or self.last_norm is None:
@@ -97,6 +100,12 @@ class SeparableBranches(nn.Module):
             twice = F.relu(normed)
         finished = self.last_norm(self.second(twice), last_scale)
         return plus_blocks(received, self.edges_twice, self.n_edges, finished)
+
+    def _by_moments_pays(self, activated: Tensor) -> bool:
+        height, width = activated.shape[2:]
+        if is_by_matrix(height, width, self.stride, self.matrix_side):
+            return False
+        return moments.pays(-(-height // self.stride), -(-width // self.stride), self.channels, activated)
 
     def _by_moments(
         self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None

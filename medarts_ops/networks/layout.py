@@ -41,6 +41,12 @@ def check_stem(stem: StemKind, channels: int, resolution: tuple[int, int], path:
         )
 
 
+def map_sides(resolution: int, stem: StemKind) -> tuple[int, int, int]:
+    """The sides of what cells compute of square images, the largest first: both reductions halve them, rounded up."""
+    first = -(-resolution // 8) if stem == "imagenet" else resolution
+    return first, -(-first // 2), -(-first // 4)
+
+
 @dataclass(frozen=True)
 class CellPlace:
     """One cell of a network: its widths, and whether it or the cell before it reduces."""

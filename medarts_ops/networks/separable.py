@@ -21,13 +21,24 @@ from medarts_ops.networks.depthwise import convolve, input_gradient, weight_grad
 from medarts_ops.networks.device_kind import on_cpu
 from medarts_ops.networks.planes import from_planes, to_planes
 from medarts_ops.networks.same_weights import from_weights
+from medarts_ops.settings import MATRIX_SIDE
 
-MATRIX_PIXELS = 8 * 8 * 8 * 8
-"""Largest input pixels × output pixels for which the matrix wins (measured on a CPU: 8×8 to 8×8)."""
+
+def is_by_matrix(height: int, width: int, stride: int, matrix_side: int) -> bool:
+    """Whether maps of that size are convolved by matrices with no more entries than those of square ones of that side.
+
+    With stride 2 a matrix has a quarter of the entries.
+    """
+    return height * width * -(-height // stride) * -(-width // stride) <= matrix_side**4
 
 
 def separable_half(
-    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, stride: int
+    planes: Tensor,
+    kernels: Sequence[Tensor],
+    dilations: Sequence[int],
+    pointwise: Tensor,
+    stride: int,
+    matrix_side: int = MATRIX_SIDE,
 ) -> Tensor:
     """Depthwise and 1×1 convolution of every branch; `branch` counts individuals, too.
 
@@ -36,12 +47,12 @@ def separable_half(
         kernels: of each kind, [branch · channel, kernel, kernel]; the kinds' branches follow each other.
         pointwise: [branch, out channel, channel].
         stride: 1 or 2; what comes back is [branch · out channel, image, ceil(height / stride), ceil(width / stride)].
+        matrix_side: side of the largest square maps whose depthwise convolution is a matrix product; 0 for none.
     """
     planes, pointwise, *kernels = in_autocast_type(planes, pointwise, *kernels)
     if stride == 2 and any(dilation == 2 for dilation in dilations):
-        return _with_dilated_on_a_quarter(planes, kernels, dilations, pointwise)
-    height, width = planes.shape[2:]
-    if height * width * -(-height // stride) * -(-width // stride) <= MATRIX_PIXELS:
+        return _with_dilated_on_a_quarter(planes, kernels, dilations, pointwise, matrix_side)
+    if is_by_matrix(planes.shape[2], planes.shape[3], stride, matrix_side):
         return _by_matrix(planes, kernels, dilations, pointwise, stride)
     mixed: Tensor = _Mix.apply(pointwise, *_Kinds.apply(planes, stride, tuple(dilations), *kernels))
     return mixed
@@ -69,17 +80,18 @@ def _quarter(planes: Tensor) -> Tensor:
 
 
 def _with_dilated_on_a_quarter(
-    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, matrix_side: int
 ) -> Tensor:
     """Stride 2, where a dilated kernel is a plain one on a quarter of the pixels."""
     n_plain = dilations.index(2)
     n_branches = sum(len(kernel) for kernel in kernels[:n_plain]) // pointwise.shape[2]
     of_plain, of_dilated = pointwise.split([n_branches, len(pointwise) - n_branches])
     ones = [1] * (len(kernels) - n_plain)
-    dilated = separable_half(_quarter(planes), kernels[n_plain:], ones, of_dilated, stride=1)
+    dilated = separable_half(_quarter(planes), kernels[n_plain:], ones, of_dilated, 1, matrix_side)
     if not n_plain:
         return dilated
-    return torch.cat([separable_half(planes, kernels[:n_plain], dilations[:n_plain], of_plain, stride=2), dilated])
+    plain = separable_half(planes, kernels[:n_plain], dilations[:n_plain], of_plain, 2, matrix_side)
+    return torch.cat([plain, dilated])
 
 
 def _by_matrix(

@@ -67,7 +67,9 @@ class StateEdges(nn.Module):
         scaled: numbers of blocks, as they are scaled: after first halves, after second ones, at stride 2, factored.
     """
 
-    def __init__(self, spec: SupernetSpec, place: CellPlace, states: tuple[int, ...], individuals: int) -> None:
+    def __init__(
+        self, spec: SupernetSpec, place: CellPlace, states: tuple[int, ...], individuals: int, matrix_side: int
+    ) -> None:
         super().__init__()
         edges = list(enumerate(spec.space.edges))
         by_state = [[row for row, (source, _) in edges if source == state] for state in states]
@@ -89,7 +91,8 @@ class StateEdges(nn.Module):
         n = len(states)
         kinds = [(kind, [edge // n for edge in edges]) for kind, _, edges in separable]
         n_reduced = sum(len(edges) for _, _, edges in reduced)
-        self.branches = SeparableBranches(individuals, kinds, self.n_targets, channels, stride) if kinds else None
+        of_branches = (self.n_targets, channels, stride, matrix_side)
+        self.branches = SeparableBranches(individuals, kinds, *of_branches) if kinds else None
         self.reductions = Reductions(individuals, n_reduced // n, channels, channels, states=n) if reduced else None
         self.factored = nn.ModuleList(
             FactoredBranches(individuals, kind, len(edges), channels, stride, states=n) for kind, _, edges in factored

@@ -28,7 +28,7 @@ from medarts_ops.networks.planes import (
 )
 from medarts_ops.networks.skip_dropout import SkipDropout, SkipFactors
 from medarts_ops.networks.state_edges import EdgeWeights, StateEdges, read_together
-from medarts_ops.settings import StemKind
+from medarts_ops.settings import MATRIX_SIDE, StemKind
 from medarts_ops.space.search_space import N_INPUTS
 
 
@@ -104,7 +104,7 @@ class Classifier(nn.Module):
 class MixedCell(nn.Module):
     """A cell whose edges mix operations; a node sums its edges, the output concatenates the nodes (Eq. 1, 2)."""
 
-    def __init__(self, spec: SupernetSpec, place: CellPlace, individuals: int) -> None:
+    def __init__(self, spec: SupernetSpec, place: CellPlace, individuals: int, matrix_side: int) -> None:
         super().__init__()
         self.index, self.reduction = place.index, place.reduction
         self.individuals, self.share = individuals, spec.channel_share
@@ -115,7 +115,7 @@ class MixedCell(nn.Module):
         )
         self.preprocess1 = MixNorm(individuals, place.previous_channels, place.channels)
         # The last node feeds no edge of its own cell.
-        states = [StateEdges(spec, place, each, individuals) for each in read_together(spec, place)]
+        states = [StateEdges(spec, place, each, individuals, matrix_side) for each in read_together(spec, place)]
         self.n_readings = sum(each.states[0] < N_INPUTS for each in states)
         self.states, self.n_targets = nn.ModuleList(states), [each.n_targets for each in states]
         self.channels, self.scaled = states[0].channels, [each.scaled for each in states]
@@ -181,7 +181,8 @@ def _parts(whole: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 class Supernet(nn.Module):
     """Stem, cells and classifier of search networks (DARTS), one for each of `individuals`; only the stem is affine.
 
-    Every parameter is [individual, …].
+    Every parameter is [individual, …]. `matrix_side` is that of the largest maps whose depthwise convolutions are
+    matrix products: the same numbers up to rounding.
     """
 
     def __init__(
@@ -194,13 +195,14 @@ class Supernet(nn.Module):
         in_channels: int,
         stem: StemKind = "cifar",
         individuals: int = 1,
+        matrix_side: int = MATRIX_SIDE,
     ) -> None:
         super().__init__()
         spec.check_channels(channels)
         n_nodes, self.n_sources = spec.space.n_nodes, spec.space.n_sources
         places = list(cell_places(cells, channels, (n_nodes, n_nodes), stem))
         self.stem = STEMS[stem](individuals, in_channels, channels)
-        self.cells = nn.ModuleList(MixedCell(spec, place, individuals) for place in places)
+        self.cells = nn.ModuleList(MixedCell(spec, place, individuals, matrix_side) for place in places)
         self.classifier = Classifier(individuals, places[-1].channels * n_nodes, n_classes)
         self._of_blocks = [
             name

@@ -71,13 +71,13 @@ def quickest_workers(stages: Sequence[StageConfig], cores: int) -> int:
     """
 
     def hours(workers: int) -> float:
-        work = sum(ceil(stage.size / workers) * _work(stage) for stage in stages)
+        work = sum(ceil(stage.size / workers) * work_of(stage) for stage in stages)
         return work / speed_of_each(cores, workers)
 
     return min(range(1, cores + 1), key=hours)
 
 
-def _work(stage: StageConfig) -> float:
+def work_of(stage: StageConfig) -> float:
     """The work of one individual, in a unit that only compares stages (a share of images counts as of 50,000)."""
     images = stage.images if isinstance(stage.images, int) else stage.images * 50_000
     return stage.epochs * images * stage.cells * stage.channels

@@ -106,7 +106,8 @@ class SearchTraining:
             spec = spec.restricted(task.masks.normal, task.masks.reduce)
         size = {"cells": task.stage.cells, "channels": task.stage.channels}
         images = {"n_classes": data.n_classes, "in_channels": data.images.shape[-1]}
-        build = partial(Supernet, spec, **size, **images, stem=task.config.stem)
+        matrix_side = task.config.runtime.matrix_side
+        build = partial(Supernet, spec, **size, **images, stem=task.config.stem, matrix_side=matrix_side)
         singles: list[Supernet] = []
         for individual in task.individuals:
             with initial_weights(integer_seed(task.config.seed, individual.stage, individual.number, Stream.WEIGHTS)):

@@ -73,7 +73,8 @@ def search_memory(config: ResolvedSearchConfig, stage: StageConfig, shape: Image
     place = StagePlace(index, len(config.stages), stage)
     with torch.device("meta"):
         spec, size = build_strategy(config).supernet_spec(place), {"cells": stage.cells, "channels": stage.channels}
-        supernet = Supernet(spec, **size, n_classes=shape.n_classes, in_channels=shape.in_channels, stem=config.stem)
+        images = {"n_classes": shape.n_classes, "in_channels": shape.in_channels}
+        supernet = Supernet(spec, **size, **images, stem=config.stem, matrix_side=config.runtime.matrix_side)
         mixture = torch.empty(1, space.n_edges, space.n_primitives, dtype=dtype, requires_grad=True)
 
     def run(batch: int) -> Tensor:

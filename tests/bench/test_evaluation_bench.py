@@ -9,17 +9,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import CliRunner
+from factories import make_evaluation_runtime
 
 from medarts_ops.bench.evaluation_step import measure_evaluation, plain_training_step, product_training_step
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import AuxiliaryConfig, ResolvedEvaluateConfig
-from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.networks.derived import DerivedNetwork, path_factors
 from medarts_ops.space.zoo import zoo_genotype
 
-RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
+RUNTIME = make_evaluation_runtime()
 TINY = ResolvedEvaluateConfig(cells=3, channels=4, batch=4, runtime=RUNTIME)
 
 

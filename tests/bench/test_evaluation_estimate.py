@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from factories import make_evaluation_runtime
 
 from medarts_ops.bench import estimate
 from medarts_ops.bench.estimate import TEST_SHARE, TIMED_IMAGES, estimate_evaluation
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.trial_steps import step_of_evaluation
@@ -19,7 +19,7 @@ CONFIG = ResolvedEvaluateConfig(
     channels=4,
     batch=2 * TIMED_IMAGES,
     epochs=10,
-    runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
+    runtime=make_evaluation_runtime(),
 )
 GENOTYPE = zoo_genotype("DARTS_V2")
 

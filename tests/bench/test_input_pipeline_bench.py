@@ -16,7 +16,7 @@ from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime
 
-RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1)
+RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1, channels_last=True)
 
 
 def test_both_ways_give_the_same_pixels_where_nothing_is_random():

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from factories import make_search_config_tiny
+from factories import make_evaluate_config_tiny, make_search_config_tiny
 
-from medarts_ops.config import ResolvedSearchConfig
+from medarts_ops.config import EvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
 from medarts_ops.data.search_data import prepare_search_data
 from medarts_ops.individual import SearchResult
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.supernet import Supernet
-from medarts_ops.resolving import resolve_search_config
+from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.search import run_search
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 from medarts_ops.training.placed_images import StageTensors
@@ -90,3 +90,12 @@ def test_two_deterministic_searches_are_equal_bit_for_bit(tmp_path, graphs):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             found.append(pool.submit(deterministic_search, tmp_path / name, graphs).result())
     assert found[0] == found[1]
+
+
+def test_layouts_are_chosen_by_steps_that_ran(caplog):
+    caplog.set_level("INFO", logger="medarts_ops")
+    assert tiny("cuda", "auto").runtime.matrix_side in (0, 2, 4, 8)
+    tiny_evaluation = make_evaluate_config_tiny().model_dump(mode="json", exclude={"runtime"})
+    asked = EvaluateConfig.model_validate(tiny_evaluation | {"runtime": {"device": "cuda"}})
+    assert isinstance(resolve_evaluation(asked)[0].runtime.channels_last, bool)
+    assert "not timed" not in caplog.text and caplog.text.count("a step takes with") == 2

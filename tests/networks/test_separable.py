@@ -45,15 +45,15 @@ CASES = [(True, stride, kinds) for stride in (1, 2) for kinds in (2, 4)] + [(Fal
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("shared", "stride", "kinds"), CASES)
-@pytest.mark.parametrize("device_kind", [nullcontext, as_on_a_card])
-def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds, device_kind):
+@pytest.mark.parametrize(("device_kind", "matrix_side"), [(nullcontext, 8), (as_on_a_card, 8), (nullcontext, 0)])
+def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds, device_kind, matrix_side):
     torch.manual_seed(0)
     branches = kinds * BRANCHES
     rows = CHANNELS if shared else branches * CHANNELS
     planes = torch.randn(rows, 2, *size, dtype=torch.float64, requires_grad=True)
     kernels = [torch.randn(BRANCHES * CHANNELS, k, k, dtype=torch.float64).requires_grad_() for k, _ in KINDS[:kinds]]
     pointwise = torch.randn(branches, CHANNELS, CHANNELS, dtype=torch.float64, requires_grad=True)
-    ours = separable_half(planes, kernels, [dilation for _, dilation in KINDS[:kinds]], pointwise, stride)
+    ours = separable_half(planes, kernels, [dilation for _, dilation in KINDS[:kinds]], pointwise, stride, matrix_side)
     expected = by_hand(planes, kernels, pointwise, stride)
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-11)
     seed = torch.randn_like(expected)
@@ -64,13 +64,27 @@ def test_outputs_and_gradients_equal_the_library(size, stride, shared, kinds, de
         torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize(("side", "by_library"), [(8, False), (16, True)])
-def test_small_maps_are_matrix_products_and_large_ones_the_librarys(monkeypatch, side, by_library):
+@pytest.mark.parametrize(
+    ("size", "stride", "matrix_side", "by_matrix"),
+    [
+        ((8, 8), 1, 8, True),
+        ((16, 16), 1, 8, False),
+        ((16, 16), 1, 16, True),
+        ((17, 16), 1, 16, False),
+        ((4, 16), 1, 8, True),
+        ((16, 16), 2, 8, False),
+        ((16, 16), 2, 12, True),
+        ((1, 1), 1, 0, False),
+    ],
+)
+def test_small_maps_are_matrix_products_and_large_ones_the_librarys(monkeypatch, size, stride, matrix_side, by_matrix):
     taken = []
     original = separable._by_matrix
     monkeypatch.setattr(separable, "_by_matrix", lambda *arguments: taken.append(1) or original(*arguments))
-    separable_half(torch.randn(2, 1, side, side), [torch.randn(2, 3, 3)], [1], torch.randn(1, 2, 2), stride=1)
-    assert bool(taken) is not by_library
+    separable_half(
+        torch.randn(2, 1, *size), [torch.randn(2, 3, 3)], [1], torch.randn(1, 2, 2), stride, matrix_side=matrix_side
+    )
+    assert bool(taken) is by_matrix
 
 
 @pytest.mark.parametrize("side", [8, 16])

@@ -22,7 +22,7 @@ from medarts_ops.networks.layout import SupernetSpec, cell_places
 from medarts_ops.networks.skip_dropout import SkipDropout
 from medarts_ops.networks.state_edges import read_together
 from medarts_ops.networks.supernet import Supernet, stack_supernets
-from medarts_ops.settings import StemKind
+from medarts_ops.settings import MATRIX_SIDE, StemKind
 from medarts_ops.space.search_space import OPERATIONS, SearchSpace
 
 
@@ -58,9 +58,12 @@ SPECS = {
     "moments, half of the channels": replace(thinned(SPACE, 2), channel_share=2),
     "card": SupernetSpec.full(SPACE),
     "card, half of the channels, every operation": replace(thinned(EVERY, 9), channel_share=2),
+    "no matrices": SupernetSpec.full(SPACE),
+    "matrices of larger maps": SupernetSpec.full(SPACE),
     "dropout": SupernetSpec.full(SPACE),
     "dropout, half of the channels, every operation": replace(thinned(EVERY, 6), channel_share=2),
 }
+MATRIX_SIDES = {"no matrices": 0, "matrices of larger maps": 16}
 DROPOUT = SkipDropout(torch.tensor([0.4]).double(), torch.tensor([2**40 + 7]))
 
 
@@ -100,7 +103,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[Supernet, ReferenceSupernet, l
     spec = SPECS[request.param]
     channels = 5 if "odd channels" in request.param else 4
     sizes = {"cells": 4, "channels": channels, "n_classes": 5, "in_channels": 3, "stem": stem_of(request.param)}
-    supernet, reference = Supernet(spec, **sizes).double(), ReferenceSupernet(spec, **sizes).double()
+    supernet = Supernet(spec, **sizes, matrix_side=MATRIX_SIDES.get(request.param, MATRIX_SIDE)).double()
+    reference = ReferenceSupernet(spec, **sizes).double()
     copy_weights(supernet, reference)
     alphas = [torch.randn(spec.space.n_edges, spec.space.n_primitives).double() for _ in range(2)]
     side = (41, 34) if stem_of(request.param) == "imagenet" else (9, 8)

@@ -18,6 +18,7 @@ from medarts_ops.individual import (
     FailedIndividual,
     TrainedIndividual,
 )
+from medarts_ops.networks import separable
 from medarts_ops.networks.supernet import PhotoStem
 from medarts_ops.populations import random_individual
 from medarts_ops.strategies.dr_nas import DrNasSettings
@@ -182,10 +183,24 @@ def test_mixed_precision_trains_and_keeps_alpha_in_float32(amp):
     assert outcome.alpha != outcome.individual.alpha
 
 
-def test_memory_layout_changes_no_result_beyond_rounding():
+@pytest.mark.parametrize(("layout", "one", "other"), [("channels_last", True, False), ("matrix_side", 8, 0)])
+def test_memory_layout_changes_no_result_beyond_rounding(layout, one, other):
     config = make_search_config_tiny()
-    last, first = (train(changed(config, runtime={"channels_last": layout})) for layout in (True, False))
-    np.testing.assert_allclose(last.alpha.normal.arrays["op_logits"], first.alpha.normal.arrays["op_logits"], atol=2e-4)
+    trained = [train(changed(config, runtime={layout: each})) for each in (one, other)]
+    first, second = (each.alpha.normal.arrays["op_logits"] for each in trained)
+    np.testing.assert_allclose(first, second, atol=2e-4)
+
+
+def test_a_supernet_convolves_by_matrices_up_to_the_side_that_is_asked_for(monkeypatch):
+    sides: list[int] = []
+    original = separable._by_matrix
+    monkeypatch.setattr(
+        separable, "_by_matrix", lambda planes, *others: sides.append(planes.shape[2]) or original(planes, *others)
+    )
+    for side, expected in ((8, {8, 4, 2}), (4, {4, 2}), (0, set())):
+        train(changed(make_search_config_tiny(), runtime={"matrix_side": side}))
+        assert set(sides) == expected
+        sides.clear()
 
 
 def test_skip_counts_are_those_of_the_genotype():

@@ -15,6 +15,11 @@ from medarts_ops.executors.local import LocalExecutor
 from medarts_ops.training.runtime import Gpu, Numerics, Runtime, initial_weights
 
 
+def on_cpu(**given: object) -> Runtime:
+    config = {"device": "cpu", "amp": "off", "threads": 1, "channels_last": True} | given
+    return Runtime.from_config(ResolvedRuntime.model_validate(config))
+
+
 def test_initial_weights_come_from_the_seed_and_leave_the_global_state_alone():
     before = torch.get_rng_state()
     built = []
@@ -26,29 +31,18 @@ def test_initial_weights_come_from_the_seed_and_leave_the_global_state_alone():
 
 
 def test_the_loss_scaler_works_only_under_fp16():
-    enabled = {
-        amp: Runtime.from_config(ResolvedRuntime(device="cpu", amp=amp, threads=1)).gradient_scaler().is_enabled()
-        for amp in ("off", "fp16", "bf16")
-    }
+    enabled = {amp: on_cpu(amp=amp).gradient_scaler().is_enabled() for amp in ("off", "fp16", "bf16")}
     assert enabled == {"off": False, "fp16": True, "bf16": False}
 
 
 def test_channels_last_is_how_convolutions_are_laid_out():
-    layouts = [
-        Runtime.from_config(ResolvedRuntime(device="cpu", amp="off", threads=1, channels_last=last))
-        .place(nn.Conv2d(4, 4, 3))
-        .weight
-        for last in (True, False)
-    ]
+    layouts = [on_cpu(channels_last=last).place(nn.Conv2d(4, 4, 3)).weight for last in (True, False)]
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
     assert layouts[1].is_contiguous()
 
 
 def test_fused_optimizers_are_not_used_where_they_ignore_the_scaler():
-    fused = {
-        amp: Runtime.from_config(ResolvedRuntime(device="cpu", amp=amp, threads=1)).fused_optimizers()
-        for amp in ("off", "fp16", "bf16")
-    }
+    fused = {amp: on_cpu(amp=amp).fused_optimizers() for amp in ("off", "fp16", "bf16")}
     assert fused == {"off": True, "fp16": False, "bf16": True}
 
 
@@ -71,8 +65,7 @@ def put_two_values_in_one_place() -> None:
 
 def test_deterministic_makes_an_operation_that_is_not_an_error_and_the_next_runtime_allows_it(process_as_it_was):
     for deterministic in (False, True, False):
-        config = ResolvedRuntime(device="cpu", amp="off", threads=1, deterministic=deterministic)
-        Runtime.from_config(config).apply_to_process()
+        on_cpu(deterministic=deterministic).apply_to_process()
         if deterministic:
             with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
                 put_two_values_in_one_place()
@@ -87,8 +80,7 @@ def test_an_executor_makes_the_process_that_it_trains_in_deterministic(process_a
 
 
 def test_a_card_takes_the_algorithms_that_repeat_themselves_only_if_asked(process_as_it_was):
-    cpu = Runtime.from_config(ResolvedRuntime(device="cpu", amp="off", threads=1))
-    card = replace(cpu, device=torch.device("cuda"))  # only settings are touched, which needs no card
+    card = replace(on_cpu(), device=torch.device("cuda"))  # only settings are touched, which needs no card
     for deterministic in (False, True, False):
         replace(card, deterministic=deterministic).apply_to_process()
         numerics = Numerics.of_process()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from factories import OBJECTIVES, make_search_config_tiny, make_search_runtime
+from factories import OBJECTIVES, make_evaluation_runtime, make_search_config_tiny, make_search_runtime
 
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
-from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.step_memory import ImageShape, evaluation_memory, search_memory
 from medarts_ops.training.trial_steps import step_of_evaluation, step_of_search
 
 CPU = torch.device("cpu")
-RUNTIME = ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1)
+RUNTIME = make_evaluation_runtime()
 GENOTYPE = zoo_genotype("DARTS_V2")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from factories import make_genotype
+from factories import make_evaluation_runtime, make_genotype
 
 from medarts_ops.config import AugmentConfig, AuxiliaryConfig, DatasetConfig, EvaluateConfig
-from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.data.evaluation_images import evaluation_images, training_images
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError, DataError, TrainingDiverged
@@ -26,7 +25,7 @@ TINY = EvaluateConfig(
     epochs=2,
     batch=96,
     augment=AugmentConfig(flip=False, cutout=4),
-    runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
+    runtime=make_evaluation_runtime(),
 )
 GENOTYPE = make_genotype("max_pool_3x3", nodes=2)
 
@@ -101,7 +100,7 @@ def test_mixed_precision_evaluates(amp):
     config = TINY.model_copy(
         update={
             "epochs": 1,
-            "runtime": ResolvedEvaluationRuntime(device="cpu", amp=amp, threads=1),
+            "runtime": make_evaluation_runtime(amp=amp),
             "dataset": DatasetConfig(name="digits", low_resolution=False, test_share=0.9),
         }
     )

@@ -38,6 +38,7 @@ _DIFFERS_FREELY = {
     "runtime.workers": "as runtime.device",
     "runtime.stack": "as runtime.threads",
     "runtime.cuda_graphs": "as runtime.device",
+    "runtime.matrix_side": "as runtime.threads",
     "runtime.paths_together": "as runtime.threads",
     "runtime.checkpoint_cells": "as runtime.device",
     "runtime.compile": "as runtime.threads",

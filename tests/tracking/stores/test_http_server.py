@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import make_search_config_tiny
+from factories import make_evaluation_runtime, make_search_config_tiny
 from mlflow_server import MlflowServer
 
 from medarts_ops.config import AugmentConfig, DatasetConfig, EvaluateConfig
-from medarts_ops.config_runtime import ResolvedEvaluationRuntime
 from medarts_ops.tracking.evaluation import tracked_evaluation
 from medarts_ops.tracking.search import tracked_search
 from medarts_ops.tracking.stores.opening import open_store
@@ -52,7 +51,7 @@ def test_a_search_and_its_evaluation_are_tracked_through_a_server(server, tmp_pa
         channels=2,
         epochs=1,
         augment=AugmentConfig(cutout=0),
-        runtime=ResolvedEvaluationRuntime(device="cpu", amp="off", threads=1),
+        runtime=make_evaluation_runtime(),
     )
     trained = tracked_evaluation(config, run_id=found.run_id, tracking_uri=server, work_dir=tmp_path)
     assert store.find_run(trained.run_id).parent_run_id == found.run_id
