@@ -56,12 +56,12 @@ PARTS = {
         "A search step of Table II's stages, 16×16 images: seconds and launches of an individual; the most memory, "
         "weights included on a card; × is how many times as fast as the original DARTS's step. Of a graph, launches "
         "are what is left beside it.",
-        4,
+        6,
         "steps:search_steps",
     ),
     "evaluation_step": Part(
         "A training step of DARTS_V2, 20 cells, 36 channels, 96 images of 32×32; columns as of a search step.",
-        8,
+        9,
         "steps:evaluation_steps",
     ),
     "data": Part("Augmented images a second, and a torch DataLoader's with a worker a core.", 1, "steps:input_passes"),
@@ -74,8 +74,8 @@ PARTS = {
     "memory": Part("Memory of two epochs, estimated before the first step and measured.", 8, "steps:memory"),
     "layouts": Part(
         "Milliseconds, forward and backward, of single calls on maps of an evaluation's sizes. Supernets compute on "
-        "planes (`product`: networks/separable.py, by matrix up to 8×8), evaluations in channels-last; no argument "
-        "chooses between planes and images, so that these are calls of torch alone.",
+        "planes (`product`: networks/separable.py), evaluations on images; which way of each `auto` finds out by whole "
+        "steps (runtime.matrix_side, runtime.channels_last): see search_step and evaluation_step.",
         1,
         "layouts:ways",
     ),

@@ -27,9 +27,9 @@ from pieces import evaluation_in, result_in
 
 from medarts_ops.bench.estimate import drawn_images, estimate_evaluation, estimate_search, evaluation_hours
 from medarts_ops.config import SearchConfig, StageConfig
-from medarts_ops.config_runtime import SearchRuntimeConfig
+from medarts_ops.config_runtime import ResolvedSearchRuntime, SearchRuntimeConfig
 from medarts_ops.journal.job import kind_in, read_journal
-from medarts_ops.journal.kinds import SEARCH
+from medarts_ops.journal.kinds import EVALUATION, SEARCH
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.space.zoo import zoo_genotype
@@ -103,7 +103,12 @@ def estimated_search(asked: Asked) -> Row:
     config, data = resolve_search_config(table_ii(asked))
     estimate = estimate_search(config, drawn_images(data), ImageSize.of(data), asked.repeats)
     hours = {f"{stage.name}, hours": stage.hours for stage in estimate.stages}
-    return {"GPU hours": estimate.hours, **hours, "stack": config.runtime.stack, "amp": config.runtime.amp}
+    return {"GPU hours": estimate.hours, **hours, **chosen(config.runtime)}
+
+
+def chosen(runtime: ResolvedSearchRuntime) -> Row:
+    """What `auto` took on this machine."""
+    return {"stack": runtime.stack, "amp": runtime.amp, "matrix side": runtime.matrix_side}
 
 
 def whole_search(asked: Asked) -> Row:
@@ -117,12 +122,10 @@ def whole_search(asked: Asked) -> Row:
         done = sum(isinstance(event, EpochFinished) for _, event in events)
         return {"unfinished": f"{done} epochs of individuals are done"}
     journal = read_journal(folder, SEARCH)
-    runtime = journal.started.config.runtime
     return {
         "GPU hours": result.seconds / 3600,
         **{f"{stage.name}, hours": stage.seconds / 3600 for stage in result.stages},
-        "stack": runtime.stack,
-        "amp": runtime.amp,
+        **chosen(journal.started.config.runtime),
         "at work, hours": journal.seconds_at_work / 3600,
         "individuals failed": sum(len(stage.failed) for stage in result.stages),
         "acc_valid": result.best.trained.valid_accuracy,
@@ -143,6 +146,7 @@ def estimated_evaluation(asked: Asked) -> Row:
         "hours of 600 epochs": found.hours,
         "with CIFAR-10's 50,000": evaluation_hours(config, CIFAR10, found.step_seconds),
         "amp": config.runtime.amp,
+        "channels-last": "yes" if config.runtime.channels_last else "no",
         "MiB": found.memory_bytes / MIB,
     }
 
@@ -158,15 +162,16 @@ def first_epochs(asked: Asked) -> Row:
             result = evaluation_in(folder, short, zoo_genotype(RACED_GENOTYPE))
     except KeyboardInterrupt:
         return {"unfinished": "an epoch takes long"}
-    resolved, data = resolve_evaluation(config)
+    started = read_journal(folder, EVALUATION).started
     first, *others = (record.seconds for record in result.history)
     hours = (first + (config.epochs - 1) * mean(others)) / 3600
-    to_train = config.images or len(data.train)
+    to_train = config.images or started.dataset.n_train
     row = {
         "images": to_train,
         "hours of 600 epochs": hours,
         "with CIFAR-10's 50,000": hours * CIFAR10[0] / to_train,
-        "amp": resolved.runtime.amp,
+        "amp": started.config.runtime.amp,
+        "channels-last": "yes" if started.config.runtime.channels_last else "no",
         "first epoch, seconds": first,
         "later, seconds": mean(others),
         "images a second": result.history[-1].images_per_second,

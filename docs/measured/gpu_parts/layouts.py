@@ -13,6 +13,7 @@ from torch import Tensor
 from medarts_ops.config_runtime import EvaluationRuntimeConfig
 from medarts_ops.networks.separable import separable_half
 from medarts_ops.resolving import resolve_runtime
+from medarts_ops.settings import MOST_MATRIX_SIDE
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import time_interleaved
 
@@ -54,15 +55,17 @@ def steps(images: int, channels: int, side: int, dtype: torch.dtype, calls: int)
             batch = F.conv2d(batch, kernel[:, None], padding=1, groups=channels)
         return F.conv2d(batch, mix[:, :, None, None]) if mixed else batch
 
-    def product() -> Tensor:
-        return separable_half(planes, [kernel], [1], mix[None], stride=1)
+    def product(matrix_side: int) -> Tensor:
+        return separable_half(planes, [kernel], [1], mix[None], 1, matrix_side)
 
     by_matrix = {
         "1×1: planes": (lambda: mix @ planes.flatten(1), (planes, mix)),
         "1×1: channels-last, product": (lambda: last.permute(0, 2, 3, 1) @ mix.t(), (last, mix)),
         "depthwise 3×3: planes, matrix": (lambda: planes.flatten(2) @ matrices, (planes, matrices)),
-        "both: product": (product, (planes, kernel, mix)),
+        "both: product by library": (partial(product, 0), (planes, kernel, mix)),
     }
+    if side <= MOST_MATRIX_SIDE:
+        by_matrix["both: product by matrix"] = (partial(product, side), (planes, kernel, mix))
     found = {way: partial(back_and_forth, *given, calls) for way, given in by_matrix.items()}
     for layout, batch in (("NCHW", plain), ("channels-last", last)):
         for what, depthwise, mixed in (("1×1", False, True), ("depthwise 3×3", True, False), ("both", True, True)):

@@ -31,15 +31,20 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "bf16": {"amp": "bf16"},
     "graph": {"cuda_graphs": "on"},
     "together": {"paths_together": "on"},
+    "no matrices": {"matrix_side": 0},
+    "matrices to 4": {"matrix_side": 4},
+    "matrices to 16": {"matrix_side": 16},
     "stack 4": {"stack": 4},
     "stack 8": {"stack": 8},
     "compile": {"compile": True},
     "checkpoint": {"checkpoint_cells": True},
 }
 ALONE = ("original", "eager", "channels-last", "TF32", "fp16", "bf16", "graph")
+MATRICES = ("no matrices", "matrices to 4", "matrices to 16")
 FAST = "channels-last + TF32"
 SEARCH = (
     *ALONE,
+    *MATRICES,
     "stack 4",
     "stack 8",
     f"{FAST} + fp16 + graph",
@@ -47,6 +52,7 @@ SEARCH = (
     f"{FAST} + fp16 + graph + stack 4",
     f"{FAST} + fp16 + graph + stack 8",
     f"{FAST} + bf16 + graph + stack 8",
+    *(f"{FAST} + {amp} + graph + stack 8 + {matrices}" for amp in ("fp16", "bf16") for matrices in MATRICES),
 )
 EVALUATION = (
     *ALONE,
@@ -55,6 +61,8 @@ EVALUATION = (
     "channels-last + fp16",
     "channels-last + together",
     "channels-last + fp16 + together",
+    "TF32 + fp16 + graph",
+    "TF32 + bf16 + graph",
     f"{FAST} + fp16 + graph",
     f"{FAST} + fp16 + graph + together",
     f"{FAST} + bf16 + graph",
@@ -63,7 +71,10 @@ EVALUATION = (
     f"{FAST} + bf16 + compile",
     f"{FAST} + bf16 + compile + graph",
 )
-"""Names say what is switched on beside plain float32; `original` is DARTS's own code in that."""
+"""Names say what is switched on beside plain float32; `original` is DARTS's own code in that.
+
+Without `matrices` small maps of supernets are matrix products up to 8×8, without `channels-last` networks are planes.
+"""
 
 GRAPHS: tuple[Switch, ...] = ("off", "on")
 Step = Callable[[], object]
