@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,12 +50,12 @@ def separable_half(
         matrix_side: side of the largest square maps whose depthwise convolution is a matrix product; 0 for none.
     """
     planes, pointwise, *kernels = in_autocast_type(planes, pointwise, *kernels)
-    if stride == 2 and any(dilation == 2 for dilation in dilations):
-        return _with_dilated_on_a_quarter(planes, kernels, dilations, pointwise, matrix_side)
-    if is_by_matrix(planes.shape[2], planes.shape[3], stride, matrix_side):
-        return _by_matrix(planes, kernels, dilations, pointwise, stride)
-    mixed: Tensor = _Mix.apply(pointwise, *_Kinds.apply(planes, stride, tuple(dilations), *kernels))
-    return mixed
+    groups = _alike(_Kernels(planes, kernels, dilations, stride))
+    if len(groups) == 1:
+        return _half(*groups, pointwise, matrix_side)
+    branches = [sum(len(kernel) for kernel in group.kernels) // pointwise.shape[2] for group in groups]
+    own = zip(groups, pointwise.split(branches), strict=True)
+    return torch.cat([_half(group, part, matrix_side) for group, part in own])
 
 
 def depthwise_kinds(
@@ -65,37 +65,49 @@ def depthwise_kinds(
 
     Each kind's are channels-last [image, branch · channel, ceil(height / stride), ceil(width / stride)].
     """
-    if stride == 1 or all(dilation == 1 for dilation in dilations):
-        convolved: tuple[Tensor, ...] = _Kinds.apply(planes, stride, tuple(dilations), *kernels)
-        return convolved
-    n_plain = dilations.index(2)
-    dilated = _Kinds.apply(_quarter(planes), 1, (1,) * (len(kernels) - n_plain), *kernels[n_plain:])
-    plain = _Kinds.apply(planes, 2, tuple(dilations[:n_plain]), *kernels[:n_plain]) if n_plain else ()
-    return *plain, *dilated
+    groups = _alike(_Kernels(planes, kernels, dilations, stride))
+    return tuple(images for group in groups for images in group.convolved())
 
 
-def _quarter(planes: Tensor) -> Tensor:
-    """The pixels that a dilated kernel sees at stride 2: of it every tap falls on even rows and columns."""
-    return planes[:, :, ::2, ::2].contiguous()
+class _Kernels(NamedTuple):
+    """Depthwise convolutions to be computed: as of `separable_half`."""
+
+    planes: Tensor
+    kernels: Sequence[Tensor]
+    dilations: Sequence[int]
+    stride: int
+
+    def convolved(self) -> tuple[Tensor, ...]:
+        """By the library, each kind's channels-last."""
+        found: tuple[Tensor, ...] = _Kinds.apply(self.planes, self.stride, tuple(self.dilations), *self.kernels)
+        return found
 
 
-def _with_dilated_on_a_quarter(
-    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, matrix_side: int
-) -> Tensor:
-    """Stride 2, where a dilated kernel is a plain one on a quarter of the pixels."""
-    n_plain = dilations.index(2)
-    n_branches = sum(len(kernel) for kernel in kernels[:n_plain]) // pointwise.shape[2]
-    of_plain, of_dilated = pointwise.split([n_branches, len(pointwise) - n_branches])
-    ones = [1] * (len(kernels) - n_plain)
-    dilated = separable_half(_quarter(planes), kernels[n_plain:], ones, of_dilated, 1, matrix_side)
-    if not n_plain:
-        return dilated
-    plain = separable_half(planes, kernels[:n_plain], dilations[:n_plain], of_plain, 2, matrix_side)
-    return torch.cat([plain, dilated])
+def _alike(all_kinds: _Kernels) -> list[_Kernels]:
+    """The same in groups of kinds that are convolved alike.
+
+    At stride 2 every tap of a dilated kernel falls on even rows and columns: it is a plain one on a quarter of the
+    pixels. The kinds that dilate come last.
+    """
+    planes, kernels, dilations, stride = all_kinds
+    if stride == 1 or 2 not in dilations:
+        return [all_kinds]
+    n = dilations.index(2)
+    quarter = planes[:, :, ::2, ::2].contiguous()
+    dilated = _Kernels(quarter, kernels[n:], [1] * (len(kernels) - n), 1)
+    return [_Kernels(planes, kernels[:n], dilations[:n], 2), dilated] if n else [dilated]
+
+
+def _half(group: _Kernels, pointwise: Tensor, matrix_side: int) -> Tensor:
+    """What `separable_half` makes of kinds that are convolved alike."""
+    if is_by_matrix(group.planes.shape[2], group.planes.shape[3], group.stride, matrix_side):
+        return _by_matrix(*group, pointwise)
+    mixed: Tensor = _Mix.apply(pointwise, *group.convolved())
+    return mixed
 
 
 def _by_matrix(
-    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], pointwise: Tensor, stride: int
+    planes: Tensor, kernels: Sequence[Tensor], dilations: Sequence[int], stride: int, pointwise: Tensor
 ) -> Tensor:
     rows, n, height, width = planes.shape
     matrices: Tensor = _Matrices.apply((height, width), stride, tuple(dilations), *kernels)
