@@ -72,7 +72,8 @@ def search(
     Launches count what would be GPU kernels. Needed work is the arithmetic that a step can't do without; the
     machine's limit is a large matrix product. The estimate is for the preset that is asked for (cifar10 unless
     --preset or --dataset says otherwise), in that preset's order; it is left out where that takes images that are
-    not there.
+    not there. On CUDA a search finds its layout by timing before it begins; the steps here have the usual one, or that
+    of --set runtime.matrix_side.
 
     \b
     Examples:
@@ -189,6 +190,8 @@ def evaluate(
 
     Both take turns in one process, on made-up images: the published cells DARTS_V2 in the setting of the preset that
     is asked for (cifar10 unless --preset or --dataset says otherwise). At full size a turn takes minutes on a CPU.
+    On CUDA an evaluation finds its layout by timing before it begins; here it is channels-last, or what --set
+    runtime.channels_last says.
 
     \b
     Examples:
