@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig
     from medarts_ops.data.search_data import SearchData
+    from medarts_ops.data.stage_data import ImageShape
     from medarts_ops.shrinking import DrawnImages
-    from medarts_ops.training.made_up import ImageSize
 
 RESOLUTION = click.IntRange(8)
 
@@ -84,12 +84,12 @@ def search(
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import measure_stack, measure_step, peak_gflops
+    from medarts_ops.data.stage_data import ImageShape
     from medarts_ops.resolving import resolve_config_alone
-    from medarts_ops.training.made_up import ImageSize
     from medarts_ops.training.runtime import Runtime
 
     config = resolve_config_alone(asked, (resolution, resolution))
-    size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
+    size = ImageShape.square(resolution)
     stages = [
         config.stages[0].model_copy(update={"cells": n, "channels": channels, "batch": batch})
         for n in sorted(set(cells))
@@ -152,13 +152,13 @@ def strategies(
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.strategies import measure_strategies
+    from medarts_ops.data.stage_data import ImageShape
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.strategies.registry import STRATEGIES
-    from medarts_ops.training.made_up import ImageSize
 
     stage = asked.stages[0].model_copy(update={"cells": cells, "channels": channels, "batch": batch})
     config = resolve_config_alone(asked.model_copy(update={"stages": (stage,)}), (resolution, resolution))
-    size = ImageSize(resolution=resolution, in_channels=3, n_classes=10)
+    size = ImageShape.square(resolution)
     progress_console().print(_timing(stage, resolution))
     timings = measure_strategies(config, stage, size, repeats, tuple(dict.fromkeys(names)) or STRATEGIES.names())
     if as_json:
@@ -291,13 +291,12 @@ def _timing(stage: StageConfig, resolution: int) -> str:
 
 
 def _whole_search(
-    asked: SearchConfig, config: ResolvedSearchConfig, size: ImageSize
-) -> tuple[ResolvedSearchConfig, DrawnImages, ImageSize]:
+    asked: SearchConfig, config: ResolvedSearchConfig, size: ImageShape
+) -> tuple[ResolvedSearchConfig, DrawnImages, ImageShape]:
     """The search to estimate, and the images that it draws; a DataError where it takes the data to know them."""
     from medarts_ops.bench.estimate import drawn_images
     from medarts_ops.resolving import resolve_search_config
     from medarts_ops.shrinking import DrawnImages
-    from medarts_ops.training.made_up import ImageSize
 
     numbers = tuple(stage.images for stage in config.stages if isinstance(stage.images, int))
     derived = config.derived.images if config.trains_genotypes else 0
@@ -306,7 +305,7 @@ def _whole_search(
     # Shares of the images: only the data say how many those are.
     with progress_board():
         resolved, data = resolve_search_config(asked.model_copy(update={"runtime": config.runtime}))
-    return resolved, drawn_images(data), ImageSize.of(data)
+    return resolved, drawn_images(data), data.stages[0].shape
 
 
 def estimate_of(
@@ -314,6 +313,5 @@ def estimate_of(
 ) -> SearchEstimate:
     """What a search of these very images will cost; `on_timing` is told what is timed."""
     from medarts_ops.bench.estimate import drawn_images, estimate_search
-    from medarts_ops.training.made_up import ImageSize
 
-    return estimate_search(config, drawn_images(data), ImageSize.of(data), repeats, on_timing)
+    return estimate_search(config, drawn_images(data), data.stages[0].shape, repeats, on_timing)

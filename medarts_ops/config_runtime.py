@@ -100,8 +100,9 @@ class RuntimeConfig(Settings):
     channels_last: bool | Literal["auto"] = setting(
         "auto",
         "ours",
-        "NHWC memory layout of a genotype's network, with other last digits; auto: true, but before an evaluation on "
-        "CUDA, unless deterministic, compiled or on a cluster, the faster of both by a timing",
+        "NHWC memory layout of a genotype's network, with other last digits; auto: true, but an evaluation on CUDA "
+        "takes false if that is 5 % faster by a timing before it begins, unless it is deterministic, compiled, on a "
+        "cluster of Ray or has paths_together on",
     )
     tf32: bool = setting(True, "ours", "TF32 matrix products on Ampere and newer")
     deterministic: bool = setting(
@@ -162,8 +163,9 @@ class SearchRuntimeConfig(RuntimeConfig):
         "auto",
         "ours",
         "side in pixels of the largest maps whose depthwise convolutions supernets compute as matrix products, 0 for "
-        f"none, with other last digits; auto: {MATRIX_SIDE}, but before a search on CUDA, unless deterministic or on a "
-        "cluster, the fastest by a timing",
+        f"none, with other last digits; 16 takes 16 times the memory of 8 for them; auto: {MATRIX_SIDE}, but a search "
+        "on CUDA takes what is 5 % faster by a timing before it begins, unless it is deterministic or on a cluster of "
+        "Ray",
     )
 
 

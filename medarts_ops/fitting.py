@@ -14,6 +14,7 @@ from math import ceil
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.search_data import SearchData
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.ends import least_batch
 from medarts_ops.observers import DatasetSummary, EvaluationStarted
@@ -23,7 +24,7 @@ from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
 from medarts_ops.training.free_memory import free_bytes
 from medarts_ops.training.placed_images import measured_batch
-from medarts_ops.training.step_memory import ImageShape, StepMemory, evaluation_memory, image_shape, search_memory
+from medarts_ops.training.step_memory import StepMemory, evaluation_memory, search_memory
 
 _logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
     for index, (stage, images) in enumerate(zip(config.stages, data.stages, strict=True)):
         stack = min(runtime.stack, stage.size)
         processes = _on_one_device(runtime, min(runtime.workers, ceil(stage.size / stack)))
-        shape = image_shape(images)
+        shape = images.shape
         yield Training(
             what=f"stage {stage.name!r}",
             setting=f"stages.{index}.batch",
@@ -183,7 +184,7 @@ def _of_search(config: ResolvedSearchConfig, data: SearchData) -> Iterator[Train
         )
     if data.derived is not None:
         (genotype,) = random_genotypes(1, seed=0, nodes=config.space.nodes)
-        settings, shape = derived_settings(config), image_shape(data.derived)
+        settings, shape = derived_settings(config), data.derived.shape
         processes = _on_one_device(runtime, runtime.workers)
         yield _of_evaluation(settings, genotype, shape, "a genotype's short training", "derived.batch", processes)
 

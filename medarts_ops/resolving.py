@@ -18,6 +18,7 @@ from medarts_ops.config_runtime import (
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import SearchData, prepare_search_data
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.registry import EXECUTORS, resolved_on_ray
 from medarts_ops.fitting import fits, fitted_search
@@ -29,7 +30,6 @@ from medarts_ops.settings import MATRIX_SIDE, MAX_AT_A_TIME
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.at_a_time import available_cores, share_of_cores, stack_that_fits, workers_for
 from medarts_ops.training.fastest import fastest_layout, fastest_side, other_sides
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Device, check_can_compile, fast_amp, make_cublas_repeatable, resolve_devices
 
 _logger = logging.getLogger(__name__)
@@ -74,12 +74,12 @@ def _stacked(config: SearchConfig, resolved: ResolvedSearchConfig, data: SearchD
 
 def _with_fastest_side(config: SearchConfig, resolved: ResolvedSearchConfig, data: SearchData) -> ResolvedSearchConfig:
     """The same with the matrices that are fastest of those that fit into memory, and as many stacked as fit then."""
-    size, ways = ImageSize.of(data), {MATRIX_SIDE: resolved}
-    for side in other_sides(size.resolution, resolved.stem):
+    shape, ways = data.stages[0].shape, {MATRIX_SIDE: resolved}
+    for side in other_sides(resolved, shape):
         way = _stacked(config, _with_runtime(resolved, matrix_side=side), data)
         if resolved.runtime.memory == "ignore" or fits(way, data):
             ways[side] = way
-    return ways[fastest_side(ways, size)]
+    return ways[fastest_side(ways, shape)]
 
 
 def _with_runtime(config: ResolvedSearchConfig, **changed: int) -> ResolvedSearchConfig:
@@ -177,7 +177,7 @@ def resolve_evaluation(
 
 
 def _may_be_planes(runtime: EvaluationRuntimeConfig) -> bool:
-    """Whether an evaluation might do without channels-last: a compiled step is not, which takes minutes to be timed."""
+    """Whether channels-last is a choice: paths together lie so, and a compiled step would take minutes to time."""
     return runtime.paths_together != "on" and not runtime.compile
 
 
@@ -186,8 +186,8 @@ def _with_fastest_layout(
 ) -> ResolvedEvaluateConfig:
     asked = config.runtime
     ways = {layout: resolve_runtime(asked.model_copy(update={"channels_last": layout})) for layout in (True, False)}
-    size = ImageSize(resolution=dataset.resolution[0], in_channels=dataset.in_channels, n_classes=dataset.n_classes)
-    return resolved.model_copy(update={"runtime": fastest_layout(resolved, ways, size)})
+    shape = ImageShape(*dataset.resolution, dataset.in_channels, dataset.n_classes)
+    return resolved.model_copy(update={"runtime": fastest_layout(resolved, ways, shape)})
 
 
 def resolve_evaluate_config(config: EvaluateConfig, resolution: tuple[int, int]) -> ResolvedEvaluateConfig:

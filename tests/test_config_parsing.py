@@ -53,6 +53,7 @@ def test_no_setting_answers_a_bad_value_in_words_for_programmers(model: Any) -> 
         ({"dataset": {"test_share": 1}}, "dataset.test_share: allowed is less than 1, got 1"),
         ({"derived": {"least_steps": True}}, "derived.least_steps: allowed is a whole number, got 'True'"),
         ({"max_skips": False}, "max_skips: allowed is a whole number, or null, got 'False'"),
+        ({"runtime": {"channels_last": "x"}}, "runtime.channels_last: allowed is true or false, or 'auto', got 'x'"),
         ({"runtime": {"workers": True}}, "runtime.workers: allowed is a whole number, or 'auto', got 'True'"),
         ({"weights": {"lr": True}}, "weights.lr: allowed is a number, got 'True'"),
         (

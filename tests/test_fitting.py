@@ -21,7 +21,6 @@ from medarts_ops.fitting import evaluations_at_a_time, fits, fitted_evaluation, 
 from medarts_ops.observers import DatasetSummary, EvaluationStarted
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config, resolve_search_config
 from medarts_ops.space.zoo import zoo_genotype
-from medarts_ops.training.step_memory import image_shape
 
 GENOTYPE = zoo_genotype("DARTS_V2")
 RUNTIME = {"device": "cpu", "threads": 1, "workers": 1}
@@ -60,7 +59,7 @@ def leave_free(monkeypatch: pytest.MonkeyPatch, n_bytes: float) -> None:
 
 def bytes_of_first_stage(config: ResolvedSearchConfig, data: SearchData, batch: int) -> int:
     stage = config.stages[0].model_copy(update={"batch": batch})
-    return search_bytes(config, stage, image_shape(data.stages[0]))
+    return search_bytes(config, stage, data.stages[0].shape)
 
 
 def test_a_stage_that_does_not_fit_is_refused_with_the_largest_batch_that_does(monkeypatch, data):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.training.made_up import made_up_images
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured"
@@ -37,7 +38,7 @@ def proof(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of 32×32, ten classes."""
     path = tmp_path_factory.mktemp("images") / "images.npz"
-    train, test = made_up_images(200, 32), made_up_images(20, 32)
+    train, test = made_up_images(200, ImageShape.square(32)), made_up_images(20, ImageShape.square(32))
     np.savez(path, x_train=train.images, y_train=train.labels, x_test=test.images, y_test=test.labels)
     return path
 

@@ -26,6 +26,7 @@ from medarts_ops.config_runtime import (
     ResolvedSearchRuntime,
     SearchRuntimeConfig,
 )
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (
@@ -37,7 +38,7 @@ from medarts_ops.resolving import (
 )
 from medarts_ops.tasks import TrainingTask, derived_settings
 from medarts_ops.training import at_a_time
-from medarts_ops.training.made_up import ImageSize, made_up_images
+from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.runtime import CUBLAS_WORKSPACE
 from medarts_ops.value import identity_of
 
@@ -293,10 +294,10 @@ def test_an_evaluation_on_a_card_takes_the_faster_layout(monkeypatch, runtime, t
     with_cuda(monkeypatch, (8, 0))
     monkeypatch.setenv(CUBLAS_WORKSPACE, ":4096:8")
     monkeypatch.setattr(resolving, "check_can_compile", lambda device: None)
-    seen: list[ImageSize] = []
+    seen: list[ImageShape] = []
 
     def planes_are_faster(
-        config: ResolvedEvaluateConfig, ways: dict[bool, ResolvedEvaluationRuntime], size: ImageSize
+        config: ResolvedEvaluateConfig, ways: dict[bool, ResolvedEvaluationRuntime], size: ImageShape
     ) -> ResolvedEvaluationRuntime:
         seen.append(size)
         assert config.runtime == ways[True] and ways[True].channels_last
@@ -305,7 +306,7 @@ def test_an_evaluation_on_a_card_takes_the_faster_layout(monkeypatch, runtime, t
     monkeypatch.setattr(resolving, "fastest_layout", planes_are_faster)
     given = EVALUATION.model_dump(mode="json", exclude={"runtime"}) | {"runtime": runtime}
     config, dataset = resolve_evaluation(EvaluateConfig.model_validate(given))
-    assert seen == ([ImageSize(resolution=8, in_channels=1, n_classes=10)] if timed else [])
+    assert seen == ([ImageShape.square(8, in_channels=1, n_classes=10)] if timed else [])
     assert (config.runtime.channels_last, config.runtime.paths_together) == (last, together)
     assert resolve_evaluation(config, dataset)[0] == config
 
@@ -451,7 +452,7 @@ STEMS = [
 def test_auto_takes_the_stem_for_photos_from_96_pixels_on(
     tmp_path, side, halved, stem, counted, seen_by, counted_by, evaluated_by
 ):
-    images, path = made_up_images(16, side, 1), tmp_path / "images.npz"
+    images, path = made_up_images(16, ImageShape.square(side, in_channels=1)), tmp_path / "images.npz"
     labels = np.arange(16) % 2
     np.savez(path, x_train=images.images, y_train=labels, x_test=images.images, y_test=labels)
     dataset = {"name": "npz", "data": str(path), "low_resolution": halved, "resolution": side}

@@ -60,8 +60,8 @@ def answer(threads: int) -> None:
 def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
     from medarts_ops.bench.evaluation_step import product_training_step
     from medarts_ops.configs.loader import load_evaluate_config, load_search_config
+    from medarts_ops.data.stage_data import ImageShape
     from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
-    from medarts_ops.training.made_up import ImageSize
     from medarts_ops.training.trial_steps import step_of_search
 
     options: dict[str, Any] = {"runtime": {"device": "cpu", "threads": threads}}
@@ -70,7 +70,7 @@ def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
     asked = load_evaluate_config("cifar10", options=options).model_copy(
         update={"cells": 8, "channels": 16, "batch": 64}
     )
-    size = ImageSize(resolution=16, in_channels=3, n_classes=10)
+    size = ImageShape.square(16)
     evaluation = resolve_evaluate_config(asked, (32, 32))
     return {"search": step_of_search(search, stage, size), "evaluation": product_training_step(evaluation, 32)}
 

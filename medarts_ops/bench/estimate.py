@@ -8,6 +8,7 @@ from math import ceil
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.search_data import SearchData
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.deadline import time_of_stage
 from medarts_ops.fitting import held
 from medarts_ops.quantities import SECONDS_PER_HOUR
@@ -15,9 +16,8 @@ from medarts_ops.shrinking import DrawnImages
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.random_genotype import random_genotypes
 from medarts_ops.tasks import derived_settings
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.step_memory import ImageShape, evaluation_memory
+from medarts_ops.training.step_memory import evaluation_memory
 from medarts_ops.training.trial_steps import step_of_evaluation, step_of_search, time_interleaved
 from medarts_ops.value import Value
 
@@ -93,7 +93,7 @@ def drawn_images(data: SearchData) -> DrawnImages:
 def estimate_search(
     config: ResolvedSearchConfig,
     images: DrawnImages,
-    size: ImageSize,
+    size: ImageShape,
     repeats: int,
     on_timing: Callable[[str], None] = lambda _: None,
 ) -> SearchEstimate:
@@ -104,7 +104,7 @@ def estimate_search(
 def time_steps(
     config: ResolvedSearchConfig,
     images: DrawnImages,
-    size: ImageSize,
+    size: ImageShape,
     repeats: int,
     on_timing: Callable[[str], None] = lambda _: None,
 ) -> SearchTimes:
@@ -196,7 +196,7 @@ class EvaluationEstimate(Value):
 
 
 def estimate_evaluation(
-    config: ResolvedEvaluateConfig, genotype: Genotype, images: tuple[int, int], size: ImageSize, repeats: int
+    config: ResolvedEvaluateConfig, genotype: Genotype, images: tuple[int, int], size: ImageShape, repeats: int
 ) -> EvaluationEstimate:
     """Time `repeats` steps and multiply; `images` are those to train and to test, `size` is theirs.
 
@@ -209,8 +209,7 @@ def estimate_evaluation(
     parts = step_of_evaluation(config.model_copy(update={"batch": timed}), genotype, size)
     seconds = time_interleaved({"batch": parts.batch, "update": parts.update}, repeats, device)
     step_seconds = seconds["batch"] * share / timed + seconds["update"] / config.accumulate
-    shape = ImageShape(size.resolution, size.resolution, size.in_channels, size.n_classes)
-    memory = evaluation_memory(config.model_copy(update={"batch": share}), genotype, shape)
+    memory = evaluation_memory(config.model_copy(update={"batch": share}), genotype, size)
     return EvaluationEstimate(
         step_seconds=step_seconds,
         step_bytes=memory.step,

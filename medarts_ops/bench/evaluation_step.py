@@ -10,10 +10,11 @@ from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.bench.reference_step import plain_sgd, step_weights
 from medarts_ops.bench.search_step import race
 from medarts_ops.config import ResolvedEvaluateConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.kept_memory import kept_memory
-from medarts_ops.training.made_up import IN_CHANNELS, N_CLASSES, ImageSize, made_up_batch
+from medarts_ops.training.made_up import made_up_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import RACED_GENOTYPE, step_of_evaluation
 from medarts_ops.value import Value
@@ -62,8 +63,7 @@ def measure_evaluation(config: ResolvedEvaluateConfig, resolution: int, repeats:
 
 def product_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
     """A step of the raced network as `medarts evaluate` runs it."""
-    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
-    return step_of_evaluation(config, zoo_genotype(RACED_GENOTYPE), size)
+    return step_of_evaluation(config, zoo_genotype(RACED_GENOTYPE), ImageShape.square(resolution))
 
 
 def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Callable[[], object]:
@@ -74,17 +74,18 @@ def plain_training_step(config: ResolvedEvaluateConfig, resolution: int) -> Call
     """
     runtime = Runtime.from_config(config.runtime)
     weight = config.auxiliary.weight
-    sizes = {"cells": config.cells, "channels": config.channels, "n_classes": N_CLASSES, "in_channels": IN_CHANNELS}
+    shape = ImageShape.square(resolution)
+    images = {"n_classes": shape.n_classes, "in_channels": shape.in_channels}
+    sizes = {"cells": config.cells, "channels": config.channels, **images}
     derived = DerivedNetwork(zoo_genotype(RACED_GENOTYPE), **sizes, auxiliary=weight > 0, stem=config.stem)
     network = ReferenceDerivedNetwork(derived).to(runtime.device).train()
-    size = ImageSize(resolution=resolution, in_channels=IN_CHANNELS, n_classes=N_CLASSES)
     optimizer = plain_sgd(network, config.weights)
-    batch = made_up_batch(config.batch, size, runtime, seed=0)
-    images = batch.images.contiguous()
+    batch = made_up_batch(config.batch, shape, runtime, seed=0)
+    planes = batch.images.contiguous()
     drop_stream = runtime.generator(0)
 
     def back_propagate() -> None:
-        logits, auxiliary = network(images, config.drop_path, drop_stream)
+        logits, auxiliary = network(planes, config.drop_path, drop_stream)
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
         if auxiliary is not None:
             loss = loss + weight * F.cross_entropy(auxiliary, batch.labels, label_smoothing=config.label_smoothing)

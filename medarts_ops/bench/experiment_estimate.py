@@ -17,6 +17,7 @@ from medarts_ops.bench.estimate import (
 )
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.data.evaluation_images import images_of_epoch
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary
@@ -24,7 +25,6 @@ from medarts_ops.quantities import SECONDS_PER_HOUR, counted
 from medarts_ops.shrinking import DrawnImages, smaller_evaluation, smaller_search, without_least_steps
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.space.zoo import zoo_genotype
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.trial_steps import RACED_GENOTYPE
 from medarts_ops.value import Value
 
@@ -183,7 +183,7 @@ class TimedPlan:
         shape = {"cells": config.cells, "channels": config.channels, "n_classes": size.n_classes}
         macs = count_macs(genotype, **shape, in_channels=size.in_channels, resolution=(side, side), stem=config.stem)
         fields = config.model_dump_json(include=TIMED_SETTINGS)
-        key = f"{fields}{size.model_dump_json()}"
+        key = f"{fields}{size}"
         images = images_of_epoch(config, dataset)
         if key not in self._evaluations:
             self._on_timing(f"{config.cells} cells, {config.channels} channels, {side}×{side}, batch {config.batch}")
@@ -208,5 +208,5 @@ def _side(dataset: DatasetSummary) -> int:
     return max(8, isqrt(height * width))
 
 
-def _size(dataset: DatasetSummary, side: int) -> ImageSize:
-    return ImageSize(resolution=side, in_channels=dataset.in_channels, n_classes=len(dataset.class_names))
+def _size(dataset: DatasetSummary, side: int) -> ImageShape:
+    return ImageShape.square(side, in_channels=dataset.in_channels, n_classes=len(dataset.class_names))

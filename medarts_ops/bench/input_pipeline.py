@@ -15,6 +15,7 @@ from medarts_ops.data.augment import DEFAULT_PADDING_DIVISOR, Augmentation
 from medarts_ops.data.batches import batch_order
 from medarts_ops.data.dataset import LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, channel_statistics
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.training.at_a_time import available_cores
 from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.placed_images import PlacedImages
@@ -51,7 +52,7 @@ def measure_input(
     runtime = Runtime.from_config(config)
     runtime.apply_to_process()
     workers = available_cores() if workers is None else workers
-    made_up = made_up_images(images, resolution)
+    made_up = made_up_images(images, ImageShape.square(resolution))
     statistics = channel_statistics(made_up.images)
     passes = {
         "product": product_pass(made_up, statistics, batch, runtime),

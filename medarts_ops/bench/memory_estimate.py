@@ -12,6 +12,7 @@ import torch
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
 from medarts_ops.data.dataset import ImageDataset
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.fitting import evaluation_bytes, search_bytes
 from medarts_ops.populations import random_individual
 from medarts_ops.settings import StemKind
@@ -19,10 +20,9 @@ from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.made_up import N_CLASSES, ImageSize, made_up_data, made_up_images
+from medarts_ops.training.made_up import made_up_data, made_up_images
 from medarts_ops.training.placed_images import StageTensors, measured_batch
 from medarts_ops.training.runtime import Runtime
-from medarts_ops.training.step_memory import ImageShape, image_shape
 from medarts_ops.training.supervised import SupervisedTraining
 from medarts_ops.value import Value
 
@@ -99,20 +99,19 @@ def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) ->
         update={"stages": (stage,), "strategy": StrategyConfig(name=setting.strategy or ""), "stem": setting.stem}
     )
     config = config.model_copy(update={"strategy": check_strategy(config)})
-    size = ImageSize(resolution=setting.resolution, in_channels=3, n_classes=N_CLASSES)
+    size = ImageShape.square(setting.resolution)
     task = TrainingTask(individuals=(random_individual(config, 0),), stage=stage, config=config, stage_data="none")
     data = made_up_data(max(STEPS * setting.batch, measured_batch(setting.batch, (setting.resolution,) * 2)), size)
-    estimated = search_bytes(config, stage, image_shape(data))
+    estimated = search_bytes(config, stage, data.shape)
     return estimated, SearchTraining(task, StageTensors.place(data, runtime), runtime)
 
 
 def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runtime) -> tuple[int, SupervisedTraining]:
     given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.stem, "images": None}
     config, genotype = config.model_copy(update=given), zoo_genotype(GENOTYPE)
-    images = made_up_images(STEPS * setting.batch, setting.resolution)
-    names = tuple(map(str, range(N_CLASSES)))
+    shape = ImageShape.square(setting.resolution)
+    images, names = made_up_images(STEPS * setting.batch, shape), tuple(map(str, range(shape.n_classes)))
     dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
-    shape = ImageShape(setting.resolution, setting.resolution, 3, N_CLASSES)
     return evaluation_bytes(config, genotype, shape), SupervisedTraining(genotype, config, dataset, runtime)
 
 

@@ -13,9 +13,10 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.darts import DartsSettings
-from medarts_ops.training.made_up import ImageSize, made_up_batch
+from medarts_ops.training.made_up import made_up_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import step_of_search, time_interleaved
 from medarts_ops.value import Value
@@ -75,7 +76,7 @@ def race(steps: dict[str, Callable[[], object]], repeats: int, device: torch.dev
 
 
 def measure_step(
-    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, order: Order = "first"
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageShape, repeats: int, order: Order = "first"
 ) -> StepTiming:
     """Product and reference on the same work, in the given order, whatever the config's is."""
     config = config.model_copy(update={"strategy": DartsSettings(order=order)})
@@ -92,7 +93,7 @@ def measure_step(
 
 
 def measure_stack(
-    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, individuals: int
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageShape, repeats: int, individuals: int
 ) -> StackTiming:
     """`individuals` stacked and one alone, in turn."""
     device = Runtime.from_config(config.runtime).device
@@ -108,13 +109,13 @@ def measure_stack(
     )
 
 
-def forward_flop(config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize) -> int:
+def forward_flop(config: ResolvedSearchConfig, stage: StageConfig, size: ImageShape) -> int:
     """Multiplications and additions of one forward pass of a batch through the plain supernet."""
     spec = SupernetSpec.full(config.space.search_space())
     with torch.device("meta"):
         sizes = {"cells": stage.cells, "channels": stage.channels, "n_classes": size.n_classes}
         network = ReferenceSupernet(spec, **sizes, in_channels=size.in_channels, stem=config.stem)
-        images = torch.empty(stage.batch, size.in_channels, size.resolution, size.resolution)
+        images = torch.empty(stage.batch, size.in_channels, size.height, size.width)
         mixture = torch.empty(spec.space.n_edges, spec.space.n_primitives)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(images, mixture, mixture)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedSearchConfig, StageConfig, StrategyConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.strategies.registry import check_strategy
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import step_of_search, time_interleaved
 from medarts_ops.value import Value
@@ -32,7 +32,7 @@ class StrategyTiming(Value):
 
 
 def measure_strategies(
-    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, repeats: int, names: Sequence[str]
+    config: ResolvedSearchConfig, stage: StageConfig, size: ImageShape, repeats: int, names: Sequence[str]
 ) -> tuple[StrategyTiming, ...]:
     """A step of each named strategy, all in turn, in the order of the names.
 

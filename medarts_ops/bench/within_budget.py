@@ -38,7 +38,6 @@ from medarts_ops.shrinking import (
     without_least_steps,
 )
 from medarts_ops.space.genotype import Genotype
-from medarts_ops.training.made_up import ImageSize
 
 _logger = logging.getLogger(__name__)
 
@@ -102,7 +101,7 @@ def search_within_budget(
     if budget.seconds is None or budget.scale is not None:
         return None, data
     images = drawn_images(data)
-    times = time_steps(config, images, ImageSize.of(data), TIMED_STEPS, on_timing)
+    times = time_steps(config, images, data.stages[0].shape, TIMED_STEPS, on_timing)
     fitted = fit_search(config, images, times, prepared=time.monotonic() - began)
     return fitted, data if fitted.images == images else prepare_search_data(fitted.config)
 
@@ -163,9 +162,7 @@ def time_evaluation(
     config: ResolvedEvaluateConfig, genotype: Genotype, dataset: DatasetSummary, repeats: int
 ) -> EvaluationEstimate:
     """What an evaluation on these images will cost, by so many timed steps."""
-    shape, images = shape_of(dataset), images_of_epoch(config, dataset)
-    size = ImageSize(resolution=max(dataset.resolution), in_channels=shape.in_channels, n_classes=shape.n_classes)
-    return estimate_evaluation(config, genotype, images, size, repeats)
+    return estimate_evaluation(config, genotype, images_of_epoch(config, dataset), shape_of(dataset), repeats)
 
 
 def experiment_within_budget(

@@ -21,6 +21,21 @@ from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.whole_file import whole_file
 
 
+@dataclass(frozen=True)
+class ImageShape:
+    """What a network's size depends on beside its settings: height, width, channels of images, number of classes."""
+
+    height: int
+    width: int
+    in_channels: int
+    n_classes: int
+
+    @classmethod
+    def square(cls, side: int, in_channels: int = 3, n_classes: int = 10) -> ImageShape:
+        """Of square images: CIFAR-10's but for the side, if nothing else is said."""
+        return cls(side, side, in_channels, n_classes)
+
+
 @dataclass(frozen=True, eq=False)
 class StageData:
     """What every individual of a stage trains on.
@@ -65,6 +80,12 @@ class StageData:
         counts = np.bincount(self.labels[self.valid_indices])
         steps = math.ceil(len(self.weight_indices) / batch)
         return Yardstick(images=int(counts.sum()), chance=float(counts.max() / counts.sum()), steps=steps)
+
+    @property
+    def shape(self) -> ImageShape:
+        """That of each image, with the number of classes."""
+        height, width, in_channels = self.images.shape[1:]
+        return ImageShape(height, width, in_channels, self.n_classes)
 
     def save(self, path: Path) -> None:
         """Write an uncompressed .npz; under its name there is either the whole file or the one before.

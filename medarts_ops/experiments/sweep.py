@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
-from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.config import EvaluateConfig, ResolvedEvaluateConfig, ResolvedSearchConfig, SearchConfig
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.errors import ConfigError
@@ -19,6 +19,8 @@ from medarts_ops.observers import DatasetSummary
 from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.summary import Bar, Bars, Cell, Column, Form, Summary
+
+Asked = TypeVar("Asked", SearchConfig, EvaluateConfig)
 
 FORMS: dict[float, Form] = {100.0: "share", 1e-6: "millions"}
 """How an objective is shown, by the factor of its unit; any other as a number."""
@@ -58,23 +60,44 @@ def resolved_arms(arms: Sequence[ArmSettings]) -> tuple[SweepArm, ...]:
         MedartsError: as resolving settings does, or for whatever is wrong with the data.
     """
     datasets: dict[str, ImageDataset] = {}
+    taken: dict[str, int] = {}
     names = distinct_names([arm.name or arm.subject for arm in arms])
     found = []
     for arm, name in zip(arms, names, strict=True):
-        search = None if arm.search is None else resolve_search_config(arm.search)[0]
+        search = None
+        if arm.search is not None:
+            search = resolve_search_config(_as_earlier(arm.search, "matrix_side", taken))[0]
+            taken[_asked(arm.search)] = search.runtime.matrix_side
         config = arm.evaluation or arm.search
         if config is None:
             raise ConfigError(f"arm {arm.subject!r} has no settings: give a search, an evaluation, or both")
         key = config.dataset.model_dump_json()
         evaluation = None
         if arm.evaluation is not None:
-            evaluation, datasets[key] = resolve_evaluation(arm.evaluation, datasets.get(key), side_by_side=True)
+            asked = _as_earlier(arm.evaluation, "channels_last", taken)
+            evaluation, datasets[key] = resolve_evaluation(asked, datasets.get(key), side_by_side=True)
+            taken[_asked(arm.evaluation)] = evaluation.runtime.channels_last
             check_can_be_trained(evaluation, datasets[key])
         elif key not in datasets:
             datasets[key] = load_dataset(config.dataset)
         summary = datasets[key].summary(None)
         found.append(SweepArm(name, arm.subject, search, evaluation, arm.genotype, summary))
     return tuple(found)
+
+
+def _as_earlier(config: Asked, layout: str, taken: Mapping[str, int]) -> Asked:
+    """The same with the layout that an earlier arm took which asked for the same.
+
+    It is found by timing, where a machine's whim would tell arms apart, and keep equal trainings from being one.
+    """
+    known = taken.get(_asked(config))
+    if known is None:
+        return config
+    return config.model_copy(update={"runtime": config.runtime.model_copy(update={layout: known})})
+
+
+def _asked(config: SearchConfig | EvaluateConfig) -> str:
+    return config.runtime.model_dump_json() + config.dataset.model_dump_json()
 
 
 def plan_sweep(arms: Sequence[SweepArm], *, seeds: Sequence[int], workers: int) -> ExperimentPlan:

@@ -102,10 +102,10 @@ class SeparableBranches(nn.Module):
         return plus_blocks(received, self.edges_twice, self.n_edges, finished)
 
     def _by_moments_pays(self, activated: Tensor) -> bool:
-        height, width = activated.shape[2:]
-        if is_by_matrix(height, width, self.stride, self.matrix_side):
-            return False
-        return moments.pays(-(-height // self.stride), -(-width // self.stride), self.channels, activated)
+        height, width = (-(-side // self.stride) for side in activated.shape[2:])
+        # Where second halves are by matrix, so are first ones that don't stride.
+        by_matrix = is_by_matrix(height, width, 1, self.matrix_side)
+        return not by_matrix and moments.pays(height, width, self.channels, activated)
 
     def _by_moments(
         self, activated: Tensor, scale: Tensor, last_scale: Tensor, received: Tensor | None

@@ -41,10 +41,10 @@ def check_stem(stem: StemKind, channels: int, resolution: tuple[int, int], path:
         )
 
 
-def map_sides(resolution: int, stem: StemKind) -> tuple[int, int, int]:
-    """The sides of what cells compute of square images, the largest first: both reductions halve them, rounded up."""
-    first = -(-resolution // 8) if stem == "imagenet" else resolution
-    return first, -(-first // 2), -(-first // 4)
+def map_sizes(height: int, width: int, stem: StemKind) -> list[tuple[int, int]]:
+    """Height and width of the maps that cells compute of images, the largest first: both reductions halve them."""
+    first = 8 if stem == "imagenet" else 1
+    return [(-(-height // part), -(-width // part)) for part in (first, 2 * first, 4 * first)]
 
 
 @dataclass(frozen=True)

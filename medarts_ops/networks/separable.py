@@ -52,7 +52,7 @@ def separable_half(
     planes, pointwise, *kernels = in_autocast_type(planes, pointwise, *kernels)
     groups = _alike(_Kernels(planes, kernels, dilations, stride))
     if len(groups) == 1:
-        return _half(*groups, pointwise, matrix_side)
+        return _half(groups[0], pointwise, matrix_side)
     branches = [sum(len(kernel) for kernel in group.kernels) // pointwise.shape[2] for group in groups]
     own = zip(groups, pointwise.split(branches), strict=True)
     return torch.cat([_half(group, part, matrix_side) for group, part in own])

@@ -112,7 +112,8 @@ class SearchTraining:
         for individual in task.individuals:
             with initial_weights(integer_seed(task.config.seed, individual.stage, individual.number, Stream.WEIGHTS)):
                 singles.append(build())
-        return stack_supernets(lambda n: build(individuals=n), singles).to(self.runtime.device)
+        with initial_weights(0):  # which the stack's own give way to
+            return stack_supernets(lambda n: build(individuals=n), singles).to(self.runtime.device)
 
     @property
     def living(self) -> list[Member]:

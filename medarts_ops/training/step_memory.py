@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
-from medarts_ops.data.stage_data import StageData
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.genotype import Genotype
@@ -27,22 +27,6 @@ from medarts_ops.training.supervised import network_to_train
 
 BYTES_PER_ESTIMATED = 1.02
 """Steps held 0.95 to 1.01 times the estimate: measured on a CPU in float32, both orders, 3 to 8 cells, 8×8 to 32×32."""
-
-
-@dataclass(frozen=True)
-class ImageShape:
-    """What a network's size depends on beside its settings: height, width, channels of images, number of classes."""
-
-    height: int
-    width: int
-    in_channels: int
-    n_classes: int
-
-
-def image_shape(data: StageData) -> ImageShape:
-    """The shape of a stage's images."""
-    height, width, in_channels = data.images.shape[1:]
-    return ImageShape(height, width, in_channels, data.n_classes)
 
 
 @dataclass(frozen=True)

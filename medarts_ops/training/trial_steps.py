@@ -14,12 +14,13 @@ import torch
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
 from medarts_ops.data.dataset import ImageDataset, LabelledImages
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.populations import random_individual
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.kept_memory import kept_memory
-from medarts_ops.training.made_up import ImageSize, made_up_batch, made_up_data, made_up_images
+from medarts_ops.training.made_up import made_up_batch, made_up_data, made_up_images
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import EAGER_STEPS, Runtime
 from medarts_ops.training.supervised import SupervisedTraining
@@ -29,14 +30,14 @@ RACED_GENOTYPE = "DARTS_V2"
 
 
 def step_of_search(
-    config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, stack: int = 1
+    config: ResolvedSearchConfig, stage: StageConfig, shape: ImageShape, stack: int = 1
 ) -> Callable[[], object]:
     """An iteration of search training of `stack` individuals, as `medarts search` runs it, on made-up images."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
     individuals = tuple(random_individual(config, number) for number in range(stack))
     task = TrainingTask(individuals=individuals, stage=stage, config=config, stage_data="none")
-    data = made_up_data(stage.batch, size)
+    data = made_up_data(stage.batch, shape)
     training = SearchTraining(task, StageTensors.place(data, runtime), runtime)
     batches: list[Batch] = []
     for half in (data.weight_indices, data.alpha_indices):
@@ -61,19 +62,19 @@ class StepParts:
         self.update()
 
 
-def step_of_evaluation(config: ResolvedEvaluateConfig, genotype: Genotype, size: ImageSize) -> StepParts:
+def step_of_evaluation(config: ResolvedEvaluateConfig, genotype: Genotype, shape: ImageShape) -> StepParts:
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    images = made_up_images(size.n_classes, size.resolution, size.in_channels).images
-    labelled = LabelledImages(images, np.arange(size.n_classes))
-    names = tuple(map(str, range(size.n_classes)))
+    images = made_up_images(shape.n_classes, shape).images
+    labelled = LabelledImages(images, np.arange(shape.n_classes))
+    names = tuple(map(str, range(shape.n_classes)))
     dataset = ImageDataset(name="made up", class_names=names, train=labelled, test=labelled, test_source="made up")
     every = config.model_copy(update={"images": None, "validation_share": 0.0})  # there are but few
     training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()
     training.set_epoch(config.epochs - 1)
-    batch = made_up_batch(config.batch, size, runtime, seed=0)
+    batch = made_up_batch(config.batch, shape, runtime, seed=0)
     return StepParts(lambda: training.iterate(batch, is_last=False), training.update)
 
 

@@ -8,11 +8,11 @@ from factories import make_evaluation_runtime
 from medarts_ops.bench import estimate
 from medarts_ops.bench.estimate import TEST_SHARE, TIMED_IMAGES, estimate_evaluation
 from medarts_ops.config import ResolvedEvaluateConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.space.zoo import zoo_genotype
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.trial_steps import step_of_evaluation
 
-SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
+SIZE = ImageShape.square(8)
 CONFIG = ResolvedEvaluateConfig(
     stem="cifar",
     cells=3,

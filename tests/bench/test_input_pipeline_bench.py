@@ -12,6 +12,7 @@ from medarts_ops.bench.input_pipeline import PilImages, measure_input, product_p
 from medarts_ops.cli.main import medarts
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.proxy import channel_statistics
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime
@@ -20,7 +21,7 @@ RUNTIME = ResolvedRuntime(device="cpu", amp="off", threads=1, channels_last=True
 
 
 def test_both_ways_give_the_same_pixels_where_nothing_is_random():
-    images = made_up_images(10, 8)
+    images = made_up_images(10, ImageShape.square(8))
     constant = images.images[:, :1, :1].repeat(8, axis=1).repeat(8, axis=2)  # a crop shows in the border alone
     statistics = channel_statistics(images.images)
     placed = PlacedImages.place(constant, images.labels, *statistics, Runtime.from_config(RUNTIME))
@@ -40,7 +41,7 @@ def test_a_pass_makes_every_image_once(monkeypatch):
         "augmented",
         lambda self, indices, *rest: seen.extend(indices.tolist()) or original(self, indices, *rest),
     )
-    images = made_up_images(30, 8)
+    images = made_up_images(30, ImageShape.square(8))
     product_pass(images, channel_statistics(images.images), 8, Runtime.from_config(RUNTIME))()
     assert sorted(seen) == list(range(30))
 

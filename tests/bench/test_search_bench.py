@@ -19,15 +19,16 @@ from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import DerivedConfig, PruneConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import DataError
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.shrinking import DrawnImages
-from medarts_ops.training.made_up import ImageSize, made_up_batch
+from medarts_ops.training.made_up import made_up_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import step_of_search
 
-SIZE = ImageSize(resolution=8, in_channels=3, n_classes=10)
+SIZE = ImageShape.square(8)
 CPU = torch.device("cpu")
 DARTS = resolve_config_alone(SearchConfig(runtime=SearchRuntimeConfig(device="cpu", threads=1, workers=1)), (16, 16))
 TWO_IMAGES = DARTS.stages[0].model_copy(update={"batch": 2})
@@ -75,7 +76,7 @@ def test_the_reference_step_has_the_launches_of_the_original_code():
 
 
 def test_the_product_step_has_an_eighth_of_the_launches_and_a_stack_far_fewer_for_each():
-    size = SIZE.model_copy(update={"resolution": 16})
+    size = ImageShape.square(16)
     step = step_of_search(DARTS, TWO_IMAGES, size)
     step()  # the first one fills tables
     product = sum(count_launches(step).values())
@@ -86,14 +87,14 @@ def test_the_product_step_has_an_eighth_of_the_launches_and_a_stack_far_fewer_fo
 
 def test_mixed_precision_costs_few_launches_more():
     config = DARTS.model_copy(update={"runtime": DARTS.runtime.model_copy(update={"amp": "bf16"})})
-    step = step_of_search(config, TWO_IMAGES, SIZE.model_copy(update={"resolution": 16}))
+    step = step_of_search(config, TWO_IMAGES, ImageShape.square(16))
     step()
     assert sum(count_launches(step).values()) <= 2_200  # where casts alone were 700
 
 
 def test_a_step_s_launches_are_those_of_a_card_whatever_its_width():
     narrow, wide = (TWO_IMAGES.model_copy(update={"cells": 3, "channels": channels}) for channels in (4, 16))
-    size = SIZE.model_copy(update={"resolution": 16})  # of which a CPU norms the wide one by moments
+    size = ImageShape.square(16)  # of which a CPU norms the wide one by moments
     counts = []
     for stage in (narrow, wide):
         step = step_of_search(DARTS, stage, size)
@@ -116,7 +117,7 @@ def test_needed_work_is_counted_as_by_hand():
 
 
 def test_a_step_on_photos_is_raced_behind_the_stem_for_photos():
-    size = ImageSize(resolution=96, in_channels=3, n_classes=2)
+    size = ImageShape.square(96, in_channels=3, n_classes=2)
     photos = resolve_config_alone(SearchConfig(runtime=DARTS.runtime), (96, 96))
     stage = StageConfig(name="only", cells=3, channels=2, batch=2, population=1)
     timing = measure_step(photos, stage, size, 1)
@@ -200,9 +201,7 @@ def test_the_command_prints_json_with_the_keys_that_scripts_read(tmp_path):
 
 def test_partial_channels_save_half_of_the_time_and_most_of_the_memory():
     stage = DARTS.stages[0].model_copy(update={"cells": 3, "batch": 16})
-    plain, partial = measure_strategies(
-        DARTS, stage, SIZE.model_copy(update={"resolution": 16}), 3, ("darts", "pc-darts")
-    )
+    plain, partial = measure_strategies(DARTS, stage, ImageShape.square(16), 3, ("darts", "pc-darts"))
     assert partial.seconds_ratio <= 0.75 and partial.bytes_ratio <= 0.4  # 0.45 and 0.36 were measured, alone
     assert plain.bytes_ratio == plain.seconds_ratio == 1  # it is the yardstick itself, and is timed once
 

@@ -4,13 +4,57 @@ from __future__ import annotations
 
 import pytest
 from experiment_outcomes import make_result
-from factories import make_dataset_summary, make_evaluate_config_tiny, make_genotype, make_search_config_tiny
+from factories import (
+    make_dataset_summary,
+    make_evaluate_config_tiny,
+    make_evaluation_runtime,
+    make_genotype,
+    make_search_config_tiny,
+    make_search_runtime,
+)
 from scipy import stats
 
+from medarts_ops.config import EvaluateConfig, SearchConfig
+from medarts_ops.config_runtime import EvaluationRuntimeConfig, SearchRuntimeConfig
+from medarts_ops.data.registry import load_dataset
 from medarts_ops.experiment import PARAMETERS, TEST_ERROR
-from medarts_ops.experiments.sweep import SweepArm, plan_sweep, summarize_sweep
+from medarts_ops.experiments import sweep
+from medarts_ops.experiments.network import ArmSettings
+from medarts_ops.experiments.sweep import SweepArm, plan_sweep, resolved_arms, summarize_sweep
 
 SEARCH, EVALUATION = make_search_config_tiny(), make_evaluate_config_tiny()
+
+
+def test_arms_that_ask_for_the_same_runtime_have_the_layout_that_the_first_found(monkeypatch):
+    """Where a machine's whim decides: each timing here comes to another answer."""
+    answers = iter([4, 0, 2])
+
+    def search(config):
+        side = config.runtime.matrix_side
+        runtime = make_search_runtime(matrix_side=next(answers) if side == "auto" else side)
+        return SEARCH.model_copy(update={"runtime": runtime, "seed": config.seed}), None
+
+    layouts = iter([False, True])
+
+    def evaluation(config, dataset, side_by_side):
+        last = config.runtime.channels_last
+        runtime = make_evaluation_runtime(channels_last=next(layouts) if last == "auto" else last)
+        return EVALUATION.model_copy(update={"runtime": runtime}), load_dataset(EVALUATION.dataset)
+
+    monkeypatch.setattr(sweep, "resolve_search_config", search)
+    monkeypatch.setattr(sweep, "resolve_evaluation", evaluation)
+    searches = [
+        SearchConfig(dataset=SEARCH.dataset, runtime=SearchRuntimeConfig.model_validate(runtime))
+        for runtime in ({}, {}, {"matrix_side": 8}, {"stack": 2}, {"stack": 2})
+    ]
+    evaluations = [
+        EvaluateConfig(dataset=EVALUATION.dataset, runtime=EvaluationRuntimeConfig.model_validate(runtime))
+        for runtime in ({}, {}, {"channels_last": True}, {"devices": 1}, {"amp": "bf16"})
+    ]
+    arms = [ArmSettings(f"n={n}", *both) for n, both in enumerate(zip(searches, evaluations, strict=True))]
+    found = resolved_arms(arms)
+    assert [arm.search.runtime.matrix_side for arm in found] == [4, 4, 8, 0, 0]
+    assert [arm.evaluation.runtime.channels_last for arm in found] == [False, False, True, False, True]
 
 
 def make_plan(search=None, evaluation=None, seeds=(0, 1, 2)):

@@ -10,13 +10,16 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from medarts_ops.config import SearchConfig, StageConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks import moments
+from medarts_ops.networks.branches import SeparableBranches
 from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.moments import Mixed, Receivers, runs_of
+from medarts_ops.networks.operations import OPERATION_TABLE, Separable
 from medarts_ops.networks.planes import PlaneNorm
 from medarts_ops.resolving import resolve_config_alone
 from medarts_ops.training import step_memory
-from medarts_ops.training.step_memory import ImageShape, search_memory
+from medarts_ops.training.step_memory import search_memory
 
 CHANNELS, INDIVIDUALS, N_EDGES = 3, 2, 4
 EDGES = ([0, 1, 2, 3], [0, 2, 3], [1])  # of three kinds
@@ -152,9 +155,27 @@ def test_what_is_estimated_for_a_card_stores_the_convolutions(monkeypatch: pytes
     monkeypatch.setattr(step_memory, "_computing_in", lambda runtime: torch.float32)  # asks for the card
     config = resolve_config_alone(SearchConfig(), (16, 16))
     stage = StageConfig(name="only", cells=3, channels=16, batch=8, population=1)
-    shape = ImageShape(16, 16, 3, 10)
+    shape = ImageShape.square(16)
     cpu, card = (
         search_memory(config.model_copy(update={"runtime": make_search_runtime(device=device)}), stage, shape).per_image
         for device in ("cpu", "cuda:0")
     )
     assert 1.03 * cpu < card < 1.5 * cpu
+
+
+@pytest.mark.parametrize(
+    ("side", "stride", "matrix_side", "by_moments"),
+    [(16, 1, 8, True), (16, 1, 16, False), (18, 2, 8, True), (18, 2, 9, False), (18, 2, 12, False)],
+)
+def test_what_is_convolved_by_matrices_is_not_normed_by_moments(
+    monkeypatch: pytest.MonkeyPatch, side: int, stride: int, matrix_side: int, by_moments: bool
+) -> None:
+    """Of halves of stride 2 the second ones decide, too."""
+    kind = OPERATION_TABLE["sep_conv_3x3"]
+    assert isinstance(kind, Separable)
+    branches = SeparableBranches(1, [(kind, [0])], 1, 16, stride, matrix_side)
+    taken: list[int] = []
+    original = SeparableBranches._by_moments
+    monkeypatch.setattr(SeparableBranches, "_by_moments", lambda *given: taken.append(1) or original(*given))
+    branches(torch.randn(16, 2, side, side), torch.ones(16), torch.ones(16), None)
+    assert bool(taken) is by_moments

@@ -22,7 +22,7 @@ from medarts_ops.training.at_a_time import (
     stack_that_fits,
     workers_for,
 )
-from medarts_ops.training.step_memory import image_shape, search_memory
+from medarts_ops.training.step_memory import search_memory
 
 POPULATION = StageConfig(name="init", epochs=5, images=10_000, population=8)
 LONG_LAST = StageConfig(name="final", cells=8, epochs=15, images=20_000, survivors=1)
@@ -104,7 +104,7 @@ def test_on_a_gpu_a_stack_is_what_fits_and_no_more_than_a_stage_has(monkeypatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     config = config.model_copy(update={"runtime": make_search_runtime(device="cuda:0", amp="off")})
-    needed = search_memory(config, config.stages[0], image_shape(data[0])).most
+    needed = search_memory(config, config.stages[0], data[0].shape).most
     found = []
     for free in (10, int(2 * needed * 1.3), 10**9 * needed):
         monkeypatch.setattr(at_a_time, "free_bytes", lambda device, free=free: free)

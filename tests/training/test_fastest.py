@@ -10,13 +10,13 @@ import pytest
 import torch
 from factories import make_evaluate_config_tiny, make_search_config_tiny, make_search_runtime
 
-from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
+from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, SpaceConfig, StageConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.settings import MATRIX_SIDE
 from medarts_ops.training import fastest
 from medarts_ops.training.fastest import fastest_layout, fastest_side, other_sides
-from medarts_ops.training.made_up import ImageSize
 
-SIZE = ImageSize(resolution=16, in_channels=1, n_classes=10)
+SIZE = ImageShape.square(16, in_channels=1, n_classes=10)
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nof which 1 GiB")
 
 
@@ -40,7 +40,7 @@ def taking(monkeypatch: pytest.MonkeyPatch, seconds: Mapping[Any, float]) -> lis
     """Steps that take so long with each `matrix_side`, and fail with others; what is built: side, stage and stack."""
     built: list[tuple[int, StageConfig, int]] = []
 
-    def build(config: ResolvedSearchConfig, stage: StageConfig, size: ImageSize, stack: int) -> Callable[[], float]:
+    def build(config: ResolvedSearchConfig, stage: StageConfig, size: ImageShape, stack: int) -> Callable[[], float]:
         side = config.runtime.matrix_side
         built.append((side, stage, stack))
         if side not in seconds:
@@ -66,34 +66,52 @@ def taking(monkeypatch: pytest.MonkeyPatch, seconds: Mapping[Any, float]) -> lis
 def test_another_side_is_taken_where_it_is_clearly_the_fastest(monkeypatch, caplog, seconds, chosen):
     built = taking(monkeypatch, seconds)
     assert fastest_side(ways(), SIZE) == chosen
-    assert [side for side, _, _ in built] == [8, 0, 4, 16]
+    assert [side for side, _, _ in built] == [8, 0, 4, 16, 8]
     assert f"runtime.matrix_side is {chosen}; a step takes with 8 {seconds[8]:g} s, 0 {seconds[0]:g}" in caplog.text
 
 
 def test_what_can_not_be_timed_is_not_chosen_and_ends_no_search(monkeypatch, caplog):
     taking(monkeypatch, {0: 2.0, 4: 1.0, 8: 3.0})
     assert fastest_side(ways(), SIZE) == 4
-    assert "runtime.matrix_side=16 is not timed, and not chosen for its speed: CUDA out of memory. Tried" in caplog.text
+    assert "runtime.matrix_side=16 could not be timed, and others are preferred: CUDA out of memory." in caplog.text
     assert "of which" not in caplog.text
     taking(monkeypatch, {0: 2.0, 4: 1.0})
+    assert fastest_side(ways(), SIZE) == 4
+    taking(monkeypatch, {})
+    assert fastest_side(ways(), SIZE) == MATRIX_SIDE
+
+
+def test_a_clock_that_rises_meanwhile_is_not_held_against_the_usual_side(monkeypatch):
+    clock = iter([2.0, 1.2, 1.1, 1.0, 1.0])
+    taking(monkeypatch, dict.fromkeys((8, 0, 4, 16), 1.0))
+    monkeypatch.setattr(fastest, "time_interleaved", lambda steps, repeats, device: {way: next(clock) for way in steps})
     assert fastest_side(ways(), SIZE) == MATRIX_SIDE
 
 
 @pytest.mark.parametrize(
-    ("resolution", "stem", "sides"),
+    ("height", "width", "stem", "sides"),
     [
-        (16, "cifar", [0, 4, 16]),
-        (32, "cifar", [0, 16]),
-        (28, "cifar", [0, 14]),
-        (224, "imagenet", [0, 14]),
-        (8, "cifar", [0, 2, 4]),
-        (48, "cifar", [12]),
-        (96, "cifar", []),
+        (16, 16, "cifar", [0, 4, 16]),
+        (32, 32, "cifar", [0, 16]),
+        (28, 28, "cifar", [0, 14]),
+        (224, 224, "imagenet", [0, 14]),
+        (8, 8, "cifar", [0, 2, 4]),
+        (48, 48, "cifar", [12]),
+        (96, 96, "cifar", []),
+        (8, 20, "cifar", [0, 4, 13]),
+        (20, 8, "cifar", [0, 4, 13]),
     ],
 )
-def test_other_sides_are_those_of_a_supernets_maps_and_none(resolution, stem, sides):
+def test_other_sides_are_those_of_a_supernets_maps_and_none(height, width, stem, sides):
     """Of 28 the last maps have 7×7, which 8 stands for; of 48 none has 8×8 or less, so that 0 is like 8."""
-    assert other_sides(resolution, stem) == sides
+    config = make_search_config_tiny().model_copy(update={"stem": stem})
+    assert other_sides(config, ImageShape(height, width, 3, 10)) == sides
+
+
+def test_a_space_without_separable_convolutions_has_no_other_side():
+    space = SpaceConfig(primitives=("none", "max_pool_3x3", "skip_connect"))
+    assert other_sides(make_search_config_tiny().model_copy(update={"space": space}), SIZE) == []
+    assert fastest_side(ways(sides=(8,)), SIZE) == MATRIX_SIDE
 
 
 def test_the_step_is_that_of_the_stage_with_most_work_in_its_stack(monkeypatch):
@@ -116,11 +134,12 @@ def test_a_way_that_stacks_more_individuals_is_told_by_individual(monkeypatch):
 
 def test_real_steps_are_timed_without_a_trace_on_what_is_drawn_later(caplog):
     before = torch.get_rng_state()
-    assert fastest_side(ways(), SIZE) in (0, 4, 8, 16)
+    wide = ImageShape(8, 20, 1, 10)
+    assert fastest_side(ways(sides=(8, 13), stack=2), wide) in (8, 13)
     evaluation = make_evaluate_config_tiny()
     layouts = {last: evaluation.runtime.model_copy(update={"channels_last": last}) for last in (True, False)}
-    assert fastest_layout(evaluation, layouts, SIZE) in layouts.values()
-    assert "not timed" not in caplog.text and caplog.text.count("a step takes with") == 2
+    assert fastest_layout(evaluation, layouts, wide) in layouts.values()
+    assert "not be timed" not in caplog.text and caplog.text.count("a step takes with") == 2
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -128,7 +147,7 @@ def test_real_steps_are_timed_without_a_trace_on_what_is_drawn_later(caplog):
 def test_an_evaluations_layout_is_the_faster_of_both(monkeypatch, planes, chosen):
     built: list[ResolvedEvaluateConfig] = []
 
-    def build(config: ResolvedEvaluateConfig, genotype: object, size: ImageSize) -> Callable[[], float]:
+    def build(config: ResolvedEvaluateConfig, genotype: object, size: ImageShape) -> Callable[[], float]:
         built.append(config)
         return lambda: 1.0 if config.runtime.channels_last else planes
 
@@ -140,4 +159,4 @@ def test_an_evaluations_layout_is_the_faster_of_both(monkeypatch, planes, chosen
     )
     layouts = {last: config.runtime.model_copy(update={"channels_last": last}) for last in (True, False)}
     assert fastest_layout(config, layouts, SIZE) == layouts[chosen]
-    assert [(each.cells, each.batch, each.runtime.devices) for each in built] == [(6, 48, 1)] * 2
+    assert [(each.cells, each.batch, each.runtime.devices) for each in built] == [(6, 48, 1)] * 3

@@ -28,12 +28,12 @@ from pieces import evaluation_in, result_in
 from medarts_ops.bench.estimate import drawn_images, estimate_evaluation, estimate_search, evaluation_hours
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedSearchRuntime, SearchRuntimeConfig
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.journal.job import kind_in, read_journal
 from medarts_ops.journal.kinds import EVALUATION, SEARCH
 from medarts_ops.observers import EpochFinished, SearchEvent
 from medarts_ops.resolving import resolve_evaluation, resolve_search_config
 from medarts_ops.space.zoo import zoo_genotype
-from medarts_ops.training.made_up import ImageSize
 from medarts_ops.training.trial_steps import RACED_GENOTYPE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,7 +101,7 @@ def table_ii(asked: Asked) -> SearchConfig:
 
 def estimated_search(asked: Asked) -> Row:
     config, data = resolve_search_config(table_ii(asked))
-    estimate = estimate_search(config, drawn_images(data), ImageSize.of(data), asked.repeats)
+    estimate = estimate_search(config, drawn_images(data), data.stages[0].shape, asked.repeats)
     hours = {f"{stage.name}, hours": stage.hours for stage in estimate.stages}
     return {"GPU hours": estimate.hours, **hours, **chosen(config.runtime)}
 
@@ -139,7 +139,7 @@ def evaluation(asked: Asked) -> dict[str, Case]:
 def estimated_evaluation(asked: Asked) -> Row:
     config, data = resolve_evaluation(asked.evaluation())
     images = config.images or len(data.train), len(data.test)
-    size = ImageSize(resolution=data.resolution[0], in_channels=data.in_channels, n_classes=data.n_classes)
+    size = ImageShape(*data.resolution, data.in_channels, data.n_classes)
     found = estimate_evaluation(config, zoo_genotype(RACED_GENOTYPE), images, size, asked.repeats)
     return {
         "images": images[0],

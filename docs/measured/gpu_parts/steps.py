@@ -18,8 +18,9 @@ from medarts_ops.bench.memory_estimate import SETTINGS, Setting, check_estimate
 from medarts_ops.bench.reference_step import reference_step
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.config_runtime import EvaluationRuntimeConfig, SearchRuntimeConfig, Switch
+from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config, resolve_runtime
-from medarts_ops.training.made_up import ImageSize, made_up_batch
+from medarts_ops.training.made_up import made_up_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import step_of_search, time_interleaved
 
@@ -127,7 +128,7 @@ def search_step(asked: Asked, stage: StageConfig, variant: str) -> Row:
     side = asked.side // 2
     runtime = SearchRuntimeConfig(**{"stack": 1, **settings}, workers=1)
     config = resolve_config_alone(SearchConfig(space=asked.space(), runtime=runtime), (side, side))
-    size = ImageSize(resolution=side, in_channels=3, n_classes=10)
+    size = ImageShape.square(side)
 
     def original() -> Step:
         of = Runtime.from_config(config.runtime)
