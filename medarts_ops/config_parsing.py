@@ -93,7 +93,8 @@ def _place(detail: ErrorDetails) -> tuple[list[str], str | None]:
 def _unknown(model: type[BaseModel], parts: list[str], unknown: str, within: str) -> str:
     above = [within, *parts] if within else parts
     allowed = _fields_at(model, parts)
-    near = difflib.get_close_matches(unknown, allowed, n=1)
+    groups = [group for group in allowed if unknown in _fields_at(model, [*parts, group])]
+    near = [f"{groups[0]}.{unknown}"] if groups else difflib.get_close_matches(unknown, allowed, n=1)
     hint = f"; did you mean {'.'.join([*above, near[0]])!r}?" if near else ""
     path = _cut(".".join([*above, unknown]))
     return f"unknown setting {path!r}: allowed here are {', '.join(sorted(allowed))}{hint}"
@@ -128,7 +129,7 @@ def _cut(text: str) -> str:
 
 def _names_a_union_member(part: int | str) -> bool:
     return isinstance(part, str) and (
-        part.startswith(("constrained-", "literal[")) or part in ("int", "float", "str", "dict")
+        part.startswith(("constrained-", "literal[")) or part in ("int", "float", "bool", "str", "dict")
     )
 
 

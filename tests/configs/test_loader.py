@@ -134,6 +134,7 @@ def test_the_preset_is_no_setting(tmp_path: Path) -> None:
         ("stages.0.epoch=2", r"unknown setting 'stages.0.epoch': .* did you mean 'stages.0.epochs'\?"),
         ("dataset.nam=x", r"unknown setting 'dataset.nam': .* did you mean 'dataset.name'\?"),
         ("alfa.lr=1", r"unknown setting 'alfa': .* did you mean 'alpha'\?"),
+        ("matrix_side=4", r"unknown setting 'matrix_side': .* did you mean 'runtime.matrix_side'\?"),
         ("proposals.space.alpha_l.low=1", r"unknown setting 'proposals.space.alpha_l': .*'proposals.space.alpha_lr'"),
         ("stages.0.epochs=0", r"^stages.0.epochs: .* 1 or more(, or null)?, got 0"),
         ("stages.0.cells=2", r"^stages.0.cells: .* 3 or more(, or null)?, got 2"),
