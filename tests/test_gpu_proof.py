@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -120,7 +121,9 @@ def test_cases_that_failed_are_tried_again_after_those_that_nobody_tried(
 
 @pytest.mark.slow
 def test_a_part_that_fails_lets_the_others_go_on_and_is_run_again_alone(tmp_path: Path) -> None:
-    words = ["run", str(tmp_path), "none.npz", "evaluation", "data", "--tiny"]
+    images = tmp_path / "none.npz"
+    images.write_text("no images")
+    words = ["run", str(tmp_path), str(images), "evaluation", "data", "--tiny"]
     command = [sys.executable, str(MEASURED / "gpu_proof.py"), *words]
 
     def run() -> subprocess.CompletedProcess[str]:
@@ -132,6 +135,31 @@ def test_a_part_that_fails_lets_the_others_go_on_and_is_run_again_alone(tmp_path
     assert failed.startswith("evaluation: failed, 2 of 2: ") and "none.npz" in failed and data == "data: done"
     assert run().stdout == first.stdout
     assert (tmp_path / "data.json").stat().st_mtime_ns == when
+
+
+@pytest.mark.parametrize(
+    ("name", "tiny", "said"),
+    [
+        ("none.npz", True, "none.npz is no file: give CIFAR-10's"),
+        ("images.npz", False, "no CUDA device here: .* --tiny"),
+    ],
+)
+def test_nothing_is_measured_without_images_or_a_card(
+    proof: ModuleType,
+    tmp_path: Path,
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    tiny: bool,
+    said: str,
+) -> None:
+    from gpu_parts import case
+
+    monkeypatch.setattr(case, "on_card", lambda: False)
+    asked = Namespace(folder=tmp_path / "proof", images=images.with_name(name), tiny=tiny, parts=[], minutes=9.0)
+    assert proof.run(asked) == 2 and not (tmp_path / "proof").exists()
+    assert re.search(said, capsys.readouterr().err)
 
 
 def test_the_table_has_every_part_whatever_became_of_it(

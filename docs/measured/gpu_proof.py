@@ -8,7 +8,8 @@
 it takes what the core imports (torch, torchvision, numpy, pydantic, psutil, joblib, scikit-learn), no network, and
 pytest for `tests`. IMAGES.npz are CIFAR-10's, or any others of 32×32. A part has cases; what came of each is in
 FOLDER/PART.json at once, what it printed in FOLDER/PART.log. A call ends after `--minutes`, a search too; the next one
-goes on with what is left, then with what failed. Exit code: 1 if something failed, 3 if something is left to do.
+goes on with what is left, then with what failed. Exit code: 1 if something failed, 2 without images or a card, 3 if
+something is left to do.
 
 `--tiny` is the dry run: sizes that a CPU computes in seconds, whose figures say nothing. `--commit` names the sources
 where git can't be asked.
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GRACE = 40.0
 """Seconds that a part may take beyond its time: a case is not begun after it, but one at work may end."""
 
-FAILED, LEFT = 1, 3
+FAILED, REFUSED, LEFT = 1, 2, 3
 CAME_OF_IT = ("failed", "skipped", "unfinished")
 """What a row may say instead of figures."""
 
@@ -110,6 +111,10 @@ def list_parts(asked: argparse.Namespace) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Measure what is left of the parts until the time is over."""
+    reason = what_is_missing(asked)
+    if reason is not None:
+        print(reason, file=sys.stderr)
+        return REFUSED
     end, states = time.monotonic() + 60 * asked.minutes, []
     for name in asked.parts or PARTS:
         if asked.again:
@@ -123,6 +128,14 @@ def run(asked: argparse.Namespace) -> int:
     if any(state.startswith("failed") for state in states):
         return FAILED
     return LEFT if {"unfinished", "not run"} & set(states) else 0
+
+
+def what_is_missing(asked: argparse.Namespace) -> str | None:
+    if not asked.images.is_file():
+        return f"{asked.images} is no file: give CIFAR-10's images as .npz (x_train, y_train, x_test, y_test)"
+    if not asked.tiny and not import_module("gpu_parts.case").on_card():
+        return "torch finds no CUDA device here: check the driver with nvidia-smi, or give --tiny, a dry run on a CPU"
+    return None
 
 
 def in_process(asked: argparse.Namespace, name: str, seconds: float) -> None:
