@@ -1,4 +1,4 @@
-"""How far the loading of images is, told to whoever listens; loaders know nobody.
+"""How far the loading of images is, or another work before a job, told to whoever listens; loaders know nobody.
 
 The listener belongs to the context (`contextvars`) and is no argument: between a command and a loader lie a dozen
 functions with no use for it, and loaders that others register take a `DatasetConfig` alone.
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LoadingProgress:
-    """Of the `total` files that a step of loading goes through, so many are done; `step` says which it is."""
+    """Of the `total` files, or others, that a step goes through, so many are done; `step` says which it is."""
 
     step: str
     done: int

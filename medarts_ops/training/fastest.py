@@ -15,13 +15,14 @@ from typing import NamedTuple, TypeVar
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import ResolvedEvaluationRuntime
+from medarts_ops.data.loading import telling
 from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks.layout import map_sizes
 from medarts_ops.networks.operations import OPERATION_TABLE, Separable
 from medarts_ops.settings import MATRIX_SIDE, MOST_MATRIX_SIDE
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.at_a_time import work_of
-from medarts_ops.training.runtime import Device, Runtime
+from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.trial_steps import RACED_GENOTYPE, step_of_evaluation, step_of_search, time_interleaved
 
 _logger = logging.getLogger(__name__)
@@ -104,12 +105,11 @@ def _fastest(setting: str, trials: Mapping[Way, Trial], usual: Way, runtime: Run
     if len(trials) == 1:
         return usual
     seconds: dict[Way, float] = {}
-    for way in (*trials, usual):
-        found = _seconds(trials[way], runtime.device, f"{setting}={way}")
+    order = (*trials, usual)
+    timings = ((way, _seconds(trials[way], runtime, f"{setting}={way}")) for way in order)
+    for way, found in telling("memory layouts timed", timings, len(order)):
         if found is not None:
             seconds[way] = min(found, seconds.get(way, found))
-        gc.collect()  # a training and the step that is captured of it hold each other
-        runtime.free_cache()
     if not seconds:
         return usual
     best = min(seconds, key=seconds.__getitem__)
@@ -119,11 +119,14 @@ def _fastest(setting: str, trials: Mapping[Way, Trial], usual: Way, runtime: Run
     return chosen
 
 
-def _seconds(trial: Trial, device: Device, way: str) -> float | None:
+def _seconds(trial: Trial, runtime: Runtime, way: str) -> float | None:
     """Median seconds of a step by individual; None, and a word of it, if it can't be run, as where memory is short."""
     try:
-        return time_interleaved({way: trial.build()}, TIMED_STEPS, device)[way] / trial.individuals
+        return time_interleaved({way: trial.build()}, TIMED_STEPS, runtime.device)[way] / trial.individuals
     except (RuntimeError, ValueError, MemoryError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         _logger.warning("%s could not be timed, and others are preferred: %s", way, reason)
         return None
+    finally:
+        gc.collect()  # a training and the step that is captured of it hold each other
+        runtime.free_cache()

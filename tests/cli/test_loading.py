@@ -49,6 +49,13 @@ def test_without_a_terminal_there_is_a_line_after_two_seconds_then_every_fifteen
     ]
 
 
+def test_what_takes_seconds_each_has_no_speed() -> None:
+    assert shown(4.0, 5, is_terminal=False).splitlines() == [
+        "images read 1/5: 16 s left",
+        "5 images read in 20 s",
+    ]
+
+
 def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left_that_goes_at_the_end() -> None:
     written = shown(0.25, 20, is_terminal=True)
     assert "1/20 4 files a second, 5 s left" in written

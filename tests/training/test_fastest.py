@@ -11,6 +11,7 @@ import torch
 from factories import make_evaluate_config_tiny, make_search_config_tiny, make_search_runtime
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, SpaceConfig, StageConfig
+from medarts_ops.data.loading import LoadingProgress, told_of_loading
 from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.settings import MATRIX_SIDE
 from medarts_ops.training import fastest
@@ -79,6 +80,14 @@ def test_what_can_not_be_timed_is_not_chosen_and_ends_no_search(monkeypatch, cap
     assert fastest_side(ways(), SIZE) == 4
     taking(monkeypatch, {})
     assert fastest_side(ways(), SIZE) == MATRIX_SIDE
+
+
+def test_whoever_listens_is_told_how_far_the_timing_is(monkeypatch):
+    taking(monkeypatch, {0: 2.0, 4: 1.0, 8: 3.0})
+    told: list[LoadingProgress] = []
+    with told_of_loading(told.append):
+        fastest_side(ways(), SIZE)
+    assert told == [LoadingProgress("memory layouts timed", done, 5) for done in range(6)]
 
 
 def test_a_clock_that_rises_meanwhile_is_not_held_against_the_usual_side(monkeypatch):
