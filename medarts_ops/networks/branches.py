@@ -89,7 +89,7 @@ class SeparableBranches(nn.Module):
         `activated` are the states after ReLU, in the type to compute in, rows [state, individual, channel]; `scale` of
         the first halves' norm (1 for branches that run twice), `last_scale` of the second halves'.
         """
-        if self.training and self._by_moments_pays(activated):
+        if self.training and self._moments_pay(activated):
             return self._by_moments(activated, scale, last_scale, received)
         normed, onto = self.norm(self.first(activated), scale), (self.edges_once, self.n_edges)
         if self.second is None or self.last_norm is None:
@@ -101,7 +101,7 @@ class SeparableBranches(nn.Module):
         finished = self.last_norm(self.second(twice), last_scale)
         return plus_blocks(received, self.edges_twice, self.n_edges, finished)
 
-    def _by_moments_pays(self, activated: Tensor) -> bool:
+    def _moments_pay(self, activated: Tensor) -> bool:
         height, width = (-(-side // self.stride) for side in activated.shape[2:])
         # Where second halves are by matrix, so are first ones that don't stride.
         by_matrix = is_by_matrix(height, width, 1, self.matrix_side)
