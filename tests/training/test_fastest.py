@@ -26,6 +26,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="medarts_ops")
 
 
+@pytest.fixture(autouse=True)
+def uncollected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection takes longer than all else here, in a process of many tests."""
+    monkeypatch.setattr(fastest.gc, "collect", lambda: 0)
+
+
 def ways(
     stages: tuple[StageConfig, ...] | None = None, *, sides: Sequence[int] = (8, 0, 4, 16), stack: int = 1
 ) -> dict[int, ResolvedSearchConfig]:
@@ -48,7 +54,6 @@ def taking(monkeypatch: pytest.MonkeyPatch, seconds: Mapping[Any, float]) -> lis
             raise OUT_OF_MEMORY
         return lambda: seconds[side]
 
-    monkeypatch.setattr(fastest.gc, "collect", lambda: 0)  # which takes longer than all else here
     monkeypatch.setattr(fastest, "step_of_search", build)
     monkeypatch.setattr(
         fastest, "time_interleaved", lambda steps, repeats, device: {way: step() for way, step in steps.items()}
