@@ -61,15 +61,16 @@ class LoadingRows:
         if not progress.done:
             self._began = self._said = now
         seconds = now - self._began
-        speed = _speed(progress, seconds)
         if progress.done == progress.total:
             board.drop(progress.step)
             if seconds > QUIET_SECONDS:
-                board.say(f"{progress.total:,} {progress.step} in {_joined(duration(seconds), speed)}")
+                board.say(
+                    f"{progress.total:,} {progress.step} in {_joined(duration(seconds), _speed(progress, seconds))}"
+                )
         elif seconds and (board.is_terminal or now - self._said > self._patience):
             self._said = now
             left = seconds / progress.done * (progress.total - progress.done) if progress.done else None
-            note = "" if left is None else _joined(speed, f"{duration(left)} left")
+            note = "" if left is None else _joined(_speed(progress, seconds), f"{duration(left)} left")
             board.show(progress.step, progress.done, progress.total, note)
 
     @property
@@ -80,7 +81,7 @@ class LoadingRows:
 
 def _speed(progress: LoadingProgress, seconds: float) -> str:
     """Nothing of what takes seconds each, as the timing of a layout does."""
-    a_second = round(progress.done / seconds) if seconds else 0
+    a_second = round(progress.done / seconds)
     return f"{counted(a_second, 'file')} a second" if a_second else ""
 
 
