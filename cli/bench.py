@@ -19,8 +19,8 @@ from medarts_ops.errors import DataError
 if TYPE_CHECKING:
     from medarts_ops.bench.estimate import SearchEstimate
     from medarts_ops.config import ResolvedSearchConfig, SearchConfig, StageConfig
+    from medarts_ops.data.dataset import ImageShape
     from medarts_ops.data.search_data import SearchData
-    from medarts_ops.data.stage_data import ImageShape
     from medarts_ops.shrinking import DrawnImages
 
 RESOLUTION = click.IntRange(8)
@@ -84,7 +84,7 @@ def search(
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.estimate import estimate_search
     from medarts_ops.bench.search_step import measure_stack, measure_step, peak_gflops
-    from medarts_ops.data.stage_data import ImageShape
+    from medarts_ops.data.dataset import ImageShape
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.training.runtime import Runtime
 
@@ -152,7 +152,7 @@ def strategies(
     """
     asked = resolve_search(config_request(ctx)._replace(usual_preset="cifar10")).config
     from medarts_ops.bench.strategies import measure_strategies
-    from medarts_ops.data.stage_data import ImageShape
+    from medarts_ops.data.dataset import ImageShape
     from medarts_ops.resolving import resolve_config_alone
     from medarts_ops.strategies.registry import STRATEGIES
 

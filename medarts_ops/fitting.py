@@ -13,8 +13,8 @@ from math import ceil
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.search_data import SearchData
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.networks.ends import least_batch
 from medarts_ops.observers import DatasetSummary, EvaluationStarted

@@ -18,7 +18,6 @@ from medarts_ops.config_runtime import (
 from medarts_ops.data.dataset import ImageDataset
 from medarts_ops.data.registry import load_dataset
 from medarts_ops.data.search_data import SearchData, prepare_search_data
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.executors.registry import EXECUTORS, resolved_on_ray
 from medarts_ops.fitting import fits, fitted_search
@@ -184,10 +183,9 @@ def _may_be_planes(runtime: EvaluationRuntimeConfig) -> bool:
 def _with_fastest_layout(
     config: EvaluateConfig, resolved: ResolvedEvaluateConfig, dataset: ImageDataset
 ) -> ResolvedEvaluateConfig:
-    asked = config.runtime
-    ways = {layout: resolve_runtime(asked.model_copy(update={"channels_last": layout})) for layout in (True, False)}
-    shape = ImageShape(*dataset.resolution, dataset.in_channels, dataset.n_classes)
-    return resolved.model_copy(update={"runtime": fastest_layout(resolved, ways, shape)})
+    planes = resolve_runtime(config.runtime.model_copy(update={"channels_last": False}))
+    ways = {True: resolved.runtime, False: planes}
+    return resolved.model_copy(update={"runtime": fastest_layout(resolved, ways, dataset.shape)})
 
 
 def resolve_evaluate_config(config: EvaluateConfig, resolution: tuple[int, int]) -> ResolvedEvaluateConfig:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.training.made_up import made_up_images
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured"

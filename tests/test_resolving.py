@@ -26,7 +26,7 @@ from medarts_ops.config_runtime import (
     ResolvedSearchRuntime,
     SearchRuntimeConfig,
 )
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.errors import ConfigError
 from medarts_ops.populations import random_individual
 from medarts_ops.resolving import (

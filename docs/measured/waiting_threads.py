@@ -60,7 +60,7 @@ def answer(threads: int) -> None:
 def prepared_steps(threads: int) -> dict[str, Callable[[], object]]:
     from medarts_ops.bench.evaluation_step import product_training_step
     from medarts_ops.configs.loader import load_evaluate_config, load_search_config
-    from medarts_ops.data.stage_data import ImageShape
+    from medarts_ops.data.dataset import ImageShape
     from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config
     from medarts_ops.training.trial_steps import step_of_search
 

@@ -7,8 +7,8 @@ from math import ceil
 
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.search_data import SearchData
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.deadline import time_of_stage
 from medarts_ops.fitting import held
 from medarts_ops.quantities import SECONDS_PER_HOUR

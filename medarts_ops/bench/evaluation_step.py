@@ -10,7 +10,7 @@ from medarts_ops.bench.reference_evaluation import ReferenceDerivedNetwork
 from medarts_ops.bench.reference_step import plain_sgd, step_weights
 from medarts_ops.bench.search_step import race
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.networks.derived import DerivedNetwork
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.kept_memory import kept_memory

@@ -16,8 +16,8 @@ from medarts_ops.bench.estimate import (
     time_steps,
 )
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.evaluation_images import images_of_epoch
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.experiment import Arm, ExperimentPlan
 from medarts_ops.networks.counting import count_macs, count_parameters
 from medarts_ops.observers import DatasetSummary

@@ -13,9 +13,8 @@ from torchvision import transforms
 from medarts_ops.config_runtime import ResolvedRuntime
 from medarts_ops.data.augment import DEFAULT_PADDING_DIVISOR, Augmentation
 from medarts_ops.data.batches import batch_order
-from medarts_ops.data.dataset import LabelledImages
+from medarts_ops.data.dataset import ImageShape, LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, channel_statistics
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.training.at_a_time import available_cores
 from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.placed_images import PlacedImages

@@ -11,8 +11,7 @@ import psutil
 import torch
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
-from medarts_ops.data.dataset import ImageDataset
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.fitting import evaluation_bytes, search_bytes
 from medarts_ops.populations import random_individual
 from medarts_ops.settings import StemKind
@@ -20,13 +19,13 @@ from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
-from medarts_ops.training.made_up import made_up_data, made_up_images
+from medarts_ops.training.made_up import made_up_data, made_up_dataset
 from medarts_ops.training.placed_images import StageTensors, measured_batch
 from medarts_ops.training.runtime import Runtime
 from medarts_ops.training.supervised import SupervisedTraining
+from medarts_ops.training.trial_steps import RACED_GENOTYPE
 from medarts_ops.value import Value
 
-GENOTYPE = "DARTS_V2"
 SECONDS_BETWEEN_LOOKS = 0.003
 EPOCHS, STEPS = 2, 6
 """Of each training: what an allocator can't use again grows over the first steps, and with the first measuring."""
@@ -108,10 +107,9 @@ def _search(setting: Setting, config: ResolvedSearchConfig, runtime: Runtime) ->
 
 def _evaluation(setting: Setting, config: ResolvedEvaluateConfig, runtime: Runtime) -> tuple[int, SupervisedTraining]:
     given = setting.model_dump(include={"cells", "channels", "batch"}) | {"stem": setting.stem, "images": None}
-    config, genotype = config.model_copy(update=given), zoo_genotype(GENOTYPE)
+    config, genotype = config.model_copy(update=given), zoo_genotype(RACED_GENOTYPE)
     shape = ImageShape.square(setting.resolution)
-    images, names = made_up_images(STEPS * setting.batch, shape), tuple(map(str, range(shape.n_classes)))
-    dataset = ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
+    dataset = made_up_dataset(STEPS * setting.batch, shape)
     return evaluation_bytes(config, genotype, shape), SupervisedTraining(genotype, config, dataset, runtime)
 
 

@@ -13,7 +13,7 @@ from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.bench.reference import ReferenceSupernet
 from medarts_ops.bench.reference_step import Order, reference_step
 from medarts_ops.config import ResolvedSearchConfig, StageConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.networks.layout import SupernetSpec
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.training.made_up import made_up_batch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medarts_ops.bench.launches import count_launches
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedSearchConfig, StageConfig, StrategyConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.strategies.darts import DartsSettings
 from medarts_ops.strategies.registry import check_strategy
 from medarts_ops.training.runtime import Runtime

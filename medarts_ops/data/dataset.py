@@ -86,6 +86,21 @@ class LoadedDataset:
         _check_classes(self.class_names, self.train, self.test)
 
 
+@dataclass(frozen=True)
+class ImageShape:
+    """What a network's size depends on beside its settings: height, width, channels of images, number of classes."""
+
+    height: int
+    width: int
+    in_channels: int
+    n_classes: int
+
+    @classmethod
+    def square(cls, side: int, in_channels: int = 3, n_classes: int = 10) -> ImageShape:
+        """Of square images: CIFAR-10's but for the side, if nothing else is said."""
+        return cls(side, side, in_channels, n_classes)
+
+
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
     """A dataset that is ready for use, checked as `LoadedDataset` is; `test_source` says where the test set is from."""
@@ -113,6 +128,11 @@ class ImageDataset:
     def resolution(self) -> tuple[int, int]:
         """Height and width of the images, as loaded and resized, before D_low."""
         return self.train.images.shape[1], self.train.images.shape[2]
+
+    @property
+    def shape(self) -> ImageShape:
+        """That of each image, with the number of classes."""
+        return ImageShape(*self.resolution, self.in_channels, self.n_classes)
 
     @cached_property
     def fingerprint(self) -> str:

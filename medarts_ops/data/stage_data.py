@@ -13,27 +13,12 @@ from numpy.typing import NDArray
 
 from medarts_ops.config import SearchConfig, StageConfig
 from medarts_ops.data.archive import UNREADABLE, declared_arrays, read_array, unreadable_reason
-from medarts_ops.data.dataset import LabelledImages
+from medarts_ops.data.dataset import ImageShape, LabelledImages
 from medarts_ops.data.proxy import ChannelStatistics, Indices, sample_indices, stratified_halves, stratified_split
 from medarts_ops.errors import DataError, SearchError
 from medarts_ops.individual import Yardstick
 from medarts_ops.seeds import Stream, random_generator
 from medarts_ops.whole_file import whole_file
-
-
-@dataclass(frozen=True)
-class ImageShape:
-    """What a network's size depends on beside its settings: height, width, channels of images, number of classes."""
-
-    height: int
-    width: int
-    in_channels: int
-    n_classes: int
-
-    @classmethod
-    def square(cls, side: int, in_channels: int = 3, n_classes: int = 10) -> ImageShape:
-        """Of square images: CIFAR-10's but for the side, if nothing else is said."""
-        return cls(side, side, in_channels, n_classes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeVar
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig
 from medarts_ops.config_runtime import ResolvedEvaluationRuntime
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.loading import telling
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.networks.layout import map_sizes
 from medarts_ops.networks.operations import OPERATION_TABLE, Separable
 from medarts_ops.settings import MATRIX_SIDE, MOST_MATRIX_SIDE

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from medarts_ops.data.batches import Batch
-from medarts_ops.data.dataset import LabelledImages
-from medarts_ops.data.stage_data import ImageShape, StageData
+from medarts_ops.data.dataset import ImageDataset, ImageShape, LabelledImages
+from medarts_ops.data.stage_data import StageData
 from medarts_ops.training.runtime import Runtime
 
 
@@ -16,6 +16,12 @@ def made_up_images(n: int, shape: ImageShape) -> LabelledImages:
     size = (n, shape.height, shape.width, shape.in_channels)
     images = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     return LabelledImages(images, np.arange(n) % shape.n_classes)
+
+
+def made_up_dataset(n: int, shape: ImageShape) -> ImageDataset:
+    """`n` such images, to train on and to test with."""
+    images, names = made_up_images(n, shape), tuple(map(str, range(shape.n_classes)))
+    return ImageDataset(name="made up", class_names=names, train=images, test=images, test_source="made up")
 
 
 def made_up_batch(n: int, shape: ImageShape, runtime: Runtime, seed: int) -> Batch:

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.config_runtime import ResolvedRuntime
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.networks.device_kind import as_on_a_card
 from medarts_ops.networks.supernet import Supernet
 from medarts_ops.space.genotype import Genotype

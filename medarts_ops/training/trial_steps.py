@@ -8,19 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig
 from medarts_ops.data.batches import Batch
-from medarts_ops.data.dataset import ImageDataset, LabelledImages
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.populations import random_individual
 from medarts_ops.space.genotype import Genotype
 from medarts_ops.tasks import TrainingTask
 from medarts_ops.training.bilevel import SearchTraining
 from medarts_ops.training.kept_memory import kept_memory
-from medarts_ops.training.made_up import made_up_batch, made_up_data, made_up_images
+from medarts_ops.training.made_up import made_up_batch, made_up_data, made_up_dataset
 from medarts_ops.training.placed_images import StageTensors
 from medarts_ops.training.runtime import EAGER_STEPS, Runtime
 from medarts_ops.training.supervised import SupervisedTraining
@@ -66,10 +64,7 @@ def step_of_evaluation(config: ResolvedEvaluateConfig, genotype: Genotype, shape
     """A step as `medarts evaluate` runs it, at the last epoch's drop path, on one made-up batch."""
     runtime = Runtime.from_config(config.runtime)
     runtime.apply_to_process()
-    images = made_up_images(shape.n_classes, shape).images
-    labelled = LabelledImages(images, np.arange(shape.n_classes))
-    names = tuple(map(str, range(shape.n_classes)))
-    dataset = ImageDataset(name="made up", class_names=names, train=labelled, test=labelled, test_source="made up")
+    dataset = made_up_dataset(shape.n_classes, shape)
     every = config.model_copy(update={"images": None, "validation_share": 0.0})  # there are but few
     training = SupervisedTraining(genotype, every, dataset, runtime)
     training.network.train()

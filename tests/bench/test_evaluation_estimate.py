@@ -8,7 +8,7 @@ from factories import make_evaluation_runtime
 from medarts_ops.bench import estimate
 from medarts_ops.bench.estimate import TEST_SHARE, TIMED_IMAGES, estimate_evaluation
 from medarts_ops.config import ResolvedEvaluateConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.trial_steps import step_of_evaluation
 

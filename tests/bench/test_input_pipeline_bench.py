@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from medarts_ops.bench.input_pipeline import PilImages, measure_input, product_pass
 from medarts_ops.cli.main import medarts
 from medarts_ops.config_runtime import ResolvedRuntime
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.proxy import channel_statistics
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.training.made_up import made_up_images
 from medarts_ops.training.placed_images import PlacedImages
 from medarts_ops.training.runtime import Runtime

@@ -19,7 +19,7 @@ from medarts_ops.bench.strategies import measure_strategies
 from medarts_ops.cli.main import medarts
 from medarts_ops.config import DerivedConfig, PruneConfig, ResolvedObjective, SearchConfig, SpaceConfig, StageConfig
 from medarts_ops.config_runtime import SearchRuntimeConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.errors import DataError
 from medarts_ops.networks.operations import build_operation
 from medarts_ops.resolving import resolve_config_alone

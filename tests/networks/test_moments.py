@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from medarts_ops.config import SearchConfig, StageConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.networks import moments
 from medarts_ops.networks.branches import SeparableBranches
 from medarts_ops.networks.device_kind import as_on_a_card

@@ -11,8 +11,8 @@ import torch
 from factories import make_evaluate_config_tiny, make_search_config_tiny, make_search_runtime
 
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, SpaceConfig, StageConfig
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.data.loading import LoadingProgress, told_of_loading
-from medarts_ops.data.stage_data import ImageShape
 from medarts_ops.settings import MATRIX_SIDE
 from medarts_ops.training import fastest
 from medarts_ops.training.fastest import fastest_layout, fastest_side, other_sides

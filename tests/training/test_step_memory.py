@@ -8,7 +8,7 @@ from factories import OBJECTIVES, make_evaluation_runtime, make_search_config_ti
 
 from medarts_ops.bench.memory import peak_bytes
 from medarts_ops.config import ResolvedEvaluateConfig, ResolvedSearchConfig, StageConfig, StrategyConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.space.zoo import zoo_genotype
 from medarts_ops.training.step_memory import evaluation_memory, search_memory
 from medarts_ops.training.trial_steps import step_of_evaluation, step_of_search

@@ -27,8 +27,7 @@ from pieces import evaluation_in, result_in
 
 from medarts_ops.bench.estimate import drawn_images, estimate_evaluation, estimate_search, evaluation_hours
 from medarts_ops.config import SearchConfig, StageConfig
-from medarts_ops.config_runtime import ResolvedSearchRuntime, SearchRuntimeConfig
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.config_runtime import ResolvedEvaluationRuntime, ResolvedSearchRuntime, SearchRuntimeConfig
 from medarts_ops.journal.job import kind_in, read_journal
 from medarts_ops.journal.kinds import EVALUATION, SEARCH
 from medarts_ops.observers import EpochFinished, SearchEvent
@@ -139,16 +138,19 @@ def evaluation(asked: Asked) -> dict[str, Case]:
 def estimated_evaluation(asked: Asked) -> Row:
     config, data = resolve_evaluation(asked.evaluation())
     images = config.images or len(data.train), len(data.test)
-    size = ImageShape(*data.resolution, data.in_channels, data.n_classes)
-    found = estimate_evaluation(config, zoo_genotype(RACED_GENOTYPE), images, size, asked.repeats)
+    found = estimate_evaluation(config, zoo_genotype(RACED_GENOTYPE), images, data.shape, asked.repeats)
     return {
         "images": images[0],
         "hours of 600 epochs": found.hours,
         "with CIFAR-10's 50,000": evaluation_hours(config, CIFAR10, found.step_seconds),
-        "amp": config.runtime.amp,
-        "channels-last": "yes" if config.runtime.channels_last else "no",
+        **chosen_by_evaluation(config.runtime),
         "MiB": found.memory_bytes / MIB,
     }
+
+
+def chosen_by_evaluation(runtime: ResolvedEvaluationRuntime) -> Row:
+    """The same for an evaluation."""
+    return {"amp": runtime.amp, "channels-last": "yes" if runtime.channels_last else "no"}
 
 
 def first_epochs(asked: Asked) -> Row:
@@ -170,8 +172,7 @@ def first_epochs(asked: Asked) -> Row:
         "images": to_train,
         "hours of 600 epochs": hours,
         "with CIFAR-10's 50,000": hours * CIFAR10[0] / to_train,
-        "amp": started.config.runtime.amp,
-        "channels-last": "yes" if started.config.runtime.channels_last else "no",
+        **chosen_by_evaluation(started.config.runtime),
         "first epoch, seconds": first,
         "later, seconds": mean(others),
         "images a second": result.history[-1].images_per_second,

@@ -18,7 +18,7 @@ from medarts_ops.bench.memory_estimate import SETTINGS, Setting, check_estimate
 from medarts_ops.bench.reference_step import reference_step
 from medarts_ops.config import EvaluateConfig, SearchConfig, StageConfig
 from medarts_ops.config_runtime import EvaluationRuntimeConfig, SearchRuntimeConfig, Switch
-from medarts_ops.data.stage_data import ImageShape
+from medarts_ops.data.dataset import ImageShape
 from medarts_ops.resolving import resolve_config_alone, resolve_evaluate_config, resolve_runtime
 from medarts_ops.training.made_up import made_up_batch
 from medarts_ops.training.runtime import Runtime
